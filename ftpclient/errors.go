@@ -1,0 +1,118 @@
+package ftpclient
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
+)
+
+// Sentinels for errors.Is.
+var (
+	// ErrClosing: the server said 421 and closes the connection.
+	ErrClosing = control.ErrClosing
+	// ErrDesync: replies and commands are out of step; the connection is dead.
+	ErrDesync = control.ErrDesync
+	// ErrProtocol: the peer does not speak FTP.
+	ErrProtocol = control.ErrProtocol
+	// ErrUnsendable: the name cannot be part of an FTP command; nothing was sent.
+	ErrUnsendable = control.ErrUnsendable
+	// ErrStalled: no byte moved on the data connection for the stall time-out.
+	ErrStalled = data.ErrStalled
+	// ErrTimeout: the server did not reply in time.
+	ErrTimeout = errors.New("no reply in time")
+	// ErrUnsupported: the server has no command for what was asked.
+	ErrUnsupported = errors.New("not supported by the server")
+	// ErrInsecure: the server would not protect the connection as asked, or its data
+	// connection is not the one of the same server.
+	ErrInsecure = errors.New("no protected connection")
+	// ErrCertificate: the server's certificate was not accepted.
+	ErrCertificate = errors.New("certificate not accepted")
+	// ErrIncomplete: a listing was cut short or holds lines that nobody understands.
+	ErrIncomplete = errors.New("listing is incomplete")
+)
+
+// Error is the error of every operation. With a Code, the server said no; without, Err says
+// what went wrong between us.
+type Error struct {
+	Op   string // "connect", "login", "list", "store", ...
+	Path string
+	Code int    // reply code, 0 without a reply
+	Text string // text of the reply
+	Err  error  // the cause, may stand beside a Code
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Path != "" {
+		b.WriteString(" " + e.Path)
+	}
+	if e.Code != 0 {
+		fmt.Fprintf(&b, ": %d %s", e.Code, strings.ReplaceAll(e.Text, "\n", " / "))
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is maps replies to the sentinels of io/fs. Code 550 alone says nothing, so only replies
+// whose text names the cause match; errors.Is(err, fs.ErrNotExist) is proof of absence.
+func (e *Error) Is(target error) bool {
+	if e.Code < 400 {
+		return false
+	}
+	switch target {
+	case fs.ErrNotExist:
+		return saysAny(e.Text, "no such file", "not found", "does not exist", "cannot find", "no such directory")
+	case fs.ErrExist:
+		return saysAny(e.Text, "file exists", "already exists")
+	case fs.ErrPermission:
+		return saysAny(e.Text, "permission denied", "access is denied", "access denied", "not permitted", "not allowed")
+	}
+	return false
+}
+
+func saysAny(text string, patterns ...string) bool {
+	text = strings.ToLower(text)
+	for _, p := range patterns {
+		if strings.Contains(text, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func replyError(op, path string, r control.Reply) *Error {
+	return &Error{Op: op, Path: path, Code: r.Code, Text: r.Text()}
+}
+
+// DataError says which data channels were tried and how each failed.
+type DataError struct{ Attempts []data.Attempt }
+
+func (e *DataError) Error() string {
+	if len(e.Attempts) == 0 {
+		return "no data channel: no mode is allowed for this server"
+	}
+	tried := make([]string, len(e.Attempts))
+	for i, a := range e.Attempts {
+		tried[i] = a.String()
+	}
+	return "no data channel: " + strings.Join(tried, "; ")
+}
+
+// Unwrap returns the errors of the attempts.
+func (e *DataError) Unwrap() []error {
+	errs := make([]error, len(e.Attempts))
+	for i, a := range e.Attempts {
+		errs[i] = a.Err
+	}
+	return errs
+}

@@ -1,0 +1,81 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxCommand is the longest command line sent, line end included. Longer ones are cut,
+// answered twice or not answered at all by servers in use.
+const MaxCommand = 4096
+
+// ErrUnsendable is wrapped by the errors of NewCommand: the argument cannot be sent as part
+// of an FTP command, and no byte of it was sent.
+var ErrUnsendable = errors.New("name cannot be sent over FTP")
+
+// Role says how the replies to a command are matched.
+type Role uint8
+
+const (
+	// Simple commands get one final reply, in order.
+	Simple Role = iota
+	// Transfer commands get a preliminary reply, and the final one when the data
+	// connection has ended.
+	Transfer
+	// Abort is ABOR: its reply follows the one of the transfer that it ends.
+	Abort
+)
+
+// Command is one line for the server. Only NewCommand makes one, so that no file name can
+// carry a second command.
+type Command struct {
+	verb, argument string
+	role           Role
+	secret         bool
+}
+
+// NewCommand builds a command. It refuses CR, LF and NUL (a name that holds one could
+// inject a command of its own) and lines longer than MaxCommand.
+func NewCommand(verb, argument string) (Command, error) {
+	c := Command{verb: verb, argument: argument}
+	for _, part := range []string{verb, argument} {
+		if i := strings.IndexAny(part, "\r\n\x00"); i >= 0 {
+			return Command{}, fmt.Errorf("%w: %q holds a line end or NUL", ErrUnsendable, part)
+		}
+	}
+	if len(c.line()) > MaxCommand {
+		return Command{}, fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, len(c.line()), MaxCommand)
+	}
+	return c, nil
+}
+
+// As returns the command with another role.
+func (c Command) As(role Role) Command {
+	c.role = role
+	return c
+}
+
+// Secret returns the command with its argument hidden from logs.
+func (c Command) Secret() Command {
+	c.secret = true
+	return c
+}
+
+func (c Command) line() string {
+	if c.argument == "" {
+		return c.verb + "\r\n"
+	}
+	return c.verb + " " + c.argument + "\r\n"
+}
+
+// String returns the command as logs may show it.
+func (c Command) String() string {
+	switch {
+	case c.argument == "":
+		return c.verb
+	case c.secret:
+		return c.verb + " ***"
+	}
+	return c.verb + " " + c.argument
+}

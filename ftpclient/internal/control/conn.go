@@ -1,0 +1,208 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+)
+
+// Conn is a control connection after its greeting. One goroutine, owned by the Conn, reads
+// replies; commands may be sent by one goroutine at a time. Close is safe at any time.
+type Conn struct {
+	nc     net.Conn
+	br     *bufio.Reader
+	logger *slog.Logger
+	done   chan struct{} // closed when the reader has ended
+
+	mu sync.Mutex // guards following
+	// matcher and calls know the same commands: a call leaves when its final reply is in.
+	matcher Matcher
+	calls   map[uint64]*Call
+	last    uint64
+	err     error // why the connection is dead
+}
+
+// New takes over nc, whose greeting (and TLS negotiation) is done and from which br has
+// been reading, and starts the reader. Close ends it and waits for it.
+func New(nc net.Conn, br *bufio.Reader, logger *slog.Logger) *Conn {
+	c := &Conn{nc: nc, br: br, logger: logger, done: make(chan struct{}), calls: make(map[uint64]*Call)}
+	go c.read()
+	return c
+}
+
+func (c *Conn) read() {
+	defer close(c.done)
+	for {
+		reply, err := ReadReply(c.br)
+		if err != nil {
+			c.fail(fmt.Errorf("control connection: %w", err))
+			return
+		}
+		c.logger.Debug("reply", "code", reply.Code, "text", reply.Text())
+		if err := c.deliver(reply); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+}
+
+func (c *Conn) deliver(reply Reply) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	d, err := c.matcher.Deliver(reply)
+	if err != nil {
+		return err
+	}
+	call := c.calls[d.Command]
+	if d.Final {
+		delete(c.calls, d.Command)
+	}
+	call.deliver(d.Reply, d.Final)
+	return nil
+}
+
+// fail closes the connection for good and tells everybody who waits. The first reason wins.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.nc.Close()
+	for id, call := range c.calls {
+		delete(c.calls, id)
+		call.fail(c.err)
+	}
+}
+
+// Err returns why the connection is dead, nil while it lives.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Idle reports whether every command has been answered and the connection lives.
+func (c *Conn) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == nil && c.matcher.Owed() == 0
+}
+
+// Close ends the connection and waits for the reader.
+func (c *Conn) Close() error {
+	c.fail(net.ErrClosed)
+	<-c.done
+	return nil
+}
+
+// Send writes a command in one piece and does not wait for a reply.
+func (c *Conn) Send(command Command) (*Call, error) {
+	call := newCall()
+	c.mu.Lock()
+	if c.err != nil {
+		defer c.mu.Unlock()
+		return nil, c.err
+	}
+	c.last++
+	c.matcher.Push(c.last, command)
+	c.calls[c.last] = call
+	c.mu.Unlock()
+	c.logger.Debug("command", "line", command.String())
+	if _, err := c.nc.Write([]byte(command.line())); err != nil {
+		// The reply that explains the failure (421, most often) may already be on its way
+		// to the reader, so the reader's reason comes first if it has one.
+		c.fail(fmt.Errorf("control connection: %w", err))
+		return nil, c.Err()
+	}
+	return call, nil
+}
+
+// Do sends a command and waits for its final reply.
+func (c *Conn) Do(ctx context.Context, command Command) (Reply, error) {
+	call, err := c.Send(command)
+	if err != nil {
+		return Reply{}, err
+	}
+	return call.Wait(ctx)
+}
+
+// Call is a command on its way. Waiting twice is allowed and gives the same answer.
+type Call struct {
+	started  chan struct{} // closed at the first reply of any kind
+	finished chan struct{} // closed at the final reply, or when there will be none
+	first    Reply
+	final    Reply
+	err      error
+}
+
+func newCall() *Call {
+	return &Call{started: make(chan struct{}), finished: make(chan struct{})}
+}
+
+// deliver and fail are called by one goroutine at a time, under Conn.mu.
+func (call *Call) deliver(r Reply, final bool) {
+	select {
+	case <-call.started:
+	default:
+		call.first = r
+		close(call.started)
+	}
+	if final {
+		call.final = r
+		close(call.finished)
+	}
+}
+
+func (call *Call) fail(err error) {
+	call.err = err
+	close(call.finished)
+}
+
+// Started waits for the first reply, preliminary or final. When ctx ends first the command
+// stays owed its reply: the caller has to give up the connection.
+func (call *Call) Started(ctx context.Context) (Reply, error) {
+	select {
+	case <-call.started:
+		return call.first, nil
+	default:
+	}
+	select {
+	case <-call.started:
+		return call.first, nil
+	case <-call.finished:
+		select {
+		case <-call.started:
+			return call.first, nil
+		default:
+			return Reply{}, call.err
+		}
+	case <-ctx.Done():
+		return Reply{}, context.Cause(ctx)
+	}
+}
+
+// Wait waits for the final reply. As with Started, a ctx that ends first makes the
+// connection unusable.
+func (call *Call) Wait(ctx context.Context) (Reply, error) {
+	select {
+	case <-call.finished:
+		return call.final, call.err
+	default:
+	}
+	select {
+	case <-call.finished:
+		return call.final, call.err
+	case <-ctx.Done():
+		return Reply{}, context.Cause(ctx)
+	}
+}
+
+// Finished is closed when the final reply is in or will never come.
+func (call *Call) Finished() <-chan struct{} { return call.finished }

@@ -1,0 +1,103 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrClosing is wrapped when the server said 421: it closes the connection.
+var ErrClosing = errors.New("server closes the connection")
+
+// ErrDesync is wrapped when a reply arrived that no command can have caused. Which reply
+// belongs to which command is not known any more, so the connection cannot be used.
+var ErrDesync = errors.New("replies and commands are out of step")
+
+// Delivery is one reply for the command with number Command.
+type Delivery struct {
+	Command uint64
+	Reply   Reply
+	Final   bool
+}
+
+// Matcher gives each reply to the command that caused it. FTP has no tags: replies come in
+// the order of the commands, but for those around a running transfer. It is pure: no I/O,
+// no time. The zero value is ready.
+type Matcher struct {
+	waiting  []slot
+	transfer *slot // has had its preliminary reply; the data connection is in use
+}
+
+type slot struct {
+	command uint64
+	role    Role
+	verb    string
+}
+
+// Push notes that a command has been sent. Numbers must be unique.
+func (m *Matcher) Push(command uint64, c Command) {
+	m.waiting = append(m.waiting, slot{command, c.role, c.verb})
+}
+
+// Owed is the number of commands without a final reply.
+func (m *Matcher) Owed() int {
+	if m.transfer != nil {
+		return len(m.waiting) + 1
+	}
+	return len(m.waiting)
+}
+
+// Deliver says who gets reply r. An error means that the connection is not usable any more
+// (ErrClosing, ErrDesync); everybody still waiting has to be told.
+func (m *Matcher) Deliver(r Reply) (Delivery, error) {
+	if r.Code == 421 {
+		return Delivery{}, fmt.Errorf("%w: %s", ErrClosing, r)
+	}
+	if r.Preliminary() {
+		return m.deliverPreliminary(r)
+	}
+	if m.transfer != nil && (len(m.waiting) == 0 || endsTransfer(m.waiting[0], r.Code)) {
+		return m.finishTransfer(r), nil
+	}
+	if len(m.waiting) == 0 {
+		return Delivery{}, fmt.Errorf("%w: unexpected %s", ErrDesync, r)
+	}
+	head := m.waiting[0]
+	m.waiting = m.waiting[1:]
+	return Delivery{head.command, r, true}, nil
+}
+
+func (m *Matcher) deliverPreliminary(r Reply) (Delivery, error) {
+	if m.transfer != nil {
+		return Delivery{m.transfer.command, r, false}, nil
+	}
+	if len(m.waiting) == 0 {
+		return Delivery{}, fmt.Errorf("%w: unexpected %s", ErrDesync, r)
+	}
+	head := m.waiting[0]
+	if head.role == Transfer {
+		m.waiting = m.waiting[1:]
+		m.transfer = &head
+	}
+	return Delivery{head.command, r, false}, nil
+}
+
+func (m *Matcher) finishTransfer(r Reply) Delivery {
+	d := Delivery{m.transfer.command, r, true}
+	m.transfer = nil
+	return d
+}
+
+// endsTransfer decides, while a transfer runs and command next has been sent behind it,
+// whether a reply with this code ends the transfer. ABOR is answered after the transfer it
+// ends. Servers answer STAT and NOOP at once or after the transfer, in either order, but
+// with codes that a transfer does not end with.
+func endsTransfer(next slot, code int) bool {
+	if next.role == Abort {
+		return true
+	}
+	switch code {
+	case 226, 250, 425, 426, 450, 451, 452, 550, 551, 552, 553:
+		return true
+	}
+	return false
+}

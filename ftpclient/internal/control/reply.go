@@ -1,0 +1,164 @@
+// Package control speaks the control connection of FTP: commands out, replies in, and the
+// bookkeeping of which reply belongs to which command (RFC 959 section 4.2).
+package control
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Limits of what is accepted from a server. They are far above anything a server in use
+// sends and keep a hostile one from filling the memory.
+const (
+	MaxLine  = 64 << 10 // bytes in one line of a reply
+	MaxReply = 4 << 20  // bytes in one reply
+)
+
+// ErrProtocol is wrapped by every error that says that the peer does not speak FTP (any
+// more). The connection cannot be used after it.
+var ErrProtocol = errors.New("FTP protocol violation")
+
+// Reply is one complete reply. Lines holds the text of each line as the server sent it,
+// without line ends; the reply code is cut from the first and the last line. The bytes of
+// file names in it may be in any encoding.
+type Reply struct {
+	Code  int
+	Lines []string
+}
+
+// Text joins the lines of the reply for people and for pattern matching.
+func (r Reply) Text() string { return strings.Join(r.Lines, "\n") }
+
+// Last returns the last line, which is the one that a single-line reply consists of.
+func (r Reply) Last() string {
+	if len(r.Lines) == 0 {
+		return ""
+	}
+	return r.Lines[len(r.Lines)-1]
+}
+
+// String returns the reply in one line, for logs and errors.
+func (r Reply) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", r.Code, strings.Join(r.Lines, " / ")))
+}
+
+// Preliminary reports a 1yz reply: another one follows.
+func (r Reply) Preliminary() bool { return r.Code >= 100 && r.Code < 200 }
+
+// Completed reports a 2yz reply.
+func (r Reply) Completed() bool { return r.Code >= 200 && r.Code < 300 }
+
+// Intermediate reports a 3yz reply: the server waits for the next command of a sequence.
+func (r Reply) Intermediate() bool { return r.Code >= 300 && r.Code < 400 }
+
+// ReadReply reads one reply. It accepts what servers in use send beyond the standard: bare
+// LF and doubled CR as line ends, a bare code without text, inner lines of any form. Errors
+// of br are returned as they are; everything else wraps ErrProtocol.
+func ReadReply(br *bufio.Reader) (Reply, error) {
+	line, err := readLine(br)
+	if err != nil {
+		return Reply{}, err
+	}
+	code, separator, ok := splitCode(line)
+	if !ok {
+		return Reply{}, fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(line))
+	}
+	reply := Reply{Code: code, Lines: []string{textAfterCode(line)}}
+	if separator != '-' {
+		return reply, nil
+	}
+	total := len(line)
+	for {
+		line, err = readLine(br)
+		if errors.Is(err, io.EOF) {
+			return Reply{}, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return Reply{}, err
+		}
+		if total += len(line); total > MaxReply {
+			return Reply{}, fmt.Errorf("%w: reply of more than %d bytes", ErrProtocol, MaxReply)
+		}
+		inner, separator, ok := splitCode(line)
+		if ok && inner == code && separator != '-' {
+			reply.Lines = append(reply.Lines, textAfterCode(line))
+			return reply, nil
+		}
+		reply.Lines = append(reply.Lines, line)
+	}
+}
+
+func readLine(br *bufio.Reader) (string, error) {
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > MaxLine {
+			return "", fmt.Errorf("%w: line of more than %d bytes", ErrProtocol, MaxLine)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err != nil {
+			if len(line) > 0 && errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return "", err
+		}
+		break
+	}
+	text := strings.TrimRight(string(line), "\r\n")
+	if strings.IndexByte(text, 0) >= 0 {
+		return "", fmt.Errorf("%w: NUL byte in a reply", ErrProtocol)
+	}
+	return text, nil
+}
+
+// splitCode takes the three digits at the start of a line and the byte behind them (0 when
+// the line ends there).
+func splitCode(line string) (code int, separator byte, ok bool) {
+	if len(line) < 3 {
+		return 0, 0, false
+	}
+	for i := range 3 {
+		if line[i] < '0' || line[i] > '9' {
+			return 0, 0, false
+		}
+		code = code*10 + int(line[i]-'0')
+	}
+	if code < 100 || code > 699 {
+		return 0, 0, false
+	}
+	if len(line) == 3 {
+		return code, 0, true
+	}
+	separator = line[3]
+	return code, separator, separator == ' ' || separator == '-' || separator == '\t'
+}
+
+func textAfterCode(line string) string {
+	if len(line) <= 4 {
+		return ""
+	}
+	return line[4:]
+}
+
+// describeGarbage recognises what people connect to by mistake.
+func describeGarbage(line string) string {
+	switch {
+	case strings.HasPrefix(line, "SSH-"):
+		return "this is an SSH server; SFTP is another protocol than FTP"
+	case strings.HasPrefix(line, "HTTP/") || strings.HasPrefix(line, "<"):
+		return "this is a web server"
+	case len(line) > 1 && (line[0] == 0x15 || line[0] == 0x16) && line[1] == 3:
+		return `the server speaks TLS from the first byte; use tls = "implicit"`
+	}
+	const shown = 60
+	if len(line) > shown {
+		line = line[:shown] + "..."
+	}
+	return fmt.Sprintf("no reply code in %q", line)
+}

@@ -1,0 +1,213 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+)
+
+// Options are the parts of a data connection that an operator decides.
+type Options struct {
+	// ConnectTimeout bounds dialling out and waiting for the server's call.
+	ConnectTimeout time.Duration
+	// TrustPASVAddress makes PASV use the address in the reply instead of the control
+	// peer's: for server farms only (RFC 2577 section 3 names the danger).
+	TrustPASVAddress bool
+	// ActivePorts are the local ports to listen on; First 0 lets the system choose.
+	ActivePorts PortRange
+	// ExternalAddress is announced in PORT and EPRT; the zero Addr means the local one.
+	ExternalAddress netip.Addr
+}
+
+// PortRange is an inclusive range of TCP ports.
+type PortRange struct{ First, Last uint16 }
+
+// Control sends a command on the control connection and returns its final reply.
+type Control func(ctx context.Context, verb, argument string) (control.Reply, error)
+
+// Endpoints are both ends of the control connection.
+type Endpoints struct{ Local, Server netip.AddrPort }
+
+// Pending is a data connection on its way: prepared before the transfer command is sent and
+// opened after it. Close gives it up; it may be called more than once and after Open.
+type Pending interface {
+	// Open returns the connection. In active mode it waits for the server.
+	Open(ctx context.Context) (net.Conn, error)
+	Close() error
+	// Target is what was dialled or announced, for people.
+	Target() string
+}
+
+// ReplyError is the server's refusal of EPSV, PASV, EPRT or PORT.
+type ReplyError struct{ Reply control.Reply }
+
+func (e *ReplyError) Error() string { return e.Reply.String() }
+
+// Prepare gets a data connection ready in the given mode. In passive mode the connection is
+// made here, before any transfer command. A *ReplyError is the server's refusal; other
+// errors are those of the control connection (see Fatal) or of the network.
+func Prepare(ctx context.Context, mode Mode, ends Endpoints, do Control, o Options) (Pending, error) {
+	switch mode {
+	case EPSV:
+		return prepareEPSV(ctx, ends, do, o)
+	case PASV:
+		return preparePASV(ctx, ends, do, o)
+	case EPRT, PORT:
+		return prepareActive(ctx, mode, ends, do, o)
+	}
+	return nil, fmt.Errorf("no such data mode: %v", mode)
+}
+
+// controlError marks an error of the control connection.
+type controlError struct{ error }
+
+func (e controlError) Unwrap() error { return e.error }
+
+// Fatal reports that err came from the control connection, so that no other mode can help.
+func Fatal(err error) bool {
+	var ce controlError
+	return errors.As(err, &ce)
+}
+
+func command(ctx context.Context, do Control, verb, argument string) (control.Reply, error) {
+	reply, err := do(ctx, verb, argument)
+	if err != nil {
+		return reply, controlError{err}
+	}
+	if !reply.Completed() {
+		return reply, &ReplyError{reply}
+	}
+	return reply, nil
+}
+
+func prepareEPSV(ctx context.Context, ends Endpoints, do Control, o Options) (Pending, error) {
+	reply, err := command(ctx, do, "EPSV", "")
+	if err != nil {
+		return nil, err
+	}
+	port, err := ParseEPSV(reply.Text())
+	if err != nil {
+		return nil, err
+	}
+	return dial(ctx, ends, netip.AddrPortFrom(ends.Server.Addr(), port), o)
+}
+
+func preparePASV(ctx context.Context, ends Endpoints, do Control, o Options) (Pending, error) {
+	reply, err := command(ctx, do, "PASV", "")
+	if err != nil {
+		return nil, err
+	}
+	address, err := ParsePASV(reply.Text())
+	if err != nil {
+		return nil, err
+	}
+	if !o.TrustPASVAddress {
+		address = netip.AddrPortFrom(ends.Server.Addr(), address.Port())
+	}
+	return dial(ctx, ends, address, o)
+}
+
+type connected struct {
+	net.Conn
+	target string
+}
+
+func (c connected) Open(context.Context) (net.Conn, error) { return c.Conn, nil }
+func (c connected) Target() string                         { return c.target }
+
+// dial connects from the address of the control connection: servers refuse data
+// connections from elsewhere.
+func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pending, error) {
+	dialer := net.Dialer{
+		Timeout:   o.ConnectTimeout,
+		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	return connected{conn, to.String()}, nil
+}
+
+type listening struct {
+	listener *net.TCPListener
+	from     netip.Addr
+	timeout  time.Duration
+	target   string
+}
+
+func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o Options) (Pending, error) {
+	listener, err := listen(ends.Local.Addr(), o.ActivePorts)
+	if err != nil {
+		return nil, err
+	}
+	port := uint16(listener.Addr().(*net.TCPAddr).Port)
+	announced := netip.AddrPortFrom(ends.Local.Addr().Unmap(), port)
+	if o.ExternalAddress.IsValid() {
+		announced = netip.AddrPortFrom(o.ExternalAddress.Unmap(), port)
+	}
+	argument := formatEPRT(announced)
+	if mode == PORT {
+		if !announced.Addr().Is4() {
+			listener.Close()
+			return nil, fmt.Errorf("PORT cannot announce %s: it knows IPv4 only", announced.Addr())
+		}
+		argument = formatPORT(announced)
+	}
+	if _, err := command(ctx, do, mode.String(), argument); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return &listening{listener, ends.Server.Addr().Unmap(), o.ConnectTimeout, announced.String()}, nil
+}
+
+// listen takes the first free port of the range, beginning at a different one each time is
+// not needed: the system refuses a port in use.
+func listen(address netip.Addr, ports PortRange) (*net.TCPListener, error) {
+	var first error
+	for port := int(ports.First); port <= int(max(ports.First, ports.Last)); port++ {
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, uint16(port))))
+		if err == nil {
+			return l, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, fmt.Errorf("no free port in %d-%d: %w", ports.First, ports.Last, first)
+}
+
+func (l *listening) Target() string { return l.target }
+func (l *listening) Close() error   { return l.listener.Close() }
+
+// Open takes the server's call. Callers from any other address are turned away and the
+// wait goes on (RFC 2577 section 3: a stranger could steal or plant a file).
+func (l *listening) Open(ctx context.Context) (net.Conn, error) {
+	defer l.listener.Close()
+	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
+	defer stop()
+	if err := l.listener.SetDeadline(time.Now().Add(l.timeout)); err != nil {
+		return nil, err
+	}
+	for {
+		conn, err := l.listener.AcceptTCP()
+		if ctx.Err() != nil {
+			if conn != nil {
+				conn.Close()
+			}
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("server did not connect to %s: %w", l.target, err)
+		}
+		if conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() == l.from {
+			return conn, nil
+		}
+		conn.Close()
+	}
+}
