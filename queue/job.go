@@ -1,0 +1,203 @@
+package queue
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// ID numbers jobs of one state file from 1, in the order in which they were first enqueued. The
+// number of a transaction that was rolled back is used again.
+type ID uint64
+
+// State is where a job is in its life.
+type State string
+
+const (
+	// Waiting jobs are not due before RunAt; Claim moves them to Due when the time has come.
+	Waiting State = "waiting"
+	// Due jobs may run; Claim moves them to Running.
+	Due State = "due"
+	// Running jobs are in the hands of a worker, whose outcome the dispatcher reports by
+	// Complete or Fail; after a crash Recover takes them back.
+	Running State = "running"
+	// Dead jobs are not tried again until a person asks for it (Retry, Drop) or somebody
+	// enqueues the same path anew.
+	Dead State = "dead"
+)
+
+// Sentinels to be tested with errors.Is.
+var (
+	// ErrUnknown says that there is no job with that number.
+	ErrUnknown = errors.New("no such job")
+	// ErrState says that the job is in a state in which this cannot be done.
+	ErrState = errors.New("not possible now")
+	// ErrNew says that a New cannot become a job.
+	ErrNew = errors.New("not a job")
+	// ErrIndex says that an index does not fit the rows; see Check.
+	ErrIndex = errors.New("the indexes of the queue do not fit its rows")
+)
+
+// Error is the error of an operation on one job. Errors of the store itself are *state.Error.
+type Error struct {
+	Op string
+	// ID is 0 for a job that was not made.
+	ID  ID
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.ID == 0 {
+		return fmt.Sprintf("queue: %s: %v", e.Op, e.Err)
+	}
+	return fmt.Sprintf("queue: %s job %d: %v", e.Op, e.ID, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// New describes work to be done. Kind, Sync and Path tell it from other work.
+type New struct {
+	// Kind names what is done, for example "upload". It must not be empty.
+	Kind string `json:"kind"`
+	Sync string `json:"sync,omitempty"`
+	// Server is what Claim asks for: the server whose connection the job needs.
+	Server string `json:"server,omitempty"`
+	// Path is relative to the root of the sync; "" is the root.
+	Path string `json:"path,omitempty"`
+	// Priority orders the due jobs of a server; a lower number goes first.
+	Priority uint8 `json:"priority,omitempty"`
+	// Serial jobs run after the other jobs of their sync and one after the other: see Claim.
+	Serial bool `json:"serial,omitempty"`
+	// RunAt is the earliest start; zero is now.
+	RunAt time.Time `json:"run_at,omitzero"`
+	// Why is the reason, for people.
+	Why string `json:"why,omitempty"`
+	// Payload is for the worker and must be JSON or empty.
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// Job is one row of the queue.
+type Job struct {
+	ID ID `json:"id"`
+	New
+	State State `json:"state"`
+	// Attempts counts the failures, without the uncounted ones.
+	Attempts int `json:"attempts,omitempty"`
+	// Crashes counts how often in a row the agent went down while the job was running.
+	Crashes int `json:"crashes,omitempty"`
+	// Claims counts all starts.
+	Claims int `json:"claims,omitempty"`
+	// Temp is the temporary name that Claim stored before the work began. It outlives
+	// failures, since that file may still be there.
+	Temp     string    `json:"temp,omitempty"`
+	Enqueued time.Time `json:"enqueued,omitzero"`
+	// Started is the time of the last claim.
+	Started time.Time `json:"started,omitzero"`
+	// Died is set for dead jobs only.
+	Died time.Time `json:"died,omitzero"`
+	// LastError is the reason of the last failure, for people.
+	LastError string `json:"last_error,omitempty"`
+	// Next is what was enqueued while the job was running; the newest wins.
+	Next *New `json:"next,omitempty"`
+}
+
+// jobRow is the form on disk, in which names survive that are not UTF-8. The path of Next is
+// that of the job.
+type jobRow struct {
+	Path state.Text `json:"path,omitempty"`
+	Temp state.Text `json:"temp,omitempty"`
+	Job
+}
+
+func decodeJob(t state.Table, key, value []byte) (Job, error) {
+	row, err := state.DecodeRow[jobRow](t, key, value)
+	if err == nil && (row.ID != idOf(key) || !row.State.known()) {
+		err = fmt.Errorf("queue: row %d says job %d, state %q: %w", idOf(key), row.ID, row.State, state.ErrBadRow)
+	}
+	if err != nil {
+		return Job{}, err
+	}
+	job := row.Job
+	job.Path, job.Temp = string(row.Path), string(row.Temp)
+	if job.Next != nil {
+		job.Next.Path = job.Path
+	}
+	return job, nil
+}
+
+func (s State) known() bool {
+	return s == Waiting || s == Due || s == Running || s == Dead
+}
+
+// load returns a job. Its errors are ErrUnknown, or state.ErrBadRow for a row that repair must
+// take out of the way.
+func load(tx *state.Tx, id ID) (Job, error) {
+	t := tx.Table(tableJobs)
+	key := idKey(id)
+	value := t.Get(key)
+	if value == nil {
+		return Job{}, ErrUnknown
+	}
+	return decodeJob(t, key, value)
+}
+
+// loadIndexed is load for a number that an index gave: a job that is missing is a broken index.
+func loadIndexed(tx *state.Tx, id ID) (Job, error) {
+	job, err := load(tx, id)
+	if errors.Is(err, ErrUnknown) {
+		err = fmt.Errorf("%w: job %d is missing", ErrIndex, id)
+	}
+	return job, err
+}
+
+// replace writes the row and the indexes of a job in place of old, which has the same number,
+// kind, sync and path; nil if the job is new.
+func replace(tx *state.Tx, old *Job, job Job) error {
+	if err := writeJob(tx, job); err != nil {
+		return err
+	}
+	return reindex(tx, old, &job)
+}
+
+func writeJob(tx *state.Tx, job Job) error {
+	row := jobRow{Path: state.Text(job.Path), Temp: state.Text(job.Temp), Job: job}
+	return state.WriteRow(tx.Table(tableJobs), idKey(job.ID), row)
+}
+
+// remove deletes the row and the indexes of a job.
+func remove(tx *state.Tx, job Job) error {
+	if err := reindex(tx, &job, nil); err != nil {
+		return err
+	}
+	if err := tx.Table(tablePoison).Delete(idKey(job.ID)); err != nil {
+		return err
+	}
+	return tx.Table(tableJobs).Delete(idKey(job.ID))
+}
+
+// schedule makes the job waiting or due, whichever fits RunAt.
+func (j *Job) schedule(now time.Time) {
+	j.State = Due
+	if j.RunAt.After(now) {
+		j.State = Waiting
+	}
+	j.Died = time.Time{}
+}
+
+// revive gives a dead job a fresh start.
+func (j *Job) revive() {
+	j.Attempts, j.Crashes, j.LastError = 0, 0, ""
+}
+
+// takeNext makes the job what was asked for while it was running, and reports whether anything
+// was.
+func (j *Job) takeNext() bool {
+	if j.Next == nil {
+		return false
+	}
+	j.New, j.Next = *j.Next, nil
+	return true
+}

@@ -1,0 +1,153 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// fatalCrashes in a row make a job dead.
+const fatalCrashes = 3
+
+const crashReason = "was running in three crashes of the agent"
+
+// Recovered tells what Recover did with the running jobs.
+type Recovered struct {
+	Requeued, Dead []ID
+}
+
+// Recover takes back all running jobs. It must be called once after the file was opened and
+// before the first Claim: then nobody can be working on them. They become due again, with what
+// was enqueued meanwhile; the third crash in a row makes a job dead.
+func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
+	var done Recovered
+	err := healed(tx, now, func() error {
+		ids, err := idsOf(tx.Table(tableRunning), nil)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			old, err := loadIndexed(tx, id)
+			if err != nil {
+				return err
+			}
+			job := old
+			job.Crashes++
+			job.State = Due
+			if job.takeNext() {
+				job.schedule(now)
+			}
+			if job.Crashes >= fatalCrashes {
+				job.LastError = crashReason
+				job.die(now)
+				done.Dead = append(done.Dead, id)
+			} else {
+				done.Requeued = append(done.Requeued, id)
+			}
+			if err := replace(tx, &old, job); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return done, fmt.Errorf("queue: recover running jobs: %w", err)
+	}
+	return done, nil
+}
+
+// healed runs do. If that meets a row that cannot be read or an index that points nowhere, the
+// queue is repaired and do runs once more, so do must be able to go on where it stopped.
+func healed(tx *state.Tx, now time.Time, do func() error) error {
+	err := do()
+	if errors.Is(err, state.ErrBadRow) || errors.Is(err, ErrIndex) {
+		if err := repair(tx, now); err != nil {
+			return fmt.Errorf("repair: %w", err)
+		}
+		return do()
+	}
+	return err
+}
+
+// kindUnreadable is the kind of a job whose row says nothing any more.
+const kindUnreadable = "unreadable"
+
+// repair puts dead jobs in the place of rows that cannot be read, keeps their bytes in
+// queue/poison, and makes all indexes anew. It is slow and hardly ever needed.
+func repair(tx *state.Tx, now time.Time) error {
+	bad, err := unreadable(tx)
+	if err != nil {
+		return err
+	}
+	jobs := tx.Table(tableJobs)
+	for key, job := range bad {
+		value := bytes.Clone(jobs.Get([]byte(key)))
+		if err := tx.Table(tablePoison).Put(idKey(job.ID), value); err != nil {
+			return err
+		}
+		if err := jobs.Delete([]byte(key)); err != nil {
+			return err
+		}
+		job.die(now)
+		if err := writeJob(tx, job); err != nil {
+			return err
+		}
+	}
+	for _, table := range indexTables {
+		if _, err := tx.Table(table).DeletePrefix(nil); err != nil {
+			return err
+		}
+	}
+	return jobs.Scan(nil, nil, func(key, value []byte) (bool, error) {
+		job, err := decodeJob(jobs, key, value)
+		if err != nil {
+			return false, err
+		}
+		return true, reindex(tx, nil, &job)
+	})
+}
+
+// unreadable returns stand-ins for the rows that cannot be read, by key. What tells the work from
+// other work is still in the index, unless the path was too long for it.
+func unreadable(tx *state.Tx) (map[string]Job, error) {
+	bad := make(map[string]Job)
+	keys := make(map[ID]string)
+	jobs := tx.Table(tableJobs)
+	err := jobs.Scan(nil, nil, func(key, value []byte) (bool, error) {
+		if _, err := decodeJob(jobs, key, value); err != nil {
+			job := standIn(idOf(key), err)
+			bad[string(key)] = job
+			keys[job.ID] = string(key)
+		}
+		return true, nil
+	})
+	if err != nil || len(bad) == 0 {
+		return nil, err
+	}
+	err = tx.Table(tableUnique).Scan(nil, nil, func(key, value []byte) (bool, error) {
+		jobKey, ok := keys[idOf(value)]
+		if !ok {
+			return true, nil
+		}
+		parts := state.KeyStrings(key)
+		if len(parts) == 3 && bytes.Equal(uniqueKey(parts[0], parts[1], parts[2]), key) {
+			job := bad[jobKey]
+			job.Kind, job.Sync, job.Path = parts[0], parts[1], parts[2]
+			bad[jobKey] = job
+		}
+		return true, nil
+	})
+	return bad, err
+}
+
+func standIn(id ID, err error) Job {
+	return Job{
+		ID:        id,
+		New:       New{Kind: kindUnreadable, Path: fmt.Sprintf("job-%d", id)},
+		State:     Dead,
+		LastError: err.Error(),
+	}
+}

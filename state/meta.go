@@ -1,0 +1,89 @@
+package state
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+const tableMeta = "meta"
+
+// Keys of the meta table. The values are text, so that any bbolt tool shows them.
+var (
+	keySchema   = []byte("schema")
+	keyCreated  = []byte("created")
+	keyEpoch    = []byte("epoch")
+	keyInstance = []byte("instance")
+)
+
+// migration changes the tables of one schema version into those of the next.
+type migration func(*Tx) error
+
+// migrations: the function at index n-1 leads from version n to n+1. The version of this
+// program is one more than there are functions. Never change one that was released.
+var migrations []migration
+
+// loadMeta reads what the file says about itself, marks a new file, and migrates an old one. All
+// of it happens in one transaction: a crash leaves the old version or the new one.
+func (db *DB) loadMeta(o Options, steps []migration) error {
+	if o.ReadOnly {
+		return db.View(func(tx *Tx) error { return db.readMeta(tx, steps) })
+	}
+	instance := make([]byte, 4)
+	_, _ = rand.Read(instance) // never fails (crypto/rand)
+	now := time.Now().UTC()
+	return db.Update(func(tx *Tx) error {
+		tx.inEngine = true
+		first, _ := tx.engine.Cursor().First()
+		tx.inEngine = false
+		meta := tx.Table(tableMeta)
+		if first == nil {
+			err := errors.Join(
+				meta.Put(keySchema, []byte(strconv.Itoa(len(steps)+1))),
+				meta.Put(keyCreated, []byte(now.Format(time.RFC3339))),
+				meta.Put(keyEpoch, []byte("0")),
+				meta.Put(keyInstance, []byte(hex.EncodeToString(instance))))
+			if err != nil {
+				return err
+			}
+		}
+		if err := db.readMeta(tx, steps); err != nil {
+			return err
+		}
+		db.epoch++
+		return meta.Put(keyEpoch, strconv.AppendUint(nil, db.epoch, 10))
+	})
+}
+
+func (db *DB) readMeta(tx *Tx, steps []migration) error {
+	fail := func(err error) error { return &Error{Op: "open", Path: db.path, Err: err} }
+	meta := tx.Table(tableMeta)
+	schema, err := strconv.Atoi(string(meta.Get(keySchema)))
+	if err != nil || schema < 1 {
+		return fail(fmt.Errorf("%w (no schema version)", ErrCorrupt))
+	}
+	target := len(steps) + 1
+	switch {
+	case schema > target:
+		return fail(fmt.Errorf("schema %d, this version knows %d: %w", schema, target, ErrTooNew))
+	case schema < target && !tx.writable:
+		return fail(fmt.Errorf("schema %d, this version needs %d: %w", schema, target, ErrTooOld))
+	case schema < target:
+		for ; schema < target; schema++ {
+			if err := steps[schema-1](tx); err != nil {
+				return fail(fmt.Errorf("migrate from schema %d to %d: %w", schema, schema+1, err))
+			}
+		}
+		if err := meta.Put(keySchema, []byte(strconv.Itoa(target))); err != nil {
+			return err
+		}
+	}
+	db.instance = string(meta.Get(keyInstance))
+	if db.epoch, err = strconv.ParseUint(string(meta.Get(keyEpoch)), 10, 64); err != nil {
+		return fail(fmt.Errorf("%w (no epoch)", ErrCorrupt))
+	}
+	return nil
+}

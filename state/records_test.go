@@ -1,0 +1,300 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+	"github.com/google/go-cmp/cmp"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123, time.UTC)
+
+func TestBaselineComesBack(t *testing.T) {
+	db := openNew(t)
+	long := strings.Repeat("folder/", 400) + strings.Repeat("n", 3000)
+	for _, path := range []string{
+		"a", "a/b", "a/b/c.txt", "with space/ü", "latin/\xfc", "hostile/\x00\x01name", long, long + "2", Shorten(long),
+	} {
+		want := Baseline{
+			Path:   path,
+			Local:  entry.Entry{Kind: entry.File, Size: 7, ModTime: noon, Precision: time.Nanosecond},
+			Remote: entry.Entry{Kind: entry.File, Size: -1, Precision: time.Minute},
+			When:   noon, Job: uint64(len(path)),
+		}
+		update(t, db, func(tx *Tx) error { return PutBaseline(tx, "s", want) })
+		view(t, db, func(tx *Tx) error {
+			got, ok, err := GetBaseline(tx, "s", path)
+			if diff := cmp.Diff(want, got); diff != "" || !ok || err != nil {
+				t.Errorf("%.40q: %v, %v\n%s", path, ok, err, diff)
+			}
+			if _, ok, _ := GetBaseline(tx, "t", path); ok {
+				t.Errorf("%.40q is also in another sync", path)
+			}
+			return nil
+		})
+	}
+	view(t, db, func(tx *Tx) error { // none of them overwrote another
+		if n, err := CountBaseline(tx, "s"); n != 9 || err != nil {
+			t.Errorf("count = %d, %v", n, err)
+		}
+		folder, _ := splitPath(long)
+		children, err := BaselineChildren(tx, "s", folder)
+		if len(children) != 2 || err != nil || children[0].Path != long || children[1].Path != long+"2" {
+			t.Errorf("children of the long folder: %d rows, %v", len(children), err)
+		}
+		return nil
+	})
+}
+
+func TestBaselineChildren(t *testing.T) {
+	db := openNew(t)
+	hugeName := strings.Repeat("z", 2000)
+	update(t, db, func(tx *Tx) error {
+		for _, path := range []string{"b", "a.txt", "a", "a/z", "a/b", "a/b/c", "ab/x", "a b", "d/\x01", "d/\x00", "d/\x02", "d/" + hugeName + "b", "d/" + hugeName + "a", "d/" + hugeName} {
+			check(t, PutBaseline(tx, "s", Baseline{Path: path}))
+		}
+		return PutBaseline(tx, "s2", Baseline{Path: "other"})
+	})
+	view(t, db, func(tx *Tx) error {
+		for folder, want := range map[string][]string{
+			"":     {"a", "a b", "a.txt", "b"},
+			"a":    {"a/b", "a/z"},
+			"a/b":  {"a/b/c"},
+			"ab":   {"ab/x"},
+			"d":    {"d/\x00", "d/\x01", "d/\x02", "d/" + hugeName, "d/" + hugeName + "a", "d/" + hugeName + "b"},
+			"none": nil,
+		} {
+			rows, err := BaselineChildren(tx, "s", folder)
+			check(t, err)
+			var got []string
+			for _, row := range rows {
+				got = append(got, row.Path)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("children of %q:\n%s", folder, diff)
+			}
+		}
+		return nil
+	})
+}
+
+func TestBaselineRefusesOddPaths(t *testing.T) {
+	db := openNew(t)
+	for _, path := range []string{"", ".", "/a", "a/", "a//b", "./a", "a/../b"} {
+		err := db.Update(func(tx *Tx) error { return PutBaseline(tx, "s", Baseline{Path: path}) })
+		wantText(t, err, fmt.Sprintf("%q", path), "relative path")
+	}
+}
+
+func TestBaselineCount(t *testing.T) {
+	db := openNew(t)
+	count := func(sync string, want int) {
+		t.Helper()
+		view(t, db, func(tx *Tx) error {
+			if got, err := CountBaseline(tx, sync); got != want || err != nil {
+				t.Errorf("count of %s = %d, %v, want %d", sync, got, err, want)
+			}
+			return nil
+		})
+	}
+	count("s", 0)
+	update(t, db, func(tx *Tx) error {
+		for range 2 { // the second round replaces
+			for _, path := range []string{"a", "a/b", "c"} {
+				check(t, PutBaseline(tx, "s", Baseline{Path: path}))
+			}
+		}
+		return PutBaseline(tx, "s2", Baseline{Path: "a"})
+	})
+	count("s", 3)
+	update(t, db, func(tx *Tx) error {
+		check(t, DeleteBaseline(tx, "s", "a"))
+		return DeleteBaseline(tx, "s", "a")
+	})
+	count("s", 2)
+	update(t, db, func(tx *Tx) error { return DropBaseline(tx, "s") })
+	count("s", 0)
+	count("s2", 1)
+	view(t, db, func(tx *Tx) error {
+		if _, ok, err := GetBaseline(tx, "s", "c"); ok || err != nil {
+			t.Errorf("after the drop: %v, %v", ok, err)
+		}
+		return nil
+	})
+}
+
+func TestDirty(t *testing.T) {
+	db := openNew(t)
+	later := noon.Add(time.Second)
+	list := func(limit int) (paths []Dirty) {
+		t.Helper()
+		view(t, db, func(tx *Tx) (err error) { paths, err = DirtyPaths(tx, "s", limit); return err })
+		return paths
+	}
+	want := func(name string, want ...Dirty) {
+		t.Helper()
+		if diff := cmp.Diff(want, list(0)); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+	update(t, db, func(tx *Tx) error {
+		check(t, MarkDirty(tx, "s2", "x", "other sync", false, noon))
+		check(t, MarkDirty(tx, "s", "b", "created", true, noon))
+		check(t, MarkDirty(tx, "s", "b", "written", false, later))
+		check(t, MarkDirty(tx, "s", "latin \xfc", "created", false, noon))
+		return MarkDirty(tx, "s", "", "overflow", false, noon)
+	})
+	b := Dirty{Path: "b", First: noon, Last: later, Remote: true, Why: "written"}
+	root := Dirty{First: noon, Last: noon, Why: "overflow"}
+	latin := Dirty{Path: "latin \xfc", First: noon, Last: noon, Why: "created"}
+	want("merged: first time kept, last time and reason new, remote sticks", root, b, latin)
+	if got := list(2); len(got) != 2 {
+		t.Errorf("limit 2 gave %d rows", len(got))
+	}
+
+	read := list(0)
+	update(t, db, func(tx *Tx) error { return MarkDirty(tx, "s", "b", "again", false, later) })
+	update(t, db, func(tx *Tx) error { return ClearDirty(tx, "s", append(read, Dirty{Path: "unknown"})) })
+	b.Last, b.Why = later.Add(time.Nanosecond), "again"
+	want("marked again at the same instant, so it stays", b)
+	read = list(0)
+	update(t, db, func(tx *Tx) error { return ClearDirty(tx, "s", read) })
+	want("cleared")
+}
+
+func TestRecordsComeBack(t *testing.T) {
+	db := openNew(t)
+	server := Server{Facts: json.RawMessage(`{"mlsd":true}`), NotBefore: noon, Failures: 3, LastError: "530", BlockedBy: "password"}
+	sync := SyncState{Halt: "root is gone", HaltedAt: noon, HaltCode: "root-gone", Approved: noon, LastFullScan: noon, LastSuccess: noon}
+	daily := Schedule{LastFired: noon, LastFinished: noon, Result: "done"}
+	update(t, db, func(tx *Tx) error {
+		check(t, PutServer(tx, "acme", server))
+		check(t, PutSync(tx, "web", sync))
+		check(t, PutSchedule(tx, "web", "0 3 * * *", daily))
+		check(t, PutSchedule(tx, "web", "@hourly", Schedule{}))
+		check(t, PutSchedule(tx, "web2", "@hourly", daily))
+		wantText(t, PutServer(tx, "", server), "key is empty")
+		return nil
+	})
+	view(t, db, func(tx *Tx) error {
+		gotServer, err := GetServer(tx, "acme")
+		check(t, err)
+		gotSync, err := GetSync(tx, "web")
+		check(t, err)
+		gotDaily, err := GetSchedule(tx, "web", "0 3 * * *")
+		check(t, err)
+		all, err := Schedules(tx, "web")
+		check(t, err)
+		if diff := cmp.Diff([]any{server, sync, daily, map[string]Schedule{"0 3 * * *": daily, "@hourly": {}}},
+			[]any{gotServer, gotSync, gotDaily, all}); diff != "" {
+			t.Error(diff)
+		}
+		missingServer, err := GetServer(tx, "none")
+		check(t, err)
+		missingSync, err := GetSync(tx, "none")
+		check(t, err)
+		missingSchedule, err := GetSchedule(tx, "web", "none")
+		check(t, err)
+		if diff := cmp.Diff([]any{Server{}, SyncState{}, Schedule{}}, []any{missingServer, missingSync, missingSchedule}); diff != "" {
+			t.Error(diff)
+		}
+		return nil
+	})
+	update(t, db, func(tx *Tx) error {
+		check(t, DeleteSchedule(tx, "web", "@hourly"))
+		if all, err := Schedules(tx, "web"); len(all) != 1 || err != nil {
+			t.Errorf("after DeleteSchedule: %v, %v", all, err)
+		}
+		return nil
+	})
+}
+
+func historyOf(t *testing.T, db *DB, since time.Time) (forward, back []string) {
+	t.Helper()
+	view(t, db, func(tx *Tx) error {
+		check(t, ScanHistory(tx, since, func(h History) (bool, error) {
+			forward = append(forward, h.Path)
+			return true, nil
+		}))
+		return ScanHistoryBack(tx, func(h History) (bool, error) {
+			back = append(back, h.Path)
+			return len(back) < 2, nil
+		})
+	})
+	return forward, back
+}
+
+func TestHistory(t *testing.T) {
+	db := openNew(t)
+	full := History{
+		When: noon, Sync: "s", Path: "p\xfc", Op: "upload", Result: "done", Job: 7, Bytes: 8, Duration: time.Second,
+		Method: "EPSV", Verified: "SIZE", Reply: "226 ok", Temp: ".p\xfc.ftpferry-7", Error: "none",
+	}
+	update(t, db, func(tx *Tx) error { return AppendHistory(tx, full) })
+	view(t, db, func(tx *Tx) error {
+		return ScanHistory(tx, noon, func(got History) (bool, error) {
+			if diff := cmp.Diff(full, got); diff != "" {
+				t.Error(diff)
+			}
+			return true, nil
+		})
+	})
+	update(t, db, func(tx *Tx) error {
+		for i, name := range []string{"b", "c", "d", "e"} {
+			// The last two share an instant and keep their order.
+			check(t, AppendHistory(tx, History{When: noon.Add(time.Duration(min(i+1, 3)) * time.Hour), Path: name}))
+		}
+		return nil
+	})
+	forward, back := historyOf(t, db, noon.Add(2*time.Hour))
+	if diff := cmp.Diff([][]string{{"c", "d", "e"}, {"e", "d"}}, [][]string{forward, back}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTrimHistory(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		maxRows   int
+		olderThan time.Time
+		limit     int
+		want      string
+	}{
+		{"no bounds keep everything", 0, time.Time{}, 0, "0 1 2 3 4 5"},
+		{"by number", 4, time.Time{}, 0, "2 3 4 5"},
+		{"by age, the instant itself is kept", 0, noon.Add(3 * time.Hour), 0, "3 4 5"},
+		{"the stricter bound wins", 5, noon.Add(3 * time.Hour), 0, "3 4 5"},
+		{"the other way round", 2, noon.Add(3 * time.Hour), 0, "4 5"},
+		{"no more than the limit at once", 1, time.Time{}, 2, "2 3 4 5"},
+		{"everything is too old", 0, noon.Add(time.Hour * 24), 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			db := openNew(t)
+			update(t, db, func(tx *Tx) error {
+				for i := range 6 {
+					check(t, AppendHistory(tx, History{When: noon.Add(time.Duration(i) * time.Hour), Path: fmt.Sprint(i)}))
+				}
+				return nil
+			})
+			removed := 0
+			update(t, db, func(tx *Tx) (err error) {
+				removed, err = TrimHistory(tx, test.maxRows, test.olderThan, test.limit)
+				return err
+			})
+			left, _ := historyOf(t, db, time.Time{})
+			if strings.Join(left, " ") != test.want || removed != 6-len(left) {
+				t.Errorf("left %v, removed %d, want %q", left, removed, test.want)
+			}
+			view(t, db, func(tx *Tx) error {
+				if count, err := readCount(tx, historyCount); count != len(left) || err != nil {
+					t.Errorf("count = %d, %v, want %d", count, err, len(left))
+				}
+				return nil
+			})
+		})
+	}
+}

@@ -1,0 +1,223 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// appendOnly lists the tables whose keys only grow; their pages are filled to the brim instead
+// of half, which halves the file.
+var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true}
+
+const appendOnlyFill = 0.9
+
+// deleteChunk bounds the keys that DeletePrefix holds in memory.
+const deleteChunk = 4096
+
+// Tx is one transaction, valid inside the function it is passed to and for one goroutine.
+type Tx struct {
+	path     string
+	writable bool
+	engine   *bolt.Tx
+	tables   map[string]*openTable
+	// inEngine is set while the engine runs, so that its panics can be told from those of
+	// the caller.
+	inEngine bool
+}
+
+type openTable struct {
+	bucket *bolt.Bucket // nil: the table does not exist
+	scans  int          // scans under way
+}
+
+// isDamage tells a panic that is due to a damaged file from a bug of the caller. A fault with an
+// address is a read of a value that lies behind the end of a file cut short.
+func (tx *Tx) isDamage(p any) bool {
+	_, fault := p.(interface{ Addr() uintptr })
+	return tx.inEngine || fault
+}
+
+// Table returns the ordered table with that name. Tables need no declaration: one that was never
+// written is empty.
+func (tx *Tx) Table(name string) Table { return Table{tx: tx, name: name} }
+
+// Table is an ordered map from keys (1 to 32,768 bytes) to values. Slices that come from it are
+// read-only and valid inside the transaction.
+type Table struct {
+	tx   *Tx
+	name string
+}
+
+// open finds the table. Only the engine runs in here, so the caller sets inEngine around it.
+func (t Table) open(create bool) (*openTable, error) {
+	table, ok := t.tx.tables[t.name]
+	if !ok {
+		table = &openTable{bucket: t.tx.engine.Bucket([]byte(t.name))}
+		t.tx.tables[t.name] = table
+	}
+	if table.bucket == nil && create {
+		bucket, err := t.tx.engine.CreateBucket([]byte(t.name))
+		if err != nil {
+			return nil, err
+		}
+		table.bucket = bucket
+	}
+	if table.bucket != nil && appendOnly[t.name] {
+		table.bucket.FillPercent = appendOnlyFill // the engine forgets it
+	}
+	return table, nil
+}
+
+func (t Table) fail(op string, err error) error {
+	return &Error{Op: fmt.Sprintf("%s table %q", op, t.name), Path: t.tx.path, Err: err}
+}
+
+// Get returns the value of key, or nil if there is none. An empty value is not nil.
+func (t Table) Get(key []byte) []byte {
+	var value []byte
+	t.tx.inEngine = true
+	if table, err := t.open(false); err == nil && table.bucket != nil {
+		value = table.bucket.Get(key)
+	}
+	t.tx.inEngine = false
+	return value
+}
+
+// Put sets the value of key. Neither slice may be changed before the transaction is over.
+func (t Table) Put(key, value []byte) error {
+	switch {
+	case len(key) == 0:
+		return t.fail("write to", errors.New("the key is empty"))
+	case len(key) > bolt.MaxKeySize:
+		return t.fail("write to", fmt.Errorf("the key has %d bytes, the most is %d", len(key), bolt.MaxKeySize))
+	}
+	if value == nil {
+		value = []byte{} // so that Get can tell it from a missing key
+	}
+	return t.write("write to", true, func(b *bolt.Bucket) error { return b.Put(key, value) })
+}
+
+// Delete removes key, which need not exist.
+func (t Table) Delete(key []byte) error {
+	return t.write("delete from", false, func(b *bolt.Bucket) error { return b.Delete(key) })
+}
+
+// DeletePrefix removes every key that starts with prefix and returns how many there were. An
+// empty prefix empties the table; numbers from NextID go on where they were.
+func (t Table) DeletePrefix(prefix []byte) (int, error) {
+	removed := 0
+	for {
+		// Collect, then delete: a cursor of the engine skips keys when they go away
+		// under it in a transaction that has already written to their page.
+		var keys [][]byte
+		err := t.Scan(prefix, nil, func(key, _ []byte) (bool, error) {
+			keys = append(keys, bytes.Clone(key))
+			return len(keys) < deleteChunk, nil
+		})
+		if err != nil || len(keys) == 0 {
+			return removed, err
+		}
+		for _, key := range keys {
+			if err := t.Delete(key); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+	}
+}
+
+// write runs do on the table, and refuses what would go wrong silently.
+func (t Table) write(op string, create bool, do func(*bolt.Bucket) error) error {
+	if !t.tx.writable {
+		return t.fail(op, ErrReadOnly)
+	}
+	t.tx.inEngine = true
+	table, err := t.open(create)
+	switch {
+	case err != nil || table.bucket == nil: // nothing to delete from
+	case table.scans > 0:
+		err = errors.New("a scan of the same table is under way; collect first, then write")
+	default:
+		err = do(table.bucket)
+	}
+	t.tx.inEngine = false
+	if err != nil {
+		return t.fail(op, err)
+	}
+	return nil
+}
+
+// Scan calls fn in ascending order for every key that starts with prefix and is not below from,
+// until fn returns false or an error, which is returned as it is. Both bounds may be nil. fn may
+// write to other tables but not to this one.
+func (t Table) Scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error {
+	start := prefix
+	if bytes.Compare(from, prefix) > 0 {
+		start = from
+	}
+	return t.walk(prefix, func(c *bolt.Cursor) ([]byte, []byte) {
+		if len(start) == 0 {
+			return c.First()
+		}
+		return c.Seek(start)
+	}, (*bolt.Cursor).Next, fn)
+}
+
+// ScanBack is Scan in descending order, from the last key that starts with prefix.
+func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.walk(prefix, func(c *bolt.Cursor) ([]byte, []byte) {
+		if end := Successor(prefix); end != nil {
+			if key, _ := c.Seek(end); key != nil {
+				return c.Prev()
+			}
+		}
+		return c.Last()
+	}, (*bolt.Cursor).Prev, fn)
+}
+
+// Last returns the last key that starts with prefix and its value, or nil.
+func (t Table) Last(prefix []byte) (key, value []byte) {
+	_ = t.ScanBack(prefix, func(k, v []byte) (bool, error) { // this fn has no errors
+		key, value = k, v
+		return false, nil
+	})
+	return key, value
+}
+
+func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byte), fn func(key, value []byte) (bool, error)) error {
+	t.tx.inEngine = true
+	table, err := t.open(false)
+	if err != nil || table.bucket == nil {
+		t.tx.inEngine = false
+		return err
+	}
+	cursor := table.bucket.Cursor()
+	table.scans++
+	defer func() { table.scans-- }()
+	key, value := first(cursor)
+	t.tx.inEngine = false
+	for key != nil && bytes.HasPrefix(key, prefix) {
+		more, err := fn(key, value)
+		if err != nil || !more {
+			return err
+		}
+		t.tx.inEngine = true
+		key, value = next(cursor)
+		t.tx.inEngine = false
+	}
+	return nil
+}
+
+// NextID returns the next number of this table, from 1. A number is taken only once the
+// transaction has committed, so it must not leave the transaction before.
+func (t Table) NextID() (uint64, error) {
+	var id uint64
+	err := t.write("number a row of", true, func(b *bolt.Bucket) (err error) {
+		id, err = b.NextSequence()
+		return err
+	})
+	return id, err
+}
