@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// ActivityKind says what happened.
+type ActivityKind string
+
+// What can happen, in the order of a file's life.
+const (
+	ActivityTriggered ActivityKind = "triggered" // a trigger asked for a look
+	ActivityScanned   ActivityKind = "scanned"   // a look at both sides is done
+	ActivityQueued    ActivityKind = "queued"    // a job was planned
+	ActivityDone      ActivityKind = "done"      // a job is done and remembered
+	ActivityStale     ActivityKind = "stale"     // a job was overtaken by a change
+	ActivityRetry     ActivityKind = "retry"     // a job failed and will be tried again
+	ActivityDead      ActivityKind = "dead"      // a job failed and waits for a person
+	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
+	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
+	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
+)
+
+// Activity is one thing that happened, after it was committed.
+type Activity struct {
+	Kind     ActivityKind
+	Sync     string
+	Server   string
+	Path     string
+	Job      uint64
+	Action   string
+	Text     string // the reason, for people
+	Bytes    int64
+	Took     time.Duration
+	Verified string
+	Method   string
+}
+
+// log writes the activity as one event.
+func (a Activity) log(ctx context.Context, logger *slog.Logger) {
+	level := slog.LevelInfo
+	switch a.Kind {
+	case ActivityQueued, ActivityTriggered:
+		level = slog.LevelDebug
+	case ActivityRetry, ActivityPaused:
+		level = slog.LevelWarn
+	case ActivityDead, ActivityHalted:
+		level = slog.LevelError
+	}
+	attributes := make([]slog.Attr, 0, 8)
+	for _, s := range []struct{ key, value string }{
+		{"sync", a.Sync}, {"server", a.Server}, {"action", a.Action}, {"path", a.Path}, {"reason", a.Text},
+		{"verified", a.Verified}, {"data", a.Method},
+	} {
+		if s.value != "" {
+			attributes = append(attributes, slog.String(s.key, s.value))
+		}
+	}
+	if a.Bytes > 0 {
+		attributes = append(attributes, slog.Int64("bytes", a.Bytes))
+	}
+	if a.Took > 0 {
+		attributes = append(attributes, slog.Duration("took", a.Took.Round(time.Millisecond)))
+	}
+	if a.Job > 0 {
+		attributes = append(attributes, slog.Uint64("job", a.Job))
+	}
+	logger.LogAttrs(ctx, level, string(a.Kind), attributes...)
+}

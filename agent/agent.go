@@ -1,0 +1,250 @@
+// Package agent joins triggers, queue and workers into a service. It owns every goroutine:
+// one dispatcher, which alone writes the state, workers per server, and the triggers.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/trigger"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// Options are what an Agent needs besides its configuration.
+type Options struct {
+	Logger *slog.Logger // required
+	// Triggers watches and schedules. Without, the agent only does what it is asked to.
+	Triggers bool
+	// Control opens the socket through which other processes reach the agent.
+	Control bool
+	// Observe, if set, is told everything that happens, after it was committed. It is called
+	// from one goroutine and must not block.
+	Observe func(Activity)
+}
+
+// Agent keeps the syncs of one configuration in step. It implements control.Service; the
+// methods of that work while Run does.
+type Agent struct {
+	cfg      *config.Config
+	db       *state.DB
+	options  Options
+	logger   *slog.Logger
+	syncs    map[string]work.Sync // enabled ones
+	requests chan request
+	ended    chan struct{} // closed when Run returns
+}
+
+// New returns an agent that works with db, which it does not close.
+func New(cfg *config.Config, db *state.DB, o Options) *Agent {
+	a := &Agent{
+		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
+		requests: make(chan request), ended: make(chan struct{}),
+	}
+	for name, s := range cfg.Syncs {
+		if s.Enabled {
+			a.syncs[name] = workSync(s)
+		}
+	}
+	return a
+}
+
+// errStopped ends what is still under way when the grace of a shutdown is over.
+var errStopped = fmt.Errorf("the agent stops: %w", context.Canceled)
+
+// Run works until ctx is done; then no new job is begun, those under way get the configured
+// grace, and the rest waits in the state for the next start. An error means that the agent
+// cannot go on: after a failed commit nobody knows what is true (see state.CommitError), and
+// only a new start finds out. Run may be called once.
+func (a *Agent) Run(ctx context.Context) error {
+	defer close(a.ended)
+	d, err := newDispatcher(a)
+	if err != nil {
+		return err
+	}
+	// Workers outlive ctx by the grace; the dispatcher ends them.
+	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopWork(errStopped)
+	d.stopWork = func() { stopWork(errStopped) }
+
+	var workers sync.WaitGroup
+	for _, s := range d.servers {
+		for range s.config.Connections {
+			w := &worker{server: s.config, syncs: a.syncs, db: a.db, logger: a.logger}
+			workers.Go(func() { w.run(working, s.jobs, d.reports) })
+		}
+	}
+	group, grouped := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer workers.Wait()
+		defer d.closeJobs()
+		if err := d.run(grouped); err != nil {
+			stopWork(errStopped)
+			return err
+		}
+		if ctx.Err() == nil && grouped.Err() == nil {
+			return errors.New("the dispatcher ended by itself")
+		}
+		return nil
+	})
+	if a.options.Triggers {
+		if err := a.startTriggers(grouped, group, d.emit); err != nil {
+			stopWork(errStopped)
+			return errors.Join(err, group.Wait())
+		}
+	}
+	if a.options.Control {
+		a.startControl(grouped, group)
+	}
+	return group.Wait()
+}
+
+// startControl makes a socket that cannot be opened a warning: the agent's work does not
+// depend on it.
+func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
+	listener, err := control.Listen(a.cfg.Agent.StateDir)
+	if err != nil {
+		a.logger.Warn("other commands cannot reach this agent", "error", err)
+		return
+	}
+	group.Go(func() error { return control.Serve(ctx, listener, a, a.logger) })
+}
+
+func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
+	for name, s := range a.syncs {
+		configured := a.cfg.Syncs[name]
+		if configured.Watch {
+			a.startWatch(ctx, group, s, emit)
+		}
+		if len(configured.Schedules) == 0 {
+			continue
+		}
+		schedule, err := a.schedule(configured)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return schedule.Run(ctx, emit) })
+	}
+	return nil
+}
+
+// startWatch watches, and looks at everything once the watch stands: what happened while the
+// agent was not there left no event.
+func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, emit trigger.Emit) {
+	ready := make(chan struct{})
+	watch := trigger.Watch{
+		Sync: s.Name, Root: s.Local, Logger: a.logger,
+		Ready: sync.OnceFunc(func() { close(ready) }),
+		Skip: func(rel string, isDir bool) bool {
+			return scan.IsTemp(rel) || s.Filter.ExcludedAnywhere(rel, isDir)
+		},
+	}
+	group.Go(func() error { return watch.Run(ctx, emit) })
+	group.Go(func() error {
+		select {
+		case <-ready:
+			return trigger.Start{Sync: s.Name}.Run(ctx, emit)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}
+
+// schedule reads when each line of a schedule last fired. A line that is new is noted as of
+// now, so that its very first run can be missed and made up for.
+func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
+	schedule := trigger.Schedule{Sync: s.Name, Logger: a.logger}
+	err := a.db.View(func(tx *state.Tx) error {
+		schedule.Entries = nil
+		for _, line := range s.Schedules {
+			row, err := state.GetSchedule(tx, s.Name, line.Spec)
+			if err != nil {
+				return err
+			}
+			schedule.Entries = append(schedule.Entries, trigger.Entry{Spec: line.Spec, Next: line.Next, Last: row.LastFired})
+		}
+		return nil
+	})
+	return schedule, err
+}
+
+// Names checks names of syncs; none means all that are enabled, sorted.
+func (a *Agent) names(wanted []string) ([]string, error) {
+	if len(wanted) == 0 {
+		return slices.Sorted(maps.Keys(a.syncs)), nil
+	}
+	for _, name := range wanted {
+		if _, ok := a.syncs[name]; ok {
+			continue
+		}
+		if _, ok := a.cfg.Syncs[name]; ok {
+			return nil, fmt.Errorf("sync %q is switched off (enabled = false)", name)
+		}
+		return nil, fmt.Errorf("there is no sync %q; there are %q", name, slices.Sorted(maps.Keys(a.cfg.Syncs)))
+	}
+	return slices.Compact(slices.Sorted(slices.Values(wanted))), nil
+}
+
+// request asks the dispatcher for something; answer is called in its goroutine.
+type request struct {
+	pass    *pass
+	approve string
+	answer  chan error
+}
+
+// ask hands a request to the dispatcher and waits until it is committed.
+func (a *Agent) ask(ctx context.Context, r request) error {
+	r.answer = make(chan error, 1)
+	select {
+	case a.requests <- r:
+	case <-a.ended:
+		return errors.New("the agent has stopped")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-a.ended:
+		return errors.New("the agent has stopped")
+	}
+}
+
+// Pass implements control.Service.
+func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error) {
+	names, err := a.names(syncs)
+	if err != nil {
+		return control.Report{}, err
+	}
+	p := newPass(names, time.Now())
+	if err := a.ask(ctx, request{pass: p}); err != nil {
+		return control.Report{}, err
+	}
+	select {
+	case r := <-p.finished:
+		return r, nil
+	case <-a.ended:
+		return control.Report{}, errors.New("the agent stopped before the pass was over")
+	case <-ctx.Done():
+		return control.Report{}, context.Cause(ctx)
+	}
+}
+
+// Approve implements control.Service.
+func (a *Agent) Approve(ctx context.Context, sync string) error {
+	if _, err := a.names([]string{sync}); err != nil {
+		return err
+	}
+	return a.ask(ctx, request{approve: sync})
+}

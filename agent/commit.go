@@ -1,0 +1,351 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/trigger"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// Priorities of jobs; lower goes first.
+const (
+	priorityRequest = 1   // a person waits
+	priorityLook    = 20  // finds out what changed; costs little
+	priorityFolder  = 30  // before what goes into it
+	prioritySmall   = 50  // files up to smallFile
+	priorityBulk    = 60  // bigger ones
+	priorityScan    = 80  // a whole tree
+	prioritySweep   = 190 // left-over temporary files, before the folders they are in
+	priorityDelete  = 200
+
+	smallFile = 1 << 20
+)
+
+// transition is the result of one commit: what the dispatcher has to act on.
+type transition struct {
+	servers     map[string]state.Server
+	facts       map[string]ftpclient.Facts
+	halted      map[string]bool
+	assignments []assignment
+	activities  []Activity
+	scans       []scanned
+	wake        time.Time
+}
+
+// scanned is a scan whose result was taken over, or vetoed by halt.
+type scanned struct {
+	sync    string
+	full    bool
+	started time.Time
+	result  *scan.Result
+	halt    *plan.Halt
+}
+
+// commit is one transaction of the dispatcher. It reads the dispatcher and changes nothing
+// but the transaction and its transition, because it may be run twice.
+type commit struct {
+	*transition
+	d   *dispatcher
+	tx  *state.Tx
+	now time.Time
+	b   batch
+}
+
+func (d *dispatcher) commit(b batch) (*transition, error) {
+	var t *transition
+	err := d.agent.db.Update(func(tx *state.Tx) error {
+		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}}
+		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
+	})
+	return t, err
+}
+
+func (c *commit) run() error {
+	for _, e := range c.b.events {
+		if err := c.event(e); err != nil {
+			return fmt.Errorf("take event for sync %s: %w", e.Sync, err)
+		}
+	}
+	for _, r := range c.b.reports {
+		if err := c.report(r); err != nil {
+			return fmt.Errorf("take report of job %d: %w", r.Job.ID, err)
+		}
+	}
+	for _, r := range c.b.requests {
+		if err := c.request(r); err != nil {
+			return fmt.Errorf("take request: %w", err)
+		}
+	}
+	if err := c.saveServers(); err != nil {
+		return err
+	}
+	if c.b.claim {
+		if err := c.claim(); err != nil {
+			return err
+		}
+	}
+	return c.planWake()
+}
+
+func (c *commit) happened(a Activity) { c.activities = append(c.activities, a) }
+
+// event notes why to look, before anybody looks: it survives a crash.
+func (c *commit) event(e trigger.Event) error {
+	if _, ok := c.d.agent.syncs[e.Sync]; !ok {
+		return nil
+	}
+	if e.Fired != nil {
+		if err := state.PutSchedule(c.tx, e.Sync, e.Fired.Spec, state.Schedule{LastFired: e.Fired.At}); err != nil {
+			return err
+		}
+	}
+	if len(e.Paths) == 0 {
+		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Text: e.Why})
+		return c.enqueueScan(e.Sync, work.KindScan, e.Why, priorityScan, c.now)
+	}
+	for _, path := range e.Paths {
+		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Path: path, Text: e.Why})
+		if err := state.MarkDirty(c.tx, e.Sync, path, e.Why, false, c.now); err != nil {
+			return err
+		}
+	}
+	return c.enqueueScan(e.Sync, work.KindLook, e.Why, priorityLook, c.now)
+}
+
+func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Time) error {
+	_, err := queue.Enqueue(c.tx, c.now, queue.New{
+		Kind: kind, Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Priority: priority, RunAt: at, Why: why,
+	})
+	return err
+}
+
+func (c *commit) request(r request) error {
+	if r.approve != "" {
+		row, err := state.GetSync(c.tx, r.approve)
+		if err != nil {
+			return err
+		}
+		row.Halt, row.HaltCode, row.HaltedAt, row.Approved = "", "", time.Time{}, c.now
+		c.halted[r.approve] = false
+		if err := state.PutSync(c.tx, r.approve, row); err != nil {
+			return err
+		}
+		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
+	}
+	for sync := range r.pass.syncs {
+		if err := c.enqueueScan(sync, work.KindScan, "request", priorityRequest, c.now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report writes down what came of a job.
+func (c *commit) report(r report) error {
+	c.learn(r)
+	switch r.Result {
+	case work.Failed:
+		return c.failed(r)
+	case work.Stale:
+		return c.stale(r)
+	}
+	c.reachable(r)
+	if r.Scan != nil {
+		return c.scanned(r)
+	}
+	if err := c.remember(r); err != nil {
+		return err
+	}
+	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
+		return err
+	}
+	activity := c.activityOf(r, ActivityDone)
+	c.happened(activity)
+	if !isOperation(r.Job.Kind) {
+		return nil
+	}
+	if r.Replan {
+		if err := c.lookAgain(r.Job, "after "+r.Job.Kind, c.now); err != nil {
+			return err
+		}
+	}
+	return c.history(r, "done")
+}
+
+func isOperation(kind string) bool {
+	switch kind {
+	case work.KindScan, work.KindLook, work.KindSweepLocal, work.KindSweepRemote:
+		return false
+	}
+	return true
+}
+
+// remember makes both sides as they are now the baseline of the path.
+func (c *commit) remember(r report) error {
+	switch {
+	case r.Job.Path == "":
+		return nil
+	case r.Forget:
+		return state.DeleteBaseline(c.tx, r.Job.Sync, r.Job.Path)
+	case r.Base != nil:
+		return state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
+			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
+		})
+	}
+	return nil
+}
+
+func (c *commit) activityOf(r report, kind ActivityKind) Activity {
+	return Activity{
+		Kind: kind, Sync: r.Job.Sync, Server: r.Job.Server, Path: r.Job.Path, Job: uint64(r.Job.ID), Action: r.Job.Kind,
+		Text: r.Reason, Bytes: r.Bytes, Took: r.Duration, Verified: r.Verified, Method: r.Method,
+	}
+}
+
+func (c *commit) history(r report, result string) error {
+	h := state.History{
+		When: c.now, Sync: r.Job.Sync, Path: r.Job.Path, Op: r.Job.Kind, Result: result, Job: uint64(r.Job.ID),
+		Bytes: r.Bytes, Duration: r.Duration, Method: r.Method, Verified: r.Verified, Reply: r.Reply, Temp: r.Temp,
+	}
+	if r.Err != nil {
+		h.Error = r.Err.Error()
+	}
+	return state.AppendHistory(c.tx, h)
+}
+
+// stale ends a job whose plan was overtaken, and asks for a new look at both sides.
+func (c *commit) stale(r report) error {
+	c.happened(c.activityOf(r, ActivityStale))
+	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
+		return err
+	}
+	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)))
+}
+
+func (c *commit) lookAgain(job queue.Job, why string, at time.Time) error {
+	if err := state.MarkDirty(c.tx, job.Sync, job.Path, why, true, c.now); err != nil {
+		return err
+	}
+	return c.enqueueScan(job.Sync, work.KindLook, why, priorityLook, at)
+}
+
+// settle is never less than a second here, so that a file in motion makes no busy loop.
+func (c *commit) settle(sync string) time.Duration {
+	return max(c.d.agent.syncs[sync].Settle, time.Second)
+}
+
+func (c *commit) failed(r report) error {
+	row := c.server(r.Job.Server)
+	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
+	if v.pause > 0 {
+		c.pause(r.Job.Server, r.Err, v)
+	}
+	next, err := queue.Fail(c.tx, c.now, r.Job.ID, v.failure)
+	if err != nil {
+		return err
+	}
+	activity := c.activityOf(r, ActivityRetry)
+	activity.Text = r.Err.Error()
+	if next == queue.Dead {
+		activity.Kind = ActivityDead
+		c.happened(activity)
+		return c.history(r, "dead")
+	}
+	if !errors.Is(r.Err, errStopped) {
+		c.happened(activity)
+	}
+	return nil
+}
+
+// claim hands jobs to idle workers. A server that failed last time gets one worker until it
+// has answered.
+func (c *commit) claim() error {
+	if _, err := queue.Claim(c.tx, c.now, queue.Request{}); err != nil { // makes waiting jobs due
+		return err
+	}
+	all, err := queue.Summary(c.tx, "")
+	if err != nil {
+		return err
+	}
+	for _, name := range c.d.serverNames() {
+		s, row := c.d.servers[name], c.server(name)
+		if row.NotBefore.After(c.now) {
+			continue
+		}
+		idle := s.idle + c.becomingIdle(name)
+		if row.Failures > 0 {
+			idle -= s.config.Connections - 1
+		}
+		for ; idle > 0; idle-- {
+			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
+				Server: name, Limit: streamLength(all.Due, s.config.Connections), Hold: c.held,
+				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
+			})
+			if err != nil {
+				return err
+			}
+			if len(jobs) == 0 {
+				break
+			}
+			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+		}
+	}
+	return nil
+}
+
+// streamLength is how many jobs a worker gets at once: few towards the end, so that all
+// workers end together.
+func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), 16) }
+
+// becomingIdle counts the workers whose last job is among the reports of this commit.
+func (c *commit) becomingIdle(server string) int {
+	left := map[*assigned]int{}
+	for _, r := range c.b.reports {
+		if a := c.d.outstanding[r.Job.ID]; a.server == server {
+			left[a]++
+		}
+	}
+	idle := 0
+	for a, reported := range left {
+		if a.left == reported {
+			idle++
+		}
+	}
+	return idle
+}
+
+// held syncs keep their jobs where they are.
+func (c *commit) held(sync string) bool {
+	if halted, changed := c.halted[sync]; changed {
+		return halted
+	}
+	_, enabled := c.d.agent.syncs[sync]
+	return !enabled || c.d.halted[sync]
+}
+
+// planWake says when to look again if nothing happens before.
+func (c *commit) planWake() error {
+	c.wake = c.now.Add(maxSleep)
+	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
+		c.wake = next
+	}
+	for name := range c.d.servers {
+		if at := c.server(name).NotBefore; at.After(c.now) && at.Before(c.wake) {
+			c.wake = at
+		}
+	}
+	return nil
+}
+
+func payload(v any) (json.RawMessage, error) {
+	data, err := json.Marshal(v)
+	return data, err
+}

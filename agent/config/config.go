@@ -1,0 +1,129 @@
+// Package config turns agent.toml into a validated [Config]. It is strict: unknown keys, wrong types and settings that
+// contradict each other are errors that name the file, the line, the key and the cure, all of them in one go.
+package config
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is a validated configuration. It is not changed after [Load] and may be read from several goroutines.
+type Config struct {
+	Path     string             // the path given to Load
+	Agent    Agent              // the process as a whole
+	Servers  map[string]*Server // by name
+	Syncs    map[string]*Sync   // by name; every Sync.Server is a key of Servers
+	Warnings []Problem          // what is allowed but probably not meant, sorted by line
+}
+
+// Agent holds the settings of the process as a whole.
+type Agent struct {
+	StateDir             string // absolute; need not exist
+	Log                  Log
+	Listen               string        // always empty in this version
+	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
+	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// LogFormat is the form of log lines.
+type LogFormat string
+
+// The log formats. LogAuto is text on a terminal and JSON elsewhere.
+const (
+	LogAuto LogFormat = "auto"
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Server is an FTP endpoint.
+type Server struct {
+	Name           string
+	Address        string // host:port, ready to dial; IPv6 in brackets
+	User           string // never empty, no control characters
+	Password       Secret
+	TLS            TLSMode
+	TLSCA          string         // absolute path of a PEM file; empty: none
+	RootCAs        *x509.CertPool // the system's authorities and those of TLSCA; nil: the system's alone
+	TLSServerName  string         // the name the certificate must carry; empty: the host of Address
+	TLSVerify      bool
+	Connections    int // 1 to 64
+	Data           Data
+	ConnectTimeout time.Duration // > 0; TCP connect and TLS handshake
+	ReplyTimeout   time.Duration // > 0; from a command to its reply
+	StallTimeout   time.Duration // > 0; a transfer without a single byte
+}
+
+// TLSMode says how the control connection is protected.
+type TLSMode string
+
+// The TLS modes: AUTH TLS after the greeting (RFC 4217), TLS from the first byte (port 990), or no TLS at all.
+const (
+	TLSExplicit TLSMode = "explicit"
+	TLSImplicit TLSMode = "implicit"
+	TLSNone     TLSMode = "none"
+)
+
+// Data says how data connections are made.
+type Data struct {
+	Mode        DataMode
+	ActivePorts PortRange  // zero: any free port
+	ExternalIP  netip.Addr // not valid: found out when it is needed
+	PASVAddress PASVAddress
+}
+
+// DataMode says who opens a data connection.
+type DataMode string
+
+// The data modes.
+const (
+	DataAuto    DataMode = "auto"
+	DataPassive DataMode = "passive"
+	DataActive  DataMode = "active"
+)
+
+// PASVAddress says which address a passive data connection goes to.
+type PASVAddress string
+
+// The passive addresses: that of the control connection, which no server can point elsewhere, or that of the 227 reply.
+const (
+	PASVControl PASVAddress = "control"
+	PASVReply   PASVAddress = "reply"
+)
+
+// PortRange is an inclusive range of TCP ports. The zero value means any port.
+type PortRange struct{ First, Last uint16 }
+
+// Sync keeps one local and one remote folder in step.
+type Sync struct {
+	Name      string
+	Server    string // a key of Config.Servers
+	Local     string // absolute and clean; need not exist
+	Remote    string // cleaned by path.Clean; relative to the login folder unless it begins with a slash
+	Direction Direction
+	Watch     bool
+	Schedules []Schedule
+	Include   []string // valid patterns, at least one
+	Exclude   []string // valid patterns
+	Delete    bool
+	MaxDelete MaxDelete
+	Settle    time.Duration // >= 0
+	Marker    string        // local path (slashes) below Local that must exist; empty: none
+	Enabled   bool
+}
+
+// Direction says where changes flow.
+type Direction string
+
+// The directions: local to remote, and remote to local.
+const (
+	Up   Direction = "up"
+	Down Direction = "down"
+)

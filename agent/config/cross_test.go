@@ -1,0 +1,87 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestSyncsAmongThemselves(t *testing.T) {
+	// Every sync is one line: name, server, local, remote, direction.
+	for _, c := range []struct {
+		sentence string
+		syncs    string
+		errors   string
+		warnings string
+	}{
+		{"one folder to two servers is fine", "a s1 x /r up, b s2 x /r up", "", ""},
+		{"two folders with one prefix are not nested", "a s1 x /r up, b s1 xy /rr up", "", ""},
+		{"two folders of one server to two local ones are fine", "a s1 x /r down, b s1 y /r down", "", ""},
+		{"two sources to one remote folder", "a s1 x /r up, b s1 y /r/ up",
+			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"two sources to nested remote folders", "b s1 x /r/sub up, a s1 y /r up",
+			"agent.toml:22: sync.a.remote: sync.b writes to the same folder or one inside the other: a target has one source only", ""},
+		{"everything absolute is inside the root", "a s1 x / up, b s1 y /r up",
+			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"everything relative is inside the login folder", "a s1 x . up, b s1 y r up",
+			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"two names for one server are one server", "a s1 x /r up, b twin y /r up",
+			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"another user may have another root", "a s1 x /r up, b other y /r up", "", ""},
+		{"two sources to one local folder", "a s1 x/sub /r down, b s2 x /r down",
+			"agent.toml:21: sync.b.local: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"a symbolic link is the folder it points to", "a s1 x /r down, b s2 link /r down",
+			"agent.toml:21: sync.b.local: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"up and down of the same two folders", "a s1 x /r up, b s1 x /r down",
+			"agent.toml:19: sync.b: files would go round in a circle: sync.a, then sync.b, and again sync.a: give them folders apart, or disable one", ""},
+		{"up and down of nested folders", "a s1 x/sub /r up, b s1 x /r/sub down",
+			"agent.toml:19: sync.b: files would go round in a circle: sync.a, then sync.b, and again sync.a: give them folders apart, or disable one", ""},
+		{"a circle of four", "a s1 x /r up, b s1 y /r down, c s2 y /r up, d s2 x /r down",
+			"agent.toml:31: sync.d: files would go round in a circle: sync.a, then sync.b, then sync.c, then sync.d, and again sync.a: " +
+				"give them folders apart, or disable one", ""},
+		{"a relay is allowed and pointed out", "a s1 x /r down, b s2 x /r up", "",
+			"agent.toml:19: sync.b: hands on what sync.a brings"},
+		{"a disabled sync does not count", "a s1 x /r up, b s1 y /r off", "", ""},
+		{"the state inside a folder", "a s1 . /r up",
+			"agent.toml:15: sync.a.local: contains state_dir (HERE/state), which changes all the time: move one of them", ""},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			for _, folder := range []string{"x/sub", "y", "xy"} {
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Symlink("x", "link"); err != nil {
+				t.Fatal(err)
+			}
+			write(t, "agent.toml", crossFile(c.syncs), 0o600)
+			cfg, err := Load("agent.toml", environment(nil))
+			if c.errors != "" {
+				expectProblems(t, err, c.errors)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			expectProblems(t, &Error{cfg.Warnings}, c.warnings)
+		})
+	}
+}
+
+// crossFile writes the syncs of a row behind twelve lines of servers; each takes six lines.
+func crossFile(syncs string) string {
+	text := "[agent]\nstate_dir = \"state\"\n[server.s1]\naddress = \"one\"\n[server.s2]\naddress = \"two\"\n" +
+		"[server.twin]\naddress = \"ONE:21\"\n[server.other]\naddress = \"one\"\nuser = \"other\"\n\n"
+	for _, line := range strings.Split(syncs, ", ") {
+		field := strings.Fields(line)
+		direction, extra := field[4], `schedule = "@daily"`
+		if direction == "off" {
+			direction, extra = "up", "enabled = false"
+		}
+		text += fmt.Sprintf("[sync.%s]\nserver = %q\nlocal = %q\nremote = %q\ndirection = %q\n%s\n",
+			field[0], field[1], field[2], field[3], direction, extra)
+	}
+	return text
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+)
+
+func FuzzLoad(f *testing.F) {
+	text, err := os.ReadFile(document)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		string(text), minimal, "\ufeffa = 1", "[[a]]\nb = [{ c = 1 }, { c = 2 }]\n", "a.\"b\\u0041\".'c' = \"\"\"x\n\"\"\"\"\"\n", "[a", "a = {",
+		"[sync.a.b]\n[sync.\"\"]\n[sync]\nc = { d = [[1], ['''\n''']] }", "[server.a]\npassword = { command = [1] }\naddress = \"[::1]:x\"",
+	} {
+		f.Add(seed)
+	}
+	path := filepath.Join(f.TempDir(), "agent.toml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(path, environment(map[string]string{"A": "value"}))
+		lines := strings.Count(text, "\n") + 1
+		if err == nil {
+			checkConfig(t, cfg, lines)
+			return
+		}
+		problems, ok := errors.AsType[*Error](err)
+		if !ok || len(problems.Problems) == 0 || cfg != nil {
+			t.Fatalf("config %v with error %#v", cfg, err)
+		}
+		checkLines(t, problems.Problems, lines)
+	})
+}
+
+func checkConfig(t *testing.T, cfg *Config, lines int) {
+	t.Helper()
+	checkLines(t, cfg.Warnings, lines)
+	for name, sync := range cfg.Syncs {
+		if cfg.Servers[sync.Server] == nil || sync.Name != name || !filepath.IsAbs(sync.Local) || sync.Remote == "" ||
+			sync.Direction != Up && sync.Direction != Down || len(sync.Include) == 0 || sync.Settle < 0 {
+			t.Errorf("sync %q is not valid: %+v", name, sync)
+		}
+	}
+	for name, server := range cfg.Servers {
+		if server.Name != name || server.Connections < 1 || server.Connections > maxConnections || server.ReplyTimeout <= 0 ||
+			hasControl(server.User+server.Password.Reveal()+server.Address) {
+			t.Errorf("server %q is not valid: %+v", name, server)
+		}
+	}
+}
+
+func checkLines(t *testing.T, problems []Problem, lines int) {
+	t.Helper()
+	for _, problem := range problems {
+		if problem.Line < 0 || problem.Line > lines || strings.Contains(problem.String(), "\n") || problem.Text == "" {
+			t.Errorf("problem %q of %d lines", problem, lines)
+		}
+	}
+}
+
+// FuzzPositions expects a line for every key that the decoder sees outside of lists.
+func FuzzPositions(f *testing.F) {
+	for _, seed := range []string{
+		minimal, "a.\"b\\u0041\".'c' = \"\"\"x\\\"\"\"\"\"\"\nd = 1", "[ a . b ] # c\n'x' = { y.z = [1, # c\n 2], w = '''\n''' }\n[c]", "a = [[1], [{ b = 2 }]]\nc = 1",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found := findPositions(text) // must end for any text
+		var tables map[string]any
+		if _, err := toml.Decode(text, &tables); err != nil {
+			return
+		}
+		expectLines(t, found, tables, nil)
+	})
+}
+
+func expectLines(t *testing.T, found *positions, table map[string]any, at key) {
+	t.Helper()
+	for name, value := range table {
+		if found.lines[at.child(name).id()] == 0 {
+			t.Errorf("%v has no line", at.child(name))
+		}
+		if inner, ok := value.(map[string]any); ok {
+			expectLines(t, found, inner, at.child(name))
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unicode"
+)
+
+// largestFile bounds what is read of any file, in bytes: a wrong path must not fill the memory.
+const largestFile = 1 << 20
+
+// loader gathers the problems of one file.
+type loader struct {
+	file      string // as the user named it
+	folder    string // absolute; relative paths start here
+	env       func(string) string
+	isShared  bool            // others than the owner can read the file
+	faults    map[string]bool // key.id of what has been reported already, so that nothing follows from it
+	positions *positions
+	problems  []Problem
+	warnings  []Problem
+}
+
+// Load reads and validates the file. Relative paths in it are relative to its folder. env gives environment variables
+// ("" for those not set), for passwords and for the default of state_dir. An error is always an [*Error]; what is odd
+// but allowed is in [Config.Warnings].
+func Load(path string, env func(string) string) (*Config, error) {
+	l := &loader{file: path, env: env, faults: map[string]bool{}, positions: &positions{}}
+	text, err := l.read(path)
+	if err != nil {
+		return nil, &Error{[]Problem{{File: path, Text: "cannot be read: " + reason(err)}}}
+	}
+	cfg := &Config{Path: path}
+	if file := l.parse(string(text)); file != nil {
+		cfg.Agent = l.agent(file.Agent)
+		cfg.Servers = l.servers(file.Server)
+		cfg.Syncs = l.syncs(file.Sync, file.Server)
+		l.crossCheck(cfg)
+	}
+	sortProblems(l.problems)
+	sortProblems(l.warnings)
+	if len(l.problems) > 0 {
+		return nil, &Error{l.problems}
+	}
+	cfg.Warnings = l.warnings
+	return cfg, nil
+}
+
+func (l *loader) read(path string) ([]byte, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	l.folder = filepath.Dir(absolute)
+	text, shared, err := readSmall(absolute)
+	l.isShared = shared
+	return text, err
+}
+
+// readSmall reads a regular file and reports whether others than its owner can read it, which on Windows is not known.
+func readSmall(path string) (content []byte, isShared bool, err error) {
+	// Looked at before it is opened: opening a FIFO waits for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, false, errors.New("not a regular file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer file.Close()
+	content, err = io.ReadAll(io.LimitReader(file, largestFile+1))
+	if err == nil && len(content) > largestFile {
+		err = fmt.Errorf("larger than %d bytes", largestFile)
+	}
+	return content, runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0, err
+}
+
+// reason is the error without the operation and the path that package os puts in front.
+func reason(err error) string {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err
+	}
+	return err.Error()
+}
+
+// faulty is fail for what keeps the value from being used; later checks of the same key stay silent.
+func (l *loader) faulty(at key, format string, args ...any) {
+	l.fail(at, format, args...)
+	l.faults[at.id()] = true
+}
+
+// fail records an error, unless the value has been found faulty before.
+func (l *loader) fail(at key, format string, args ...any) {
+	if !l.faults[at.id()] {
+		l.problems = append(l.problems, Problem{l.file, l.positions.of(at), at.String(), fmt.Sprintf(format, args...)})
+	}
+}
+
+func (l *loader) warn(at key, format string, args ...any) {
+	l.warnings = append(l.warnings, Problem{l.file, l.positions.of(at), at.String(), fmt.Sprintf(format, args...)})
+}
+
+// path makes a path of the file absolute. An empty one stays empty, a wrong one becomes so.
+func (l *loader) path(at key, path string) string {
+	switch {
+	case path == "":
+		return ""
+	case hasControl(path):
+		l.fail(at, "%q contains a control character", path)
+		return ""
+	case path[0] == '~':
+		l.fail(at, `"~" is not expanded in %q: write the whole path (or "./~..." for a name that begins so)`, path)
+		return ""
+	case path[0] == '$' || path[0] == '%':
+		l.fail(at, `variables are not expanded in %q: write the whole path (or "./%c..." for a name that begins so)`, path, path[0])
+		return ""
+	}
+	path = filepath.FromSlash(path)
+	switch {
+	case filepath.IsAbs(path):
+	case os.IsPathSeparator(path[0]): // on Windows "/srv" is on the drive of the file
+		path = filepath.VolumeName(l.folder) + path
+	default:
+		path = filepath.Join(l.folder, path)
+	}
+	return filepath.Clean(path)
+}
+
+// secret resolves the forms of a password.
+func (l *loader) secret(at key, password rawPassword) Secret {
+	switch {
+	case l.faults[at.id()]:
+		return Secret{}
+	case password.literal != nil:
+		if l.isShared && *password.literal != "" {
+			l.warn(at, "the password stands in a file that group or others can read: chmod 600 %s", l.file)
+		}
+		return l.checkSecret(at, *password.literal)
+	case password.Env != "" && password.File != "":
+		l.fail(at, "has both env and file: keep one of them")
+	case password.Env != "":
+		value := l.env(password.Env)
+		if value == "" {
+			l.fail(at, "the environment variable %q is not set or empty", password.Env)
+		}
+		return l.checkSecret(at, value)
+	case password.File != "":
+		path := l.path(at.child("file"), password.File)
+		if path == "" {
+			return Secret{}
+		}
+		content, shared, err := readSmall(path)
+		if err != nil {
+			l.fail(at, "the password file %q cannot be read: %s", path, reason(err))
+			return Secret{}
+		}
+		if shared {
+			l.warn(at, "group or others can read the password file: chmod 600 %s", path)
+		}
+		value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+		if value == "" {
+			l.fail(at, "the password file %q is empty", path)
+		}
+		return l.checkSecret(at, value)
+	case l.isTable(at):
+		if !l.faults[at.child("env").id()] && !l.faults[at.child("file").id()] {
+			l.fail(at, `the table needs env or file: { env = "NAME" } or { file = "path" }`)
+		}
+	}
+	return Secret{}
+}
+
+// isTable reports whether the key stands in the file, given that it holds no plain value.
+func (l *loader) isTable(at key) bool { return l.positions.lines[at.id()] != 0 }
+
+func (l *loader) checkSecret(at key, value string) Secret {
+	// A line break would end the PASS command, and what follows would be a command of its own.
+	if hasControl(value) {
+		l.fail(at, "the password contains a control character, such as a line break; FTP cannot send it")
+	}
+	return NewSecret(value)
+}
+
+// authorities reads the extra certificates of tls_ca.
+func (l *loader) authorities(at key, path string) *x509.CertPool {
+	if path == "" {
+		return nil
+	}
+	content, _, err := readSmall(path)
+	if err != nil {
+		l.fail(at, "%q cannot be read: %s", path, reason(err))
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // no system store: the given authorities are all there is
+	}
+	if !pool.AppendCertsFromPEM(content) {
+		l.fail(at, `%q holds no certificate in PEM form ("-----BEGIN CERTIFICATE-----")`, path)
+	}
+	return pool
+}
+
+func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

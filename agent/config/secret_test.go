@@ -1,0 +1,43 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+)
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	const value = "hunter2"
+	secret := NewSecret(value)
+	hidden := struct{ secret Secret }{secret} // fmt calls no methods on unexported fields
+	server := &Server{Password: secret}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%10.3s"} {
+		for _, shown := range []any{secret, &secret, hidden, server, *server, []Secret{secret}, map[string]Secret{"a": secret}} {
+			fmt.Fprintf(&out, verb+"\n", shown)
+		}
+	}
+	for _, shown := range []any{secret, server, map[Secret]int{secret: 1}} {
+		if err := json.NewEncoder(&out).Encode(shown); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := toml.NewEncoder(&out).Encode(struct{ Password Secret }{secret}); err != nil {
+		t.Fatal(err)
+	}
+	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", secret, "server", server)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", secret, "server", server)
+	for _, leak := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value)} {
+		if strings.Contains(out.String(), leak) {
+			t.Errorf("%q is in:\n%s", leak, out.String())
+		}
+	}
+	if got := fmt.Sprintln(secret, Secret{}, secret.Reveal(), secret.Equal(NewSecret(value)), secret.Equal(Secret{})); got != "[redacted]  hunter2 true false\n" {
+		t.Errorf("got %q", got)
+	}
+}

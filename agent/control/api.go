@@ -1,0 +1,128 @@
+// Package control is the local API of a running agent, and its client: HTTP with JSON over a
+// Unix socket that only the agent's user can reach.
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+)
+
+// Service is what a running agent offers. Its methods may be called at the same time.
+type Service interface {
+	// Pass looks at the syncs in full, does what there is to do, and returns when nothing is
+	// left that could be done now. No names means all syncs.
+	Pass(ctx context.Context, syncs []string) (Report, error)
+	// Plan says what Pass would do, and does nothing.
+	Plan(ctx context.Context, syncs []string) ([]SyncPlan, error)
+	// Approve lets a halted sync go on.
+	Approve(ctx context.Context, sync string) error
+}
+
+// Exit codes of the program, a contract with scripts.
+const (
+	ExitDone          = 0  // done and in step
+	ExitNeedsPerson   = 1  // dead jobs, a halt, conflicts, a refused login
+	ExitUsage         = 64 // wrong use of the command line
+	ExitUnavailable   = 69 // a server cannot be reached
+	ExitUnfinished    = 75 // something is left and will be tried again
+	ExitConfiguration = 78 // the configuration is wrong
+)
+
+// Report says what became of a pass.
+type Report struct {
+	Syncs []SyncReport `json:"syncs"`
+}
+
+// ExitCode is the exit code of a program that made this pass.
+func (r Report) ExitCode() int {
+	code := ExitDone
+	for _, s := range r.Syncs {
+		switch {
+		case s.needsPerson():
+			return ExitNeedsPerson
+		case s.Unavailable != "":
+			code = ExitUnavailable
+		case s.Unfinished > 0 && code == ExitDone:
+			code = ExitUnfinished
+		}
+	}
+	return code
+}
+
+// SyncReport is the part of a Report about one sync.
+type SyncReport struct {
+	Sync string `json:"sync"`
+	// Halt is a guard's reason, "" if the sync is not halted.
+	Halt string `json:"halt,omitempty"`
+	// Unavailable says why the server could not be used, Blocked why it will not be tried
+	// again before a person acts.
+	Unavailable string `json:"unavailable,omitempty"`
+	Blocked     string `json:"blocked,omitempty"`
+
+	Transferred int   `json:"transferred"`
+	Bytes       int64 `json:"bytes"`
+	Deleted     int   `json:"deleted"`
+	Folders     int   `json:"folders"`
+	// Adopted counts the paths found in step that were not known to be.
+	Adopted int `json:"adopted"`
+
+	// Unfinished counts the jobs that are left and will be tried again.
+	Unfinished int `json:"unfinished"`
+	// Dead are jobs that are not tried again by themselves, Waiting some of the unfinished.
+	Dead    []PathReason `json:"dead,omitempty"`
+	Waiting []PathReason `json:"waiting,omitempty"`
+	// Conflicts wait for a person; Skipped are left alone by rule; Unknown could not be
+	// looked at.
+	Conflicts []PathReason `json:"conflicts,omitempty"`
+	Skipped   []PathReason `json:"skipped,omitempty"`
+	Unknown   []PathReason `json:"unknown,omitempty"`
+
+	Took time.Duration `json:"took_ns"`
+}
+
+func (s SyncReport) needsPerson() bool {
+	return s.Halt != "" || s.Blocked != "" || len(s.Dead) > 0 || len(s.Conflicts) > 0 || len(s.Unknown) > 0
+}
+
+// PathReason is a path and something about it that a person can read.
+type PathReason struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// SyncPlan is what a pass over one sync would do.
+type SyncPlan struct {
+	Sync string      `json:"sync"`
+	Ops  []plan.Op   `json:"ops"`
+	Halt *plan.Halt  `json:"halt,omitempty"`
+	Note []plan.Note `json:"notes,omitempty"`
+	// Adopt counts the paths that are in step and were not known to be.
+	Adopt int `json:"adopt"`
+	// Known is the number of paths that were in step before.
+	Known   int          `json:"known"`
+	Unknown []PathReason `json:"unknown,omitempty"`
+	// Failure says why no plan could be made, Unavailable that the server is the reason.
+	Failure     string `json:"failure,omitempty"`
+	Unavailable bool   `json:"unavailable,omitempty"`
+}
+
+// PlanExitCode is the exit code of a program that printed these plans.
+func PlanExitCode(plans []SyncPlan) int {
+	code := ExitDone
+	for _, p := range plans {
+		switch {
+		case p.Unavailable:
+			code = ExitUnavailable
+		case p.Failure != "" || p.Halt != nil || len(p.Unknown) > 0:
+			return ExitNeedsPerson
+		}
+		for _, n := range p.Note {
+			if n.Conflict {
+				return ExitNeedsPerson
+			}
+		}
+	}
+	return code
+}

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// ErrNotRunning: no agent runs with this state folder.
+var ErrNotRunning = errors.New("no agent is running")
+
+// Client is a Service in another process.
+type Client struct{ http *http.Client }
+
+// Dial returns a client of the agent that runs with this state folder, or ErrNotRunning.
+func Dial(ctx context.Context, stateDir string) (*Client, error) {
+	dial := func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "unix", SocketPath(stateDir))
+	}
+	probe, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
+	}
+	probe.Close()
+	return &Client{&http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}}}, nil
+}
+
+// Pass implements Service.
+func (c *Client) Pass(ctx context.Context, syncs []string) (report Report, err error) {
+	err = c.post(ctx, "/v1/pass", syncs, &report)
+	return report, err
+}
+
+// Plan implements Service.
+func (c *Client) Plan(ctx context.Context, syncs []string) (plans []SyncPlan, err error) {
+	err = c.post(ctx, "/v1/plan", syncs, &plans)
+	return plans, err
+}
+
+// Approve implements Service.
+func (c *Client) Approve(ctx context.Context, sync string) error {
+	return c.post(ctx, "/v1/approve", []string{sync}, nil)
+}
+
+func (c *Client) post(ctx context.Context, path string, syncs []string, into any) error {
+	body, err := json.Marshal(syncsRequest{syncs})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("running agent: %w", err)
+	}
+	defer response.Body.Close()
+	decoder := json.NewDecoder(response.Body)
+	if response.StatusCode != http.StatusOK {
+		var failure errorResponse
+		if err := decoder.Decode(&failure); err != nil || failure.Error == "" {
+			return fmt.Errorf("running agent: %s", response.Status)
+		}
+		return fmt.Errorf("running agent: %s", failure.Error)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("running agent: %w", err)
+	}
+	return nil
+}

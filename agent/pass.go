@@ -1,0 +1,222 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+const (
+	// passTries is how many failures of a job or a server a pass waits out.
+	passTries = 3
+	// passPatience is how long a pass waits for jobs that are not due yet, beyond the time
+	// that files have to settle, while nothing else moves.
+	passPatience = 30 * time.Second
+	// passLook is how often a pass looks whether it is over.
+	passLook = 500 * time.Millisecond
+	// reported bounds the lists in a report.
+	reported = 1000
+)
+
+// pass is one full look at some syncs, and the work that follows from it, to the end.
+type pass struct {
+	begun    time.Time
+	syncs    map[string]*passSync
+	finished chan control.Report // gets one
+}
+
+type passSync struct {
+	report  control.SyncReport
+	scanned bool
+	over    bool
+	moved   time.Time // the last time something got done
+}
+
+func newPass(names []string, now time.Time) *pass {
+	p := &pass{begun: now, syncs: map[string]*passSync{}, finished: make(chan control.Report, 1)}
+	for _, name := range names {
+		p.syncs[name] = &passSync{report: control.SyncReport{Sync: name}, moved: now}
+	}
+	return p
+}
+
+// observe counts what was reported and committed.
+func (p *pass) observe(reports []report, t *transition, now time.Time) {
+	for _, r := range reports {
+		s := p.syncs[r.Job.Sync]
+		if s == nil || s.over || r.Result != work.Done {
+			continue
+		}
+		s.count(r)
+		if r.Scan == nil || r.Full {
+			s.moved = now
+		}
+	}
+	for _, found := range t.scans {
+		s := p.syncs[found.sync]
+		if s == nil || s.over {
+			continue
+		}
+		s.report.Adopted += len(found.result.Plan.Agree)
+		if found.full && !found.started.Before(p.begun) {
+			s.scanned = true
+			s.take(found)
+		}
+	}
+}
+
+func (s *passSync) count(r report) {
+	switch plan.Action(r.Job.Kind) {
+	case plan.Upload, plan.Download:
+		if r.Reason == "" {
+			s.report.Transferred++
+			s.report.Bytes += r.Bytes
+		}
+	case plan.DeleteRemote, plan.DeleteLocal:
+		s.report.Deleted++
+	case plan.MakeRemoteDir, plan.MakeLocalDir:
+		s.report.Folders++
+	}
+}
+
+func (s *passSync) take(found scanned) {
+	s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
+	for _, n := range found.result.Plan.Notes {
+		reason := control.PathReason{Path: n.Path, Reason: n.Text}
+		if n.Conflict {
+			s.report.Conflicts = appendBounded(s.report.Conflicts, reason)
+		} else {
+			s.report.Skipped = appendBounded(s.report.Skipped, reason)
+		}
+	}
+	for _, u := range found.result.Unknown {
+		s.report.Unknown = appendBounded(s.report.Unknown, control.PathReason{Path: u.Path, Reason: u.Reason})
+	}
+}
+
+func appendBounded(list []control.PathReason, r control.PathReason) []control.PathReason {
+	if len(list) >= reported {
+		return list
+	}
+	return append(list, r)
+}
+
+// finishPasses ends the passes that are over.
+func (d *dispatcher) finishPasses(now time.Time) error {
+	left := d.passes[:0]
+	for _, p := range d.passes {
+		open := 0
+		for _, s := range p.syncs {
+			if !s.over {
+				if err := d.look(p, s, now); err != nil {
+					return err
+				}
+			}
+			if !s.over {
+				open++
+			}
+		}
+		if open > 0 {
+			left = append(left, p)
+			d.wake = earlier(d.wake, now.Add(passLook))
+			continue
+		}
+		p.finished <- p.result()
+	}
+	d.passes = left
+	return nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (p *pass) result() control.Report {
+	var r control.Report
+	for _, name := range slices.Sorted(maps.Keys(p.syncs)) {
+		r.Syncs = append(r.Syncs, p.syncs[name].report)
+	}
+	return r
+}
+
+// look decides whether the pass is over for one sync.
+func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
+	sync := s.report.Sync
+	srv := d.servers[d.agent.cfg.Syncs[sync].Server].row
+	return d.agent.db.View(func(tx *state.Tx) error {
+		halt, err := state.GetSync(tx, sync)
+		if err != nil {
+			return err
+		}
+		s.report.Halt = halt.Halt
+		s.report.Blocked, s.report.Unavailable = srv.BlockedBy, ""
+		if srv.Failures >= passTries && srv.BlockedBy == "" {
+			s.report.Unavailable = srv.LastError
+		}
+		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
+		if !stopped {
+			if busy, err := d.busy(tx, s, now); err != nil || busy {
+				return err
+			}
+		}
+		s.over = true
+		s.report.Took = now.Sub(p.begun)
+		return s.collect(tx)
+	})
+}
+
+// busy reports whether a sync has work that a pass waits for.
+func (d *dispatcher) busy(tx *state.Tx, s *passSync, now time.Time) (bool, error) {
+	sync := s.report.Sync
+	counts, err := queue.Summary(tx, sync)
+	if err != nil {
+		return false, err
+	}
+	if counts.Due+counts.Running > 0 {
+		return true, nil
+	}
+	settle := d.agent.syncs[sync].Settle
+	if counts.Waiting > 0 && now.Before(s.moved.Add(6*settle+passPatience)) {
+		waiting, err := queue.List(tx, queue.Filter{Sync: sync, State: queue.Waiting, Limit: reported})
+		if err != nil {
+			return false, err
+		}
+		for _, job := range waiting {
+			if job.Attempts < passTries && job.RunAt.Before(now.Add(settle+passPatience)) {
+				return true, nil
+			}
+		}
+	}
+	// Nothing to wait for. A scan that did not come about has failed for good.
+	return false, nil
+}
+
+// collect lists what is left.
+func (s *passSync) collect(tx *state.Tx) error {
+	left, err := queue.List(tx, queue.Filter{Sync: s.report.Sync})
+	if err != nil {
+		return err
+	}
+	for _, job := range left {
+		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
+		if job.LastError == "" {
+			reason.Reason = job.Kind + ": " + job.Why
+		}
+		if job.State == queue.Dead {
+			s.report.Dead = appendBounded(s.report.Dead, reason)
+			continue
+		}
+		s.report.Unfinished++
+		s.report.Waiting = appendBounded(s.report.Waiting, reason)
+	}
+	return nil
+}

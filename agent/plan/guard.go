@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Plan is the outcome of one scan: what to do, in order (folders before their contents,
+// deletes of contents before their folders), and what was found out on the way.
+type Plan struct {
+	Ops    []Op        `json:"ops"`
+	Agree  []Agreement `json:"agree"`
+	Forget []string    `json:"forget"`
+	Notes  []Note      `json:"notes"`
+}
+
+// Totals are the numbers that guards look at.
+type Totals struct {
+	// Known is the number of paths in the baseline before the plan.
+	Known int
+	// Deletes counts the files that the plan deletes, PendingDeletes those whose deletion is
+	// still in the queue. Folders do not count: they are empty when they go.
+	Deletes, PendingDeletes int
+	// Extra counts the deletions of what was never in step.
+	Extra int
+	// Local and Remote say whether the roots are there and hold anything.
+	Local, Remote Root
+	// MarkerMissing is the name of the marker file that is configured and not there.
+	MarkerMissing string
+	// Shift is the distance by which the times of files moved without a change of size;
+	// Shifted counts the files for which it is the same, Moved all files with such a move.
+	Shift          time.Duration
+	Shifted, Moved int
+}
+
+// Root is the state of one side's top folder.
+type Root uint8
+
+const (
+	// RootUnseen: nobody looked.
+	RootUnseen Root = iota
+	// RootMissing: the folder does not exist.
+	RootMissing
+	// RootEmpty: the folder exists and holds nothing.
+	RootEmpty
+	// RootFilled: the folder holds something.
+	RootFilled
+)
+
+// Halt is a guard's veto: nothing of the plan may be done until a person approves.
+type Halt struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+// Codes of halts.
+const (
+	HaltRootMissing  = "root-missing"
+	HaltRootEmpty    = "root-empty"
+	HaltMarker       = "marker-missing"
+	HaltMaxDelete    = "max-delete"
+	HaltFirstContact = "first-contact"
+	HaltTimeShift    = "time-shift"
+)
+
+// Limits are the operator's.
+type Limits struct {
+	// AllowsDeletes says whether so many deletions of so many known paths may go out.
+	AllowsDeletes func(deletes, known int) bool
+	// Approved: a person has seen the last halt and wants to go on.
+	Approved bool
+}
+
+const (
+	// emptyRootAlarm is the number of known paths from which an empty root is suspicious.
+	// A folder that holds one file at a time is empty every now and then.
+	emptyRootAlarm = 2
+	// shiftAlarm is the number of files from which a common time shift is suspicious.
+	shiftAlarm = 10
+	// shiftUnit: time zones differ by multiples of a quarter of an hour.
+	shiftUnit = 15 * time.Minute
+)
+
+// Guard looks at the totals of a plan and returns why a person has to look first, nil if
+// nobody has to. A missing root cannot be approved away: what cannot be seen is unknown.
+func Guard(t Totals, l Limits) *Halt {
+	for _, side := range []struct {
+		name string
+		root Root
+	}{{"local", t.Local}, {"remote", t.Remote}} {
+		if side.root == RootMissing && t.Known > 0 && (!l.Approved || side.name == "local") {
+			return &Halt{HaltRootMissing, fmt.Sprintf("the %s folder is gone, but %d paths were in step before", side.name, t.Known)}
+		}
+		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !l.Approved {
+			return &Halt{HaltRootEmpty, fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
+		}
+	}
+	if t.MarkerMissing != "" {
+		return &Halt{HaltMarker, fmt.Sprintf("the marker file %q is missing in the local folder", t.MarkerMissing)}
+	}
+	if l.Approved {
+		return nil
+	}
+	if t.Known == 0 && t.Extra > 0 {
+		return &Halt{HaltFirstContact, fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
+	}
+	if deletes := t.Deletes + t.PendingDeletes; deletes > 0 && !l.AllowsDeletes(deletes, t.Known) {
+		return &Halt{HaltMaxDelete, fmt.Sprintf("%d files of %d known paths would be deleted, more than max_delete allows", deletes, t.Known)}
+	}
+	if t.Shifted >= shiftAlarm && t.Shifted == t.Moved && 2*t.Shifted > t.Known {
+		return &Halt{HaltTimeShift, fmt.Sprintf("the times of %d files all moved by %s and nothing else did: a clock or time zone changed, not the files", t.Shifted, t.Shift)}
+	}
+	return nil
+}
+
+// Count adds one decided path to the totals.
+func (t *Totals) Count(item Item, d Decision) {
+	if d.Op != nil && d.Op.Action.Deletes() {
+		if d.Op.DeletesFile() {
+			t.Deletes++
+		}
+		if d.Op.Extra {
+			t.Extra++
+		}
+	}
+	if item.Base == nil {
+		return
+	}
+	for _, side := range []struct {
+		now Side
+		was entry.Entry
+	}{{item.Local, item.Base.Local}, {item.Remote, item.Base.Remote}} {
+		if side.now.Knowledge == Seen {
+			t.countShift(side.now.Entry, side.was)
+		}
+	}
+}
+
+func (t *Totals) countShift(now, was entry.Entry) {
+	if now.Kind != entry.File || entry.Same(now, was) || now.Size != was.Size {
+		return
+	}
+	t.Moved++
+	shift := now.ModTime.Sub(was.ModTime).Round(time.Second)
+	if shift%shiftUnit != 0 {
+		return
+	}
+	if t.Shifted == 0 {
+		t.Shift = shift
+	}
+	if shift == t.Shift {
+		t.Shifted++
+	}
+}

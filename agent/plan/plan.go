@@ -1,0 +1,355 @@
+// Package plan decides what has to be done so that two sides agree. It is pure: values in,
+// values out, no disk, no network, no clock.
+package plan
+
+import (
+	"fmt"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Direction says which side is the source.
+type Direction string
+
+const (
+	// Up makes the server like the local folder.
+	Up Direction = "up"
+	// Down makes the local folder like the server.
+	Down Direction = "down"
+)
+
+// Rules are the parts of a sync's configuration that decide.
+type Rules struct {
+	Direction Direction
+	// Delete removes from the target what is not (any more) at the source.
+	Delete bool
+}
+
+// Knowledge says where the look at one side of a path comes from.
+type Knowledge uint8
+
+const (
+	// Unknown: nobody could look. What is unknown is never taken for absent.
+	Unknown Knowledge = iota
+	// Assumed: nobody looked; the side is taken to be as the baseline says. Whoever acts
+	// on it has to look first.
+	Assumed
+	// Seen: somebody looked during this scan.
+	Seen
+)
+
+// Side is what is known about one side of a path.
+type Side struct {
+	Knowledge Knowledge   `json:"knowledge"`
+	Entry     entry.Entry `json:"entry"`
+}
+
+// Base is what both sides looked like when they last agreed.
+type Base struct {
+	Local  entry.Entry `json:"local"`
+	Remote entry.Entry `json:"remote"`
+}
+
+// Item is one path with everything known about it. Base is nil for a path that never agreed.
+type Item struct {
+	Path   string
+	Local  Side
+	Remote Side
+	Base   *Base
+}
+
+// Action is what an Op does.
+type Action string
+
+// The actions. Deletes of folders expect the folder to be empty.
+const (
+	Upload        Action = "upload"
+	Download      Action = "download"
+	MakeRemoteDir Action = "make_remote_dir"
+	MakeLocalDir  Action = "make_local_dir"
+	DeleteRemote  Action = "delete_remote"
+	DeleteLocal   Action = "delete_local"
+)
+
+// Deletes reports whether the action removes something.
+func (a Action) Deletes() bool { return a == DeleteRemote || a == DeleteLocal }
+
+// Op is one thing to do. Local and Remote are what the plan saw: whoever carries it out
+// checks that they still hold.
+type Op struct {
+	Action Action `json:"action"`
+	Path   string `json:"path"`
+	Local  Side   `json:"local"`
+	Remote Side   `json:"remote"`
+	Base   *Base  `json:"base,omitempty"`
+	// Reason is for people.
+	Reason string `json:"reason"`
+	// Extra marks the deletion of something that was never in step.
+	Extra bool `json:"extra,omitempty"`
+	// Replan: the path needs another look when this is done.
+	Replan bool `json:"replan,omitempty"`
+}
+
+// DeletesFile reports whether the operation deletes a file, and not an empty folder.
+func (o Op) DeletesFile() bool {
+	return o.Action == DeleteRemote && o.Remote.Entry.Kind != entry.Dir || o.Action == DeleteLocal && o.Local.Entry.Kind != entry.Dir
+}
+
+// Agreement is a path found in step without anything to do.
+type Agreement struct {
+	Path string `json:"path"`
+	Base Base   `json:"base"`
+	// Was is the base before, nil if there was none.
+	Was *Base `json:"was,omitempty"`
+}
+
+// Note is a path that is left alone, and why.
+type Note struct {
+	Path string `json:"path"`
+	// Conflict: a person has to decide. Otherwise the path is skipped by rule.
+	Conflict bool   `json:"conflict"`
+	Text     string `json:"text"`
+}
+
+// Decision is what Decide says about one path: at most one of Op, Agree, Forget and Note.
+type Decision struct {
+	Op    *Op
+	Agree *Agreement
+	// Forget: the path is gone on both sides (or its deletion is not to be passed on); its
+	// baseline goes.
+	Forget bool
+	Note   *Note
+	// Descend: what is below the path has to be decided too.
+	Descend bool
+	// Keeps: something stays at this path of the target, so its folder cannot go.
+	Keeps bool
+}
+
+// Decide says what to do about one path.
+func Decide(rules Rules, item Item) Decision {
+	d := decider{rules: rules, item: item, source: item.Local, target: item.Remote}
+	if rules.Direction == Down {
+		d.source, d.target = item.Remote, item.Local
+	}
+	switch {
+	case d.source.Knowledge == Unknown:
+		return Decision{Keeps: true}
+	case d.source.Entry.Kind == entry.Absent:
+		return d.sourceGone()
+	case d.source.Entry.Kind == entry.Dir:
+		return d.sourceDir()
+	case d.source.Entry.Kind == entry.File:
+		return d.sourceFile()
+	case d.source.Entry.Kind == entry.Link:
+		return d.skip("symbolic links are not transferred")
+	}
+	return d.skip("not a regular file")
+}
+
+type decider struct {
+	rules          Rules
+	item           Item
+	source, target Side
+}
+
+// names of the sides in reasons
+func (d decider) sourceName() string {
+	if d.rules.Direction == Down {
+		return "on the server"
+	}
+	return "here"
+}
+
+func (d decider) targetName() string {
+	if d.rules.Direction == Down {
+		return "here"
+	}
+	return "on the server"
+}
+
+// sourceChanged and targetChanged compare with the baseline. Both are false without one.
+func (d decider) sourceChanged() bool {
+	return d.item.Base != nil && !entry.Same(d.source.Entry, d.baseSource())
+}
+
+func (d decider) targetChanged() bool {
+	return d.item.Base != nil && d.target.Knowledge == Seen && !entry.Same(d.target.Entry, d.baseTarget())
+}
+
+func (d decider) baseSource() entry.Entry {
+	if d.rules.Direction == Down {
+		return d.item.Base.Remote
+	}
+	return d.item.Base.Local
+}
+
+func (d decider) baseTarget() entry.Entry {
+	if d.rules.Direction == Down {
+		return d.item.Base.Local
+	}
+	return d.item.Base.Remote
+}
+
+func (d decider) op(action Action, reason string) *Op {
+	return &Op{Action: action, Path: d.item.Path, Local: d.item.Local, Remote: d.item.Remote, Base: d.item.Base, Reason: reason}
+}
+
+func (d decider) transfer(reason string) Decision {
+	action := Upload
+	if d.rules.Direction == Down {
+		action = Download
+	}
+	return Decision{Op: d.op(action, reason), Keeps: true}
+}
+
+func (d decider) makeDir(reason string) Decision {
+	action := MakeRemoteDir
+	if d.rules.Direction == Down {
+		action = MakeLocalDir
+	}
+	return Decision{Op: d.op(action, reason), Descend: true, Keeps: true}
+}
+
+func (d decider) delete(reason string) *Op {
+	action := DeleteRemote
+	if d.rules.Direction == Down {
+		action = DeleteLocal
+	}
+	return d.op(action, reason)
+}
+
+func (d decider) agree() Decision {
+	return Decision{
+		Agree: &Agreement{Path: d.item.Path, Base: Base{Local: d.item.Local.Entry, Remote: d.item.Remote.Entry}, Was: d.item.Base},
+		Keeps: true,
+	}
+}
+
+func (d decider) skip(text string) Decision {
+	return Decision{Note: &Note{Path: d.item.Path, Text: text}, Keeps: true}
+}
+
+func (d decider) conflict(text string) Decision {
+	return Decision{Note: &Note{Path: d.item.Path, Conflict: true, Text: text}, Keeps: true}
+}
+
+func (d decider) sourceFile() Decision {
+	switch d.target.Knowledge {
+	case Unknown:
+		// The worker looks before it acts; a file that is there and the same costs nothing.
+		if d.item.Base != nil && !d.sourceChanged() {
+			return Decision{Keeps: true}
+		}
+		return d.transfer(d.newOrChanged())
+	case Assumed:
+		if d.item.Base == nil {
+			return d.transfer("new")
+		}
+	}
+	switch d.target.Entry.Kind {
+	case entry.Absent:
+		if d.item.Base != nil && !d.sourceChanged() {
+			return d.transfer("missing " + d.targetName())
+		}
+		return d.transfer(d.newOrChanged())
+	case entry.File:
+		return d.bothFiles()
+	case entry.Dir:
+		if !d.rules.Delete {
+			return d.conflict(fmt.Sprintf("a folder %s where a file is %s; delete is off", d.targetName(), d.sourceName()))
+		}
+		op := d.delete("a file takes the place of this folder")
+		op.Replan = true
+		return Decision{Op: op, Descend: true}
+	}
+	return d.conflict(fmt.Sprintf("something that is no regular file is in the way %s", d.targetName()))
+}
+
+func (d decider) newOrChanged() string {
+	if d.item.Base == nil {
+		return "new"
+	}
+	return "changed"
+}
+
+func (d decider) bothFiles() Decision {
+	sourceChanged, targetChanged := d.sourceChanged(), d.targetChanged()
+	if d.item.Base != nil && !sourceChanged && !targetChanged {
+		return Decision{Keeps: true}
+	}
+	if d.target.Knowledge == Seen && entry.Equal(d.source.Entry, d.target.Entry) {
+		return d.agree()
+	}
+	switch {
+	case d.item.Base == nil:
+		return d.transfer("differs " + d.targetName())
+	case sourceChanged:
+		return d.transfer("changed")
+	}
+	return d.transfer("changed " + d.targetName() + ", restored")
+}
+
+func (d decider) sourceDir() Decision {
+	if d.target.Knowledge == Unknown || d.target.Knowledge == Assumed && d.item.Base == nil {
+		if d.item.Base != nil && d.baseTarget().Kind == entry.Dir {
+			return Decision{Descend: true, Keeps: true}
+		}
+		return d.makeDir("new")
+	}
+	switch d.target.Entry.Kind {
+	case entry.Absent:
+		if d.item.Base == nil {
+			return d.makeDir("new")
+		}
+		return d.makeDir("missing " + d.targetName())
+	case entry.Dir:
+		if d.item.Base == nil || d.sourceChanged() {
+			decision := d.agree()
+			decision.Descend = true
+			return decision
+		}
+		return Decision{Descend: true, Keeps: true}
+	case entry.File:
+		if !d.rules.Delete {
+			return d.conflict(fmt.Sprintf("a file %s where a folder is %s; delete is off", d.targetName(), d.sourceName()))
+		}
+		op := d.delete("a folder takes the place of this file")
+		op.Replan = true
+		return Decision{Op: op}
+	}
+	return d.conflict(fmt.Sprintf("something that is no folder is in the way %s", d.targetName()))
+}
+
+// sourceGone decides about a path that is not at the source.
+func (d decider) sourceGone() Decision {
+	if d.target.Knowledge == Unknown {
+		return Decision{Keeps: true}
+	}
+	if d.target.Entry.Kind == entry.Absent {
+		return Decision{Forget: d.item.Base != nil, Descend: d.item.Base != nil && d.baseTarget().Kind == entry.Dir}
+	}
+	isDir := d.target.Entry.Kind == entry.Dir
+	if d.item.Base == nil {
+		return d.extra(isDir)
+	}
+	if !d.rules.Delete {
+		return Decision{Forget: true, Descend: isDir, Keeps: true}
+	}
+	if d.targetChanged() {
+		return d.conflict(fmt.Sprintf("deleted %s but changed %s; kept", d.sourceName(), d.targetName()))
+	}
+	return Decision{Op: d.delete("deleted " + d.sourceName()), Descend: isDir}
+}
+
+// extra decides about something at the target that never was in step.
+func (d decider) extra(isDir bool) Decision {
+	if !d.rules.Delete {
+		return Decision{Descend: isDir, Keeps: true}
+	}
+	if !isDir && d.target.Entry.Kind != entry.File {
+		return d.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))
+	}
+	op := d.delete("not " + d.sourceName())
+	op.Extra = true
+	return Decision{Op: op, Descend: isDir}
+}

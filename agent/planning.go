@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// Plan implements control.Service. It works without Run too, on connections of its own, and
+// with a nil database, as if nothing had ever been in step.
+func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, error) {
+	names, err := a.names(syncs)
+	if err != nil {
+		return nil, err
+	}
+	plans := make([]control.SyncPlan, 0, len(names))
+	for _, name := range names {
+		plans = append(plans, a.planSync(ctx, a.cfg.Syncs[name]))
+	}
+	return plans, nil
+}
+
+func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
+	planned := control.SyncPlan{Sync: s.Name}
+	r := reader{a.db, s.Name}
+	w := &worker{server: a.cfg.Servers[s.Server], logger: a.logger}
+	defer w.disconnect()
+	halt, approved, anew, err := a.standing(s)
+	if err != nil {
+		planned.Failure = err.Error()
+		return planned
+	}
+	if planned.Halt = halt; anew {
+		r.db = nil // it points elsewhere than before: nothing is known
+	}
+	env := work.Env{
+		Sync: a.syncs[s.Name], State: r, Logger: a.logger,
+		Connect: func(ctx context.Context) (*ftpclient.Conn, error) { return w.connect(ctx, a.logger) },
+	}
+	result, err := work.Scan(ctx, env, true, nil)
+	if err != nil {
+		planned.Failure = err.Error()
+		planned.Unavailable = classify(err) == ftpclient.ClassUnavailable
+		return planned
+	}
+	if halt := plan.Guard(result.Totals, plan.Limits{AllowsDeletes: s.MaxDelete.Allows, Approved: approved}); planned.Halt == nil {
+		planned.Halt = halt
+	}
+	planned.Ops, planned.Note = result.Plan.Ops, result.Plan.Notes
+	planned.Adopt, planned.Known = len(result.Plan.Agree), result.Totals.Known
+	for _, u := range result.Unknown {
+		planned.Unknown = append(planned.Unknown, control.PathReason{Path: u.Path, Reason: u.Reason})
+	}
+	return planned
+}
+
+// standing returns the halt that holds a sync, whether a person approved its next pass, and
+// whether it would start anew.
+func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, err error) {
+	if a.db == nil {
+		return nil, false, false, nil
+	}
+	err = a.db.View(func(tx *state.Tx) error {
+		row, err := state.GetSync(tx, s.Name)
+		if row.Halt != "" {
+			halt = &plan.Halt{Code: row.HaltCode, Reason: row.Halt}
+		}
+		approved = !row.Approved.IsZero()
+		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
+		return err
+	})
+	return halt, approved, anew, err
+}

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// reader is what workers may know: each method is one short transaction, so that nobody
+// holds one open over a conversation with a server.
+type reader struct {
+	db   *state.DB
+	sync string
+}
+
+func (r reader) Children(dir string) (rows []state.Baseline, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		rows, err = state.BaselineChildren(tx, r.sync, dir)
+		return err
+	})
+	return rows, err
+}
+
+func (r reader) At(rel string) (row *state.Baseline, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		found, ok, err := state.GetBaseline(tx, r.sync, rel)
+		if ok {
+			row = &found
+		}
+		return err
+	})
+	return row, err
+}
+
+func (r reader) Count() (n int, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		n, err = state.CountBaseline(tx, r.sync)
+		return err
+	})
+	return n, err
+}
+
+func (r reader) Dirty() (paths []state.Dirty, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		paths, err = state.DirtyPaths(tx, r.sync, 0)
+		return err
+	})
+	return paths, err
+}
+
+// Live says yes when it cannot know: a file of a job that lives must not be swept away.
+func (r reader) Live(job uint64) bool {
+	live := true
+	err := r.view(func(tx *state.Tx) (err error) {
+		_, live, err = queue.Get(tx, queue.ID(job))
+		return err
+	})
+	return live || err != nil
+}
+
+// view runs fn without a database too: then nothing is known.
+func (r reader) view(fn func(tx *state.Tx) error) error {
+	if r.db == nil {
+		return nil
+	}
+	return r.db.View(fn)
+}

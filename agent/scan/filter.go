@@ -1,0 +1,87 @@
+package scan
+
+import (
+	"path"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// Filter says which paths take part in a sync. The zero Filter takes everything.
+type Filter struct {
+	include, exclude []pattern
+}
+
+type pattern struct {
+	glob     string
+	dirsOnly bool
+}
+
+// NewFilter reads patterns in the manner of gitignore: "*.tmp" matches a name in any folder,
+// a slash at the start or within ties the pattern to the root of the sync, one at the end
+// restricts it to folders, "**" crosses folders. A path takes part if no exclude pattern
+// matches it or a folder above it and, for files, an include pattern matches.
+func NewFilter(include, exclude []string) Filter {
+	return Filter{include: patterns(include), exclude: patterns(exclude)}
+}
+
+func patterns(texts []string) []pattern {
+	var all []pattern
+	for _, text := range texts {
+		p := pattern{dirsOnly: strings.HasSuffix(text, "/")}
+		glob := strings.TrimSuffix(text, "/")
+		switch {
+		case strings.HasPrefix(glob, "/"):
+			glob = glob[1:]
+		case !strings.Contains(glob, "/"):
+			glob = "**/" + glob
+		}
+		p.glob = glob
+		all = append(all, p)
+	}
+	return all
+}
+
+func (p pattern) matches(rel string, isDir bool) bool {
+	return (isDir || !p.dirsOnly) && doublestar.MatchUnvalidated(p.glob, rel)
+}
+
+// Excluded reports whether rel itself is left out. The folders above it are not looked at:
+// a walk does not enter an excluded folder.
+func (f Filter) Excluded(rel string, isDir bool) bool {
+	for _, p := range f.exclude {
+		if p.matches(rel, isDir) {
+			return true
+		}
+	}
+	if isDir || len(f.include) == 0 {
+		return false
+	}
+	for _, p := range f.include {
+		if p.matches(rel, false) || p.dirsOnly && p.matchesAbove(rel) {
+			return false
+		}
+	}
+	return true
+}
+
+// matchesAbove serves include patterns that name a folder: they mean everything in it.
+func (p pattern) matchesAbove(rel string) bool {
+	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
+		if p.matches(dir, true) {
+			return true
+		}
+	}
+	return false
+}
+
+// ExcludedAnywhere reports whether rel or a folder above it is left out, for paths that were
+// not found by walking down.
+func (f Filter) ExcludedAnywhere(rel string, isDir bool) bool {
+	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
+		if f.Excluded(dir, true) {
+			return true
+		}
+	}
+	return f.Excluded(rel, isDir)
+}

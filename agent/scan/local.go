@@ -1,0 +1,96 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Entries is the content of one folder on one side. Names that are not in it are known to be
+// absent only if Unknown is empty; otherwise Unknown says why nobody can tell.
+type Entries struct {
+	Names   map[string]entry.Entry
+	Unknown string
+}
+
+// LocalEntry describes what Lstat saw.
+func LocalEntry(info fs.FileInfo) entry.Entry {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return entry.Entry{Kind: entry.File, Size: info.Size(), ModTime: info.ModTime().UTC(), Precision: time.Nanosecond}
+	case mode.IsDir():
+		return entry.Entry{Kind: entry.Dir}
+	case mode&fs.ModeSymlink != 0:
+		return entry.Entry{Kind: entry.Link}
+	}
+	return entry.Entry{Kind: entry.Other}
+}
+
+// StatLocal looks at one path below root without following a link at its end. What is not
+// there is an entry of kind Absent; an error means that nobody can tell.
+func StatLocal(root *os.Root, rel string) (entry.Entry, error) {
+	info, err := root.Lstat(osPath(rel))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+		return entry.Entry{}, nil
+	}
+	if err != nil {
+		return entry.Entry{}, err
+	}
+	return LocalEntry(info), nil
+}
+
+// ReadLocal lists the folder rel below root. A folder that cannot be read is unknown.
+func ReadLocal(root *os.Root, rel string) Entries {
+	dir, err := root.Open(osPath(rel))
+	if err != nil {
+		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
+	}
+	defer dir.Close()
+	found, err := dir.ReadDir(-1)
+	if err != nil {
+		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
+	}
+	e := Entries{Names: make(map[string]entry.Entry, len(found))}
+	for _, f := range found {
+		info, err := f.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted since: the next event or scan tells
+		}
+		if err != nil {
+			e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
+			continue
+		}
+		e.Names[f.Name()] = LocalEntry(info)
+	}
+	return e
+}
+
+func osPath(rel string) string {
+	if rel == "" {
+		return "."
+	}
+	return filepath.FromSlash(rel)
+}
+
+// sendable says why a local name cannot go over FTP, "" if it can.
+func sendable(name string) string {
+	if strings.ContainsAny(name, "\r\n\x00") {
+		return "the name holds a line end, which FTP cannot carry"
+	}
+	return ""
+}
+
+// storable says why a name from a server cannot be created here, "" if it can.
+func storable(name string) string {
+	if !filepath.IsLocal(name) || filepath.Base(name) != name {
+		return "the name is not allowed on this system"
+	}
+	return ""
+}

@@ -1,0 +1,76 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// RemoteEntry describes what a listing or a question about one path showed.
+func RemoteEntry(e list.Entry) entry.Entry {
+	switch e.Type {
+	case list.File:
+		return entry.Entry{Kind: entry.File, Size: e.Size, ModTime: e.ModTime, Precision: time.Duration(e.Precision)}
+	case list.Dir:
+		return entry.Entry{Kind: entry.Dir}
+	case list.Link:
+		return entry.Entry{Kind: entry.Link}
+	}
+	return entry.Entry{Kind: entry.Other}
+}
+
+// Remote looks at the far side of a sync. Its methods are not safe for concurrent use.
+type Remote struct {
+	Conn *ftpclient.Conn
+	// Root is the absolute path of the sync's folder on the server.
+	Root string
+}
+
+// Path is the absolute path of rel on the server.
+func (r Remote) Path(rel string) string { return path.Join(r.Root, rel) }
+
+// Read lists the folder rel. A folder that the server would not list in full is unknown;
+// errors are those after which the connection cannot be used, or a missing folder
+// (fs.ErrNotExist).
+func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
+	l, err := r.Conn.List(ctx, r.Path(rel))
+	if err != nil {
+		if r.Conn.Usable() && !errors.Is(err, fs.ErrNotExist) {
+			return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}, false, nil
+		}
+		return Entries{}, false, err
+	}
+	e := Entries{Names: make(map[string]entry.Entry, len(l.Entries))}
+	for _, found := range l.Entries {
+		if _, twice := e.Names[found.Name]; twice {
+			e.Unknown = fmt.Sprintf("the listing names %q twice", found.Name)
+		}
+		e.Names[found.Name] = RemoteEntry(found)
+	}
+	if l.Incomplete != "" {
+		e.Unknown = "remote listing: " + l.Incomplete
+	}
+	return e, l.Hidden, nil
+}
+
+// exists proves whether the sync's folder is there; an error means that nobody can tell.
+func (r Remote) exists(ctx context.Context) (bool, error) {
+	e, err := r.Conn.Stat(ctx, r.Root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if e.Type != list.Dir && e.Type != list.Link {
+		return false, fmt.Errorf("%s on the server is no folder", r.Root)
+	}
+	return true, nil
+}

@@ -1,0 +1,53 @@
+package scan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// maxName is the longest name, in bytes, that common filesystems take.
+const maxName = 255
+
+// tempMark stands in every temporary name, so that no sync takes one for a file.
+const tempMark = ".ftpferry-"
+
+// TempName is the name beside name under which the job writes until the content is complete
+// and verified: ".NAME.ftpferry-INSTANCE-JOB". Instance tells the agents apart that share a
+// folder. Names that would grow too long are shortened by hash.
+func TempName(name, instance string, job uint64) string {
+	suffix := fmt.Sprintf("%s%s-%x", tempMark, instance, job)
+	if len(name)+len(suffix)+1 > maxName {
+		sum := sha256.Sum256([]byte(name))
+		name = hex.EncodeToString(sum[:16])
+	}
+	return "." + name + suffix
+}
+
+// WithoutDot is the form of a temporary name for servers that refuse a leading dot.
+func WithoutDot(temp string) string { return strings.TrimPrefix(temp, ".") }
+
+// ParseTempName says whether name is a temporary one, and whose.
+func ParseTempName(name string) (instance string, job uint64, ok bool) {
+	at := strings.LastIndex(name, tempMark)
+	if at <= 0 {
+		return "", 0, false
+	}
+	instance, number, found := strings.Cut(name[at+len(tempMark):], "-")
+	if !found || len(instance) != 8 {
+		return "", 0, false
+	}
+	if _, err := strconv.ParseUint(instance, 16, 32); err != nil {
+		return "", 0, false
+	}
+	job, err := strconv.ParseUint(number, 16, 64)
+	return instance, job, err == nil
+}
+
+// IsTemp reports whether the last element of a path is a temporary name.
+func IsTemp(rel string) bool {
+	_, _, ok := ParseTempName(rel[strings.LastIndexByte(rel, '/')+1:])
+	return ok
+}

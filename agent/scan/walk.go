@@ -1,0 +1,317 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+func (w *walker) base(dir string) (map[string]*plan.Base, error) {
+	rows, err := w.request.Children(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read baseline: %w", err)
+	}
+	children := make(map[string]*plan.Base, len(rows))
+	for _, row := range rows {
+		children[path.Base(row.Path)] = baseOf(&row)
+	}
+	return children, nil
+}
+
+func baseOf(row *state.Baseline) *plan.Base {
+	if row == nil {
+		return nil
+	}
+	return &plan.Base{Local: row.Local, Remote: row.Remote}
+}
+
+func (w *walker) readLocal(rel string, p presence) Entries {
+	switch p {
+	case absent:
+		return Entries{}
+	case there:
+		e := ReadLocal(w.request.Local, rel)
+		if e.Unknown != "" {
+			w.unknown(rel, e.Unknown)
+		}
+		return e
+	}
+	return Entries{Unknown: "not looked at"}
+}
+
+func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entries, hidden bool, err error) {
+	switch p {
+	case absent, assumed:
+		return Entries{}, true, nil
+	case there:
+		e, hidden, err := w.request.Remote.Read(ctx, rel)
+		if errors.Is(err, fs.ErrNotExist) {
+			// It was there a moment ago. The next scan knows better.
+			e, hidden, err = Entries{Unknown: "remote folder vanished during the scan"}, false, nil
+		}
+		if e.Unknown != "" {
+			w.unknown(rel, e.Unknown)
+		}
+		return e, hidden, err
+	}
+	return Entries{Unknown: "not looked at"}, true, nil
+}
+
+// names is the sorted union of all names.
+func names(here, far Entries, base map[string]*plan.Base) []string {
+	all := make(map[string]struct{}, len(here.Names)+len(far.Names))
+	for name := range here.Names {
+		all[name] = struct{}{}
+	}
+	for name := range far.Names {
+		all[name] = struct{}{}
+	}
+	for name := range base {
+		all[name] = struct{}{}
+	}
+	sorted := make([]string, 0, len(all))
+	for name := range all {
+		sorted = append(sorted, name)
+	}
+	slices.Sort(sorted)
+	return sorted
+}
+
+func side(e Entries, name string, p presence, base *plan.Base, remote bool) plan.Side {
+	if p == assumed {
+		s := plan.Side{Knowledge: plan.Assumed}
+		if base != nil && remote {
+			s.Entry = base.Remote
+		}
+		return s
+	}
+	if found, ok := e.Names[name]; ok {
+		return plan.Side{Knowledge: plan.Seen, Entry: found}
+	}
+	if e.Unknown != "" {
+		return plan.Side{}
+	}
+	return plan.Side{Knowledge: plan.Seen}
+}
+
+// decide has the planner decide about one path and goes below it. keeps reports whether
+// something stays there at the target.
+func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err error) {
+	isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
+	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
+		w.orphan(item, instance, job)
+		return false, nil
+	}
+	if w.request.Filter.Excluded(item.Path, isDir) {
+		return w.target(item).Entry.Kind != entry.Absent, nil
+	}
+	if text := w.impossible(item); text != "" {
+		w.note(plan.Note{Path: item.Path, Text: text})
+		return true, nil
+	}
+	w.result.Looked++
+	if item, err = w.refineTime(ctx, item); err != nil {
+		return true, err
+	}
+	d := plan.Decide(w.request.Rules, item)
+	deletes := d.Op != nil && d.Op.Action.Deletes()
+	if !deletes {
+		w.record(item, d)
+	}
+	keeps = d.Keeps
+	if d.Descend {
+		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item))
+		if err != nil {
+			return true, err
+		}
+		if deletes && stays {
+			w.note(plan.Note{Path: item.Path, Text: "folder kept: something in it stays"})
+			return true, nil
+		}
+		keeps = keeps || stays
+	}
+	if deletes {
+		w.record(item, d)
+	}
+	return keeps, nil
+}
+
+func below(s plan.Side, p presence) presence {
+	if s.Knowledge == plan.Unknown {
+		return unknown
+	}
+	return p
+}
+
+func (w *walker) belowRemote(item plan.Item) presence {
+	if item.Remote.Knowledge == plan.Assumed {
+		return assumed
+	}
+	return below(item.Remote, present(item.Remote.Entry.Kind == entry.Dir))
+}
+
+func (w *walker) target(item plan.Item) plan.Side {
+	if w.request.Rules.Direction == plan.Down {
+		return item.Local
+	}
+	return item.Remote
+}
+
+// impossible says why a name cannot exist on the target, "" if it can.
+func (w *walker) impossible(item plan.Item) string {
+	if w.request.Rules.Direction == plan.Down {
+		return storable(path.Base(item.Path))
+	}
+	return sendable(path.Base(item.Path))
+}
+
+func (w *walker) orphan(item plan.Item, instance string, job uint64) {
+	if w.request.Orphan == nil || !w.request.Orphan(instance, job) {
+		return
+	}
+	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
+		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path, Remote: true})
+	}
+	if item.Local.Knowledge == plan.Seen && item.Local.Entry.Kind == entry.File {
+		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path})
+	}
+}
+
+func (w *walker) record(item plan.Item, d plan.Decision) {
+	w.result.Totals.Count(item, d)
+	p := &w.result.Plan
+	if d.Op != nil {
+		p.Ops = append(p.Ops, *d.Op)
+	}
+	if d.Agree != nil {
+		p.Agree = append(p.Agree, *d.Agree)
+	}
+	if d.Forget {
+		p.Forget = append(p.Forget, item.Path)
+	}
+	if d.Note != nil {
+		w.note(*d.Note)
+	}
+}
+
+func (w *walker) note(n plan.Note) { w.result.Plan.Notes = append(w.result.Plan.Notes, n) }
+
+func (w *walker) unknown(rel, reason string) {
+	w.result.Unknown = append(w.result.Unknown, Unknown{Path: rel, Reason: reason})
+}
+
+// lookForHidden asks for a name with a leading dot that a listing did not show: it may leave
+// such names out, and what is not shown is not absent.
+func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, error) {
+	expected := item.Base != nil && item.Base.Remote.Kind != entry.Absent || item.Local.Entry.Kind != entry.Absent
+	if !expected || item.Remote.Knowledge != plan.Seen || item.Remote.Entry.Kind != entry.Absent {
+		return item, nil
+	}
+	remote, err := w.statRemote(ctx, item.Path)
+	item.Remote = remote
+	return item, err
+}
+
+// statRemote asks the server for one path. Only the end of the connection is an error.
+func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) {
+	r := w.request.Remote
+	e, err := r.Conn.Stat(ctx, r.Path(rel))
+	switch {
+	case err == nil:
+		return plan.Side{Knowledge: plan.Seen, Entry: RemoteEntry(e)}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return plan.Side{Knowledge: plan.Seen}, nil
+	case !r.Conn.Usable():
+		return plan.Side{}, err
+	}
+	w.unknown(rel, fmt.Sprintf("cannot look at the server: %v", err))
+	return plan.Side{}, nil
+}
+
+// refineTime asks for the exact time of a file when the listing's coarse one would decide:
+// a LIST line has minutes at best, and in a zone that nobody names.
+func (w *walker) refineTime(ctx context.Context, item plan.Item) (plan.Item, error) {
+	far := item.Remote.Entry
+	coarse := item.Remote.Knowledge == plan.Seen && far.Kind == entry.File && (far.Precision > time.Second || far.ModTime.IsZero())
+	if !coarse {
+		return item, nil
+	}
+	unchanged := item.Base != nil && entry.Same(far, item.Base.Remote)
+	sameSize := item.Base != nil && far.Size == item.Base.Remote.Size || item.Local.Entry.Kind == entry.File && far.Size == item.Local.Entry.Size
+	if unchanged || !sameSize {
+		return item, nil
+	}
+	conn := w.request.Remote.Conn
+	exact, err := conn.ModTime(ctx, w.request.Remote.Path(item.Path))
+	if err != nil {
+		if conn.Usable() {
+			return item, nil
+		}
+		return item, err
+	}
+	item.Remote.Entry.ModTime, item.Remote.Entry.Precision = exact, time.Second
+	return item, nil
+}
+
+// path decides about one path and what is below it. Folders above it that are new, gone or
+// of another kind are decided first; then they take the path along.
+func (w *walker) path(ctx context.Context, rel string) error {
+	parts := strings.Split(rel, "/")
+	for i := range parts {
+		prefix := path.Join(parts[:i+1]...)
+		if w.done[prefix] {
+			return nil
+		}
+		item, err := w.item(ctx, prefix)
+		if err != nil {
+			return err
+		}
+		isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
+		if w.request.Filter.Excluded(prefix, isDir) {
+			return nil
+		}
+		if i < len(parts)-1 && inStep(item) {
+			continue
+		}
+		w.done[prefix] = true
+		_, err = w.decide(ctx, item)
+		return err
+	}
+	return nil
+}
+
+// inStep reports a folder that both sides have and the baseline knows.
+func inStep(item plan.Item) bool {
+	return item.Base != nil && item.Base.Local.Kind == entry.Dir && item.Local.Knowledge == plan.Seen &&
+		item.Local.Entry.Kind == entry.Dir && item.Remote.Entry.Kind == entry.Dir
+}
+
+// item looks at one path on both sides.
+func (w *walker) item(ctx context.Context, rel string) (plan.Item, error) {
+	row, err := w.request.At(rel)
+	if err != nil {
+		return plan.Item{}, fmt.Errorf("read baseline: %w", err)
+	}
+	item := plan.Item{Path: rel, Base: baseOf(row)}
+	local, err := w.statLocal(rel)
+	if err != nil {
+		w.unknown(rel, fmt.Sprintf("cannot look at the local side: %v", err))
+	} else {
+		item.Local = plan.Side{Knowledge: plan.Seen, Entry: local}
+	}
+	if w.remoteRoot == there {
+		item.Remote, err = w.statRemote(ctx, rel)
+		return item, err
+	}
+	item.Remote = side(Entries{}, "", w.remoteRoot, item.Base, true)
+	return item, nil
+}

@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"crypto/tls"
+	"log/slog"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
+)
+
+// clientOptions translates the configuration of a server for the FTP client.
+func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) ftpclient.Options {
+	o := ftpclient.Options{
+		User: s.User, Password: s.Password.Reveal(),
+		TLS: map[config.TLSMode]ftpclient.TLSMode{
+			config.TLSExplicit: ftpclient.TLSExplicit,
+			config.TLSImplicit: ftpclient.TLSImplicit,
+			config.TLSNone:     ftpclient.TLSNone,
+		}[s.TLS],
+		TLSConfig: &tls.Config{RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify},
+		Data: ftpclient.DataOptions{
+			Policy: map[config.DataMode]ftpclient.DataPolicy{
+				config.DataAuto:    ftpclient.DataAuto,
+				config.DataPassive: ftpclient.DataPassiveOnly,
+				config.DataActive:  ftpclient.DataActiveOnly,
+			}[s.Data.Mode],
+			ActivePorts:      ftpclient.PortRange{First: s.Data.ActivePorts.First, Last: s.Data.ActivePorts.Last},
+			ExternalAddress:  s.Data.ExternalIP,
+			TrustPASVAddress: s.Data.PASVAddress == config.PASVReply,
+		},
+		Facts:          facts,
+		ConnectTimeout: s.ConnectTimeout,
+		ReplyTimeout:   s.ReplyTimeout,
+		StallTimeout:   s.StallTimeout,
+		Logger:         logger,
+	}
+	if o.User == "anonymous" && o.Password == "" {
+		o.User = "" // the client knows what anonymous servers want to hear
+	}
+	return o
+}
+
+// workSync translates the configuration of a sync for the workers.
+func workSync(s *config.Sync) work.Sync {
+	return work.Sync{
+		Name: s.Name, Local: s.Local, Remote: s.Remote,
+		Rules:  plan.Rules{Direction: plan.Direction(s.Direction), Delete: s.Delete},
+		Filter: scan.NewFilter(s.Include, s.Exclude),
+		Marker: s.Marker, Settle: s.Settle,
+	}
+}
+
+// identity is what the baseline of a sync is about. With another one, what was in step before
+// says nothing about what is there now.
+func identity(cfg *config.Config, s *config.Sync) string {
+	server := cfg.Servers[s.Server]
+	return server.User + "@" + server.Address + " " + s.Remote + " " + s.Local + " " + string(s.Direction)
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// server returns the row of a server as this transaction leaves it.
+func (c *commit) server(name string) state.Server {
+	if row, changed := c.servers[name]; changed {
+		return row
+	}
+	if s, ok := c.d.servers[name]; ok {
+		return s.row
+	}
+	return state.Server{}
+}
+
+// pause leaves a server alone for a while: one server that is down is one fact, not a failure
+// of each of its jobs.
+func (c *commit) pause(name string, cause error, v verdict) {
+	row := c.server(name)
+	if row.NotBefore.After(c.now) && !v.blocked {
+		return // another worker has reported the same already
+	}
+	row.Failures++
+	row.NotBefore = c.now.Add(v.pause)
+	row.LastError = cause.Error()
+	if v.blocked {
+		row.BlockedBy = cause.Error()
+	}
+	c.servers[name] = row
+	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: cause.Error(), Took: v.pause})
+}
+
+// reachable ends a pause: a job of the server worked.
+func (c *commit) reachable(r report) {
+	row := c.server(r.Job.Server)
+	if r.facts != nil && (row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero()) {
+		row.Failures, row.NotBefore, row.LastError, row.BlockedBy = 0, time.Time{}, "", ""
+		c.servers[r.Job.Server] = row
+	}
+}
+
+// learn keeps what a worker found out about its server.
+func (c *commit) learn(r report) {
+	if r.facts == nil {
+		return
+	}
+	name := r.Job.Server
+	known := c.d.servers[name].facts
+	if changed, ok := c.facts[name]; ok {
+		known = changed
+	}
+	if *r.facts != known {
+		c.facts[name] = *r.facts
+	}
+}
+
+func (c *commit) saveServers() error {
+	for name, facts := range c.facts {
+		data, err := json.Marshal(facts)
+		if err != nil {
+			return err
+		}
+		row := c.server(name)
+		row.Facts = data
+		c.servers[name] = row
+	}
+	for name, row := range c.servers {
+		if err := state.PutServer(c.tx, name, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadServer reads what is known about a server. Facts that cannot be read are learned anew;
+// a pause ends with the start, which is what an operator does after mending something.
+func loadServer(tx *state.Tx, name string) (state.Server, ftpclient.Facts, error) {
+	row, err := state.GetServer(tx, name)
+	if errors.Is(err, state.ErrBadRow) {
+		row, err = state.Server{}, nil
+	}
+	if err != nil {
+		return row, ftpclient.Facts{}, fmt.Errorf("read server %s: %w", name, err)
+	}
+	var facts ftpclient.Facts
+	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &facts) != nil {
+		facts = ftpclient.Facts{}
+	}
+	return state.Server{Facts: row.Facts}, facts, nil
+}
+
+func (d *dispatcher) serverNames() []string { return slices.Sorted(maps.Keys(d.servers)) }

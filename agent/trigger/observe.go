@@ -1,0 +1,396 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	lookAtRoot = 2 * time.Second // how often the root folder is checked
+	pollEvery  = time.Minute     // how often everything is reported while folders are without a watch
+	retryMax   = time.Minute     // longest wait before a failed watcher is set up again
+	readBatch  = 1024            // folder entries read at once, so that a huge folder needs no huge memory
+)
+
+// observer keeps a watch on every folder of a tree and reports what changes. Only folders are watched:
+// a watch on a file is lost when an editor replaces the file.
+type observer struct {
+	root   string
+	skip   func(rel string, isDir bool) bool
+	open   func() (feed, error)
+	ready  func() // nil once called
+	log    *slog.Logger
+	report func(rel, why string)
+
+	feed     feed        // zero while nothing can be watched
+	identity fs.FileInfo // of the root that is watched; nil while it is missing
+	base     string      // the root with links resolved: kqueue names events by the target
+	watched  tree
+	lost     bool    // the watch on the root ended: renamed or deleted
+	pending  []visit // folders to be watched and listed, last first
+	why      string  // reason to report everything when pending is empty; "" for none
+
+	// A folder that moves takes its inotify watch along, and Add for its new path then silently yields
+	// the old watch, which names events by the old path and ends when the Rename event is handled. So
+	// after such an event the folders added lately are added again.
+	recent, older []string
+	moved         bool
+
+	unwatched []string // folders whose watch could not be set, to be tried again
+	limited   bool     // that has been logged
+	polled    time.Time
+
+	opened  time.Time
+	delay   time.Duration // before the next attempt to open a feed
+	retryAt time.Time
+}
+
+// visit is a folder to be watched; report is set if it or something in it may be new.
+type visit struct {
+	rel    string
+	report bool
+}
+
+func (w Watch) observer(report func(rel, why string)) *observer {
+	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report,
+		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
+	if o.skip == nil {
+		o.skip = func(string, bool) bool { return false }
+	}
+	if o.open == nil {
+		o.open = openFeed
+	}
+	return o
+}
+
+// run observes until ctx is done. Setting watches alternates with reading events, so that neither a huge
+// new folder nor a stream of changes holds up the other.
+func (o *observer) run(ctx context.Context, look time.Duration) {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	defer o.detach()
+	work := make(chan struct{})
+	close(work)
+
+	o.polled = time.Now()
+	o.identity, _ = rootInfo(o.root)
+	if o.identity == nil {
+		o.log.Warn("root folder is missing, waiting for it")
+	} else {
+		o.attach(time.Now(), "")
+	}
+	for ctx.Err() == nil {
+		if len(o.pending) == 0 {
+			o.settled()
+		}
+		var more <-chan struct{}
+		if len(o.pending) > 0 {
+			more = work
+		}
+		select {
+		case <-ctx.Done():
+		case <-more:
+			last := len(o.pending) - 1
+			next := o.pending[last]
+			o.pending = o.pending[:last]
+			o.visit(next)
+		case e, ok := <-o.feed.events:
+			if !ok {
+				o.restart(time.Now(), "watch error")
+				continue
+			}
+			o.handle(e)
+		case err := <-o.feed.errors:
+			why := "watch error"
+			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				why = "watch overflow"
+			}
+			o.log.Warn("watcher failed, looking at everything", "error", err)
+			o.restart(time.Now(), why)
+		case <-ticker.C:
+			o.tick(time.Now())
+		}
+	}
+}
+
+// rootInfo follows a link, since the root may be one.
+func rootInfo(root string) (fs.FileInfo, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "watch", Path: root, Err: syscall.ENOTDIR}
+	}
+	return info, nil
+}
+
+// tick looks for what no event tells: a root that comes, goes or is another one now (a mount, a link that
+// was changed, a renamed parent), and the time to try again what failed.
+func (o *observer) tick(now time.Time) {
+	o.recent, o.older = nil, o.recent
+	before := o.identity
+	info, err := rootInfo(o.root)
+	o.identity = info
+	switch {
+	case info == nil && before == nil:
+		return
+	case info == nil:
+		o.log.Warn("root folder is gone, waiting for it", "error", err)
+		o.detach()
+		o.report("", "watch root gone")
+		return
+	case before == nil || o.lost || !os.SameFile(before, info):
+		o.log.Info("root folder is back, watching it")
+		o.detach()
+		o.attach(now, "watch root back")
+	case o.feed.watcher == nil && !now.Before(o.retryAt):
+		o.attach(now, "watch error")
+	}
+	incomplete := o.feed.watcher == nil || len(o.unwatched) > 0
+	if incomplete && now.Sub(o.polled) >= pollEvery {
+		o.polled = now
+		o.report("", "watch incomplete")
+		for _, rel := range o.unwatched {
+			o.pending = append(o.pending, visit{rel, true})
+		}
+		o.unwatched = nil
+	}
+}
+
+// attach begins to watch the tree; why, if set, is reported when all watches are in place.
+func (o *observer) attach(now time.Time, why string) {
+	f, err := o.open()
+	if err != nil {
+		o.postpone(now)
+		o.complain(err)
+		return
+	}
+	o.base = o.root
+	if resolved, err := filepath.EvalSymlinks(o.root); err == nil { // some Windows volumes refuse, and need it not
+		o.base = resolved
+	}
+	o.feed, o.watched, o.opened = f, tree{}, now
+	o.pending, o.why = []visit{{"", false}}, why
+}
+
+// detach gives up all watches.
+func (o *observer) detach() {
+	if o.feed.watcher != nil {
+		if err := o.feed.watcher.Close(); err != nil {
+			o.log.Warn("close watcher", "error", err)
+		}
+	}
+	o.feed, o.watched = feed{}, nil
+	o.pending, o.why, o.unwatched = nil, "", nil
+	o.recent, o.older, o.moved, o.lost = nil, nil, false, false
+}
+
+// restart sets all watches anew, since some may be missing or wrong: at once the first time, later with
+// growing delays. Everything is reported before and after.
+func (o *observer) restart(now time.Time, why string) {
+	o.detach()
+	o.report("", why)
+	if now.Sub(o.opened) > retryMax {
+		o.delay = 0
+	}
+	if o.delay > 0 {
+		o.postpone(now)
+		return
+	}
+	o.delay = time.Second
+	o.attach(now, why)
+}
+
+func (o *observer) postpone(now time.Time) {
+	o.delay = max(o.delay, time.Second)
+	o.retryAt = now.Add(o.delay)
+	o.delay = min(2*o.delay, retryMax)
+}
+
+// visit watches a folder, and then lists it for its sub-folders. Only a look that comes after the watch
+// leaves no gap, so that is when a new folder is reported.
+func (o *observer) visit(v visit) {
+	if _, known := o.watched[parent(v.rel)]; !known && v.rel != "" {
+		return // the folder above went away meanwhile; if it comes back, so does this one
+	}
+	full := filepath.Join(o.base, filepath.FromSlash(v.rel))
+	if _, known := o.watched[v.rel]; known {
+		v.report = true // for what happens between Remove and Add
+	}
+	// Without Remove, fsnotify v1.10.1 mixes up its tables if another folder has the path by now, one that
+	// still has a watch by its former path; a later Remove, even one of its own, then panics.
+	_ = o.feed.watcher.Remove(full)
+	err := o.feed.watcher.Add(full)
+	if err == nil {
+		o.watched.add(v.rel)
+		o.recent = append(o.recent, v.rel)
+		err = o.list(v, full)
+	}
+	if v.report {
+		o.report(v.rel, "")
+	}
+	isRoot := v.rel == ""
+	switch {
+	case err == nil:
+	case !isRoot && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
+		o.forget(v.rel) // the watch on the folder above tells what became of it
+	case !isRoot && errors.Is(err, fs.ErrPermission):
+		o.forget(v.rel) // as above, when its mode changes
+		o.log.Warn("folder may not be read, not watching it", "path", v.rel, "error", err)
+	default:
+		o.unwatched = append(o.unwatched, v.rel)
+		o.complain(err)
+	}
+}
+
+// list adds the sub-folders of a folder to pending.
+func (o *observer) list(v visit, full string) error {
+	dir, err := os.Open(full)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for {
+		entries, err := dir.ReadDir(readBatch)
+		for _, e := range entries {
+			if rel := path.Join(v.rel, e.Name()); e.IsDir() && !o.skip(rel, true) {
+				o.pending = append(o.pending, visit{rel, v.report})
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settled says what had to wait until all folders are watched. It is called whenever pending is empty, and may
+// fill it again.
+func (o *observer) settled() {
+	if o.moved {
+		o.moved = false
+		for _, rel := range append(o.older, o.recent...) {
+			o.pending = append(o.pending, visit{rel, true})
+		}
+		o.older, o.recent = nil, nil
+		if len(o.pending) > 0 {
+			return
+		}
+	}
+	if o.limited && o.feed.watcher != nil && len(o.unwatched) == 0 {
+		o.limited = false
+		o.log.Info("all folders are watched again")
+	}
+	if o.why != "" {
+		o.report("", o.why)
+		o.why = ""
+	}
+	if o.ready != nil {
+		o.ready()
+		o.ready = nil
+	}
+}
+
+// handle reports one change and keeps the watches in step with it. Watches of a folder that went away are
+// removed here, before the next event is read: if it was moved, the event for its new name is next.
+func (o *observer) handle(e fsnotify.Event) {
+	rel, err := filepath.Rel(o.base, e.Name)
+	if err != nil {
+		o.report("", "watch error")
+		return
+	}
+	rel = filepath.ToSlash(rel)
+	gone := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
+	if rel == "." {
+		o.lost = o.lost || gone
+		return
+	}
+	_, known := o.watched[rel]
+	if gone {
+		o.forget(rel)
+		o.moved = o.moved || known && e.Has(fsnotify.Rename)
+		if !o.skip(rel, known) {
+			o.report(rel, "")
+		}
+		return
+	}
+	info, err := os.Lstat(e.Name)
+	isDir := err == nil && info.IsDir()
+	if o.skip(rel, isDir) {
+		return
+	}
+	if !isDir {
+		o.report(rel, "")
+	} else if !known || e.Has(fsnotify.Create) {
+		o.pending = append(o.pending, visit{rel, true})
+	} // else a folder's own time or mode: what changed in it has its own event
+}
+
+func (o *observer) forget(rel string) {
+	o.watched.remove(rel, func(rel string) {
+		// An error means that the watch is gone already.
+		_ = o.feed.watcher.Remove(filepath.Join(o.base, filepath.FromSlash(rel)))
+	})
+}
+
+// complain logs, once until all is well again, that folders are without a watch.
+func (o *observer) complain(err error) {
+	if o.limited {
+		return
+	}
+	o.limited = true
+	cure := "see the error"
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		cure = "raise the limit of watches: sysctl fs.inotify.max_user_watches=1048576"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		cure = "raise the limit of open files, and on Linux: sysctl fs.inotify.max_user_instances=1024"
+	}
+	o.log.Warn("some folders cannot be watched, looking at everything every minute", "error", err, "cure", cure)
+}
+
+// tree holds the watched folders: for each the names of its watched sub-folders. The root is ""; the folder
+// above any other is in it as well.
+type tree map[string]map[string]struct{}
+
+func (t tree) add(rel string) {
+	if _, known := t[rel]; known {
+		return
+	}
+	t[rel] = nil
+	if rel == "" {
+		return
+	}
+	above := parent(rel)
+	if t[above] == nil {
+		t[above] = make(map[string]struct{})
+	}
+	t[above][path.Base(rel)] = struct{}{}
+}
+
+// remove takes out a folder and all below it, and calls each for every one of them.
+func (t tree) remove(rel string, each func(rel string)) {
+	children, known := t[rel]
+	if !known {
+		return
+	}
+	for name := range children {
+		t.remove(path.Join(rel, name), each)
+	}
+	delete(t, rel)
+	delete(t[parent(rel)], path.Base(rel))
+	each(rel)
+}

@@ -1,0 +1,317 @@
+package trigger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// fake stands for fsnotify on a real tree, in a bubble. The test may touch its fields whenever the Watch is
+// idle.
+type fake struct {
+	mu sync.Mutex // see sleep
+
+	t      *testing.T
+	root   string
+	refuse func(rel string) error // answer of Add
+	fail   error                  // answer of open
+
+	opened  int
+	added   []string // since the last open, relative
+	removed []string
+	events  chan fsnotify.Event
+	errors  chan error
+	log     bytes.Buffer
+	got     []Event
+	ready   int
+}
+
+// sleep lets the Watch run for d. The race detector needs the lock and Wait to see that the test and the
+// Watch take turns.
+func (f *fake) sleep(d time.Duration) {
+	f.turn()
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (f *fake) turn() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+}
+
+func (f *fake) rel(path string) string {
+	rel, err := filepath.Rel(f.root, path)
+	if err != nil {
+		f.t.Error(err)
+	}
+	return filepath.ToSlash(rel)
+}
+
+func (f *fake) Add(path string) error {
+	f.turn()
+	if f.refuse != nil {
+		if err := f.refuse(f.rel(path)); err != nil {
+			return err
+		}
+	}
+	f.added = append(f.added, f.rel(path))
+	return nil
+}
+
+func (f *fake) Remove(path string) error {
+	f.turn()
+	f.removed = append(f.removed, f.rel(path))
+	return nil
+}
+
+func (f *fake) Close() error { return nil }
+
+func (f *fake) open() (feed, error) {
+	f.turn()
+	if f.fail != nil {
+		return feed{}, f.fail
+	}
+	f.opened++
+	f.added = nil
+	return feed{f, f.events, f.errors}, nil
+}
+
+// inBubble runs a Watch with a fake, and act once the fake is ready.
+func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
+	root, err := filepath.EvalSymlinks(smallTree(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{t: t, root: root, events: make(chan fsnotify.Event), errors: make(chan error)}
+		if prepare != nil {
+			prepare(f)
+		}
+		w := Watch{Sync: "s", Root: root, open: f.open, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() {
+			err := w.Run(ctx, func(_ context.Context, e Event) error {
+				f.turn()
+				f.got = append(f.got, e)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if f.ready != 1 {
+			t.Errorf("Ready was called %d times", f.ready)
+		}
+		act(f)
+		f.turn()
+		cancel()
+		done.Wait()
+		if f.ready != 1 {
+			t.Errorf("Ready was called %d times in the end", f.ready)
+		}
+	})
+}
+
+func (f *fake) whys() []string {
+	var whys []string
+	for _, e := range f.got {
+		if len(e.Paths) > 0 {
+			f.t.Errorf("unexpected %+v", e)
+		}
+		whys = append(whys, e.Why)
+	}
+	f.got = nil
+	return whys
+}
+
+func (f *fake) wantWhys(what string, want ...string) {
+	f.t.Helper()
+	if got := f.whys(); !slices.Equal(got, want) {
+		f.t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+var allFolders = []string{".", "a", "a/b", "a/b/c", "d", "d/e"}
+
+func (f *fake) wantAdded(what string, want []string) {
+	f.t.Helper()
+	slices.Sort(f.added)
+	if !slices.Equal(f.added, want) {
+		f.t.Errorf("%s: watches %q, want %q", what, f.added, want)
+	}
+	f.added = nil
+}
+
+func TestWatchIsReadyWhenEveryFolderIsWatched(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.wantAdded("at start", allFolders)
+		f.sleep(time.Hour)
+		f.wantWhys("nothing happened")
+	})
+}
+
+func TestWatchStartsOverAfterAnOverflow(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.errors <- fsnotify.ErrEventOverflow
+		f.sleep(time.Second)
+		f.wantWhys("after an overflow", "watch overflow")
+		f.wantAdded("after an overflow", allFolders)
+		if f.opened != 2 {
+			t.Errorf("opened %d times", f.opened)
+		}
+		f.sleep(time.Hour)
+		f.wantWhys("later")
+		f.errors <- errors.New("read failed")
+		f.sleep(time.Second)
+		f.wantWhys("after another error", "watch error")
+	})
+}
+
+func TestWatchStartsOverMoreSlowlyEachTime(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		ctx, cancel := context.WithTimeout(f.t.Context(), time.Hour)
+		defer cancel()
+		for ctx.Err() == nil {
+			select {
+			case f.errors <- fsnotify.ErrEventOverflow:
+			case <-ctx.Done():
+			}
+			synctest.Wait()
+		}
+		if f.opened > 100 {
+			t.Errorf("opened %d times in an hour of failures", f.opened)
+		}
+		f.sleep(2 * time.Minute)
+		f.got, f.opened = nil, 0
+		f.errors <- fsnotify.ErrEventOverflow
+		f.sleep(time.Second)
+		if f.opened != 1 {
+			t.Error("not at once after a time without failures")
+		}
+	})
+}
+
+func TestWatchPollsWithoutAWatcher(t *testing.T) {
+	inBubble(t, func(f *fake) { f.fail = syscall.EMFILE }, func(f *fake) {
+		f.sleep(3*time.Minute + time.Second)
+		f.wantWhys("three minutes", "watch incomplete", "watch incomplete", "watch incomplete")
+		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "max_user_instances") {
+			t.Errorf("want one line with the cure, got:\n%s", log)
+		}
+		f.fail = nil
+		f.sleep(90 * time.Second)
+		f.got = nil
+		f.wantAdded("when it can", allFolders)
+		f.sleep(time.Hour)
+		f.wantWhys("an hour later")
+	})
+}
+
+func TestWatchAtTheLimitOfWatches(t *testing.T) {
+	limit := func(rel string) error {
+		if strings.HasPrefix(rel, "a") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	inBubble(t, func(f *fake) { f.refuse = limit }, func(f *fake) {
+		f.wantAdded("as far as it goes", []string{".", "d", "d/e"})
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "d", "e", "old"), Op: fsnotify.Write}
+		f.sleep(time.Second)
+		if len(f.got) != 1 || !slices.Equal(f.got[0].Paths, []string{"d/e/old"}) {
+			t.Errorf("the watches that are there: got %+v", f.got)
+		}
+		f.got = nil
+		f.sleep(3 * time.Minute)
+		f.wantWhys("three minutes", "watch incomplete", "watch incomplete", "watch incomplete")
+		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "fs.inotify.max_user_watches") {
+			t.Errorf("want one line with the cure, got:\n%s", log)
+		}
+		f.refuse = nil
+		f.sleep(90 * time.Second)
+		f.got = nil
+		f.wantAdded("when the limit was raised", []string{"a", "a/b", "a/b/c"})
+		f.sleep(time.Hour)
+		f.wantWhys("an hour later")
+	})
+}
+
+func TestWatchOfAFolderThatMayNotBeRead(t *testing.T) {
+	closed := func(rel string) error {
+		if rel == "a" {
+			return fs.ErrPermission
+		}
+		return nil
+	}
+	inBubble(t, func(f *fake) { f.refuse = closed }, func(f *fake) {
+		f.wantAdded("without it", []string{".", "d", "d/e"})
+		f.sleep(time.Hour)
+		f.wantWhys("no reason to poll")
+		f.refuse = nil
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "a"), Op: fsnotify.Chmod}
+		f.sleep(time.Second)
+		f.wantAdded("once its mode is changed", []string{"a", "a/b", "a/b/c"})
+	})
+}
+
+func TestWatchStartsOverWhenItsRootIsMadeAnewWithTheSameInode(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.events <- fsnotify.Event{Name: f.root, Op: fsnotify.Remove}
+		f.sleep(time.Minute)
+		f.wantWhys("as soon as it is seen", "watch root back")
+		f.wantAdded("anew", allFolders)
+	})
+}
+
+func TestWatchIgnoresTheTimesOfFolders(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "a"), Op: fsnotify.Chmod}
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "a"), Op: fsnotify.Write}
+		f.events <- fsnotify.Event{Name: f.root, Op: fsnotify.Write}
+		f.sleep(time.Second)
+		f.wantWhys("times and modes of watched folders")
+	})
+}
+
+func TestWatchAddsAgainWhatARenameMayHaveTakenAway(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.sleep(time.Minute)
+		f.added = nil
+		if err := os.MkdirAll(filepath.Join(f.root, "new", "b", "c"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "new"), Op: fsnotify.Create}
+		synctest.Wait()
+		f.wantAdded("new folders", []string{"new", "new/b", "new/b/c"})
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "a"), Op: fsnotify.Rename}
+		synctest.Wait()
+		slices.Sort(f.removed)
+		if want := []string{"a", "a/b", "a/b/c"}; !slices.Equal(f.removed, want) {
+			t.Errorf("removed %q, want %q", f.removed, want)
+		}
+		slices.Sort(f.added)
+		f.added = slices.Compact(f.added) // a sub-folder is added for itself and by its parent
+		f.wantAdded("again", []string{"new", "new/b", "new/b/c"})
+		f.sleep(time.Second)
+		for _, e := range f.got {
+			if want := []string{"a", "new"}; !slices.Equal(e.Paths, want) {
+				t.Errorf("got %q, want %q", e.Paths, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,65 @@
+// Package trigger holds the reasons to look at a sync: changes in its local tree (Watch), the clock
+// (Schedule) and the start of the agent (Start). A trigger says where to look and why; it never says
+// what to do, and an Event too many is harmless.
+//
+// What a trigger cannot see for certain it reports as "look at everything": an overflow, a folder
+// without a watch, a root that went away. Nothing is dropped silently.
+package trigger
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Event asks for a look at a sync.
+type Event struct {
+	Sync  string   // name of the sync
+	Paths []string // slash separated, relative to the sync's root, sorted, a folder standing for all below it; empty: everything
+	Why   string   // for people: "watch", "watch overflow", "schedule 0 3 * * *", "start", ...
+	Fired *Fired   // set by Schedule alone
+}
+
+// Fired says which schedule entry fired and for which time. Whoever takes the Event stores it, and hands
+// it back as Entry.Last after a restart.
+type Fired struct {
+	Spec string
+	At   time.Time // the time the entry was due, not the time it was noticed
+}
+
+// Emit hands over an Event. It blocks until the Event is taken or ctx is done; in the second case it
+// returns an error.
+type Emit func(ctx context.Context, e Event) error
+
+// Trigger is a source of Events.
+type Trigger interface {
+	// Run emits Events until ctx is done or it has no more to say, and then returns nil. It returns an
+	// error if emit failed for a reason other than ctx. Every goroutine it started has ended by then.
+	Run(ctx context.Context, emit Emit) error
+}
+
+// Start asks for one look at everything, at once.
+type Start struct {
+	Sync string
+}
+
+// Run implements Trigger.
+func (s Start) Run(ctx context.Context, emit Emit) error {
+	return emitted(ctx, emit(ctx, Event{Sync: s.Sync, Why: "start"}))
+}
+
+// emitted turns the result of an Emit into the result of a Run: being asked to stop is no error.
+func emitted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("emit event: %w", err)
+}
+
+func orDiscard(logger *slog.Logger) *slog.Logger {
+	if logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return logger
+}

@@ -1,0 +1,160 @@
+package trigger
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed,
+// except for Root itself, which may be one. Content that was there before Run is not reported.
+//
+// An Event without paths and with one of these reasons means that changes may have gone unseen:
+// "watch overflow" and "watch error" (the watches were set again), "watch incomplete" (some folders have
+// no watch; every minute), "watch root gone" and "watch root back" (Root may be missing for as long as
+// it likes, at the start too).
+//
+// On Windows a folder with sub-folders cannot be renamed while it is watched, because each sub-folder is held
+// open (fsnotify#356). On the BSDs and macOS every file costs an open descriptor (fsnotify#129); once they
+// are used up, everything is looked at every minute.
+type Watch struct {
+	Sync string
+	Root string // the local folder
+	// Skip says which paths are of no interest; a folder is skipped with all below it. rel is slash
+	// separated and relative to Root. For a path that is gone, isDir is true only if it was a watched
+	// folder. Skip is called from one goroutine; nil skips nothing.
+	Skip  func(rel string, isDir bool) bool
+	Quiet time.Duration // see Coalescer
+	Limit time.Duration
+	// Ready, if set, is called once, when every change from now on will lead to an Event. A full scan
+	// that starts after it leaves no gap. It is called even if Root is missing or cannot be watched,
+	// and must not block.
+	Ready  func()
+	Logger *slog.Logger // nil: silent
+
+	open func() (feed, error) // nil: fsnotify
+	look time.Duration        // zero: lookAtRoot
+}
+
+// change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is
+// the empty path.
+type change struct{ path, why string }
+
+// Run implements Trigger.
+func (w Watch) Run(ctx context.Context, emit Emit) error {
+	ctx, cancel := context.WithCancel(ctx)
+	changes := make(chan change)
+	var observing sync.WaitGroup
+	defer observing.Wait()
+	defer cancel()
+	observing.Go(func() {
+		w.observer(func(path, why string) {
+			select {
+			case changes <- change{path, why}:
+			case <-ctx.Done():
+			}
+		}).run(ctx, cmp.Or(w.look, lookAtRoot))
+	})
+	return w.gather(ctx, changes, emit)
+}
+
+// gather coalesces changes and emits them, one Event at a time. It never waits for the receiver, so that
+// the observer can go on reading and the kernel's queue does not overflow meanwhile.
+func (w Watch) gather(ctx context.Context, changes <-chan change, emit Emit) error {
+	batch := Coalescer{Quiet: w.Quiet, Limit: w.Limit}
+	var (
+		why   string     // of the empty path, while it is held
+		sent  chan error // not nil while an Event is with the receiver
+		armed bool       // timer will fire in time for all that is held
+	)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if !armed && sent == nil {
+			var next time.Time
+			if next, armed = batch.Next(); armed {
+				timer.Reset(time.Until(next))
+			}
+		}
+		var due <-chan time.Time
+		if armed {
+			due = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			if sent != nil {
+				<-sent
+			}
+			return nil
+		case c := <-changes:
+			batch.Add(time.Now(), c.path)
+			why = cmp.Or(c.why, why)
+		case <-due:
+			armed = false
+			paths, ok := batch.Take(time.Now())
+			if !ok {
+				continue
+			}
+			e := Event{Sync: w.Sync, Paths: paths, Why: "watch"}
+			if len(paths) == 0 {
+				e.Why, why = cmp.Or(why, e.Why), ""
+			}
+			sent = make(chan error, 1)
+			go func() { sent <- emit(ctx, e) }()
+		case err := <-sent:
+			sent = nil
+			if err != nil {
+				return emitted(ctx, err)
+			}
+		}
+	}
+}
+
+// feed is an fsnotify.Watcher, or in tests something that fails like one.
+type feed struct {
+	watcher interface {
+		Add(path string) error
+		Remove(path string) error
+		Close() error
+	}
+	events <-chan fsnotify.Event
+	errors <-chan error
+}
+
+func openFeed() (feed, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return feed{}, err
+	}
+	d := drained{Watcher: w, ended: make(chan struct{})}
+	failed := make(chan error, 1)
+	go func() {
+		defer close(d.ended)
+		for err := range w.Errors {
+			select {
+			case failed <- err:
+			default: // one is enough to start over
+			}
+		}
+	}()
+	return feed{watcher: d, events: w.Events, errors: failed}, nil
+}
+
+// drained is a Watcher whose Errors are read at all times. fsnotify v1.10.1 holds its lock while it sends some of
+// them, so that whoever reads them must not wait for Add or Remove.
+type drained struct {
+	*fsnotify.Watcher
+	ended chan struct{}
+}
+
+func (d drained) Close() error {
+	err := d.Watcher.Close()
+	if err == nil {
+		<-d.ended
+	}
+	return err
+}

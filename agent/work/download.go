@@ -1,0 +1,134 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// errShort: fewer or more bytes came than the server's SIZE says.
+var errShort = errors.New("size on the server differs from the bytes received")
+
+// download fetches one file under a temporary name, verifies its size, syncs it to disk and
+// renames it.
+func download(ctx context.Context, o op) Outcome {
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	found, err := o.conn.Stat(ctx, o.target())
+	if isAbsent(err) {
+		o.discardLocal()
+		return stale("the remote file is gone")
+	}
+	if err != nil {
+		return failed(err)
+	}
+	remote := scan.RemoteEntry(found)
+	if entry.Equal(local, remote) && local.Kind == entry.File {
+		o.discardLocal()
+		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: remote}, Verified: "size and time"}
+	}
+	if !entry.Same(remote, o.Remote.Entry) {
+		o.discardLocal()
+		return stale("the remote file changed since it was planned")
+	}
+	if o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry) {
+		o.discardLocal()
+		return stale("the local file changed since it was planned")
+	}
+	return o.receive(ctx, remote)
+}
+
+func (o op) receive(ctx context.Context, remote entry.Entry) Outcome {
+	folder := filepath.FromSlash(path.Dir(o.Path))
+	if err := o.root.MkdirAll(folder, 0o777); err != nil {
+		return failed(err)
+	}
+	result, err := o.fetch(ctx, remote)
+	if err != nil {
+		o.discardLocal()
+		return failed(err)
+	}
+	after, err := o.conn.Stat(ctx, o.target())
+	if err != nil && !isAbsent(err) {
+		o.discardLocal()
+		return failed(err)
+	}
+	if err != nil || !entry.Same(scan.RemoteEntry(after), remote) {
+		o.discardLocal()
+		return stale("the remote file changed during the download")
+	}
+	if err := o.root.Rename(o.localTemp(), filepath.FromSlash(o.Path)); err != nil {
+		o.discardLocal()
+		return failed(err)
+	}
+	if err := syncDir(o.root, folder); err != nil {
+		return failed(err)
+	}
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	return Outcome{
+		Result: Done, Base: &plan.Base{Local: local, Remote: remote},
+		Bytes: result.Bytes, Method: result.Mode.String(), Verified: "size", Reply: reply(result),
+	}
+}
+
+func (o op) localTemp() string {
+	return filepath.FromSlash(path.Join(path.Dir(o.Path), o.tempName()))
+}
+
+func (o op) discardLocal() {
+	if err := o.root.Remove(o.localTemp()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.env.Logger.Debug("temporary file stays for now", "path", o.localTemp(), "error", err)
+	}
+}
+
+// fetch downloads into the temporary file and has it on disk, with the remote time, when it
+// returns nil.
+func (o op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Result, err error) {
+	file, err := o.root.OpenFile(o.localTemp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return result, err
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+		if err == nil && !remote.ModTime.IsZero() {
+			err = o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
+		}
+	}()
+	transfer, err := o.conn.Retrieve(ctx, o.target(), 0)
+	if err != nil {
+		return result, err
+	}
+	if _, err := copyAll(ctx, file, transfer); err != nil {
+		transfer.Abort(ctx)
+		return result, err
+	}
+	result, err = transfer.Finish(ctx)
+	if err != nil {
+		return result, err
+	}
+	size, err := o.conn.Size(ctx, o.target())
+	if err != nil {
+		return result, err
+	}
+	if size != result.Bytes {
+		return result, fmt.Errorf("%w: received %d, the server has %d", errShort, result.Bytes, size)
+	}
+	return result, file.Sync()
+}

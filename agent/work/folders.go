@@ -1,0 +1,123 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+var folderBase = plan.Base{Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir}}
+
+func makeRemoteDir(ctx context.Context, o op) Outcome {
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind != entry.Dir {
+		return stale("the local folder is gone")
+	}
+	if err := o.makeRemoteDirs(ctx, o.target()); err != nil {
+		return failed(err)
+	}
+	return Outcome{Result: Done, Base: &folderBase}
+}
+
+func makeLocalDir(_ context.Context, o op) Outcome {
+	if err := o.root.MkdirAll(filepath.FromSlash(o.Path), 0o777); err != nil {
+		if local, statErr := scan.StatLocal(o.root, o.Path); statErr == nil && local.Kind == entry.File {
+			return stale("a local file is in the way of the folder")
+		}
+		return failed(err)
+	}
+	return Outcome{Result: Done, Base: &folderBase}
+}
+
+// deleteRemote takes its second look first: the path must still be gone here, and there be
+// what the plan saw.
+func deleteRemote(ctx context.Context, o op) Outcome {
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind != o.Local.Entry.Kind {
+		return stale("the local side changed since the deletion was planned")
+	}
+	found, err := o.conn.Stat(ctx, o.target())
+	if isAbsent(err) {
+		return Outcome{Result: Done, Reason: "was gone already", Forget: true}
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if !o.expected(scan.RemoteEntry(found)) {
+		return stale("the remote side changed since the deletion was planned")
+	}
+	remove := o.conn.Remove
+	if o.Remote.Entry.Kind == entry.Dir {
+		remove = o.conn.RemoveDir
+	}
+	if err := remove(ctx, o.target()); err != nil {
+		return failed(err)
+	}
+	return Outcome{Result: Done, Forget: true}
+}
+
+func deleteLocal(ctx context.Context, o op) Outcome {
+	found, err := o.conn.Stat(ctx, o.target())
+	remote := entry.Entry{}
+	if err == nil {
+		remote = scan.RemoteEntry(found)
+	} else if !isAbsent(err) {
+		return failed(err)
+	}
+	if remote.Kind != o.Remote.Entry.Kind {
+		return stale("the remote side changed since the deletion was planned")
+	}
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind == entry.Absent {
+		return Outcome{Result: Done, Reason: "was gone already", Forget: true}
+	}
+	if !entry.Same(local, o.Local.Entry) {
+		return stale("the local side changed since the deletion was planned")
+	}
+	if err := o.root.Remove(filepath.FromSlash(o.Path)); err != nil {
+		return failed(err)
+	}
+	return Outcome{Result: Done, Forget: true}
+}
+
+// sweepRemote and sweepLocal remove the temporary file of a job that is no more.
+func sweepRemote(ctx context.Context, e Env, job queue.Job) Outcome {
+	conn, err := e.Connect(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+	if err := conn.Remove(ctx, remote.Path(job.Path)); err != nil {
+		if _, statErr := conn.Stat(ctx, remote.Path(job.Path)); !isAbsent(statErr) {
+			return failed(err)
+		}
+	}
+	return Outcome{Result: Done}
+}
+
+func sweepLocal(_ context.Context, e Env, job queue.Job) Outcome {
+	root, err := openLocal(e)
+	if err != nil {
+		return failed(err)
+	}
+	defer root.Close()
+	if err := root.Remove(filepath.FromSlash(job.Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failed(err)
+	}
+	return Outcome{Result: Done}
+}

@@ -1,0 +1,203 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// errSize: the server has another number of bytes than were sent. 226 alone proves nothing.
+var errSize = errors.New("size on the server differs from the bytes sent")
+
+// upload sends one file under a temporary name, verifies its size and renames it. Nothing
+// changes at the final name before everything about the new content is known to be right.
+func upload(ctx context.Context, o op) Outcome {
+	local, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if o.retried() {
+		if err := o.removeTemp(ctx); err != nil {
+			return failed(err)
+		}
+	}
+	if !entry.Same(local, o.Local.Entry) {
+		return stale("the local file changed since it was planned")
+	}
+	remote, found, err := o.conn.StatFile(ctx, o.target())
+	if err != nil {
+		return failed(err)
+	}
+	if found {
+		now := scan.RemoteEntry(remote)
+		if entry.Equal(local, now) {
+			return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: now}, Verified: "size and time"}
+		}
+		if o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
+			return stale("the remote file changed since it was planned")
+		}
+	}
+	return o.send(ctx, local)
+}
+
+// expected reports whether the remote file is what the plan goes by. A path assumed to be
+// without a file was not looked at: what is there is what the plan replaces.
+func (o op) expected(now entry.Entry) bool {
+	if o.Remote.Knowledge == plan.Assumed && o.Base == nil {
+		return true
+	}
+	return entry.Same(now, o.Remote.Entry)
+}
+
+func (o op) send(ctx context.Context, local entry.Entry) Outcome {
+	file, err := o.root.Open(filepath.FromSlash(o.Path))
+	if err != nil {
+		return failed(err)
+	}
+	defer file.Close()
+	temp, result, err := o.storeTemp(ctx, file)
+	if err != nil {
+		o.discard(ctx, temp)
+		return failed(err)
+	}
+	if err := o.verify(ctx, temp, result.Bytes); err != nil {
+		o.discard(ctx, temp)
+		return failed(err)
+	}
+	after, err := scan.StatLocal(o.root, o.Path)
+	if err != nil || !entry.Same(after, local) || result.Bytes != local.Size {
+		o.discard(ctx, temp)
+		return stale("the local file changed during the upload")
+	}
+	if err := o.conn.SetModTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
+		return failed(err)
+	}
+	if err := o.rename(ctx, temp); err != nil {
+		o.discard(ctx, temp)
+		return failed(err)
+	}
+	final, found, err := o.conn.StatFile(ctx, o.target())
+	if err == nil && (!found || final.Size >= 0 && final.Size != result.Bytes) {
+		err = fmt.Errorf("%w: after the rename", errSize)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	return Outcome{
+		Result: Done, Base: &plan.Base{Local: local, Remote: scan.RemoteEntry(final)},
+		Bytes: result.Bytes, Method: result.Mode.String(), Verified: "size", Reply: reply(result), Temp: temp,
+	}
+}
+
+func reply(r ftpclient.Result) string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
+
+// temp is the absolute remote temporary path, in the form that this server takes.
+func (o op) temp() string {
+	name := o.tempName()
+	if o.conn.Facts().NoDotNames {
+		name = scan.WithoutDot(name)
+	}
+	return path.Join(path.Dir(o.target()), name)
+}
+
+// storeTemp uploads under the temporary name. Two refusals have a cure: the folder is missing
+// (its own job may come later or run at the same time), or leading dots are not allowed.
+func (o op) storeTemp(ctx context.Context, file *os.File) (temp string, result ftpclient.Result, err error) {
+	transfer, err := o.conn.Store(ctx, o.temp(), 0)
+	if refusedName(err) {
+		if dirErr := o.makeRemoteDirs(ctx, path.Dir(o.target())); dirErr != nil {
+			return o.temp(), result, dirErr
+		}
+		transfer, err = o.conn.Store(ctx, o.temp(), 0)
+	}
+	if refusedName(err) && !o.conn.Facts().NoDotNames {
+		plain := path.Join(path.Dir(o.target()), scan.WithoutDot(o.tempName()))
+		var second error
+		if transfer, second = o.conn.Store(ctx, plain, 0); second == nil {
+			o.conn.LearnNoDotNames()
+			err = nil
+		}
+	}
+	if err != nil {
+		return o.temp(), result, err
+	}
+	// An error of the copy is in Finish's verdict, together with the server's reason for it.
+	transfer.ReadFrom(file)
+	result, err = transfer.Finish(ctx)
+	return o.temp(), result, err
+}
+
+func refusedName(err error) bool {
+	var e *ftpclient.Error
+	return errors.As(err, &e) && (e.Code == 550 || e.Code == 553 || e.Code == 450 || e.Code == 451)
+}
+
+func (o op) verify(ctx context.Context, temp string, sent int64) error {
+	now, found, err := o.conn.StatFile(ctx, temp)
+	if err != nil {
+		return err
+	}
+	if !found || now.Size != sent {
+		return fmt.Errorf("%w: sent %d, the server has %d", errSize, sent, now.Size)
+	}
+	return nil
+}
+
+// rename moves the temporary file over the target. Servers that do not replace files get the
+// old one deleted first; the complete new content is there under its temporary name.
+func (o op) rename(ctx context.Context, temp string) error {
+	err := o.conn.Rename(ctx, temp, o.target())
+	if err == nil || !o.conn.Usable() {
+		return err
+	}
+	if _, found, statErr := o.conn.StatFile(ctx, o.target()); statErr != nil || !found {
+		return errors.Join(err, statErr)
+	}
+	if removeErr := o.conn.Remove(ctx, o.target()); removeErr != nil {
+		return errors.Join(err, removeErr)
+	}
+	return o.conn.Rename(ctx, temp, o.target())
+}
+
+// discard removes the temporary file if that is still possible; if not, the next attempt
+// does, or the sweep.
+func (o op) discard(ctx context.Context, temp string) {
+	if ctx.Err() == nil && o.conn.Usable() {
+		if err := o.conn.Remove(ctx, temp); err != nil {
+			o.env.Logger.Debug("temporary file stays for now", "path", temp, "error", err)
+		}
+	}
+}
+
+// removeTemp removes what an earlier attempt may have left, in both forms of the name. It is
+// not enough to overwrite it: the server may still be writing the last bytes of that attempt.
+func (o op) removeTemp(ctx context.Context) error {
+	folder := path.Dir(o.target())
+	for _, name := range []string{o.tempName(), scan.WithoutDot(o.tempName())} {
+		if err := o.conn.Remove(ctx, path.Join(folder, name)); err != nil && !o.conn.Usable() {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRemoteDirs makes the folder p and those above it.
+func (o op) makeRemoteDirs(ctx context.Context, p string) error {
+	err := o.conn.MakeDir(ctx, p)
+	if err == nil || !o.conn.Usable() || path.Dir(p) == p || !strings.HasPrefix(p, "/") {
+		return err
+	}
+	if parent := o.makeRemoteDirs(ctx, path.Dir(p)); parent != nil {
+		return parent
+	}
+	return o.conn.MakeDir(ctx, p)
+}

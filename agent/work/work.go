@@ -1,0 +1,245 @@
+// Package work carries out jobs on one connection and reports what came of them. It reads
+// files and talks to servers; it writes no state and decides nothing about retries.
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// Sync is what workers need to know about a sync.
+type Sync struct {
+	Name   string
+	Local  string // absolute path of the local folder
+	Remote string // as configured: absolute, or relative to the login's folder
+	Rules  plan.Rules
+	Filter scan.Filter
+	Marker string
+	Settle time.Duration
+}
+
+// State reads what is known about one sync. Each call is a short transaction of its own.
+type State interface {
+	// Children and At read the baseline: the children of a folder, and one path (nil: none).
+	Children(dir string) ([]state.Baseline, error)
+	At(rel string) (*state.Baseline, error)
+	// Count is the number of paths in the baseline.
+	Count() (int, error)
+	// Dirty returns the marks of changed paths.
+	Dirty() ([]state.Dirty, error)
+	// Live reports whether the job still is in the queue.
+	Live(job uint64) bool
+}
+
+// Env is what one job is carried out with. It is used by one goroutine at a time.
+type Env struct {
+	Sync Sync
+	// Connect returns the worker's connection, made when first needed.
+	Connect  func(ctx context.Context) (*ftpclient.Conn, error)
+	State    State
+	Instance string
+	Logger   *slog.Logger
+}
+
+// Result says what came of a job.
+type Result uint8
+
+const (
+	// Failed: Outcome.Err says why. Whether to try again is decided by whoever reads it.
+	Failed Result = iota
+	// Done: the job is finished and Outcome says what to remember.
+	Done
+	// Stale: one of the sides is not what the plan saw; nothing was changed, and the path
+	// has to be looked at again.
+	Stale
+)
+
+var resultNames = [...]string{"failed", "done", "stale"}
+
+// String returns the result as a word.
+func (r Result) String() string { return resultNames[r] }
+
+// Outcome is what a worker reports of one job: values only, for the dispatcher to write down.
+type Outcome struct {
+	Job    queue.Job
+	Result Result
+	Err    error
+	// Reason explains Stale and unusual ways of being Done, for people.
+	Reason string
+
+	// Base is the new baseline of the job's path; nil and Forget removes it.
+	Base   *plan.Base
+	Forget bool
+	// Replan: look at the path again, at the far side too.
+	Replan bool
+
+	// Scan is the result of a scan job, Dirty the marks it has worked off.
+	Scan  *scan.Result
+	Full  bool
+	Dirty []state.Dirty
+
+	// For the history.
+	Bytes    int64
+	Duration time.Duration
+	Method   string // data channel
+	Verified string // how it was made sure that all bytes arrived
+	Reply    string // the server's final words
+	Temp     string
+}
+
+// Kinds of jobs that are no plan.Action.
+const (
+	// KindScan looks at the whole tree.
+	KindScan = "scan"
+	// KindLook looks at the paths that are marked dirty.
+	KindLook = "look"
+	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
+	KindSweepRemote = "sweep_remote"
+	KindSweepLocal  = "sweep_local"
+)
+
+type action func(ctx context.Context, e Env, job queue.Job) Outcome
+
+// kinds is the table of everything that can be in the queue.
+var kinds = map[string]action{
+	KindScan:                   runScan,
+	KindLook:                   runScan,
+	KindSweepRemote:            sweepRemote,
+	KindSweepLocal:             sweepLocal,
+	string(plan.Upload):        operation(upload),
+	string(plan.Download):      operation(download),
+	string(plan.MakeRemoteDir): operation(makeRemoteDir),
+	string(plan.MakeLocalDir):  operation(makeLocalDir),
+	string(plan.DeleteRemote):  operation(deleteRemote),
+	string(plan.DeleteLocal):   operation(deleteLocal),
+}
+
+// ErrUnknownKind: the row was written by another version, or is damaged.
+var ErrUnknownKind = errors.New("unknown kind of job")
+
+// Do carries out one job. It always returns an Outcome for that job.
+func Do(ctx context.Context, e Env, job queue.Job) Outcome {
+	began := time.Now()
+	do, ok := kinds[job.Kind]
+	if !ok {
+		return failed(fmt.Errorf("%w: %q", ErrUnknownKind, job.Kind)).of(job, began)
+	}
+	return do(ctx, e, job).of(job, began)
+}
+
+func (o Outcome) of(job queue.Job, began time.Time) Outcome {
+	o.Job = job
+	o.Duration = time.Since(began)
+	if o.Temp == "" {
+		o.Temp = job.Temp
+	}
+	return o
+}
+
+func failed(err error) Outcome { return Outcome{Result: Failed, Err: err} }
+
+func stale(reason string) Outcome {
+	return Outcome{Result: Stale, Reason: reason, Replan: true}
+}
+
+// operation wraps what works on the Op of a job's payload.
+func operation(do func(ctx context.Context, o op) Outcome) action {
+	return func(ctx context.Context, e Env, job queue.Job) Outcome {
+		var planned plan.Op
+		if err := json.Unmarshal(job.Payload, &planned); err != nil {
+			return failed(fmt.Errorf("%w: payload: %w", ErrUnknownKind, err))
+		}
+		planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
+		root, err := openLocal(e)
+		if err != nil {
+			return failed(err)
+		}
+		defer root.Close()
+		conn, err := e.Connect(ctx)
+		if err != nil {
+			return failed(err)
+		}
+		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+		outcome := do(ctx, op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote})
+		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
+		return outcome
+	}
+}
+
+// op is one planned operation with everything it needs.
+type op struct {
+	plan.Op
+	env    Env
+	job    queue.Job
+	root   *os.Root
+	conn   *ftpclient.Conn
+	remote scan.Remote
+}
+
+// openLocal opens the sync's folder. It is made if it is a target that nothing was ever put
+// in; a folder that was filled before and is gone now may be an unmounted disk.
+func openLocal(e Env) (*os.Root, error) {
+	root, err := os.OpenRoot(e.Sync.Local)
+	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction == plan.Down {
+		known, countErr := e.State.Count()
+		if countErr != nil {
+			return nil, countErr
+		}
+		if known == 0 {
+			if err := os.MkdirAll(e.Sync.Local, 0o777); err != nil {
+				return nil, fmt.Errorf("make local folder: %w", err)
+			}
+			root, err = os.OpenRoot(e.Sync.Local)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("local folder: %w", err)
+	}
+	return root, nil
+}
+
+// target is the absolute remote path.
+func (o op) target() string { return o.remote.Path(o.Path) }
+
+// tempName is the job's temporary name without its folder.
+func (o op) tempName() string {
+	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID))
+}
+
+// TempPath is the temporary path of a job, relative to the root of its sync; "" for jobs
+// that need none. It is stored with the job before anything is written under it.
+func TempPath(instance string, job queue.Job) string {
+	if job.Kind != string(plan.Upload) && job.Kind != string(plan.Download) {
+		return ""
+	}
+	return path.Join(path.Dir(job.Path), scan.TempName(path.Base(job.Path), instance, uint64(job.ID)))
+}
+
+// retried reports whether an earlier attempt may have left a temporary file behind.
+func (o op) retried() bool { return o.job.Claims > 1 }
+
+// isAbsent reads the answer to a question about one path.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// copyAll is io.Copy that ends with ctx, for sources that do not know of it.
+func copyAll(ctx context.Context, dst io.Writer, src io.Reader) (int64, error) {
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 256<<10))
+	if cause := context.Cause(ctx); cause != nil {
+		return n, cause
+	}
+	return n, err
+}

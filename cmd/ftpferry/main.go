@@ -1,0 +1,149 @@
+// Command ftpferry keeps folders and FTP servers in step.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// program is what all commands share.
+type program struct {
+	env            func(string) string
+	stdout, stderr io.Writer
+	configPath     string
+	json           bool
+}
+
+// exit is an error that carries the exit code; a nil err prints nothing more.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+// run is main without the process, for tests.
+func run(arguments []string, env func(string) string, stdout, stderr io.Writer) int {
+	p := &program{env: env, stdout: stdout, stderr: stderr}
+	root := p.command()
+	root.SetArgs(arguments)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return control.ExitDone
+	}
+	var e exit
+	if !errors.As(err, &e) {
+		// What is not ours comes from the parsing of the command line.
+		fmt.Fprintf(stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
+		return control.ExitUsage
+	}
+	if e.err != nil {
+		fmt.Fprintf(stderr, "ftpferry: %v\n", e.err)
+	}
+	return e.code
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ftpferry",
+		Short:         "Keeps folders and FTP servers in step, unattended",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			c.SetOut(p.stderr)
+			c.Help()
+			return exit{code: control.ExitUsage}
+		},
+	}
+	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
+	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.approveCommand(), p.checkCommand(), p.versionCommand())
+	return root
+}
+
+func (p *program) withJSON(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&p.json, "json", false, "print JSON")
+	return c
+}
+
+func (p *program) printJSON(v any) error {
+	encoder := json.NewEncoder(p.stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// load finds and reads the configuration, and prints its warnings.
+func (p *program) load() (*config.Config, error) {
+	path, err := config.Find(p.configPath, p.env)
+	if err != nil {
+		return nil, exit{control.ExitConfiguration, err}
+	}
+	cfg, err := config.Load(path, p.env)
+	if err != nil {
+		return nil, exit{control.ExitConfiguration, err}
+	}
+	return cfg, nil
+}
+
+func (p *program) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		fmt.Fprintf(p.stderr, "ftpferry: warning: %s\n", w)
+	}
+}
+
+// logger writes to standard error, at the configured level or above level.
+func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	asText := cfg.Agent.Log.Format == config.LogText || cfg.Agent.Log.Format == config.LogAuto && isTerminal(p.stderr)
+	if asText {
+		return slog.New(slog.NewTextHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(p.stderr, options))
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// stateError gives errors of the state their exit code.
+func stateError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, state.ErrLocked):
+		return exit{control.ExitUnfinished, err}
+	case errors.Is(err, state.ErrNetworkFilesystem):
+		return exit{control.ExitConfiguration, err}
+	}
+	return exit{control.ExitNeedsPerson, err}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+)
+
+func (p *program) onceCommand() *cobra.Command {
+	verbose := false
+	c := &cobra.Command{
+		Use:   "once [SYNC...]",
+		Short: "Make one full pass of each sync, to the end, and exit",
+		Long: `Makes one full pass of each sync (all of them without arguments) and exits when nothing is
+left to do. If the agent is running, it makes the pass.
+
+Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked jobs);
+69 a server is unavailable; 75 something is left and will be tried again.`,
+		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose) },
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything that happens")
+	return p.withJSON(c)
+}
+
+func (p *program) once(ctx context.Context, names []string, verbose bool) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	p.warn(cfg)
+	level := slog.LevelError
+	if verbose {
+		level = min(cfg.Agent.Log.Level, slog.LevelInfo)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return p.withService(ctx, cfg, p.logger(cfg, level), func(ctx context.Context, s control.Service) error {
+		report, err := s.Pass(ctx, names)
+		if ctx.Err() != nil {
+			return exit{control.ExitUnfinished, fmt.Errorf("interrupted; what is left waits for the next pass")}
+		}
+		if err != nil {
+			return exit{control.ExitUsage, err}
+		}
+		if p.json {
+			err = p.printJSON(report)
+		} else {
+			for _, r := range report.Syncs {
+				p.printReport(r)
+			}
+		}
+		if code := report.ExitCode(); err == nil && code != control.ExitDone {
+			return exit{code: code}
+		}
+		return err
+	})
+}
+
+func (p *program) printReport(r control.SyncReport) {
+	var did []string
+	count := func(n int, what string) {
+		if n > 0 {
+			did = append(did, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	count(r.Transferred, "transferred ("+bytesText(r.Bytes)+")")
+	count(r.Folders, "folders made")
+	count(r.Deleted, "deleted")
+	count(r.Adopted, "found in step")
+	state := "in step"
+	switch {
+	case r.Halt != "":
+		state = "HALTED: " + r.Halt
+	case r.Blocked != "":
+		state = "BLOCKED: " + r.Blocked
+	case r.Unavailable != "":
+		state = "server unavailable: " + r.Unavailable
+	case len(r.Dead)+len(r.Conflicts)+len(r.Unknown) > 0:
+		state = "needs a person"
+	case r.Unfinished > 0:
+		state = "unfinished"
+	}
+	if len(did) == 0 {
+		did = []string{"nothing done"}
+	}
+	fmt.Fprintf(p.stdout, "%s: %s; %s\n", r.Sync, state, strings.Join(did, ", "))
+	if r.Halt != "" {
+		fmt.Fprintf(p.stdout, "  look at it with: ftpferry plan %s; let it go on with: ftpferry approve %s\n", r.Sync, r.Sync)
+	}
+	for _, list := range []struct {
+		name  string
+		paths []control.PathReason
+	}{{"parked", r.Dead}, {"conflict", r.Conflicts}, {"not to be seen", r.Unknown}, {"left", r.Waiting}, {"skipped", r.Skipped}} {
+		for _, item := range list.paths {
+			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), oneLine(item.Reason))
+		}
+	}
+}
+
+func pathText(path string) string {
+	if path == "" {
+		return "(the whole sync)"
+	}
+	// Names come from anybody; control characters must not reach a terminal.
+	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Sprintf("%q", path)
+	}
+	return path
+}
+
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+func bytesText(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, prefix := float64(n)/unit, 0
+	for value >= unit && prefix < 4 {
+		value /= unit
+		prefix++
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
+}
