@@ -1,0 +1,226 @@
+package ftptest
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// RealServers are the names that [Real] knows.
+var RealServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
+
+// startLimit is how long a server may take until its first greeting.
+const startLimit = 15 * time.Second
+
+// RealOptions is how a real server is set up. The zero value is a plain server for many clients on a new folder.
+type RealOptions struct {
+	TLS         bool   // explicit TLS is offered, for the control connection and for data
+	RequireTLS  bool   // and nothing works without it; includes TLS
+	ImplicitTLS bool   // TLS from the first byte; includes TLS; vsftpd and proftpd only
+	MaxClients  int    // how many may be connected (proftpd: logged in) at a time; 0 for many
+	Port        int    // on 127.0.0.1; 0 for a free one
+	Root        string // the folder to serve, with an absolute path; "" for a new one that ends with the test
+}
+
+// RealServer is an FTP server in a process of its own, for one test. Its methods must not be called at the same time.
+type RealServer struct {
+	Name       string
+	Addr       string         // host and port of the control connection
+	User       string         // the only login
+	Password   string         //
+	Root       string         // where the login lands, as a path on this disk
+	RemoteRoot string         // the same folder as a path for the client
+	CAFile     string         // PEM of the authority behind the server's certificate; "" without TLS
+	CertPool   *x509.CertPool // the same authority; nil without TLS
+
+	t     testing.TB
+	setup setup
+	stdin io.Closer     // the server ends with it
+	kill  func() error  //
+	ended chan struct{} // closed when the process is gone; nil when stopped
+}
+
+// Real starts a server and returns when it greets. It ends with the test, and prints its log if the test failed. The
+// server reads and writes files as a user that has the rights of the test's own user but is not root, so that file
+// modes count. The test is skipped, or fails, as [Need] says if the server or the rights to run it are missing.
+func Real(t testing.TB, name string, o RealOptions) *RealServer {
+	t.Helper()
+	recipe, ok := recipes[name]
+	if !ok {
+		t.Fatalf("ftptest.Real: no server %q; there are %s", name, strings.Join(RealServers, ", "))
+	}
+	Need(t, name)
+	for _, need := range recipe.needs {
+		Need(t, need)
+	}
+	if o.ImplicitTLS && !recipe.implicitTLS {
+		t.Fatalf("ftptest.Real: %s has no implicit TLS", name)
+	}
+	o.TLS = o.TLS || o.RequireTLS || o.ImplicitTLS
+	if o.Root == "" {
+		o.Root = t.TempDir()
+	}
+	s := &RealServer{
+		Name: name, User: user, Password: password, Root: o.Root, RemoteRoot: "/", t: t,
+		setup: setup{RealOptions: o, Dir: t.TempDir(), User: user, Password: password},
+	}
+	if s.setup.MaxClients == 0 {
+		s.setup.MaxClients = 1000
+	}
+	if o.TLS {
+		_, s.setup.CertFile, s.setup.KeyFile, s.CAFile, s.CertPool = NewCertificate(t)
+	}
+	t.Cleanup(func() {
+		s.Stop()
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", name, s.Log())
+		}
+	})
+	s.Start()
+	return s
+}
+
+// Start starts the server again after [RealServer.Stop], with the same address and folder.
+func (s *RealServer) Start() {
+	s.t.Helper()
+	if s.ended != nil {
+		s.t.Fatalf("ftptest: %s runs already", s.Name)
+	}
+	// A free port can be taken by somebody else before the server binds it.
+	free := s.setup.Port == 0
+	var err error
+	for range 3 {
+		if free {
+			s.setup.Port = freePort(s.t)
+		}
+		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.setup.Port))
+		if err = s.launch(); err == nil {
+			return
+		}
+		s.Stop()
+		if !free {
+			break
+		}
+	}
+	s.t.Fatalf("start %s on %s: %v\n%s", s.Name, s.Addr, err, s.Log())
+}
+
+// Stop kills the server with all its sessions, at once and without a farewell. It may be called again.
+func (s *RealServer) Stop() {
+	if s.ended == nil {
+		return
+	}
+	s.kill() // an error means that it is gone already
+	<-s.ended
+	s.stdin.Close()
+	s.ended = nil
+}
+
+// Log returns what the server has written to its output and its log files, over all its starts.
+func (s *RealServer) Log() string {
+	var text strings.Builder
+	files, _ := filepath.Glob(filepath.Join(s.setup.Dir, "*.log")) // the pattern is well formed
+	slices.Sort(files)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			content = []byte(err.Error())
+		}
+		if len(content) > 0 {
+			fmt.Fprintf(&text, "== %s\n%s\n", filepath.Base(file), content)
+		}
+	}
+	return text.String()
+}
+
+// launch writes the configuration, starts the process, and returns when the server greets.
+func (s *RealServer) launch() error {
+	command, err := recipes[s.Name].prepare(s.setup)
+	if err != nil {
+		return err
+	}
+	output, err := os.OpenFile(filepath.Join(s.setup.Dir, "output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	command.Stdout, command.Stderr = output, output
+	if s.stdin, err = command.StdinPipe(); err != nil {
+		return err
+	}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	s.kill = command.Process.Kill
+	ended := make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		command.Wait() // how a server ends is no concern of the test
+	}()
+	return s.awaitGreeting()
+}
+
+func (s *RealServer) awaitGreeting() error {
+	var err error
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
+		if err = s.greet(); err == nil {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			return errors.New("the server ended before its greeting")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("no greeting in %s: %w", startLimit, err)
+}
+
+// greet connects once and leaves in order.
+func (s *RealServer) greet() error {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	if s.setup.ImplicitTLS {
+		conn = tls.Client(conn, &tls.Config{RootCAs: s.CertPool, ServerName: "127.0.0.1"})
+	}
+	reader := bufio.NewReader(conn)
+	line, err := reader.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(line, "220") {
+		return fmt.Errorf("greeting %q", line)
+	}
+	if _, err := io.WriteString(conn, "QUIT\r\n"); err != nil {
+		return err
+	}
+	io.Copy(io.Discard, reader) // until the server has closed its side, however it does that
+	return nil
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}

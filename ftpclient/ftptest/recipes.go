@@ -1,0 +1,213 @@
+package ftptest
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+// The one login of every real server. The hash is crypt(3) of the password.
+const (
+	user         = "ferry"
+	password     = "secret"
+	passwordHash = "$5$ferry$38E213d72P/tWc4gJ.WikuEns7DhpOSh0hjGVSGwBA5"
+)
+
+//go:embed servers
+var serverFiles embed.FS
+
+// setup is what configuration files are filled with.
+type setup struct {
+	RealOptions
+	Dir               string // for configuration, logs and state of the server
+	User, Password    string
+	CertFile, KeyFile string // PEM; "" without TLS
+	Modules           string // folder of the server's own modules
+}
+
+// recipe is how one kind of server is run.
+type recipe struct {
+	needs       []string
+	implicitTLS bool
+	prepare     func(setup) (*exec.Cmd, error) // writes what the server needs into setup.Dir
+}
+
+var recipes = map[string]recipe{
+	"vsftpd":    {needs: []string{"root", "namespaces"}, implicitTLS: true, prepare: prepareVsftpd},
+	"proftpd":   {needs: []string{"root", "namespaces"}, implicitTLS: true, prepare: prepareProftpd},
+	"pure-ftpd": {needs: []string{"root", "namespaces"}, prepare: preparePureFTPd},
+	"pyftpdlib": {prepare: preparePyftpdlib},
+}
+
+// prepareVsftpd logs in a true local user, which needs an account: one that exists in the server's namespace alone.
+func prepareVsftpd(s setup) (*exec.Cmd, error) {
+	server, err := findProgram("vsftpd")
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range []string{"empty", "pam.d"} {
+		if err := os.MkdirAll(filepath.Join(s.Dir, folder), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	files := map[string]string{
+		"passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/sh\n" + account("x", s.Root),
+		"shadow": user + ":" + passwordHash + ":19000:0:99999:7:::\n",
+		"group":  fmt.Sprintf("root:x:0:\nnogroup:x:65534:\n%s:x:%d:\n", user, loginID),
+		// Without nodelay a failed login costs two seconds.
+		"pam.d/ftpferry": "auth required pam_unix.so nodelay\naccount required pam_unix.so\n",
+	}
+	if err := s.write(files); err != nil {
+		return nil, err
+	}
+	configuration, err := s.render("vsftpd.conf")
+	if err != nil {
+		return nil, err
+	}
+	// vsftpd demands a configuration that belongs to root, and this number is root on the other side.
+	if err := os.Chown(configuration, loginID, loginID); err != nil {
+		return nil, err
+	}
+	overlays := map[string]string{}
+	for _, name := range []string{"passwd", "shadow", "group", "pam.d"} {
+		overlays["/etc/"+name] = filepath.Join(s.Dir, name)
+	}
+	return server.isolated(overlays, configuration), nil
+}
+
+func prepareProftpd(s setup) (*exec.Cmd, error) {
+	server, err := findProgram("proftpd")
+	if err != nil {
+		return nil, err
+	}
+	s.Modules = filepath.Join(filepath.Dir(server.path), "..", "lib", "proftpd")
+	files := map[string]string{
+		"passwd": account(passwordHash, s.Root),
+		"group":  fmt.Sprintf("%s:x:%d:\n", user, loginID),
+	}
+	if err := s.write(files); err != nil {
+		return nil, err
+	}
+	configuration, err := s.render("proftpd.conf")
+	if err != nil {
+		return nil, err
+	}
+	return server.isolated(nil, "--nodaemon", "--debug", "3", "--config", configuration), nil
+}
+
+// preparePureFTPd makes a virtual user. What the server logs goes to syslog only, so Log has just its transfers.
+func preparePureFTPd(s setup) (*exec.Cmd, error) {
+	server, err := findProgram("pure-ftpd")
+	if err != nil {
+		return nil, err
+	}
+	at := func(name string) string { return filepath.Join(s.Dir, name) }
+	account := fmt.Sprintf("%s:%s:%d:%d::%s/./::::::::::::\n", user, passwordHash, loginID, loginID, s.Root)
+	if err := s.write(map[string]string{"users": account}); err != nil {
+		return nil, err
+	}
+	tool := exec.Command(filepath.Join(filepath.Dir(server.path), "..", "bin", "pure-pw"),
+		"mkdb", at("users.pdb"), "-f", at("users"))
+	tool.Env = server.environment()
+	if output, err := tool.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pure-pw: %w: %s", err, output)
+	}
+	args := []string{
+		"-S", "127.0.0.1," + strconv.Itoa(s.Port), "-c", strconv.Itoa(s.MaxClients), "-g", at("pid"),
+		"-l", "puredb:" + at("users.pdb"), "-E", "-A", "-H",
+		"-D", "-L", "1000000:100", // dot files in listings, and no short limit on these
+		"-U", "133:022", // for files and for folders
+		"-I", "15", // minutes
+		"-O", "clf:" + at("transfers.log"),
+	}
+	if s.TLS {
+		certificate, err := s.join("server.pem", s.CertFile, s.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		level := "1" // offered
+		if s.RequireTLS {
+			level = "3" // required for control and data
+		}
+		args = append(args, "-Y", level, "-2", certificate)
+	}
+	return server.isolated(nil, args...), nil
+}
+
+func preparePyftpdlib(s setup) (*exec.Cmd, error) {
+	python, err := findPython()
+	if err != nil {
+		return nil, err
+	}
+	script, err := s.render("server.py")
+	if err != nil {
+		return nil, err
+	}
+	options, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return exec.Command(python, script, string(options)), nil
+}
+
+// account returns a line in the form of passwd(5).
+func account(hash, home string) string {
+	return fmt.Sprintf("%s:%s:%d:%d::%s:/bin/sh\n", user, hash, loginID, loginID, home)
+}
+
+func (s setup) write(files map[string]string) error {
+	for name, content := range files {
+		// ProFTPD refuses to read accounts that others can write, vsftpd's PAM that others can read shadow.
+		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// render fills a template and returns the path of the result.
+func (s setup) render(name string) (string, error) {
+	text, err := template.ParseFS(serverFiles, "servers/"+name)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(s.Dir, name)
+	file, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	return path, text.Execute(file, s)
+}
+
+// join puts files one after the other.
+func (s setup) join(name string, paths ...string) (string, error) {
+	var all []byte
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, content...)
+	}
+	return filepath.Join(s.Dir, name), s.write(map[string]string{name: string(all)})
+}
+
+func (p program) environment() []string {
+	environment := append(os.Environ(), "LC_ALL=C.UTF-8")
+	if p.libraries != "" {
+		environment = append(environment, "LD_LIBRARY_PATH="+p.libraries)
+	}
+	return environment
+}
+
+func (p program) isolated(overlays map[string]string, args ...string) *exec.Cmd {
+	command := isolate(overlays, append([]string{p.path}, args...)...)
+	command.Env = p.environment()
+	return command
+}
