@@ -295,7 +295,30 @@ func (c *commit) claim() error {
 			if len(jobs) == 0 {
 				break
 			}
+			if err := c.intend(jobs); err != nil {
+				return err
+			}
 			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+		}
+	}
+	return nil
+}
+
+// intend notes what the transfers among jobs are about to put at their targets, so that
+// their result is recognized even if they are cut off before they can report it.
+func (c *commit) intend(jobs []queue.Job) error {
+	for _, job := range jobs {
+		var op plan.Op
+		action := plan.Action(job.Kind)
+		if action != plan.Upload && action != plan.Download || json.Unmarshal(job.Payload, &op) != nil {
+			continue
+		}
+		source := op.Local.Entry
+		if action == plan.Download {
+			source = op.Remote.Entry
+		}
+		if err := state.AddIntent(c.tx, job.Sync, job.Path, source); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -64,8 +64,12 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 			continue
 		}
 		s.report.Adopted += len(found.result.Plan.Agree)
-		if found.full && !found.started.Before(p.begun) {
+		switch {
+		case found.full && !found.started.Before(p.begun):
 			s.scanned = true
+			s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
+			s.take(found)
+		case s.scanned:
 			s.take(found)
 		}
 	}
@@ -85,8 +89,8 @@ func (s *passSync) count(r report) {
 	}
 }
 
+// take adds what a scan found to the report.
 func (s *passSync) take(found scanned) {
-	s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
 	for _, n := range found.result.Plan.Notes {
 		reason := control.PathReason{Path: n.Path, Reason: n.Text}
 		if n.Conflict {
@@ -101,7 +105,7 @@ func (s *passSync) take(found scanned) {
 }
 
 func appendBounded(list []control.PathReason, r control.PathReason) []control.PathReason {
-	if len(list) >= reported {
+	if len(list) >= reported || slices.Contains(list, r) {
 		return list
 	}
 	return append(list, r)

@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // reader is what workers may know: each method is one short transaction, so that nobody
@@ -37,6 +38,14 @@ func (r reader) Count() (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+func (r reader) Intents(rel string) (sources []entry.Entry, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		sources, err = state.Intents(tx, r.sync, rel)
+		return err
+	})
+	return sources, err
 }
 
 func (r reader) Dirty() (paths []state.Dirty, err error) {

@@ -46,6 +46,9 @@ func (c *commit) scanned(r report) error {
 	if err := c.enqueueOps(sync, r); err != nil {
 		return err
 	}
+	if err := c.deferConflicts(sync, r); err != nil {
+		return err
+	}
 	if err := state.ClearDirty(c.tx, sync, r.Dirty); err != nil {
 		return err
 	}
@@ -53,6 +56,35 @@ func (c *commit) scanned(r report) error {
 	if r.Full && len(r.Scan.Unknown) == 0 {
 		return c.dropObsolete(sync)
 	}
+	return nil
+}
+
+// deferConflicts takes back the conflicts on paths that a job is still at: what looks like
+// somebody else's change may be the job's own, which it has not reported yet. The path is
+// looked at again.
+func (c *commit) deferConflicts(sync string, r report) error {
+	kept := r.Scan.Plan.Notes[:0:0]
+	for _, n := range r.Scan.Plan.Notes {
+		busy := false
+		for _, kind := range []plan.Action{plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal} {
+			job, ok, err := queue.Lookup(c.tx, string(kind), sync, n.Path)
+			if err != nil {
+				return err
+			}
+			busy = busy || n.Conflict && ok && job.State != queue.Dead
+		}
+		if !busy {
+			kept = append(kept, n)
+			continue
+		}
+		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
+		if err := c.lookAgain(job, "a job is at it", c.now); err != nil {
+			return err
+		}
+	}
+	result := *r.Scan
+	result.Plan.Notes = kept
+	c.scans[len(c.scans)-1].result = &result
 	return nil
 }
 
@@ -253,7 +285,7 @@ func (c *commit) scanActivities(sync string, r report) {
 		Text: fmt.Sprintf("%d paths looked at, %d operations planned, %d found in step, %d not to be seen",
 			r.Scan.Looked, len(r.Scan.Plan.Ops), len(r.Scan.Plan.Agree), len(r.Scan.Unknown)),
 	})
-	for _, n := range r.Scan.Plan.Notes {
+	for _, n := range c.scans[len(c.scans)-1].result.Plan.Notes {
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
 	}
 	for _, u := range r.Scan.Unknown {

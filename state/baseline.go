@@ -64,6 +64,9 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 	if b.Path == "" || b.Path == "." || b.Path[0] == '/' || path.Clean(b.Path) != b.Path {
 		return t.fail("write to", fmt.Errorf("%q is not a relative path in its shortest form", b.Path))
 	}
+	if err := clearIntents(tx, sync, b.Path); err != nil {
+		return err
+	}
 	key := baselineKey(sync, b.Path)
 	isNew := t.Get(key) == nil
 	if err := WriteRow(t, key, baselineRow{Path: Text(b.Path), Baseline: b}); err != nil || !isNew {
@@ -76,8 +79,8 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 func DeleteBaseline(tx *Tx, sync, path string) error {
 	t := tx.Table(tableBaseline)
 	key := baselineKey(sync, path)
-	if t.Get(key) == nil {
-		return nil
+	if err := clearIntents(tx, sync, path); err != nil || t.Get(key) == nil {
+		return err
 	}
 	if err := t.Delete(key); err != nil {
 		return err
@@ -109,6 +112,9 @@ func CountBaseline(tx *Tx, sync string) (int, error) { return readCount(tx, base
 // DropBaseline forgets all rows of a sync.
 func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
+		return err
+	}
+	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
 	return tx.Table(tableCounts).Delete(baselineCount(sync))

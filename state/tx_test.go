@@ -290,3 +290,25 @@ func TestTextComesBackByteForByte(t *testing.T) {
 		})
 	}
 }
+
+func TestAppendOnlyTablesFillTheirPages(t *testing.T) {
+	db := openNew(t)
+	pages := make(map[string]int)
+	for _, name := range []string{tableHistory, "usual"} {
+		for from := uint64(0); from < 5000; from += 500 {
+			update(t, db, func(tx *Tx) error {
+				for id := from; id < from+500; id++ {
+					check(t, tx.Table(name).Put(Key(id), make([]byte, 200)))
+				}
+				return nil
+			})
+		}
+		view(t, db, func(tx *Tx) error {
+			pages[name] = tx.engine.Bucket([]byte(name)).Stats().LeafPageN
+			return nil
+		})
+	}
+	if pages[tableHistory]*10 > pages["usual"]*7 {
+		t.Errorf("history takes %d pages where another table takes %d", pages[tableHistory], pages["usual"])
+	}
+}

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -48,6 +49,8 @@ type Side struct {
 type Base struct {
 	Local  entry.Entry `json:"local"`
 	Remote entry.Entry `json:"remote"`
+	// When is the time of the agreement.
+	When time.Time `json:"when,omitzero"`
 }
 
 // Item is one path with everything known about it. Base is nil for a path that never agreed.
@@ -56,6 +59,9 @@ type Item struct {
 	Local  Side
 	Remote Side
 	Base   *Base
+	// Recognized, if not nil, is the agreement that a transfer of ours has brought about and
+	// could not report because it was cut off. It counts in place of Base.
+	Recognized *Base
 }
 
 // Action is what an Op does.
@@ -127,7 +133,10 @@ type Decision struct {
 
 // Decide says what to do about one path.
 func Decide(rules Rules, item Item) Decision {
-	d := decider{rules: rules, item: item, source: item.Local, target: item.Remote}
+	d := decider{rules: rules, item: item, source: item.Local, target: item.Remote, base: item.Base}
+	if item.Recognized != nil {
+		d.base = item.Recognized
+	}
 	if rules.Direction == Down {
 		d.source, d.target = item.Remote, item.Local
 	}
@@ -150,6 +159,7 @@ type decider struct {
 	rules          Rules
 	item           Item
 	source, target Side
+	base           *Base
 }
 
 // names of the sides in reasons
@@ -169,25 +179,25 @@ func (d decider) targetName() string {
 
 // sourceChanged and targetChanged compare with the baseline. Both are false without one.
 func (d decider) sourceChanged() bool {
-	return d.item.Base != nil && !entry.Same(d.source.Entry, d.baseSource())
+	return d.base != nil && !entry.Same(d.source.Entry, d.baseSource())
 }
 
 func (d decider) targetChanged() bool {
-	return d.item.Base != nil && d.target.Knowledge == Seen && !entry.Same(d.target.Entry, d.baseTarget())
+	return d.base != nil && d.target.Knowledge == Seen && !entry.Same(d.target.Entry, d.baseTarget())
 }
 
 func (d decider) baseSource() entry.Entry {
 	if d.rules.Direction == Down {
-		return d.item.Base.Remote
+		return d.base.Remote
 	}
-	return d.item.Base.Local
+	return d.base.Local
 }
 
 func (d decider) baseTarget() entry.Entry {
 	if d.rules.Direction == Down {
-		return d.item.Base.Local
+		return d.base.Local
 	}
-	return d.item.Base.Remote
+	return d.base.Remote
 }
 
 func (d decider) op(action Action, reason string) *Op {
@@ -237,18 +247,18 @@ func (d decider) sourceFile() Decision {
 	switch d.target.Knowledge {
 	case Unknown:
 		// The worker looks before it acts; a file that is there and the same costs nothing.
-		if d.item.Base != nil && !d.sourceChanged() {
+		if d.base != nil && !d.sourceChanged() {
 			return Decision{Keeps: true}
 		}
 		return d.transfer(d.newOrChanged())
 	case Assumed:
-		if d.item.Base == nil {
+		if d.base == nil {
 			return d.transfer("new")
 		}
 	}
 	switch d.target.Entry.Kind {
 	case entry.Absent:
-		if d.item.Base != nil && !d.sourceChanged() {
+		if d.base != nil && !d.sourceChanged() {
 			return d.transfer("missing " + d.targetName())
 		}
 		return d.transfer(d.newOrChanged())
@@ -266,7 +276,7 @@ func (d decider) sourceFile() Decision {
 }
 
 func (d decider) newOrChanged() string {
-	if d.item.Base == nil {
+	if d.base == nil {
 		return "new"
 	}
 	return "changed"
@@ -274,14 +284,17 @@ func (d decider) newOrChanged() string {
 
 func (d decider) bothFiles() Decision {
 	sourceChanged, targetChanged := d.sourceChanged(), d.targetChanged()
-	if d.item.Base != nil && !sourceChanged && !targetChanged {
+	if d.base != nil && !sourceChanged && !targetChanged {
+		if d.item.Recognized != nil {
+			return d.agree()
+		}
 		return Decision{Keeps: true}
 	}
 	if d.target.Knowledge == Seen && entry.Equal(d.source.Entry, d.target.Entry) {
 		return d.agree()
 	}
 	switch {
-	case d.item.Base == nil:
+	case d.base == nil:
 		return d.transfer("differs " + d.targetName())
 	case sourceChanged:
 		return d.transfer("changed")
@@ -290,20 +303,20 @@ func (d decider) bothFiles() Decision {
 }
 
 func (d decider) sourceDir() Decision {
-	if d.target.Knowledge == Unknown || d.target.Knowledge == Assumed && d.item.Base == nil {
-		if d.item.Base != nil && d.baseTarget().Kind == entry.Dir {
+	if d.target.Knowledge == Unknown || d.target.Knowledge == Assumed && d.base == nil {
+		if d.base != nil && d.baseTarget().Kind == entry.Dir {
 			return Decision{Descend: true, Keeps: true}
 		}
 		return d.makeDir("new")
 	}
 	switch d.target.Entry.Kind {
 	case entry.Absent:
-		if d.item.Base == nil {
+		if d.base == nil {
 			return d.makeDir("new")
 		}
 		return d.makeDir("missing " + d.targetName())
 	case entry.Dir:
-		if d.item.Base == nil || d.sourceChanged() {
+		if d.base == nil || d.sourceChanged() {
 			decision := d.agree()
 			decision.Descend = true
 			return decision
@@ -326,10 +339,10 @@ func (d decider) sourceGone() Decision {
 		return Decision{Keeps: true}
 	}
 	if d.target.Entry.Kind == entry.Absent {
-		return Decision{Forget: d.item.Base != nil, Descend: d.item.Base != nil && d.baseTarget().Kind == entry.Dir}
+		return Decision{Forget: d.item.Base != nil, Descend: d.base != nil && d.baseTarget().Kind == entry.Dir}
 	}
 	isDir := d.target.Entry.Kind == entry.Dir
-	if d.item.Base == nil {
+	if d.base == nil {
 		return d.extra(isDir)
 	}
 	if !d.rules.Delete {

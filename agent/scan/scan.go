@@ -29,6 +29,9 @@ type Request struct {
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children func(dir string) ([]state.Baseline, error)
 	At       func(rel string) (*state.Baseline, error)
+	// Intents returns what transfers of a path were about to put at the target and did not
+	// report; nil means that there are none.
+	Intents func(rel string) ([]entry.Entry, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.

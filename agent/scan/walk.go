@@ -31,7 +31,7 @@ func baseOf(row *state.Baseline) *plan.Base {
 	if row == nil {
 		return nil
 	}
-	return &plan.Base{Local: row.Local, Remote: row.Remote}
+	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When}
 }
 
 func (w *walker) readLocal(rel string, p presence) Entries {
@@ -120,6 +120,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 	}
 	w.result.Looked++
 	if item, err = w.refineTime(ctx, item); err != nil {
+		return true, err
+	}
+	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
 	d := plan.Decide(w.request.Rules, item)
@@ -245,7 +248,9 @@ func (w *walker) refineTime(ctx context.Context, item plan.Item) (plan.Item, err
 	if !coarse {
 		return item, nil
 	}
-	unchanged := item.Base != nil && entry.Same(far, item.Base.Remote)
+	// A change within the unit of the listed time does not show, so only an agreement from
+	// well after that time proves that there was none: a day, because clocks differ.
+	unchanged := item.Base != nil && entry.Same(far, item.Base.Remote) && item.Base.When.After(far.ModTime.Add(far.Precision+24*time.Hour))
 	sameSize := item.Base != nil && far.Size == item.Base.Remote.Size || item.Local.Entry.Kind == entry.File && far.Size == item.Local.Entry.Size
 	if unchanged || !sameSize {
 		return item, nil
@@ -259,6 +264,41 @@ func (w *walker) refineTime(ctx context.Context, item plan.Item) (plan.Item, err
 		return item, err
 	}
 	item.Remote.Entry.ModTime, item.Remote.Entry.Precision = exact, time.Second
+	return item, nil
+}
+
+// recognizeOwn finds out whether the target holds what a transfer of ours put there that was
+// cut off before its commit. Then that is what both sides agreed on last: without this, our
+// own file would look like somebody else's change.
+func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
+	target := w.target(item)
+	if w.request.Intents == nil || target.Knowledge != plan.Seen || target.Entry.Kind != entry.File {
+		return item, nil
+	}
+	down := w.request.Rules.Direction == plan.Down
+	if item.Base != nil {
+		was := item.Base.Remote
+		if down {
+			was = item.Base.Local
+		}
+		if entry.Same(target.Entry, was) {
+			return item, nil
+		}
+	}
+	sources, err := w.request.Intents(item.Path)
+	if err != nil {
+		return item, fmt.Errorf("read intents: %w", err)
+	}
+	for _, source := range sources {
+		if !entry.Equal(source, target.Entry) {
+			continue
+		}
+		item.Recognized = &plan.Base{Local: source, Remote: target.Entry}
+		if down {
+			item.Recognized = &plan.Base{Local: target.Entry, Remote: source}
+		}
+		break
+	}
 	return item, nil
 }
 

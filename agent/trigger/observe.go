@@ -17,6 +17,7 @@ import (
 
 const (
 	lookAtRoot = 2 * time.Second // how often the root folder is checked
+	checkEvery = time.Minute     // how often it is checked that no watch was lost
 	pollEvery  = time.Minute     // how often everything is reported while folders are without a watch
 	retryMax   = time.Minute     // longest wait before a failed watcher is set up again
 	readBatch  = 1024            // folder entries read at once, so that a huge folder needs no huge memory
@@ -40,11 +41,11 @@ type observer struct {
 	pending  []visit // folders to be watched and listed, last first
 	why      string  // reason to report everything when pending is empty; "" for none
 
-	// A folder that moves takes its inotify watch along, and Add for its new path then silently yields
-	// the old watch, which names events by the old path and ends when the Rename event is handled. So
-	// after such an event the folders added lately are added again.
-	recent, older []string
-	moved         bool
+	// A folder that moves takes its inotify watch along. Until the Rename event is handled, Add for the new
+	// path yields the old watch, which names events by the old path and then ends with it. So after
+	// such an event, and once a minute in case of an unmount, it is checked that no watch is missing.
+	moved   bool
+	checked time.Time
 
 	unwatched []string // folders whose watch could not be set, to be tried again
 	limited   bool     // that has been logged
@@ -104,19 +105,10 @@ func (o *observer) run(ctx context.Context, look time.Duration) {
 			next := o.pending[last]
 			o.pending = o.pending[:last]
 			o.visit(next)
-		case e, ok := <-o.feed.events:
-			if !ok {
-				o.restart(time.Now(), "watch error")
-				continue
-			}
+		case e := <-o.feed.events:
 			o.handle(e)
 		case err := <-o.feed.errors:
-			why := "watch error"
-			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				why = "watch overflow"
-			}
-			o.log.Warn("watcher failed, looking at everything", "error", err)
-			o.restart(time.Now(), why)
+			o.failed(time.Now(), err)
 		case <-ticker.C:
 			o.tick(time.Now())
 		}
@@ -138,7 +130,6 @@ func rootInfo(root string) (fs.FileInfo, error) {
 // tick looks for what no event tells: a root that comes, goes or is another one now (a mount, a link that
 // was changed, a renamed parent), and the time to try again what failed.
 func (o *observer) tick(now time.Time) {
-	o.recent, o.older = nil, o.recent
 	before := o.identity
 	info, err := rootInfo(o.root)
 	o.identity = info
@@ -156,6 +147,10 @@ func (o *observer) tick(now time.Time) {
 		o.attach(now, "watch root back")
 	case o.feed.watcher == nil && !now.Before(o.retryAt):
 		o.attach(now, "watch error")
+	}
+	if o.feed.watcher != nil && len(o.pending) == 0 && (o.moved || now.Sub(o.checked) >= checkEvery) {
+		o.moved, o.checked = false, now
+		o.check()
 	}
 	incomplete := o.feed.watcher == nil || len(o.unwatched) > 0
 	if incomplete && now.Sub(o.polled) >= pollEvery {
@@ -180,7 +175,7 @@ func (o *observer) attach(now time.Time, why string) {
 	if resolved, err := filepath.EvalSymlinks(o.root); err == nil { // some Windows volumes refuse, and need it not
 		o.base = resolved
 	}
-	o.feed, o.watched, o.opened = f, tree{}, now
+	o.feed, o.watched, o.opened, o.checked = f, tree{}, now, now
 	o.pending, o.why = []visit{{"", false}}, why
 }
 
@@ -193,8 +188,33 @@ func (o *observer) detach() {
 	}
 	o.feed, o.watched = feed{}, nil
 	o.pending, o.why, o.unwatched = nil, "", nil
-	o.recent, o.older, o.moved, o.lost = nil, nil, false, false
+	o.moved, o.lost = false, false
 }
+
+func (o *observer) failed(now time.Time, err error) {
+	why := "watch error"
+	if errors.Is(err, fsnotify.ErrEventOverflow) {
+		why = "watch overflow"
+	}
+	o.log.Warn("watcher failed, looking at everything", "error", err)
+	o.restart(now, why)
+}
+
+// check visits the folders that should have a watch and do not.
+func (o *observer) check() {
+	list := o.feed.watcher.WatchList()
+	listed := make(map[string]struct{}, len(list))
+	for _, full := range list {
+		listed[full] = struct{}{}
+	}
+	for rel := range o.watched {
+		if _, ok := listed[o.full(rel)]; !ok {
+			o.pending = append(o.pending, visit{rel, true})
+		}
+	}
+}
+
+func (o *observer) full(rel string) string { return filepath.Join(o.base, filepath.FromSlash(rel)) }
 
 // restart sets all watches anew, since some may be missing or wrong: at once the first time, later with
 // growing delays. Everything is reported before and after.
@@ -224,7 +244,7 @@ func (o *observer) visit(v visit) {
 	if _, known := o.watched[parent(v.rel)]; !known && v.rel != "" {
 		return // the folder above went away meanwhile; if it comes back, so does this one
 	}
-	full := filepath.Join(o.base, filepath.FromSlash(v.rel))
+	full := o.full(v.rel)
 	if _, known := o.watched[v.rel]; known {
 		v.report = true // for what happens between Remove and Add
 	}
@@ -234,7 +254,6 @@ func (o *observer) visit(v visit) {
 	err := o.feed.watcher.Add(full)
 	if err == nil {
 		o.watched.add(v.rel)
-		o.recent = append(o.recent, v.rel)
 		err = o.list(v, full)
 	}
 	if v.report {
@@ -277,19 +296,8 @@ func (o *observer) list(v visit, full string) error {
 	}
 }
 
-// settled says what had to wait until all folders are watched. It is called whenever pending is empty, and may
-// fill it again.
+// settled says what had to wait until all folders are watched. It is called whenever pending is empty.
 func (o *observer) settled() {
-	if o.moved {
-		o.moved = false
-		for _, rel := range append(o.older, o.recent...) {
-			o.pending = append(o.pending, visit{rel, true})
-		}
-		o.older, o.recent = nil, nil
-		if len(o.pending) > 0 {
-			return
-		}
-	}
 	if o.limited && o.feed.watcher != nil && len(o.unwatched) == 0 {
 		o.limited = false
 		o.log.Info("all folders are watched again")
@@ -305,7 +313,7 @@ func (o *observer) settled() {
 }
 
 // handle reports one change and keeps the watches in step with it. Watches of a folder that went away are
-// removed here, before the next event is read: if it was moved, the event for its new name is next.
+// removed here, before the next event is handled: if the folder was moved, that is the one for its new name.
 func (o *observer) handle(e fsnotify.Event) {
 	rel, err := filepath.Rel(o.base, e.Name)
 	if err != nil {
@@ -342,7 +350,7 @@ func (o *observer) handle(e fsnotify.Event) {
 func (o *observer) forget(rel string) {
 	o.watched.remove(rel, func(rel string) {
 		// An error means that the watch is gone already.
-		_ = o.feed.watcher.Remove(filepath.Join(o.base, filepath.FromSlash(rel)))
+		_ = o.feed.watcher.Remove(o.full(rel))
 	})
 }
 

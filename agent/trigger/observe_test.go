@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,14 +29,14 @@ type fake struct {
 	refuse func(rel string) error // answer of Add
 	fail   error                  // answer of open
 
-	opened  int
-	added   []string // since the last open, relative
-	removed []string
-	events  chan fsnotify.Event
-	errors  chan error
-	log     bytes.Buffer
-	got     []Event
-	ready   int
+	opened int
+	added  []string        // since the last open, relative
+	list   map[string]bool // what is watched, absolute
+	events chan fsnotify.Event
+	errors chan error
+	log    bytes.Buffer
+	got    []Event
+	ready  int
 }
 
 // sleep lets the Watch run for d. The race detector needs the lock and Wait to see that the test and the
@@ -68,13 +68,19 @@ func (f *fake) Add(path string) error {
 		}
 	}
 	f.added = append(f.added, f.rel(path))
+	f.list[path] = true
 	return nil
 }
 
 func (f *fake) Remove(path string) error {
 	f.turn()
-	f.removed = append(f.removed, f.rel(path))
+	delete(f.list, path)
 	return nil
+}
+
+func (f *fake) WatchList() []string {
+	f.turn()
+	return slices.Collect(maps.Keys(f.list))
 }
 
 func (f *fake) Close() error { return nil }
@@ -85,7 +91,7 @@ func (f *fake) open() (feed, error) {
 		return feed{}, f.fail
 	}
 	f.opened++
-	f.added = nil
+	f.added, f.list = nil, map[string]bool{}
 	return feed{f, f.events, f.errors}, nil
 }
 
@@ -288,30 +294,79 @@ func TestWatchIgnoresTheTimesOfFolders(t *testing.T) {
 	})
 }
 
-func TestWatchAddsAgainWhatARenameMayHaveTakenAway(t *testing.T) {
+func TestWatchSetsAgainWhatWasLostUnseen(t *testing.T) {
+	rename := func(f *fake) { f.events <- fsnotify.Event{Name: filepath.Join(f.root, "d"), Op: fsnotify.Rename} }
+	tests := []struct {
+		name   string
+		happen func(*fake)
+		within time.Duration
+		want   []string // added
+		paths  []string
+	}{
+		{"a folder was renamed", rename, 3 * time.Second, []string{"a/b", "a/b/c"}, []string{"a/b", "d"}},
+		{"a file system was unmounted", func(*fake) {}, time.Minute, []string{"a/b", "a/b/c"}, []string{"a/b"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, nil, func(f *fake) {
+				f.sleep(time.Hour + time.Second)
+				f.added = nil
+				delete(f.list, filepath.Join(f.root, "a", "b"))
+				test.happen(f)
+				f.sleep(test.within)
+				f.wantAdded("what was lost and what is below", test.want)
+				var paths []string
+				for _, e := range f.got {
+					paths = append(paths, e.Paths...)
+				}
+				slices.Sort(paths)
+				if !slices.Equal(paths, test.paths) || f.opened != 1 {
+					t.Errorf("reported %q, want %q; opened %d times", paths, test.paths, f.opened)
+				}
+			})
+		})
+	}
+}
+
+func TestWatchRemovesTheWatchesOfARenamedFolder(t *testing.T) {
 	inBubble(t, nil, func(f *fake) {
-		f.sleep(time.Minute)
-		f.added = nil
-		if err := os.MkdirAll(filepath.Join(f.root, "new", "b", "c"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "new"), Op: fsnotify.Create}
-		synctest.Wait()
-		f.wantAdded("new folders", []string{"new", "new/b", "new/b/c"})
 		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "a"), Op: fsnotify.Rename}
-		synctest.Wait()
-		slices.Sort(f.removed)
-		if want := []string{"a", "a/b", "a/b/c"}; !slices.Equal(f.removed, want) {
-			t.Errorf("removed %q, want %q", f.removed, want)
-		}
-		slices.Sort(f.added)
-		f.added = slices.Compact(f.added) // a sub-folder is added for itself and by its parent
-		f.wantAdded("again", []string{"new", "new/b", "new/b/c"})
 		f.sleep(time.Second)
-		for _, e := range f.got {
-			if want := []string{"a", "new"}; !slices.Equal(e.Paths, want) {
-				t.Errorf("got %q, want %q", e.Paths, want)
-			}
+		left := slices.Sorted(maps.Keys(f.list))
+		if want := []string{f.root, filepath.Join(f.root, "d"), filepath.Join(f.root, "d", "e")}; !slices.Equal(left, want) {
+			t.Errorf("still watches %q, want %q", left, want)
+		}
+	})
+}
+
+func TestPumpNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events, errs := make(chan fsnotify.Event), make(chan error)
+		to, failed := make(chan fsnotify.Event), make(chan error, 1)
+		go pump(events, errs, to, failed)
+		for range maxWaiting {
+			events <- fsnotify.Event{Name: "early"}
+		}
+		if e := <-to; e.Name != "early" || len(failed) != 0 {
+			t.Errorf("got %v, %d errors", e, len(failed))
+		}
+		events <- fsnotify.Event{Name: "last that fits"}
+		events <- fsnotify.Event{Name: "late"}
+		for range 2 {
+			errs <- errors.New("one too many")
+		}
+		synctest.Wait()
+		if err := <-failed; !errors.Is(err, fsnotify.ErrEventOverflow) {
+			t.Errorf("one event too many: got %v", err)
+		}
+		if e := <-to; e.Name != "late" {
+			t.Errorf("got %v, want what came after the overflow", e)
+		}
+		close(errs)
+		close(events)
+		synctest.Wait()
+		if err := <-failed; !errors.Is(err, fsnotify.ErrClosed) {
+			t.Errorf("at the end: got %v", err)
 		}
 	})
 }

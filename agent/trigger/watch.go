@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed,
@@ -112,49 +110,4 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, emit Emit) err
 			}
 		}
 	}
-}
-
-// feed is an fsnotify.Watcher, or in tests something that fails like one.
-type feed struct {
-	watcher interface {
-		Add(path string) error
-		Remove(path string) error
-		Close() error
-	}
-	events <-chan fsnotify.Event
-	errors <-chan error
-}
-
-func openFeed() (feed, error) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return feed{}, err
-	}
-	d := drained{Watcher: w, ended: make(chan struct{})}
-	failed := make(chan error, 1)
-	go func() {
-		defer close(d.ended)
-		for err := range w.Errors {
-			select {
-			case failed <- err:
-			default: // one is enough to start over
-			}
-		}
-	}()
-	return feed{watcher: d, events: w.Events, errors: failed}, nil
-}
-
-// drained is a Watcher whose Errors are read at all times. fsnotify v1.10.1 holds its lock while it sends some of
-// them, so that whoever reads them must not wait for Add or Remove.
-type drained struct {
-	*fsnotify.Watcher
-	ended chan struct{}
-}
-
-func (d drained) Close() error {
-	err := d.Watcher.Close()
-	if err == nil {
-		<-d.ended
-	}
-	return err
 }

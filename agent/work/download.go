@@ -27,17 +27,21 @@ func download(ctx context.Context, o op) Outcome {
 		return failed(err)
 	}
 	found, err := o.conn.Stat(ctx, o.target())
-	if isAbsent(err) {
-		o.discardLocal()
-		return stale("the remote file is gone")
-	}
-	if err != nil {
+	if err != nil && !isAbsent(err) {
 		return failed(err)
 	}
+	gone := err != nil
 	remote := scan.RemoteEntry(found)
-	if entry.Equal(local, remote) && local.Kind == entry.File {
+	if local.Kind == entry.File && entry.Equal(local, o.Remote.Entry) {
+		// Also the end of an attempt that was cut off between its rename and its commit:
+		// without this, our own file would look like somebody else's.
 		o.discardLocal()
-		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: remote}, Verified: "size and time"}
+		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
+			Replan: gone || !entry.Same(remote, o.Remote.Entry)}
+	}
+	if gone {
+		o.discardLocal()
+		return stale("the remote file is gone")
 	}
 	if !entry.Same(remote, o.Remote.Entry) {
 		o.discardLocal()

@@ -30,21 +30,24 @@ func upload(ctx context.Context, o op) Outcome {
 			return failed(err)
 		}
 	}
-	if !entry.Same(local, o.Local.Entry) {
-		return stale("the local file changed since it was planned")
-	}
 	remote, found, err := o.conn.StatFile(ctx, o.target())
 	if err != nil {
 		return failed(err)
 	}
+	changed := !entry.Same(local, o.Local.Entry)
 	if found {
 		now := scan.RemoteEntry(remote)
-		if entry.Equal(local, now) {
-			return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: now}, Verified: "size and time"}
+		if entry.Equal(o.Local.Entry, now) {
+			// Also the end of an attempt that was cut off between its rename and its commit:
+			// without this, our own file would look like somebody else's.
+			return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed}
 		}
-		if o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
+		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
 			return stale("the remote file changed since it was planned")
 		}
+	}
+	if changed {
+		return stale("the local file changed since it was planned")
 	}
 	return o.send(ctx, local)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // Sync is what workers need to know about a sync.
@@ -39,6 +40,8 @@ type State interface {
 	At(rel string) (*state.Baseline, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
+	// Intents returns what transfers of a path were about to put at the target.
+	Intents(rel string) ([]entry.Entry, error)
 	// Dirty returns the marks of changed paths.
 	Dirty() ([]state.Dirty, error)
 	// Live reports whether the job still is in the queue.

@@ -162,7 +162,7 @@ func account(hash, home string) string {
 
 func (s setup) write(files map[string]string) error {
 	for name, content := range files {
-		// ProFTPD refuses to read accounts that others can write, vsftpd's PAM that others can read shadow.
+		// For the owner alone, as servers demand of files with password hashes.
 		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(content), 0o600); err != nil {
 			return err
 		}

@@ -1,0 +1,49 @@
+package state
+
+import "time"
+
+const tableSchedules = "schedules"
+
+// Schedule is what happened to one line of a sync's schedule, so that what was missed while the
+// agent was down can be made up for.
+type Schedule struct {
+	LastFired    time.Time `json:"last_fired,omitzero"`
+	LastFinished time.Time `json:"last_finished,omitzero"`
+	Result       string    `json:"result,omitempty"`
+}
+
+type scheduleRow struct {
+	Spec string `json:"spec"`
+	Schedule
+}
+
+// GetSchedule returns the row of a schedule, the zero Schedule if there is none.
+func GetSchedule(tx *Tx, sync, spec string) (Schedule, error) {
+	row, _, err := ReadRow[scheduleRow](tx.Table(tableSchedules), Key(sync, Shorten(spec)))
+	return row.Schedule, err
+}
+
+// PutSchedule replaces the row of a schedule.
+func PutSchedule(tx *Tx, sync, spec string, s Schedule) error {
+	return WriteRow(tx.Table(tableSchedules), Key(sync, Shorten(spec)), scheduleRow{Spec: spec, Schedule: s})
+}
+
+// DeleteSchedule forgets a schedule that is no longer configured.
+func DeleteSchedule(tx *Tx, sync, spec string) error {
+	return tx.Table(tableSchedules).Delete(Key(sync, Shorten(spec)))
+}
+
+// Schedules returns all rows of a sync by their spec.
+func Schedules(tx *Tx, sync string) (map[string]Schedule, error) {
+	rows := make(map[string]Schedule)
+	t := tx.Table(tableSchedules)
+	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
+		row, err := DecodeRow[scheduleRow](t, key, value)
+		rows[row.Spec] = row.Schedule
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}

@@ -1,0 +1,31 @@
+package state
+
+import "time"
+
+const tableSyncs = "syncs"
+
+// SyncState is what outlives a restart about a sync as a whole.
+type SyncState struct {
+	// Identity says what the baseline is about: server, folders, direction.
+	Identity string `json:"identity,omitempty"`
+	// Halt is the reason, for people, why the sync stands still; "" if it does not.
+	Halt     string    `json:"halt,omitempty"`
+	HaltedAt time.Time `json:"halted_at,omitzero"`
+	// HaltCode is the reason for programs.
+	HaltCode string `json:"halt_code,omitempty"`
+	// Approved is when a person let the next pass do what the guard had stopped.
+	Approved     time.Time `json:"approved,omitzero"`
+	LastFullScan time.Time `json:"last_full_scan,omitzero"`
+	LastSuccess  time.Time `json:"last_success,omitzero"`
+}
+
+// GetSync returns the row of a sync, the zero SyncState if there is none.
+func GetSync(tx *Tx, name string) (SyncState, error) {
+	row, _, err := ReadRow[SyncState](tx.Table(tableSyncs), Key(name))
+	return row, err
+}
+
+// PutSync replaces the row of a sync.
+func PutSync(tx *Tx, name string, s SyncState) error {
+	return WriteRow(tx.Table(tableSyncs), Key(name), s)
+}
