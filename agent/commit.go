@@ -129,15 +129,10 @@ func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Tim
 
 func (c *commit) request(r request) error {
 	if r.approve != "" {
-		row, err := state.GetSync(c.tx, r.approve)
-		if err != nil {
+		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
 		}
-		row.Halt, row.HaltCode, row.HaltedAt, row.Approved = "", "", time.Time{}, c.now
 		c.halted[r.approve] = false
-		if err := state.PutSync(c.tx, r.approve, row); err != nil {
-			return err
-		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {

@@ -100,7 +100,7 @@ func (b batch) size() int { return len(b.events) + len(b.reports) + len(b.reques
 func (d *dispatcher) run(ctx context.Context) error {
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
-	for {
+	for !stopping || len(d.outstanding) > 0 {
 		b := batch{claim: !stopping}
 		if !d.drain(&b) && (stopping || !d.due(time.Now())) {
 			switch d.wait(&b, stopping, done, grace) {
@@ -113,9 +113,6 @@ func (d *dispatcher) run(ctx context.Context) error {
 			}
 			d.drain(&b)
 		}
-		if stopping && len(d.outstanding) == 0 {
-			return nil
-		}
 		if b.size() > 0 || !stopping && d.due(time.Now()) {
 			b.now, b.random = time.Now(), rand.Float64()
 			t, err := d.commit(b)
@@ -127,6 +124,7 @@ func (d *dispatcher) run(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
 }
 
 // due reports whether waiting jobs or passes want a look now.

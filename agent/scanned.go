@@ -21,8 +21,15 @@ func (c *commit) scanned(r report) error {
 		return err
 	}
 	done := scanned{sync: sync, full: r.Full, started: r.Job.Started, result: r.Scan}
-	if done.halt, err = c.guard(sync, r.Scan, !row.Approved.IsZero()); err != nil {
+	approved := !row.Approved.IsZero()
+	needed, err := c.guard(sync, r.Scan, false)
+	if err != nil {
 		return err
+	}
+	if done.halt = needed; needed != nil && approved {
+		if done.halt, err = c.guard(sync, r.Scan, true); err != nil {
+			return err
+		}
 	}
 	c.scans = append(c.scans, done)
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
@@ -35,7 +42,10 @@ func (c *commit) scanned(r report) error {
 		return state.PutSync(c.tx, sync, row)
 	}
 	if r.Full {
-		row.LastFullScan, row.Approved = c.now, time.Time{}
+		row.LastFullScan = c.now
+		if needed == nil {
+			row.Approved = time.Time{}
+		}
 		if err := state.PutSync(c.tx, sync, row); err != nil {
 			return err
 		}

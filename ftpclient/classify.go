@@ -3,6 +3,8 @@ package ftpclient
 import (
 	"context"
 	"errors"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
 // Class says what a caller can do about an error.
@@ -27,7 +29,8 @@ const (
 	ClassAuthentication
 	// ClassSetup: TLS or data channels do not work with this configuration.
 	ClassSetup
-	// ClassCancelled: the caller's context ended.
+	// ClassCancelled: the caller's context was cancelled. One whose deadline passed makes
+	// errors like those of a server that is too slow.
 	ClassCancelled
 )
 
@@ -54,8 +57,11 @@ type rule struct {
 // send permanent failures as 4yz and passing ones as 5yz.
 var rules = []rule{
 	{code: 530, text: []string{"too many", "maximum", "limit", "try again later"}, class: ClassBusy},
-	{code: 421, text: []string{"too many", "maximum", "limit"}, class: ClassBusy},
+	{code: 421, text: []string{"too many", "maximum"}, class: ClassBusy},
+	{op: "connect", code: 421, text: []string{"limit"}, class: ClassBusy}, // later, it is that of the time
+	{op: "login", code: 421, text: []string{"limit"}, class: ClassBusy},
 	{op: "connect", code: 421, class: ClassUnavailable},
+	{op: "login", code: 421, class: ClassUnavailable},
 	{code: 421, class: ClassConnection},
 	{op: "login", code: 530, class: ClassAuthentication},
 	{op: "login", code: 332, class: ClassAuthentication},
@@ -108,7 +114,7 @@ func Classify(err error) Class {
 }
 
 func (r rule) matches(e *Error) bool {
-	return (r.op == "" || r.op == e.Op) && (r.code == 0 || r.code == e.Code) && (len(r.text) == 0 || saysAny(e.Text, r.text...))
+	return (r.op == "" || r.op == e.Op) && (r.code == 0 || r.code == e.Code) && (len(r.text) == 0 || e.says(r.text...))
 }
 
 func classifyConnection(e *Error) Class {
@@ -117,10 +123,22 @@ func classifyConnection(e *Error) Class {
 	}
 	var noData *DataError
 	if errors.As(e, &noData) {
-		return ClassSetup
+		return noData.class()
 	}
 	if e.Op == "connect" || e.Op == "login" {
 		return ClassUnavailable
 	}
 	return ClassConnection
+}
+
+// class is that of the setup, unless the server said that it cannot make a data connection
+// now: it may have run out of ports.
+func (e *DataError) class() Class {
+	for _, a := range e.Attempts {
+		var refusal *data.ReplyError
+		if errors.As(a.Err, &refusal) && refusal.Reply.Code < 500 {
+			return ClassConnection
+		}
+	}
+	return ClassSetup
 }

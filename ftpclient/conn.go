@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -28,7 +29,36 @@ type Conn struct {
 	home     string
 	// unreachable are modes whose connection did not come to be in this session although
 	// the server agreed.
-	unreachable []data.Attempt
+	unreachable  []data.Attempt
+	listingLimit int64 // bytes in one listing
+
+	running running // what Close has to end
+}
+
+// running is the data connection in use, if there is one.
+type running struct {
+	mu      sync.Mutex
+	guarded *data.Guarded
+	closed  bool
+}
+
+// set notes a new data connection (or nil), and resets it if the Conn is closed already.
+func (r *running) set(guarded *data.Guarded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guarded = guarded
+	if r.closed && guarded != nil {
+		guarded.Reset()
+	}
+}
+
+func (r *running) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.guarded != nil {
+		r.guarded.Reset()
+	}
 }
 
 // Features returns what the server listed in FEAT after the login.
@@ -43,8 +73,8 @@ func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 // Home returns the folder the login landed in.
 func (c *Conn) Home() string { return c.home }
 
-// Usable reports whether the connection lives and owes nobody a reply. A connection that is
-// not usable stays so.
+// Usable reports whether the connection lives and owes nobody a reply. While no transfer is
+// going on, a connection that is not usable stays so.
 func (c *Conn) Usable() bool { return c.control.Idle() }
 
 // Absolute returns p as an absolute path: relative paths begin at Home. Absolute paths are
@@ -57,8 +87,9 @@ func (c *Conn) Absolute(p string) string {
 }
 
 // Close says QUIT when that is possible, closes the connection and waits until all of its
-// goroutines are gone, a second at most.
+// goroutines are gone, a second at most. A transfer that is going on is reset.
 func (c *Conn) Close() error {
+	c.running.close()
 	if c.control.Idle() {
 		if quit, err := control.NewCommand("QUIT", ""); err == nil {
 			if call, err := c.control.Send(quit); err == nil {
@@ -96,7 +127,7 @@ func (c *Conn) doSecret(ctx context.Context, op, verb, argument string) (control
 func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Command) (control.Reply, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout, ErrTimeout)
 	defer cancel()
-	if err := context.Cause(ctx); err != nil {
+	if err := control.Ended(ctx); err != nil {
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
 	}
 	reply, err := c.control.Do(ctx, command)
@@ -110,12 +141,18 @@ func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Comm
 // connectionError turns the end of the connection into an *Error; a 421 keeps its code, so
 // that its text can be read for its cause.
 func (c *Conn) connectionError(op, p string, err error) *Error {
-	e := &Error{Op: op, Path: p, Err: err}
-	if errors.Is(err, ErrClosing) {
-		e.Code = 421
-		e.Text = err.Error()
+	var closing *control.ClosingError
+	if errors.As(err, &closing) {
+		e := replyError(op, p, closing.Reply)
+		e.Err = ErrClosing
+		return e
 	}
-	return e
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		// vsftpd tells its last words ("500 OOPS") in clear text.
+		err = fmt.Errorf("%w: clear text %q in the protected connection: %w", ErrProtocol, record.RecordHeader[:], err)
+	}
+	return &Error{Op: op, Path: p, Err: err}
 }
 
 // require is do with a 2yz reply demanded.
@@ -204,6 +241,7 @@ func (c *Conn) SetModTime(ctx context.Context, p string, t time.Time) error {
 		}
 	}
 	var refusal error
+	general := true // no refusal can be about this file alone
 	for _, verb := range setters {
 		if verb == "none" {
 			break
@@ -214,6 +252,7 @@ func (c *Conn) SetModTime(ctx context.Context, p string, t time.Time) error {
 		}
 		if !reply.Completed() {
 			refusal = replyError("set time", p, reply)
+			general = general && (verb == "MDTM" || refusedCommand(refusal))
 			continue
 		}
 		if c.facts.TimeSetter == "" {
@@ -230,8 +269,10 @@ func (c *Conn) SetModTime(ctx context.Context, p string, t time.Time) error {
 	if c.facts.TimeSetter != "" && c.facts.TimeSetter != "none" {
 		return refusal // it works on other files: this one is the problem
 	}
-	if err := c.learnNoTimeSetter(ctx, p); err != nil {
-		return err
+	if general {
+		if err := c.learnNoTimeSetter(ctx, p); err != nil {
+			return err
+		}
 	}
 	return errors.Join(&Error{Op: "set time", Path: p, Err: ErrUnsupported}, refusal)
 }

@@ -36,6 +36,8 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		leaf:     greeted.leaf,
 		endpoint: endpoints(greeted.nc),
 		control:  control.New(greeted.nc, greeted.br, o.Logger),
+
+		listingLimit: maxListing,
 	}
 	if err := c.login(ctx, greeted.loggedIn); err != nil {
 		c.control.Close()
@@ -57,12 +59,12 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout+o.ReplyTimeout, ErrTimeout)
 	defer cancel()
 	fail := func(err error) error {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
 		var e *Error
 		if errors.As(err, &e) {
 			return err
+		}
+		if cause := control.Ended(ctx); cause != nil {
+			err = cause
 		}
 		return &Error{Op: "connect", Path: address, Err: err}
 	}
@@ -74,7 +76,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer func() {
 		if !stop() && err == nil {
-			err = context.Cause(ctx)
+			err = control.Ended(ctx)
 		}
 		if err != nil {
 			nc.Close()
@@ -89,6 +91,10 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	}
 	reply, err := readGreeting(g.br, o)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), ErrTimeout) && o.TLS != TLSImplicit {
+			hint := errors.New(`no greeting; if the server speaks TLS from the first byte, use tls = "implicit"`)
+			err = &Error{Op: "connect", Path: address, Err: fmt.Errorf("%w: %w", ErrTimeout, hint)}
+		}
 		return g, err
 	}
 	g.loggedIn = reply.Code == 230
@@ -306,7 +312,7 @@ func (c *Conn) protectData(ctx context.Context) error {
 func parsePWD(reply control.Reply) string {
 	text := reply.Last()
 	open := strings.IndexByte(text, '"')
-	if reply.Code != 257 || open < 0 {
+	if !reply.Completed() || open < 0 {
 		return "/"
 	}
 	rest := text[open+1:]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"unicode"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
@@ -41,7 +42,7 @@ type Error struct {
 	Op   string // "connect", "login", "list", "store", ...
 	Path string
 	Code int    // reply code, 0 without a reply
-	Text string // text of the reply
+	Text string // text of the reply, or its beginning
 	Err  error  // the cause, may stand beside a Code
 }
 
@@ -57,7 +58,17 @@ func (e *Error) Error() string {
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
-	return b.String()
+	return printable(b.String())
+}
+
+// printable keeps bytes of the server from commanding the terminal that shows them.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Unwrap returns the cause.
@@ -71,11 +82,24 @@ func (e *Error) Is(target error) bool {
 	}
 	switch target {
 	case fs.ErrNotExist:
-		return saysAny(e.Text, "no such file", "not found", "does not exist", "cannot find", "no such directory")
+		return e.says("no such file", "not found", "does not exist", "cannot find", "no such directory")
 	case fs.ErrExist:
-		return saysAny(e.Text, "file exists", "already exists")
+		return e.says("file exists", "already exists")
 	case fs.ErrPermission:
-		return saysAny(e.Text, "permission denied", "access is denied", "access denied", "not permitted", "not allowed")
+		return e.says("permission denied", "access is denied", "access denied", "not permitted", "not allowed")
+	}
+	return false
+}
+
+// says reports whether the text of the reply holds one of the patterns, which are in lower
+// case. Servers repeat the path in their texts, so a pattern that is part of the path says
+// nothing: "550 /not found/x: Permission denied".
+func (e *Error) says(patterns ...string) bool {
+	text, path := strings.ToLower(e.Text), strings.ToLower(e.Path)
+	for _, p := range patterns {
+		if strings.Contains(text, p) && !strings.Contains(path, p) {
+			return true
+		}
 	}
 	return false
 }
@@ -91,7 +115,17 @@ func saysAny(text string, patterns ...string) bool {
 }
 
 func replyError(op, path string, r control.Reply) *Error {
-	return &Error{Op: op, Path: path, Code: r.Code, Text: r.Text()}
+	return &Error{Op: op, Path: path, Code: r.Code, Text: shorten(r.Text())}
+}
+
+// maxText bounds the texts of replies that are kept: they end up in logs and histories.
+const maxText = 2000
+
+func shorten(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "..."
 }
 
 // DataError says which data channels were tried and how each failed.

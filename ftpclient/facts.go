@@ -17,6 +17,9 @@ type Facts struct {
 	ListAll string `json:"list_all,omitempty"`
 	// TimeSetter is the command that sets modification times: "MFMT", "MDTM", or "none".
 	TimeSetter string `json:"time_setter,omitempty"`
+	// CloseNotify: the server ends TLS on data connections properly, so that a listing that
+	// ends without was cut.
+	CloseNotify bool `json:"close_notify,omitempty"`
 	// NoDotNames: the server refuses to create names with a leading dot.
 	NoDotNames bool `json:"no_dot_names,omitempty"`
 }

@@ -73,14 +73,18 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 	}
 	all, err := c.listWith(ctx, p, "LIST", "-a", "")
 	if err != nil {
-		if _, ok := err.(*Error); ok && c.Usable() {
-			c.facts.ListAll = "no"
-			return plain, nil
+		if !c.Usable() || ctx.Err() != nil {
+			return Listing{}, err
 		}
-		return Listing{}, err
+		if e, ok := err.(*Error); ok && e.Code >= 500 {
+			c.facts.ListAll = "no"
+		}
+		return plain, nil
 	}
-	if !covers(all, plain) {
-		c.facts.ListAll = "no"
+	if missing := missing(all, plain); missing > 0 || all.Incomplete != "" && plain.Incomplete == "" {
+		if missing == len(plain.Entries) { // else names may have gone in between
+			c.facts.ListAll = "no"
+		}
 		return plain, nil
 	}
 	if len(plain.Entries) > 0 {
@@ -90,20 +94,19 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 	return all, nil
 }
 
-func covers(all, plain Listing) bool {
-	if all.Incomplete != "" && plain.Incomplete == "" {
-		return false
-	}
+// missing is how many entries of plain are not in all.
+func missing(all, plain Listing) int {
 	names := make(map[string]bool, len(all.Entries))
 	for _, e := range all.Entries {
 		names[e.Name] = true
 	}
+	count := 0
 	for _, e := range plain.Entries {
 		if !names[e.Name] {
-			return false
+			count++
 		}
 	}
-	return true
+	return count
 }
 
 func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (Listing, error) {
@@ -111,26 +114,28 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	if err != nil {
 		return Listing{}, err
 	}
-	text, err := io.ReadAll(io.LimitReader(transfer, maxListing+1))
-	if err != nil || len(text) > maxListing {
+	text, err := io.ReadAll(io.LimitReader(transfer, c.listingLimit+1))
+	if err == nil && int64(len(text)) > c.listingLimit {
 		transfer.Abort(ctx)
-		if err == nil {
-			err = fmt.Errorf("%w: more than %d bytes", ErrIncomplete, maxListing)
-		}
-		return Listing{}, &Error{Op: "list", Path: p, Err: err}
+		return Listing{}, &Error{Op: "list", Path: p, Err: fmt.Errorf("%w: more than %d bytes", ErrIncomplete, c.listingLimit)}
 	}
-	result, err := transfer.Finish(ctx)
+	result, err := transfer.Finish(ctx) // tells the server's reason for an error of reading, too
 	if err != nil {
 		return Listing{}, err
 	}
 	l := Listing{Listing: list.Parse(text, list.Options{Now: time.Now(), Format: format})}
-	l.Incomplete = incomplete(l.Listing, result)
+	l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify)
+	if c.tls != nil && result.CleanEnd {
+		c.facts.CloseNotify = true
+	}
 	return l, nil
 }
 
 // incomplete says why a listing cannot be trusted to be whole, "" if it can.
-func incomplete(l list.Listing, r Result) string {
+func incomplete(l list.Listing, r Result, endsClean bool) string {
 	switch {
+	case endsClean && !r.CleanEnd:
+		return "the data connection ended without the close_notify that this server sends"
 	case len(l.Unparsed) > 0:
 		return fmt.Sprintf("%d lines cannot be read, the first is %q", len(l.Unparsed), l.Unparsed[0])
 	case saysAny(r.Text, "truncated", "too many matches", "limit reached"):
@@ -190,12 +195,15 @@ func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found 
 	if entry.ModTime, err = c.ModTime(ctx, p); err != nil && !c.Usable() {
 		return list.Entry{}, false, err
 	}
-	entry.Precision = time.Second
+	if !entry.ModTime.IsZero() {
+		entry.Precision = time.Second
+	}
 	return entry, true, nil
 }
 
 func (c *Conn) statInParent(ctx context.Context, p string) (list.Entry, error) {
-	absent := &Error{Op: "stat", Path: p, Code: 550, Text: "no such file or folder in the listing of its parent"}
+	p = path.Clean(p)
+	absent := &Error{Op: "stat", Path: p, Code: 550, Text: "not in the listing of its parent", Err: fs.ErrNotExist}
 	parent := path.Dir(p)
 	if parent == p {
 		return list.Entry{}, &Error{Op: "stat", Path: p, Err: errors.New("the top folder cannot be entered")}
@@ -274,8 +282,8 @@ func parseMLST(reply control.Reply, p string) (list.Entry, bool) {
 }
 
 func notExistIsNoError(err error) error {
-	e, ok := err.(*Error)
-	if ok && e.Code == 550 {
+	var e *Error
+	if errors.As(err, &e) && e.Code == 550 {
 		return nil
 	}
 	return err

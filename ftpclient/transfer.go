@@ -30,8 +30,9 @@ type Transfer struct {
 	bytes   int64
 	atEOF   bool
 	failure error // first error of reading, writing, or of the source of an upload
+	ours    bool  // failure is no fault of the connection, so no reply can explain it
 	resumed bool
-	release func() bool // ends the watch over the context
+	release func() error // ends the watch over the context; tells why that has ended, if it has
 	done    bool
 }
 
@@ -119,6 +120,7 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 	for {
 		mode, ok := data.Next(env, tried)
 		if !ok {
+			c.unreachable = nil // it may have been a bad moment: the next transfer starts over
 			return nil, 0, &Error{Op: r.op, Path: r.path, Err: &DataError{Attempts: tried}}
 		}
 		began := time.Now()
@@ -130,12 +132,15 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 		if data.Fatal(err) && errors.As(err, &e) {
 			return nil, 0, e
 		}
-		if cause := context.Cause(ctx); cause != nil {
+		if cause := control.Ended(ctx); cause != nil {
 			return nil, 0, &Error{Op: r.op, Path: r.path, Err: cause}
 		}
 		attempt := data.Attempt{Mode: mode, Stage: data.Unreachable, Took: time.Since(began), Err: err}
 		var refusal *data.ReplyError
 		if errors.As(err, &refusal) {
+			if refusal.Reply.Code == 530 { // the login is lost, which is no matter of modes
+				return nil, 0, replyError(r.op, r.path, refusal.Reply)
+			}
 			attempt.Stage = data.Refused
 			c.facts.EPSVRefused = c.facts.EPSVRefused || mode == EPSV && refusal.Reply.Code >= 500
 		} else {
@@ -179,15 +184,37 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		abandon()
 		return c.refused(ctx, t.request, first)
 	}
-	o := <-result
+	var o opened
+	select {
+	case o = <-result:
+	case <-t.call.Finished():
+		// The final reply before the data connection is there.
+		last, err := t.call.Wait(ctx)
+		if err != nil {
+			abandon()
+			c.kill()
+			return c.connectionError(t.request.op, t.request.path, err)
+		}
+		if !last.Completed() {
+			abandon()
+			c.dropSession(last)
+			return replyError(t.request.op, t.request.path, last)
+		}
+		o = <-result
+	}
 	if o.err != nil {
 		return t.explainOpen(ctx, o.err)
 	}
 	t.guarded, t.stream = o.guarded, o.stream
+	c.running.set(o.guarded)
 	if secured, ok := o.stream.(*tls.Conn); ok {
 		t.resumed = secured.ConnectionState().DidResume
 	}
-	t.release = context.AfterFunc(ctx, t.guarded.Reset)
+	stopWatch := context.AfterFunc(ctx, t.guarded.Reset)
+	t.release = func() error {
+		stopWatch()
+		return control.Ended(ctx)
+	}
 	return nil
 }
 
@@ -205,7 +232,7 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 	// Explicitly, because a file without bytes would never start it.
 	if err := secured.HandshakeContext(ctx); err != nil {
 		guarded.Reset()
-		if cause := context.Cause(ctx); cause != nil {
+		if cause := control.Ended(ctx); cause != nil {
 			err = cause
 		}
 		return opened{err: fmt.Errorf("TLS on the data connection: %w", explainTLS(err))}
@@ -236,11 +263,12 @@ func (c *Conn) refused(ctx context.Context, r request, reply control.Reply) erro
 func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	c := t.conn
 	e := &Error{Op: t.request.op, Path: t.request.path, Err: cause}
-	c.unreachable = append(c.unreachable, data.Attempt{Mode: t.mode, Stage: data.Unreachable, Took: time.Since(t.begun), Err: cause})
 	if ctx.Err() != nil {
 		c.kill()
+		e.Err = control.Ended(ctx)
 		return e
 	}
+	c.unreachable = append(c.unreachable, data.Attempt{Mode: t.mode, Stage: data.Unreachable, Took: time.Since(t.begun), Err: cause})
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
 	reply, err := t.call.Wait(waiting)
@@ -248,8 +276,13 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 		c.kill()
 		return e
 	}
-	e.Code, e.Text = reply.Code, reply.Text()
+	if reply.Code >= 400 {
+		e.Code, e.Text = reply.Code, shorten(reply.Text())
+	}
 	c.dropSession(reply)
+	if t.request.offset > 0 {
+		c.kill() // whether the REST still stands is not known
+	}
 	return e
 }
 
@@ -294,7 +327,9 @@ func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 		return n, err
 	}
 	n, err := io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{r}, make([]byte, data.BufferSize))
-	t.fail(err)
+	if err != nil && t.failure == nil { // not one of Write
+		t.failure, t.ours = err, true
+	}
 	return n, err
 }
 
@@ -308,7 +343,8 @@ func (t *Transfer) fail(err error) {
 func (t *Transfer) Bytes() int64 { return t.bytes }
 
 const (
-	// drainPatience bounds the wait for the server to end its side of an upload.
+	// drainPatience bounds the wait for the server to end its side of an upload after it has
+	// said that all is well.
 	drainPatience = 5 * time.Second
 	// abortPatience bounds the wait for the reply to a transfer that was broken off.
 	abortPatience = 2 * time.Second
@@ -318,38 +354,51 @@ const (
 // server calls the transfer complete and that nothing went wrong on this side. A download
 // must have been read to its end. Errors are *Error.
 func (t *Transfer) Finish(ctx context.Context) (Result, error) {
+	if t.done {
+		return Result{}, &Error{Op: t.request.op, Path: t.request.path, Err: errors.New("the transfer has ended before")}
+	}
 	if !t.request.upload && !t.atEOF && t.failure == nil {
-		t.fail(errors.New("download was not read to its end"))
+		t.failure, t.ours = errors.New("download was not read to its end"), true
 	}
 	if t.failure != nil {
 		return Result{}, t.breakOff(ctx)
 	}
 	t.done = true
 	clean := t.request.upload || t.stream == net.Conn(t.guarded) || !t.guarded.SawEOF()
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		t.endStream()
-	}()
+	t.guarded.Conn.SetReadDeadline(time.Time{}) // the stall time-out of the last read
+	ended := make(chan error, 1)
+	go func() { ended <- t.endStream() }()
 	waiting, stop := context.WithTimeoutCause(ctx, t.conn.options.FinalReplyTimeout, ErrTimeout)
 	defer stop()
 	reply, err := t.call.Wait(waiting)
-	if err != nil {
+	if err != nil || !reply.Completed() {
 		t.guarded.Reset()
+	} else {
+		t.guarded.Conn.SetReadDeadline(time.Now().Add(drainPatience))
 	}
-	<-drained
-	t.release()
-	if err != nil {
+	endError := <-ended
+	cause := t.release()
+	t.conn.running.set(nil)
+	fail := &Error{Op: t.request.op, Path: t.request.path}
+	switch {
+	case err != nil:
 		t.conn.kill()
 		return Result{}, t.conn.connectionError(t.request.op, t.request.path, err)
-	}
-	if !reply.Completed() {
+	case !reply.Completed():
 		t.conn.dropSession(reply)
 		return Result{}, replyError(t.request.op, t.request.path, reply)
+	case t.request.upload && cause != nil:
+		// The reset that comes with the end of the context may have cut the upload, and some
+		// servers call that complete.
+		fail.Err = cause
+		return Result{}, fail
+	case t.request.upload && endError != nil:
+		fail.Err = fmt.Errorf("end of the data connection: %w", endError)
+		return Result{}, fail
 	}
 	t.conn.facts.DataMode = t.mode.String()
 	return Result{
-		Bytes: t.bytes, Duration: time.Since(t.begun), Code: reply.Code, Text: reply.Text(),
+		Bytes: t.bytes, Duration: time.Since(t.begun), Code: reply.Code, Text: shorten(reply.Text()),
 		Mode: t.mode, TLSResumed: t.resumed, CleanEnd: clean,
 	}, nil
 }
@@ -357,22 +406,28 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 // endStream ends the data connection so that every byte of an upload arrives: first the end
 // of TLS (close_notify), then of TCP, then everything the server still sends is read. Servers
 // send TLS 1.3 session tickets that an upload never reads; closing a socket with unread bytes
-// makes the kernel send a reset, and the server loses the end of the file.
-func (t *Transfer) endStream() {
+// makes the kernel send a reset, and the server loses the end of the file. The error is one of
+// telling the server the end of an upload. Reading goes on until somebody sets a deadline.
+func (t *Transfer) endStream() error {
 	defer t.guarded.Close()
 	secured, isTLS := t.stream.(*tls.Conn)
 	if !t.request.upload {
 		if isTLS {
 			secured.Close()
 		}
-		return
+		return nil
 	}
 	if isTLS {
-		secured.CloseWrite()
+		if err := secured.CloseWrite(); err != nil {
+			return err
+		}
 	}
-	t.guarded.CloseWrite()
-	t.guarded.Conn.SetReadDeadline(time.Now().Add(drainPatience))
+	// The end of TLS may have made the server close already, which TCP calls an error.
+	if err := t.guarded.CloseWrite(); err != nil && !isTLS {
+		return err
+	}
 	io.Copy(io.Discard, t.guarded.Conn)
+	return nil
 }
 
 // breakOff ends a transfer that failed on this side. The server's reply, if it comes soon,
@@ -380,12 +435,15 @@ func (t *Transfer) endStream() {
 func (t *Transfer) breakOff(ctx context.Context) error {
 	e := &Error{Op: t.request.op, Path: t.request.path, Err: t.failure}
 	reply, err := t.awaitBroken(ctx)
-	if cause := context.Cause(ctx); cause != nil {
-		e.Err = cause
-		return e
+	cause := t.release()
+	if cause == nil {
+		cause = control.Ended(ctx)
 	}
-	if err == nil && reply.Code >= 400 {
-		e.Code, e.Text = reply.Code, reply.Text()
+	switch {
+	case cause != nil:
+		e.Err = cause
+	case err == nil && reply.Code >= 400 && !t.ours:
+		e.Code, e.Text = reply.Code, shorten(reply.Text())
 		t.conn.dropSession(reply)
 	}
 	return e
@@ -407,6 +465,7 @@ func (t *Transfer) awaitBroken(ctx context.Context) (control.Reply, error) {
 	t.done = true
 	t.release()
 	t.guarded.Reset()
+	t.conn.running.set(nil)
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
 	reply, err := t.call.Wait(waiting)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 )
 
@@ -14,22 +16,36 @@ func (p *program) approveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "approve SYNC",
 		Short: "Let a halted sync go on, with what the guard stopped",
-		Long: `Ends a halt. The next pass of the sync may do what the guard has stopped; "ftpferry plan"
-says what that is. If the agent is not running, the next "run" or "once" makes that pass.`,
-		Args: cobra.ExactArgs(1),
+		Long:  `Ends a halt. The sync may do what the guard has stopped; "ftpferry plan" says what that is. If the agent is not running, the next "run" or "once" makes that pass.`,
+		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
 			cfg, err := p.load()
 			if err != nil {
 				return err
 			}
-			logger := p.logger(cfg, slog.LevelError)
-			return p.withService(c.Context(), cfg, logger, func(ctx context.Context, s control.Service) error {
-				if err := s.Approve(ctx, names[0]); err != nil {
-					return exit{control.ExitUsage, err}
-				}
-				fmt.Fprintf(p.stdout, "%s: approved for one pass\n", names[0])
-				return nil
-			})
+			if err := p.approve(c.Context(), cfg, names[0]); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stdout, "%s: approved\n", names[0])
+			return nil
 		},
 	}
+}
+
+func (p *program) approve(ctx context.Context, cfg *config.Config, sync string) error {
+	if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+		if err := client.Approve(ctx, sync); err != nil {
+			return exit{control.ExitUsage, err}
+		}
+		return nil
+	}
+	db, err := openState(cfg, false)
+	if err != nil {
+		return stateError(err)
+	}
+	defer db.Close()
+	if err := agent.New(cfg, db, agent.Options{Logger: p.logger(cfg, slog.LevelError)}).ApproveStopped(sync); err != nil {
+		return exit{control.ExitUsage, err}
+	}
+	return nil
 }

@@ -99,6 +99,9 @@ func (p *program) printReport(r control.SyncReport) {
 		name  string
 		paths []control.PathReason
 	}{{"parked", r.Dead}, {"conflict", r.Conflicts}, {"not to be seen", r.Unknown}, {"left", r.Waiting}, {"skipped", r.Skipped}} {
+		if list.name == "left" && r.Halt != "" {
+			continue // it waits for the same approval
+		}
 		for _, item := range list.paths {
 			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), oneLine(item.Reason))
 		}

@@ -3,19 +3,27 @@ package control
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 )
 
+// sendPatience bounds the writing of one command. A server that takes no more bytes than
+// fit into the buffers on the way does not read.
+const sendPatience = 30 * time.Second
+
 // Conn is a control connection after its greeting. One goroutine, owned by the Conn, reads
-// replies; commands may be sent by one goroutine at a time. Close is safe at any time.
+// replies. Its methods are safe for concurrent use.
 type Conn struct {
 	nc     net.Conn
 	br     *bufio.Reader
 	logger *slog.Logger
 	done   chan struct{} // closed when the reader has ended
+
+	sending sync.Mutex // held over noting and writing a command, so that both have one order
 
 	mu sync.Mutex // guards following
 	// matcher and calls know the same commands: a call leaves when its final reply is in.
@@ -105,6 +113,8 @@ func (c *Conn) Close() error {
 // Send writes a command in one piece and does not wait for a reply.
 func (c *Conn) Send(command Command) (*Call, error) {
 	call := newCall()
+	c.sending.Lock()
+	defer c.sending.Unlock()
 	c.mu.Lock()
 	if c.err != nil {
 		defer c.mu.Unlock()
@@ -115,7 +125,11 @@ func (c *Conn) Send(command Command) (*Call, error) {
 	c.calls[c.last] = call
 	c.mu.Unlock()
 	c.logger.Debug("command", "line", command.String())
-	if _, err := c.nc.Write([]byte(command.line())); err != nil {
+	err := c.nc.SetWriteDeadline(time.Now().Add(sendPatience))
+	if err == nil {
+		_, err = c.nc.Write([]byte(command.line()))
+	}
+	if err != nil {
 		// The reply that explains the failure (421, most often) may already be on its way
 		// to the reader, so the reader's reason comes first if it has one.
 		c.fail(fmt.Errorf("control connection: %w", err))
@@ -184,8 +198,18 @@ func (call *Call) Started(ctx context.Context) (Reply, error) {
 			return Reply{}, call.err
 		}
 	case <-ctx.Done():
-		return Reply{}, context.Cause(ctx)
+		return Reply{}, Ended(ctx)
 	}
+}
+
+// Ended returns why ctx has ended, nil if it has not. Unlike context.Cause alone, the error
+// tells an end by cancelling, too, where the canceller gave a reason of its own.
+func Ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) && !errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("%w: %w", context.Canceled, cause)
+	}
+	return cause
 }
 
 // Wait waits for the final reply. As with Started, a ctx that ends first makes the
@@ -200,7 +224,7 @@ func (call *Call) Wait(ctx context.Context) (Reply, error) {
 	case <-call.finished:
 		return call.final, call.err
 	case <-ctx.Done():
-		return Reply{}, context.Cause(ctx)
+		return Reply{}, Ended(ctx)
 	}
 }
 

@@ -8,6 +8,14 @@ import (
 // ErrClosing is wrapped when the server said 421: it closes the connection.
 var ErrClosing = errors.New("server closes the connection")
 
+// ClosingError is a 421; it is ErrClosing.
+type ClosingError struct{ Reply Reply }
+
+func (e *ClosingError) Error() string { return ErrClosing.Error() + ": " + e.Reply.String() }
+
+// Unwrap returns ErrClosing.
+func (e *ClosingError) Unwrap() error { return ErrClosing }
+
 // ErrDesync is wrapped when a reply arrived that no command can have caused. Which reply
 // belongs to which command is not known any more, so the connection cannot be used.
 var ErrDesync = errors.New("replies and commands are out of step")
@@ -50,7 +58,7 @@ func (m *Matcher) Owed() int {
 // (ErrClosing, ErrDesync); everybody still waiting has to be told.
 func (m *Matcher) Deliver(r Reply) (Delivery, error) {
 	if r.Code == 421 {
-		return Delivery{}, fmt.Errorf("%w: %s", ErrClosing, r)
+		return Delivery{}, &ClosingError{r}
 	}
 	if r.Preliminary() {
 		return m.deliverPreliminary(r)
@@ -89,11 +97,11 @@ func (m *Matcher) finishTransfer(r Reply) Delivery {
 
 // endsTransfer decides, while a transfer runs and command next has been sent behind it,
 // whether a reply with this code ends the transfer. ABOR is answered after the transfer it
-// ends. Servers answer STAT and NOOP at once or after the transfer, in either order, but
+// ends, but by servers that do not know it. Servers answer STAT and NOOP at once or after the transfer, in either order, but
 // with codes that a transfer does not end with.
 func endsTransfer(next slot, code int) bool {
 	if next.role == Abort {
-		return true
+		return code != 500 && code != 502
 	}
 	switch code {
 	case 226, 250, 425, 426, 450, 451, 452, 550, 551, 552, 553:

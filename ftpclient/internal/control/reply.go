@@ -15,6 +15,9 @@ import (
 const (
 	MaxLine  = 64 << 10 // bytes in one line of a reply
 	MaxReply = 4 << 20  // bytes in one reply
+
+	// lineCost is what a line takes in memory beside its text: lines without any are not free.
+	lineCost = 16
 )
 
 // ErrProtocol is wrapped by every error that says that the peer does not speak FTP (any
@@ -70,7 +73,7 @@ func ReadReply(br *bufio.Reader) (Reply, error) {
 	if separator != '-' {
 		return reply, nil
 	}
-	total := len(line)
+	total := len(line) + lineCost
 	for {
 		line, err = readLine(br)
 		if errors.Is(err, io.EOF) {
@@ -79,7 +82,7 @@ func ReadReply(br *bufio.Reader) (Reply, error) {
 		if err != nil {
 			return Reply{}, err
 		}
-		if total += len(line); total > MaxReply {
+		if total += len(line) + lineCost; total > MaxReply {
 			return Reply{}, fmt.Errorf("%w: reply of more than %d bytes", ErrProtocol, MaxReply)
 		}
 		inner, separator, ok := splitCode(line)
@@ -106,11 +109,17 @@ func readLine(br *bufio.Reader) (string, error) {
 			if len(line) > 0 && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
+			if isTLSRecord(line) { // an alert, which has no line end
+				return "", fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(string(line)))
+			}
 			return "", err
 		}
 		break
 	}
 	text := strings.TrimRight(string(line), "\r\n")
+	if isTLSRecord(line) {
+		return "", fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(text))
+	}
 	if strings.IndexByte(text, 0) >= 0 {
 		return "", fmt.Errorf("%w: NUL byte in a reply", ErrProtocol)
 	}
@@ -146,6 +155,10 @@ func textAfterCode(line string) string {
 	return line[4:]
 }
 
+func isTLSRecord(line []byte) bool {
+	return len(line) > 1 && (line[0] == 0x15 || line[0] == 0x16) && line[1] == 3
+}
+
 // describeGarbage recognises what people connect to by mistake.
 func describeGarbage(line string) string {
 	switch {
@@ -153,7 +166,7 @@ func describeGarbage(line string) string {
 		return "this is an SSH server; SFTP is another protocol than FTP"
 	case strings.HasPrefix(line, "HTTP/") || strings.HasPrefix(line, "<"):
 		return "this is a web server"
-	case len(line) > 1 && (line[0] == 0x15 || line[0] == 0x16) && line[1] == 3:
+	case isTLSRecord([]byte(line)):
 		return `the server speaks TLS from the first byte; use tls = "implicit"`
 	}
 	const shown = 60

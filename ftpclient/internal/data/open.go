@@ -106,7 +106,7 @@ func preparePASV(ctx context.Context, ends Endpoints, do Control, o Options) (Pe
 	if err != nil {
 		return nil, err
 	}
-	if !o.TrustPASVAddress {
+	if !o.TrustPASVAddress || address.Addr().IsUnspecified() {
 		address = netip.AddrPortFrom(ends.Server.Addr(), address.Port())
 	}
 	return dial(ctx, ends, address, o)
@@ -166,8 +166,7 @@ func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o
 	return &listening{listener, ends.Server.Addr().Unmap(), o.ConnectTimeout, announced.String()}, nil
 }
 
-// listen takes the first free port of the range, beginning at a different one each time is
-// not needed: the system refuses a port in use.
+// listen takes the first free port of the range.
 func listen(address netip.Addr, ports PortRange) (*net.TCPListener, error) {
 	var first error
 	for port := int(ports.First); port <= int(max(ports.First, ports.Last)); port++ {

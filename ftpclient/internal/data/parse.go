@@ -10,20 +10,20 @@ import (
 // ParseEPSV takes the port from the text of a 229 reply: "(|||port|)" with any delimiter
 // (RFC 2428 section 3).
 func ParseEPSV(text string) (uint16, error) {
-	open := strings.IndexByte(text, '(')
-	if open < 0 || len(text) < open+6 {
-		return 0, fmt.Errorf("no (|||port|) in %q", text)
+	for rest := text; ; {
+		_, inner, ok := strings.Cut(rest, "(")
+		if !ok {
+			return 0, fmt.Errorf("no (|||port|) in %q", text)
+		}
+		rest = inner
+		if len(inner) < 3 || isDigit(inner[0]) || inner[1] != inner[0] || inner[2] != inner[0] {
+			continue
+		}
+		digits, end, ok := strings.Cut(inner[3:], inner[:1])
+		if ok && strings.HasPrefix(end, ")") {
+			return parsePort(digits, text)
+		}
 	}
-	inner := text[open+1:]
-	delimiter := inner[0]
-	if inner[1] != delimiter || inner[2] != delimiter {
-		return 0, fmt.Errorf("no (|||port|) in %q", text)
-	}
-	digits, rest, ok := strings.Cut(inner[3:], string(delimiter))
-	if !ok || !strings.HasPrefix(rest, ")") {
-		return 0, fmt.Errorf("no (|||port|) in %q", text)
-	}
-	return parsePort(digits, text)
 }
 
 // ParsePASV takes address and port from the text of a 227 reply: the first run of six

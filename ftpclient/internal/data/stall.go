@@ -76,7 +76,8 @@ func (g *Guarded) Write(p []byte) (int, error) {
 // connections. It returns the bytes sent.
 func (g *Guarded) SendFile(file *os.File) (int64, error) {
 	readerFrom, ok := g.Conn.(io.ReaderFrom)
-	if !ok {
+	start, err := file.Seek(0, io.SeekCurrent)
+	if !ok || err != nil {
 		return io.CopyBuffer(struct{ io.Writer }{g}, struct{ io.Reader }{file}, make([]byte, BufferSize))
 	}
 	const piece = 4 << 20
@@ -93,6 +94,11 @@ func (g *Guarded) SendFile(file *os.File) (int64, error) {
 			return sent, g.explain(err)
 		case err == nil && n == 0:
 			return sent, nil
+		case err != nil:
+			// More may have been read than was written.
+			if _, err := file.Seek(start+sent, io.SeekStart); err != nil {
+				return sent, err
+			}
 		}
 	}
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+// commands are what the scripts can do beyond the commands of testscript.
+func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	remote := func(ts *testscript.TestScript, name string) string {
+		return filepath.Join(server.Root, ts.Name(), filepath.FromSlash(name))
+	}
+	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		// ferry CODE ARGUMENT... runs the program, which must exit with the code.
+		"ferry": func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg || len(args) == 0 {
+				ts.Fatalf("usage: ferry CODE [ARGUMENT...]")
+			}
+			want, err := strconv.Atoi(args[0])
+			ts.Check(err)
+			got := 0
+			var exit *exec.ExitError
+			if err := ts.Exec("ftpferry", args[1:]...); errors.As(err, &exit) {
+				got = exit.ExitCode()
+			} else if err != nil {
+				ts.Fatalf("%v", err)
+			}
+			if got != want {
+				ts.Fatalf("exit code %d, want %d", got, want)
+			}
+		},
+		// configure DIRECTION writes agent.toml for the server of the test.
+		"configure": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(os.MkdirAll(remote(ts, ""), 0o777))
+			ts.Check(os.WriteFile(ts.MkAbs("agent.toml"), fmt.Appendf(nil, configuration, server.Addr, server.User, ts.Name(), args[0]), 0o600))
+		},
+		"remote_exists": func(ts *testscript.TestScript, neg bool, args []string) {
+			_, err := os.Lstat(remote(ts, args[0]))
+			if exists := err == nil; exists == neg {
+				ts.Fatalf("%s on the server: exists is %v", args[0], exists)
+			}
+		},
+		"remote_write": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(os.WriteFile(remote(ts, args[0]), []byte(args[0]), 0o666))
+		},
+		// wait_for waits until a file is there, or is gone, or holds a text.
+		"wait_for": func(ts *testscript.TestScript, neg bool, args []string) {
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				_, err := os.Lstat(ts.MkAbs(args[0]))
+				if (err == nil) != neg {
+					return
+				}
+			}
+			ts.Fatalf("%s: waited in vain", args[0])
+		},
+		// signal NAME sends a signal to what runs in the background.
+		"signal": func(ts *testscript.TestScript, _ bool, args []string) {
+			for _, command := range ts.BackgroundCmds() {
+				ts.Check(command.Process.Signal(map[string]os.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]))
+			}
+		},
+		"wait_remote": func(ts *testscript.TestScript, neg bool, args []string) {
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				_, err := os.Lstat(remote(ts, args[0]))
+				if (err == nil) != neg {
+					return
+				}
+			}
+			ts.Fatalf("%s on the server: waited in vain", args[0])
+		},
+	}
+}
+
+const configuration = `
+[agent]
+state_dir = "state"
+[server.real]
+address = %q
+user = %q
+password = { env = "FERRY_PASSWORD" }
+tls = "none"
+[sync.s]
+server = "real"
+local = "local"
+remote = "/%s"
+direction = %q
+delete = true
+settle = "0s"
+watch = true
+`
+
+// TestScripts runs what needs no server.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "../../testdata/script/local", Cmds: commands(nil)})
+}
+
+// TestServerScripts runs the scripts against one real server, each in a folder of its own.
+func TestServerScripts(t *testing.T) {
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	testscript.Run(t, testscript.Params{
+		Dir: "../../testdata/script/server", Cmds: commands(server),
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("RIGHT_PASSWORD", server.Password)
+			env.Setenv("FERRY_PASSWORD", server.Password)
+			return nil
+		},
+	})
+}
