@@ -18,6 +18,8 @@ type Plan struct {
 
 // Totals are the numbers that guards look at.
 type Totals struct {
+	// Direction says which of the roots is the source.
+	Direction Direction
 	// Known is the number of paths in the baseline before the plan.
 	Known int
 	// Deletes counts the files that the plan deletes, PendingDeletes those whose deletion is
@@ -84,14 +86,16 @@ const (
 )
 
 // Guard looks at the totals of a plan and returns why a person has to look first, nil if
-// nobody has to. A missing root cannot be approved away: what cannot be seen is unknown.
+// nobody has to. Approval does not help where the source or the local folder is missing: what
+// cannot be seen is unknown, and what is on a disk must not be written beside it.
 func Guard(t Totals, l Limits) *Halt {
 	for _, side := range []struct {
 		name string
 		root Root
 	}{{"local", t.Local}, {"remote", t.Remote}} {
-		if side.root == RootMissing && t.Known > 0 && (!l.Approved || side.name == "local") {
-			return &Halt{HaltRootMissing, fmt.Sprintf("the %s folder is gone, but %d paths were in step before", side.name, t.Known)}
+		mayBeMade := side.name == "remote" && t.Direction == Up
+		if side.root == RootMissing && t.Known > 0 && !(l.Approved && mayBeMade) {
+			return &Halt{HaltRootMissing, fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
 		}
 		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !l.Approved {
 			return &Halt{HaltRootEmpty, fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
@@ -113,6 +117,13 @@ func Guard(t Totals, l Limits) *Halt {
 		return &Halt{HaltTimeShift, fmt.Sprintf("the times of %d files all moved by %s and nothing else did: a clock or time zone changed, not the files", t.Shifted, t.Shift)}
 	}
 	return nil
+}
+
+func cureMissing(mayBeMade bool) string {
+	if mayBeMade {
+		return "bring it back, or approve that it is filled anew"
+	}
+	return "bring it back, or make it anew"
 }
 
 // Count adds one decided path to the totals.
@@ -144,7 +155,7 @@ func (t *Totals) countShift(now, was entry.Entry) {
 	}
 	t.Moved++
 	shift := now.ModTime.Sub(was.ModTime).Round(time.Second)
-	if shift%shiftUnit != 0 {
+	if shift == 0 || shift%shiftUnit != 0 {
 		return
 	}
 	if t.Shifted == 0 {

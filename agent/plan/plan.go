@@ -141,8 +141,8 @@ func Decide(rules Rules, item Item) Decision {
 		d.source, d.target = item.Remote, item.Local
 	}
 	switch {
-	case d.source.Knowledge == Unknown:
-		return Decision{Keeps: true}
+	case d.source.Knowledge == Unknown || d.source.Knowledge == Assumed && d.base == nil:
+		return Decision{Keeps: true} // there may be anything at the source
 	case d.source.Entry.Kind == entry.Absent:
 		return d.sourceGone()
 	case d.source.Entry.Kind == entry.Dir:
@@ -225,7 +225,9 @@ func (d decider) delete(reason string) *Op {
 	if d.rules.Direction == Down {
 		action = DeleteLocal
 	}
-	return d.op(action, reason)
+	op := d.op(action, reason)
+	op.Extra = d.base == nil
+	return op
 }
 
 func (d decider) agree() Decision {
@@ -243,7 +245,19 @@ func (d decider) conflict(text string) Decision {
 	return Decision{Note: &Note{Path: d.item.Path, Conflict: true, Text: text}, Keeps: true}
 }
 
+// wasDir reports a path that was a folder: what the baseline knows below it has to be decided
+// too, be it to forget it.
+func (d decider) wasDir() bool { return d.base != nil && d.baseTarget().Kind == entry.Dir }
+
 func (d decider) sourceFile() Decision {
+	decision := d.sourceFileItself()
+	if d.target.Knowledge != Unknown && d.wasDir() {
+		decision.Descend = true
+	}
+	return decision
+}
+
+func (d decider) sourceFileItself() Decision {
 	switch d.target.Knowledge {
 	case Unknown:
 		// The worker looks before it acts; a file that is there and the same costs nothing.
@@ -304,7 +318,7 @@ func (d decider) bothFiles() Decision {
 
 func (d decider) sourceDir() Decision {
 	if d.target.Knowledge == Unknown || d.target.Knowledge == Assumed && d.base == nil {
-		if d.base != nil && d.baseTarget().Kind == entry.Dir {
+		if d.wasDir() {
 			return Decision{Descend: true, Keeps: true}
 		}
 		return d.makeDir("new")
@@ -326,6 +340,9 @@ func (d decider) sourceDir() Decision {
 		if !d.rules.Delete {
 			return d.conflict(fmt.Sprintf("a file %s where a folder is %s; delete is off", d.targetName(), d.sourceName()))
 		}
+		if d.targetChanged() {
+			return d.conflict(fmt.Sprintf("a folder %s, but the file %s changed; kept", d.sourceName(), d.targetName()))
+		}
 		op := d.delete("a folder takes the place of this file")
 		op.Replan = true
 		return Decision{Op: op}
@@ -339,17 +356,20 @@ func (d decider) sourceGone() Decision {
 		return Decision{Keeps: true}
 	}
 	if d.target.Entry.Kind == entry.Absent {
-		return Decision{Forget: d.item.Base != nil, Descend: d.base != nil && d.baseTarget().Kind == entry.Dir}
+		return Decision{Forget: d.item.Base != nil, Descend: d.wasDir()}
 	}
 	isDir := d.target.Entry.Kind == entry.Dir
 	if d.base == nil {
 		return d.extra(isDir)
 	}
 	if !d.rules.Delete {
-		return Decision{Forget: true, Descend: isDir, Keeps: true}
+		return Decision{Forget: d.item.Base != nil, Descend: isDir || d.wasDir(), Keeps: true}
 	}
 	if d.targetChanged() {
 		return d.conflict(fmt.Sprintf("deleted %s but changed %s; kept", d.sourceName(), d.targetName()))
+	}
+	if !isDir && d.target.Entry.Kind != entry.File {
+		return d.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))
 	}
 	return Decision{Op: d.delete("deleted " + d.sourceName()), Descend: isDir}
 }
@@ -362,7 +382,5 @@ func (d decider) extra(isDir bool) Decision {
 	if !isDir && d.target.Entry.Kind != entry.File {
 		return d.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))
 	}
-	op := d.delete("not " + d.sourceName())
-	op.Extra = true
-	return Decision{Op: op, Descend: isDir}
+	return Decision{Op: d.delete("not " + d.sourceName()), Descend: isDir}
 }

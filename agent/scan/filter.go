@@ -1,7 +1,7 @@
 package scan
 
 import (
-	"path"
+	"iter"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -67,7 +67,7 @@ func (f Filter) Excluded(rel string, isDir bool) bool {
 
 // matchesAbove serves include patterns that name a folder: they mean everything in it.
 func (p pattern) matchesAbove(rel string) bool {
-	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
+	for dir := range above(rel) {
 		if p.matches(dir, true) {
 			return true
 		}
@@ -75,10 +75,21 @@ func (p pattern) matchesAbove(rel string) bool {
 	return false
 }
 
+// above yields the folders that rel is in, the nearest first, without the root.
+func above(rel string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := strings.LastIndexByte(rel, '/'); i > 0; i = strings.LastIndexByte(rel, '/') {
+			if rel = rel[:i]; !yield(rel) {
+				return
+			}
+		}
+	}
+}
+
 // ExcludedAnywhere reports whether rel or a folder above it is left out, for paths that were
 // not found by walking down.
 func (f Filter) ExcludedAnywhere(rel string, isDir bool) bool {
-	for dir := path.Dir(rel); dir != "."; dir = path.Dir(dir) {
+	for dir := range above(rel) {
 		if f.Excluded(dir, true) {
 			return true
 		}

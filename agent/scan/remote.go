@@ -47,17 +47,28 @@ func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 		}
 		return Entries{}, false, err
 	}
+	return remoteEntries(l), l.Hidden, nil
+}
+
+// remoteEntries reads a listing. Nobody can tell which of two lines for one name is true, so
+// such a name is unknown.
+func remoteEntries(l ftpclient.Listing) Entries {
 	e := Entries{Names: make(map[string]entry.Entry, len(l.Entries))}
+	var twice []string
 	for _, found := range l.Entries {
-		if _, twice := e.Names[found.Name]; twice {
-			e.Unknown = fmt.Sprintf("the listing names %q twice", found.Name)
+		if _, known := e.Names[found.Name]; known {
+			twice = append(twice, found.Name)
 		}
 		e.Names[found.Name] = RemoteEntry(found)
+	}
+	for _, name := range twice {
+		delete(e.Names, name)
+		e.Unknown = fmt.Sprintf("the remote listing names %q twice", name)
 	}
 	if l.Incomplete != "" {
 		e.Unknown = "remote listing: " + l.Incomplete
 	}
-	return e, l.Hidden, nil
+	return e
 }
 
 // exists proves whether the sync's folder is there; an error means that nobody can tell.

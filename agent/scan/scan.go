@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state"
@@ -75,8 +76,8 @@ const maxDepth = 100
 // Run carries the scan out. Errors are those after which no statement about the sync can be
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
-	w := &walker{request: r, result: &Result{}, done: map[string]bool{}}
-	w.result.Totals.Known = r.Known
+	w := &walker{request: r, result: &Result{}, began: time.Now(), done: map[string]bool{}, entered: map[string]bool{}}
+	w.result.Totals.Known, w.result.Totals.Direction = r.Known, r.Rules.Direction
 	if stop, err := w.roots(ctx); stop || err != nil {
 		return w.result, err
 	}
@@ -113,7 +114,9 @@ type walker struct {
 	request    Request
 	result     *Result
 	remoteRoot presence
-	done       map[string]bool // subtrees already decided, for scans of single paths
+	began      time.Time
+	// For scans of single paths: subtrees already decided, and folders found in step.
+	done, entered map[string]bool
 }
 
 // roots looks at both top folders. stop means that the walk would be pointless: a guard
@@ -126,7 +129,7 @@ func (w *walker) roots(ctx context.Context) (stop bool, err error) {
 		if found.Unknown != "" {
 			return true, errors.New(found.Unknown)
 		}
-		totals.Local = rootState(found)
+		totals.Local = w.rootState(found)
 	case r.Known > 0:
 		totals.Local = plan.RootMissing
 		return true, nil
@@ -150,8 +153,11 @@ func (w *walker) roots(ctx context.Context) (stop bool, err error) {
 		return false, nil // whether it is empty, the walk sees
 	}
 	totals.Remote = plan.RootMissing
-	if r.Rules.Direction == plan.Down && r.Known == 0 {
-		return true, fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
+	if r.Rules.Direction == plan.Down {
+		if r.Known == 0 {
+			err = fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
+		}
+		return true, err
 	}
 	if r.Known == 0 {
 		w.result.Plan.Ops = append(w.result.Plan.Ops, plan.Op{Action: plan.MakeRemoteDir, Reason: "new",
@@ -176,9 +182,10 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 	return StatLocal(w.request.Local, rel)
 }
 
-func rootState(e Entries) plan.Root {
-	for name := range e.Names {
-		if _, _, temp := ParseTempName(name); !temp {
+// rootState counts only what takes part: a fresh disk is not filled by its lost+found.
+func (w *walker) rootState(e Entries) plan.Root {
+	for name, found := range e.Names {
+		if !IsTemp(name) && !w.request.Filter.Excluded(name, found.Kind == entry.Dir) {
 			return plan.RootFilled
 		}
 	}
@@ -208,7 +215,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence)
 		return true, err
 	}
 	if rel == "" && remote == there {
-		w.result.Totals.Remote = rootState(far)
+		w.result.Totals.Remote = w.rootState(far)
 	}
 	for _, name := range names(here, far, base) {
 		item := plan.Item{
@@ -220,6 +227,9 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence)
 		if remote == there && !hidden && strings.HasPrefix(name, ".") {
 			if item, err = w.lookForHidden(ctx, item); err != nil {
 				return true, err
+			}
+			if rel == "" && item.Remote.Entry.Kind != entry.Absent && w.result.Totals.Remote == plan.RootEmpty {
+				w.result.Totals.Remote = plan.RootFilled
 			}
 		}
 		stays, err := w.decide(ctx, item)

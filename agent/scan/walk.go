@@ -108,8 +108,7 @@ func side(e Entries, name string, p presence, base *plan.Base, remote bool) plan
 func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err error) {
 	isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
-		w.orphan(item, instance, job)
-		return false, nil
+		return w.temporary(item, instance, job), nil
 	}
 	if w.request.Filter.Excluded(item.Path, isDir) {
 		return w.target(item).Entry.Kind != entry.Absent, nil
@@ -119,13 +118,18 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		return true, nil
 	}
 	w.result.Looked++
-	if item, err = w.refineTime(ctx, item); err != nil {
+	listed := item.Remote.Entry
+	item, asked, err := w.refineTime(ctx, item)
+	if err != nil {
 		return true, err
 	}
 	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
 	d := plan.Decide(w.request.Rules, item)
+	if asked {
+		d = w.renew(listed, item, d)
+	}
 	deletes := d.Op != nil && d.Op.Action.Deletes()
 	if !deletes {
 		w.record(item, d)
@@ -137,7 +141,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 			return true, err
 		}
 		if deletes && stays {
-			w.note(plan.Note{Path: item.Path, Text: "folder kept: something in it stays"})
+			w.note(plan.Note{Path: item.Path, Conflict: d.Op.Replan, Text: d.Op.Reason + ", but something in it stays; kept"})
 			return true, nil
 		}
 		keeps = keeps || stays
@@ -169,17 +173,23 @@ func (w *walker) target(item plan.Item) plan.Side {
 	return item.Remote
 }
 
-// impossible says why a name cannot exist on the target, "" if it can.
+// impossible says why a name cannot exist on both sides, "" if it can.
 func (w *walker) impossible(item plan.Item) string {
+	name := path.Base(item.Path)
 	if w.request.Rules.Direction == plan.Down {
-		return storable(path.Base(item.Path))
+		if text := storable(name); text != "" {
+			return text
+		}
 	}
-	return sendable(path.Base(item.Path))
+	return sendable(name)
 }
 
-func (w *walker) orphan(item plan.Item, instance string, job uint64) {
+// temporary notes an orphan, which will be swept. Any other temporary file keeps its folder:
+// somebody may be writing it.
+func (w *walker) temporary(item plan.Item, instance string, job uint64) (keeps bool) {
+	target := w.target(item).Entry.Kind
 	if w.request.Orphan == nil || !w.request.Orphan(instance, job) {
-		return
+		return target != entry.Absent
 	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
 		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path, Remote: true})
@@ -187,6 +197,7 @@ func (w *walker) orphan(item plan.Item, instance string, job uint64) {
 	if item.Local.Knowledge == plan.Seen && item.Local.Entry.Kind == entry.File {
 		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path})
 	}
+	return target != entry.Absent && target != entry.File
 }
 
 func (w *walker) record(item plan.Item, d plan.Decision) {
@@ -215,6 +226,9 @@ func (w *walker) unknown(rel, reason string) {
 // lookForHidden asks for a name with a leading dot that a listing did not show: it may leave
 // such names out, and what is not shown is not absent.
 func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, error) {
+	if w.request.Filter.Excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
+		return item, nil
+	}
 	expected := item.Base != nil && item.Base.Remote.Kind != entry.Absent || item.Local.Entry.Kind != entry.Absent
 	if !expected || item.Remote.Knowledge != plan.Seen || item.Remote.Entry.Kind != entry.Absent {
 		return item, nil
@@ -226,6 +240,9 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 
 // statRemote asks the server for one path. Only the end of the connection is an error.
 func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) {
+	if sendable(rel) != "" {
+		return plan.Side{Knowledge: plan.Seen}, nil // what cannot be asked for cannot be there
+	}
 	r := w.request.Remote
 	e, err := r.Conn.Stat(ctx, r.Path(rel))
 	switch {
@@ -241,30 +258,53 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 }
 
 // refineTime asks for the exact time of a file when the listing's coarse one would decide:
-// a LIST line has minutes at best, and in a zone that nobody names.
-func (w *walker) refineTime(ctx context.Context, item plan.Item) (plan.Item, error) {
+// a LIST line has minutes at best, and in a zone that nobody names. asked says that it did.
+func (w *walker) refineTime(ctx context.Context, item plan.Item) (_ plan.Item, asked bool, err error) {
 	far := item.Remote.Entry
 	coarse := item.Remote.Knowledge == plan.Seen && far.Kind == entry.File && (far.Precision > time.Second || far.ModTime.IsZero())
 	if !coarse {
-		return item, nil
+		return item, false, nil
 	}
-	// A change within the unit of the listed time does not show, so only an agreement from
-	// well after that time proves that there was none: a day, because clocks differ.
-	unchanged := item.Base != nil && entry.Same(far, item.Base.Remote) && item.Base.When.After(far.ModTime.Add(far.Precision+24*time.Hour))
-	sameSize := item.Base != nil && far.Size == item.Base.Remote.Size || item.Local.Entry.Kind == entry.File && far.Size == item.Local.Entry.Size
-	if unchanged || !sameSize {
-		return item, nil
+	was, here := entry.Entry{}, item.Local.Entry
+	if item.Base != nil {
+		was = item.Base.Remote
+	}
+	mayBe := func(other entry.Entry) bool {
+		return other.Kind == entry.File && (far.Size == other.Size || far.Size < 0 || other.Size < 0)
+	}
+	// A listing without times shows no change, and proves nothing where there was a time.
+	timeless := far.ModTime.IsZero() && !was.ModTime.IsZero()
+	unchanged := entry.Same(far, was) && !timeless && settled(far, item.Base.When)
+	if unchanged || !mayBe(was) && !mayBe(here) {
+		return item, false, nil
 	}
 	conn := w.request.Remote.Conn
 	exact, err := conn.ModTime(ctx, w.request.Remote.Path(item.Path))
 	if err != nil {
 		if conn.Usable() {
-			return item, nil
+			return item, false, nil
 		}
-		return item, err
+		return item, false, err
 	}
 	item.Remote.Entry.ModTime, item.Remote.Entry.Precision = exact, time.Second
-	return item, nil
+	return item, true, nil
+}
+
+// settled reports whether a look at the time when proves a listed file unchanged. A change
+// within the unit of the listed time does not show, so only a look from well after that time
+// does: a day, because clocks differ.
+func settled(listed entry.Entry, when time.Time) bool {
+	return when.After(listed.ModTime.Add(listed.Precision + 24*time.Hour))
+}
+
+// renew dates the agreement about an unchanged file anew once that settles it: the exact time
+// need not be asked for again.
+func (w *walker) renew(listed entry.Entry, item plan.Item, d plan.Decision) plan.Decision {
+	nothing := d.Op == nil && d.Agree == nil && !d.Forget && d.Note == nil && item.Base != nil
+	if nothing && entry.Same(listed, item.Base.Remote) && settled(listed, w.began) && !settled(listed, item.Base.When) {
+		d.Agree = &plan.Agreement{Path: item.Path, Base: *item.Base, Was: item.Base}
+	}
+	return d
 }
 
 // recognizeOwn finds out whether the target holds what a transfer of ours put there that was
@@ -311,6 +351,9 @@ func (w *walker) path(ctx context.Context, rel string) error {
 		if w.done[prefix] {
 			return nil
 		}
+		if i < len(parts)-1 && w.entered[prefix] {
+			continue
+		}
 		item, err := w.item(ctx, prefix)
 		if err != nil {
 			return err
@@ -320,6 +363,7 @@ func (w *walker) path(ctx context.Context, rel string) error {
 			return nil
 		}
 		if i < len(parts)-1 && inStep(item) {
+			w.entered[prefix] = true
 			continue
 		}
 		w.done[prefix] = true

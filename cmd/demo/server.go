@@ -3,10 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,23 +12,19 @@ import (
 	"github.com/spf13/afero"
 )
 
-const (
-	user     = "demo"
-	password = "demo"
-	// farewell is how long clients may take to leave before they are thrown out.
-	farewell = 2 * time.Second
-)
+const user, password = "demo", "demo"
 
-// server is an FTP server for one user on the loopback address. It is the library's driver, too.
+// server is an FTP server for one user on the loopback address, the library's driver, and the
+// folder that it serves.
 type server struct {
+	afero.Fs
 	address  string
 	listener net.Listener
 	served   chan error
-	disk     *disk
 
-	mutex   sync.Mutex
-	closed  bool
-	clients map[uint32]ftpserver.ClientContext
+	users atomic.Int64 // connected clients and files in transfer
+	limit atomic.Int64 // uploads stand still when they get larger than so many bytes; 0: none does
+	stuck atomic.Bool  // one does
 }
 
 // startServer serves the folder root until stop is called.
@@ -40,9 +34,8 @@ func startServer(root string) (*server, error) {
 		return nil, err
 	}
 	s := &server{
+		Fs:      afero.NewBasePathFs(afero.NewOsFs(), root),
 		address: listener.Addr().String(), listener: listener, served: make(chan error, 1),
-		disk:    &disk{Fs: afero.NewBasePathFs(afero.NewOsFs(), root)},
-		clients: map[uint32]ftpserver.ClientContext{},
 	}
 	library := ftpserver.NewFtpServer(s) // logs nothing by default
 	if err := library.Listen(); err != nil {
@@ -53,146 +46,89 @@ func startServer(root string) (*server, error) {
 	return s, nil
 }
 
-// stop returns when nobody uses the folder any more.
-func (s *server) stop() error {
-	s.mutex.Lock()
-	s.closed = true
-	s.mutex.Unlock()
-	s.release()
+// stop waits for clients that are about to leave, so that no file is open any more.
+func (s *server) stop() {
+	s.limit.Store(0)
 	s.listener.Close()
-	err := <-s.served
-	for deadline := time.Now().Add(farewell); !s.quiet(); time.Sleep(look) {
-		if time.Now().Before(deadline) {
-			continue
-		}
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		for _, c := range s.clients {
-			c.Close()
-		}
-		return err
+	<-s.served
+	for patience := time.Now().Add(time.Second); !s.unused() && time.Now().Before(patience); {
+		time.Sleep(time.Millisecond)
 	}
-	return err
 }
 
-// quiet reports whether nobody is connected and no file is open for a transfer.
-func (s *server) quiet() bool {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return len(s.clients) == 0 && s.disk.open.Load() == 0
-}
+// unused reports whether nobody is connected and nothing is transferred.
+func (s *server) unused() bool { return s.users.Load() == 0 }
 
-// GetSettings implements ftpserver.MainDriver.
+// GetSettings and the methods up to GetTLSConfig implement ftpserver.MainDriver.
 func (s *server) GetSettings() (*ftpserver.Settings, error) {
-	return &ftpserver.Settings{
-		Listener: s.listener, PublicHost: "127.0.0.1", ActiveTransferPortNon20: true,
-		DefaultTransferType: ftpserver.TransferTypeBinary,
-	}, nil
+	return &ftpserver.Settings{Listener: s.listener, PublicHost: "127.0.0.1", ActiveTransferPortNon20: true}, nil
 }
 
-// ClientConnected implements ftpserver.MainDriver.
-func (s *server) ClientConnected(c ftpserver.ClientContext) (string, error) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.closed {
-		return "closing", errors.New("closing")
-	}
-	s.clients[c.ID()] = c
+// ClientConnected counts, and returns the greeting.
+func (s *server) ClientConnected(ftpserver.ClientContext) (string, error) {
+	s.users.Add(1)
 	return "ftpferry demonstration", nil
 }
 
-// ClientDisconnected implements ftpserver.MainDriver.
-func (s *server) ClientDisconnected(c ftpserver.ClientContext) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	delete(s.clients, c.ID())
-}
+// ClientDisconnected counts.
+func (s *server) ClientDisconnected(ftpserver.ClientContext) { s.users.Add(-1) }
 
-// AuthUser implements ftpserver.MainDriver.
+// AuthUser lets the one user in.
 func (s *server) AuthUser(_ ftpserver.ClientContext, name, secret string) (ftpserver.ClientDriver, error) {
 	if name != user || secret != password {
 		return nil, errors.New("wrong user or password")
 	}
-	return s.disk, nil
+	return s, nil
 }
 
-// GetTLSConfig implements ftpserver.MainDriver.
+// GetTLSConfig refuses: nothing leaves this machine.
 func (s *server) GetTLSConfig() (*tls.Config, error) { return nil, errors.New("no TLS here") }
 
-// WrapPassiveListener implements ftpserver.MainDriverExtensionPassiveWrapper. The library listens
-// on all addresses; a demonstration has no business on any but the loopback one.
+// WrapPassiveListener implements ftpserver.MainDriverExtensionPassiveWrapper: the library listens
+// on all addresses, and a demonstration has no business on any but the loopback one.
 func (s *server) WrapPassiveListener(l net.Listener) (net.Listener, error) {
-	everywhere, ok := l.(*net.TCPListener)
-	if !ok {
-		return nil, fmt.Errorf("a %T cannot be moved to the loopback address", l)
-	}
-	everywhere.Close()
+	l.Close()
 	loopback, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
 	}
-	*everywhere = *loopback // in place: the library keeps this pointer for its deadlines
-	return everywhere, nil
-}
-
-// disk is the server's folder. It can be told to stop in the middle of an upload.
-type disk struct {
-	afero.Fs
-	open atomic.Int64 // files
-	held atomic.Pointer[hold]
-}
-
-// hold stops uploads that have come so far.
-type hold struct {
-	after    int64 // bytes
-	once     sync.Once
-	reached  chan struct{}
-	released chan struct{}
-}
-
-// holdAfter makes uploads wait that are larger than so many bytes. The channel is closed when one does.
-func (s *server) holdAfter(bytes int64) <-chan struct{} {
-	h := &hold{after: bytes, reached: make(chan struct{}), released: make(chan struct{})}
-	s.disk.held.Store(h)
-	return h.reached
-}
-
-// release ends what holdAfter began.
-func (s *server) release() {
-	if h := s.disk.held.Swap(nil); h != nil {
-		close(h.released)
+	if everywhere, ok := l.(*net.TCPListener); ok {
+		*everywhere = *loopback // in place: the library keeps this pointer for its deadlines
+		return everywhere, nil
 	}
+	return loopback, nil
 }
 
 // OpenFile implements afero.Fs. The library calls it for transfers.
-func (d *disk) OpenFile(name string, flag int, mode os.FileMode) (afero.File, error) {
-	f, err := d.Fs.OpenFile(name, flag, mode)
+func (s *server) OpenFile(name string, flag int, mode os.FileMode) (afero.File, error) {
+	f, err := s.Fs.OpenFile(name, flag, mode)
 	if err != nil {
 		return nil, err
 	}
-	d.open.Add(1)
-	return &file{File: f, disk: d}, nil
+	s.users.Add(1)
+	return &transfer{File: f, server: s}, nil
 }
 
-type file struct {
+// transfer is an open file that knows how far it got.
+type transfer struct {
 	afero.File
-	disk    *disk
+	server  *server
 	written int64
 }
 
 // Write implements io.Writer.
-func (f *file) Write(p []byte) (int, error) {
-	if h := f.disk.held.Load(); h != nil && f.written+int64(len(p)) > h.after {
-		h.once.Do(func() { close(h.reached) })
-		<-h.released
+func (t *transfer) Write(p []byte) (int, error) {
+	for limit := t.server.limit.Load(); limit > 0 && t.written+int64(len(p)) > limit; limit = t.server.limit.Load() {
+		t.server.stuck.Store(true)
+		time.Sleep(time.Millisecond)
 	}
-	n, err := f.File.Write(p)
-	f.written += int64(n)
+	n, err := t.File.Write(p)
+	t.written += int64(n)
 	return n, err
 }
 
 // Close implements io.Closer.
-func (f *file) Close() error {
-	defer f.disk.open.Add(-1)
-	return f.File.Close()
+func (t *transfer) Close() error {
+	defer t.server.users.Add(-1)
+	return t.File.Close()
 }
