@@ -87,16 +87,22 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	group, grouped := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		defer workers.Wait()
-		defer d.closeJobs()
-		if err := d.run(grouped); err != nil {
-			stopWork(errStopped)
-			return err
+		err := d.run(grouped)
+		stopWork(errStopped)
+		d.closeJobs()
+		// After an error workers may still have something to report; nobody wants it any more.
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			workers.Wait()
+		}()
+		for {
+			select {
+			case <-d.reports:
+			case <-ended:
+				return err
+			}
 		}
-		if ctx.Err() == nil && grouped.Err() == nil {
-			return errors.New("the dispatcher ended by itself")
-		}
-		return nil
 	})
 	if a.options.Triggers {
 		if err := a.startTriggers(grouped, group, d.emit); err != nil {

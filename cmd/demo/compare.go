@@ -13,12 +13,18 @@ import (
 	"strings"
 )
 
-// node is a file or a folder; only files have a size and a digest.
+// node is what is at a path, nothing if zero. Only files have a size and a digest.
 type node struct {
-	kind   fs.FileMode // type bits
+	kind   string
 	size   int64
 	digest string
 }
+
+const (
+	file   = "file"
+	folder = "folder"
+	other  = "something else"
+)
 
 // tree maps slash separated paths to what is there. The root itself is not in it.
 type tree map[string]node
@@ -30,8 +36,10 @@ func readTree(root string) (tree, error) {
 		if err != nil || name == root {
 			return err
 		}
-		n := node{kind: entry.Type()}
-		if entry.Type().IsRegular() {
+		n := node{kind: other}
+		if entry.IsDir() {
+			n.kind = folder
+		} else if entry.Type().IsRegular() {
 			if n, err = readFile(name); err != nil {
 				return err
 			}
@@ -44,14 +52,14 @@ func readTree(root string) (tree, error) {
 }
 
 func readFile(name string) (node, error) {
-	file, err := os.Open(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return node{}, err
 	}
-	defer file.Close()
+	defer f.Close()
 	hash := sha256.New()
-	size, err := io.Copy(hash, file)
-	return node{size: size, digest: fmt.Sprintf("%x", hash.Sum(nil))}, err
+	size, err := io.Copy(hash, f)
+	return node{kind: file, size: size, digest: fmt.Sprintf("%x", hash.Sum(nil))}, err
 }
 
 // compare returns lines that show both trees side by side, and a line for each path that differs.
@@ -61,42 +69,37 @@ func compare(local, server tree) (view, differ []string) {
 	for _, p := range slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/")) // a folder, then what is in it
 	}) {
-		l, here := local[p]
-		s, there := server[p]
-		mark := "="
-		if reason := difference(l, s, here, there); reason != "" {
+		l, s, mark := local[p], server[p], "="
+		if l != s {
 			mark = "!"
-			differ = append(differ, "  ! "+printable(p)+" "+reason)
+			differ = append(differ, fmt.Sprintf("  ! %s is %s here, %s on the server", printable(p), l, s))
 		}
-		view = append(view, strings.TrimRight(fmt.Sprintf("  %s %s %s", cell("local/"+p, l, here), mark, cell("server/"+p, s, there)), " "))
+		view = append(view, strings.TrimRight(fmt.Sprintf("  %-48s %s %s", l.cell(p), mark, s.cell(p)), " "))
 	}
 	return view, differ
 }
 
-func difference(local, server node, here, there bool) string {
-	switch {
-	case !there:
-		return "is not on the server"
-	case !here:
-		return "is only on the server"
-	case local.kind != server.kind:
-		return "is not of the same kind"
-	case local.size != server.size:
-		return fmt.Sprintf("has %d bytes here and %d on the server", local.size, server.size)
-	case local.digest != server.digest:
-		return "has the same size but other content"
+// String describes a node; the zero value is none.
+func (n node) String() string {
+	switch n.kind {
+	case "":
+		return "not there"
+	case file:
+		return fmt.Sprintf("%s (%.8s)", bytesText(n.size), n.digest)
 	}
-	return ""
+	return "a " + n.kind
 }
 
-// cell shows one side of a path, in 48 columns.
-func cell(p string, n node, present bool) string {
-	name := strings.Repeat("  ", strings.Count(p, "/")-1) + printable(path.Base(p))
-	switch {
-	case !present:
-		return padded("", 48)
-	case n.kind != 0:
-		return padded(name+"/", 48)
+// cell shows a node in a column.
+func (n node) cell(p string) string {
+	name := strings.Repeat("  ", strings.Count(p, "/")) + printable(path.Base(p))
+	switch n.kind {
+	case "":
+		return ""
+	case file:
+		return fmt.Sprintf("%-28s%9s  %.8s", name, bytesText(n.size), n.digest)
+	case folder:
+		return name + "/"
 	}
-	return padded(name, 28) + fmt.Sprintf("%9s  %.8s ", bytesText(n.size), n.digest)
+	return name + " (" + n.kind + ")"
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, arguments []string, env func(string) string, stdou
 		return control.ExitUsage
 	}
 	d := &demo{
-		dir: folder, screen: screen{log.New(stdout, "", 0), hasColour(stdout, env)}, 
+		dir: folder, screen: screen{log.New(stdout, "", 0), hasColours(stdout, env)}, did: tally{},
 		logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if !*once {
@@ -58,7 +58,7 @@ func run(ctx context.Context, arguments []string, env func(string) string, stdou
 	}
 	err = d.present(ctx, show, *once)
 	if *keep || *dir != "" {
-		d.screen.say("\nEverything is left in %s", folder)
+		d.screen.Printf("\nEverything is left in %s", folder)
 	} else {
 		err = errors.Join(err, os.RemoveAll(folder))
 	}
@@ -87,8 +87,8 @@ func emptyFolder(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// hasColour reports whether w is a terminal that shows colours, and nobody objects (no-color.org).
-func hasColour(w io.Writer, env func(string) string) bool {
+// hasColours reports whether w is a terminal that shows colours, and nobody objects (no-color.org).
+func hasColours(w io.Writer, env func(string) string) bool {
 	file, ok := w.(*os.File)
 	if !ok || env("NO_COLOR") != "" || env("TERM") == "dumb" || runtime.GOOS == "windows" && env("WT_SESSION") == "" {
 		return false

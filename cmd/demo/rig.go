@@ -90,19 +90,32 @@ func (d *demo) present(ctx context.Context, show []stage, once bool) (err error)
 		err = d.play(ctx, show)
 	}
 	if err == nil && !once {
-		if err = d.verdict(); err == nil {
-			d.screen.headline("Your turn")
-			d.screen.say(yourTurn, d.dir, user, password, d.server.address)
-			err = d.until(ctx, func() bool { return false })
-		}
+		err = d.yourTurn(ctx)
 	}
-	if err = errors.Join(err, d.stopAgent()); err == nil {
-		return d.verdict() // nothing moves any more
+	err = errors.Join(err, d.stopAgent())
+	if once && err == nil {
+		err = d.verdict() // nothing moves any more
 	}
-	if ctx.Err() != nil && !once {
+	if !once && errors.Is(err, context.Canceled) {
 		return nil // Ctrl-C is how it ends
 	}
 	return err
+}
+
+// yourTurn leaves everything running.
+func (d *demo) yourTurn(ctx context.Context) error {
+	if err := d.verdict(); err != nil {
+		return err
+	}
+	d.screen.headline("Your turn")
+	d.screen.Printf(yourTurn, d.dir, user, password, d.server.address)
+	select {
+	case <-ctx.Done():
+		d.screen.Printf("\nStopping.")
+		return context.Cause(ctx)
+	case <-d.ended:
+		return fmt.Errorf("the agent ended: %w", d.result)
+	}
 }
 
 // setUp makes the folders and the configuration.
@@ -117,7 +130,7 @@ func (d *demo) setUp() (err error) {
 		return err
 	}
 	d.screen.headline("This is ftpferry")
-	d.screen.say("An FTP server inside this program serves the folder server/. An agent keeps local/ and\n"+
+	d.screen.Printf("An FTP server inside this program serves the folder server/. An agent keeps local/ and\n"+
 		"server/ in step over FTP, as %s says:\n\n%s", file, text)
 	d.cfg, err = config.Load(file, os.Getenv)
 	return err
@@ -126,14 +139,18 @@ func (d *demo) setUp() (err error) {
 func (d *demo) play(ctx context.Context, show []stage) error {
 	for i, s := range show {
 		d.screen.headline(fmt.Sprintf("%d. %s", i, s.headline))
-		d.screen.say("%s", s.story)
+		d.screen.Print(s.story)
 		time.Sleep(d.pause)
 		d.take()
 		began := time.Now()
-		if err := cmp.Or(s.do(ctx, d), d.settle(ctx)); err != nil {
+		err := s.do(ctx, d)
+		if err == nil {
+			err = d.settle(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", s.headline, err)
 		}
-		d.screen.paint(bold, "  => %s, in %s", d.take(), durationText(time.Since(began)))
+		d.screen.paint(bold, fmt.Sprintf("  => %s in %s, and both sides are equal", d.take(), durationText(time.Since(began))))
 	}
 	return nil
 }
@@ -166,11 +183,12 @@ func (d *demo) stopAgent() error {
 }
 
 func (d *demo) observe(a agent.Activity) {
-	what, text, colour := lineOf(a)
-	d.screen.paint(colour, "%s", text)
+	what, how := wordsOf(a)
+	d.screen.paint(colours[what], lineOf(what, how, a))
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	d.did.add(what, a.Bytes)
+	d.did[what]++
+	d.did["bytes"] += a.Bytes
 }
 
 // take returns what happened since it was last called.
@@ -185,18 +203,20 @@ func (d *demo) take() tally {
 func (d *demo) happened(what string) bool {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	return d.did.times[what] > 0
+	return d.did[what] > 0
 }
 
-// until waits for what others bring about: the agent, the server, the user.
-func (d *demo) until(ctx context.Context, isSo func() bool) error {
+// until waits for what others bring about.
+func (d *demo) until(ctx context.Context, what string, isSo func() bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%s: not within %s", what, patience))
+	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !isSo() {
 		select {
 		case <-tick.C:
-		case <-d.ended: // never while no agent is wanted
-			return errors.Join(errors.New("the agent ended by itself"), d.result)
+		case <-d.ended: // never while there is none
+			return fmt.Errorf("the agent ended: %w", d.result)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -204,15 +224,16 @@ func (d *demo) until(ctx context.Context, isSo func() bool) error {
 	return nil
 }
 
-// settle waits until both sides are equal.
+// settle waits until both sides are equal, and for a full pass that has nothing to add.
 func (d *demo) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("both sides are not equal after %s", patience))
-	defer cancel()
-	isEqual := func() bool {
+	err := d.until(ctx, "both sides become equal", func() bool {
 		_, differ, err := d.compare()
 		return err == nil && len(differ) == 0 // what cannot be read is in motion
+	})
+	if err != nil {
+		return err
 	}
-	return errors.Join(d.until(ctx, isEqual), d.pass(ctx))
+	return d.pass(ctx)
 }
 
 // pass has the agent look at everything, and waits until nothing is left to do.
@@ -240,7 +261,7 @@ func (d *demo) verdict() error {
 	}
 	d.screen.headline("Both sides, compared by the SHA-256 of every file")
 	for _, line := range append(view, differ...) {
-		d.screen.say("%s", line)
+		d.screen.Print(line)
 	}
 	if len(differ) > 0 {
 		return fmt.Errorf("the two sides differ: %d paths", len(differ))

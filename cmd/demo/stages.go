@@ -32,7 +32,7 @@ func begin(ctx context.Context, d *demo) error {
 	if err := d.startAgent(ctx); err != nil {
 		return err
 	}
-	return d.until(ctx, func() bool { return d.happened("start") })
+	return d.until(ctx, "the agent starts", func() bool { return d.happened("start") })
 }
 
 func dropFiles(_ context.Context, d *demo) error {
@@ -41,7 +41,7 @@ func dropFiles(_ context.Context, d *demo) error {
 		d.write("local/site/index.html", "<!doctype html>\n<title>ftpferry</title>\n<p>Files, ferried.</p>\n"),
 		d.write("local/site/shopping list (draft).txt", "bread\nsalt\n3 lemons\n"),
 		d.write("local/site/empty.txt", ""),
-		d.write("local/site/ünïcödé/日本語.txt", "こんにちは\n"),
+		d.write("local/site/ünïcödé/Привет, κόσμε.txt", "こんにちは\n"),
 		d.write("local/site/nested/a/b/c/deep.txt", "Folders are made before what goes into them.\n"),
 		d.write("local/site/photos/one.jpg", noise(1, 40_000)),
 		d.write("local/site/photos/two.jpg", noise(2, 50_000)),
@@ -88,18 +88,24 @@ func fillServer(ctx context.Context, d *demo) error {
 func cutTransfer(ctx context.Context, d *demo) error {
 	d.server.limit.Store(2 << 20)
 	defer d.server.limit.Store(0)
-	if err := errors.Join(d.write("local/site/film.bin", noise(6, 6<<20)), d.until(ctx, d.server.stuck.Load)); err != nil {
+	if err := d.write("local/site/film.bin", noise(6, 6<<20)); err != nil {
 		return err
 	}
-	d.screen.say("  The server has 2 of 6 MiB. Stop!")
+	if err := d.until(ctx, "the upload comes half way", d.server.stuck.Load); err != nil {
+		return err
+	}
+	d.screen.Print("  The server has 2 of 6 MiB. Stop!")
 	if err := d.stopAgent(); err != nil {
 		return err
 	}
 	d.server.limit.Store(0)
-	if err := errors.Join(d.until(ctx, d.server.unused), d.showFiles("server/site/*film.bin*")); err != nil {
+	if err := d.until(ctx, "the server notices", d.server.unused); err != nil {
 		return err
 	}
-	d.screen.say("  Nobody takes that for the film. While no agent runs, six invoices arrive. Then a new one starts.")
+	if err := d.showFiles("server/site/*film.bin*"); err != nil {
+		return err
+	}
+	d.screen.Print("  Nobody takes that for the film. While no agent runs, six invoices arrive. Then a new one starts.")
 	for i := range 6 {
 		if err := d.write(fmt.Sprintf("local/site/invoices/%d.txt", i+1), strings.Repeat("1 coffee\n", i+1)); err != nil {
 			return err
@@ -109,14 +115,16 @@ func cutTransfer(ctx context.Context, d *demo) error {
 }
 
 func deleteTooMuch(ctx context.Context, d *demo) error {
-	err := os.RemoveAll(d.path("local/site/invoices"))
-	if err = errors.Join(err, d.until(ctx, func() bool { return d.happened("HALTED") })); err != nil {
+	if err := os.RemoveAll(d.path("local/site/invoices")); err != nil {
+		return err
+	}
+	if err := d.until(ctx, "the agent halts", func() bool { return d.happened("halted") }); err != nil {
 		return err
 	}
 	if err := d.showFiles("server/site/invoices/*"); err != nil {
 		return err
 	}
-	d.screen.say("  Nothing is lost. A person takes a look, and says: ftpferry approve site")
+	d.screen.Print("  Nothing is lost. A person takes a look, and says: ftpferry approve site")
 	return d.agent.Approve(ctx, "site")
 }
 
@@ -140,7 +148,7 @@ func (d *demo) showFiles(pattern string) error {
 	for _, name := range names {
 		n, readErr := readFile(name)
 		err = errors.Join(err, readErr)
-		d.screen.say("    on the server: %s %s", padded(printable(filepath.Base(name)), 40), bytesText(n.size))
+		d.screen.Printf("    on the server: %-40s %s", filepath.Base(name), bytesText(n.size))
 	}
 	return err
 }

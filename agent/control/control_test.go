@@ -1,0 +1,202 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake answers with what it was asked.
+type fake struct{ hang chan struct{} }
+
+func (f fake) Pass(ctx context.Context, syncs []string) (Report, error) {
+	if f.hang != nil {
+		close(f.hang)
+		<-ctx.Done()
+		return Report{}, context.Cause(ctx)
+	}
+	var r Report
+	for _, s := range syncs {
+		r.Syncs = append(r.Syncs, SyncReport{Sync: s, Transferred: len(s)})
+	}
+	return r, nil
+}
+
+func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
+	return []SyncPlan{{Sync: syncs[0], Ops: []plan.Op{{Action: plan.Upload, Path: "a"}}}}, nil
+}
+
+func (fake) Approve(_ context.Context, sync string) error {
+	return errors.New("there is no sync " + sync)
+}
+
+// serve runs a service on a socket in a new folder and returns the folder.
+func serve(t *testing.T, dir string, s Service) {
+	t.Helper()
+	listener, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, listener, s, slog.New(slog.DiscardHandler)) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func TestClientAndServerAgree(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, fake{})
+	client, err := Dial(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := client.Pass(t.Context(), []string{"one", "three"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Report{Syncs: []SyncReport{{Sync: "one", Transferred: 3}, {Sync: "three", Transferred: 5}}}
+	if diff := cmp.Diff(want, report); diff != "" {
+		t.Error(diff)
+	}
+	plans, err := client.Plan(t.Context(), []string{"one"})
+	if err != nil || len(plans) != 1 || plans[0].Ops[0].Path != "a" {
+		t.Errorf("Plan: %+v, %v", plans, err)
+	}
+	if err := client.Approve(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "there is no sync x") {
+		t.Errorf("Approve: %v, want the service's own words", err)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	if _, err := Dial(t.Context(), t.TempDir()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("Dial: %v, want ErrNotRunning", err)
+	}
+}
+
+func TestRequestsEndWithTheAgent(t *testing.T) {
+	dir := t.TempDir()
+	listener, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	f := fake{hang: make(chan struct{})}
+	go func() { ended <- Serve(ctx, listener, f, slog.New(slog.DiscardHandler)) }()
+	client, err := Dial(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := client.Pass(context.Background(), nil)
+		answered <- err
+	}()
+	<-f.hang
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if err := <-answered; err == nil {
+		t.Error("the pass was reported as done")
+	}
+}
+
+func TestSocketIsPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // modes mean nothing there
+	}
+	dir := t.TempDir()
+	serve(t, dir, fake{})
+	info, err := os.Stat(SocketPath(dir))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode of the socket: %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestSocketOfALongPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := SocketPath(dir)
+	if len(path) > maxSocketPath || filepath.Dir(path) == dir {
+		t.Fatalf("SocketPath: %d bytes, %s", len(path), path)
+	}
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
+	serve(t, dir, fake{})
+	if _, err := Dial(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASocketLeftBehindIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.(*net.UnixListener).SetUnlinkOnClose(false) // as after kill -9
+	first.Close()
+	serve(t, dir, fake{})
+	if _, err := Dial(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		syncs []SyncReport
+		want  int
+	}{
+		{"in step", []SyncReport{{Transferred: 3}}, ExitDone},
+		{"a halt needs a person", []SyncReport{{}, {Halt: "empty"}}, ExitNeedsPerson},
+		{"a refused login needs a person", []SyncReport{{Blocked: "530"}}, ExitNeedsPerson},
+		{"a parked job needs a person", []SyncReport{{Dead: []PathReason{{}}}}, ExitNeedsPerson},
+		{"a conflict needs a person", []SyncReport{{Conflicts: []PathReason{{}}}}, ExitNeedsPerson},
+		{"what cannot be seen needs a person", []SyncReport{{Unknown: []PathReason{{}}}}, ExitNeedsPerson},
+		{"what is skipped by rule does not", []SyncReport{{Skipped: []PathReason{{}}}}, ExitDone},
+		{"a server that is down", []SyncReport{{Unavailable: "refused", Unfinished: 2}, {}}, ExitUnavailable},
+		{"a person goes before a server that is down", []SyncReport{{Unavailable: "refused"}, {Halt: "empty"}}, ExitNeedsPerson},
+		{"what is left is tried again", []SyncReport{{Unfinished: 1}, {}}, ExitUnfinished},
+		{"a server that is down goes before what is left", []SyncReport{{Unfinished: 1}, {Unavailable: "refused"}, {Unfinished: 1}}, ExitUnavailable},
+	} {
+		if got := (Report{Syncs: row.syncs}).ExitCode(); got != row.want {
+			t.Errorf("%s: exit code %d, want %d", row.name, got, row.want)
+		}
+	}
+	for _, row := range []struct {
+		name string
+		plan SyncPlan
+		want int
+	}{
+		{"a plan with something to do", SyncPlan{Ops: make([]plan.Op, 1)}, ExitDone},
+		{"one that would halt", SyncPlan{Halt: &plan.Halt{}}, ExitNeedsPerson},
+		{"one with a conflict", SyncPlan{Note: []plan.Note{{Conflict: true}}}, ExitNeedsPerson},
+		{"no plan for lack of a server", SyncPlan{Failure: "refused", Unavailable: true}, ExitUnavailable},
+		{"no plan for another reason", SyncPlan{Failure: "odd"}, ExitNeedsPerson},
+	} {
+		if got := PlanExitCode([]SyncPlan{row.plan}); got != row.want {
+			t.Errorf("%s: exit code %d, want %d", row.name, got, row.want)
+		}
+	}
+}
