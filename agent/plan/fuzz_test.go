@@ -75,8 +75,8 @@ func newModel(data []byte) *model {
 		case local.Kind == entry.File && remote.Kind == entry.File, local.Kind == entry.Dir && remote.Kind == entry.Dir:
 			m.base[p] = Base{Local: local, Remote: remote}
 		}
-		m.unreadLocal[p] = unread&15 == 1
-		m.unreadRemote[p] = unread>>4 == 1
+		m.unreadLocal[p] = unread&15 == 1 && m.local[p].Kind == entry.Dir
+		m.unreadRemote[p] = unread>>4 == 1 && m.remote[p].Kind == entry.Dir
 	}
 	return m
 }

@@ -64,7 +64,8 @@ func readFile(name string) (node, error) {
 
 // compare returns lines that show both trees side by side, and a line for each path that differs.
 func compare(local, server tree) (view, differ []string) {
-	all := maps.Clone(local)
+	all := tree{}
+	maps.Copy(all, local)
 	maps.Copy(all, server)
 	for _, p := range slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/")) // a folder, then what is in it

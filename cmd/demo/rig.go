@@ -60,6 +60,9 @@ Ctrl-C ends the demonstration.
 // patience is how long a stage may take on a machine that is busy with other things.
 const patience = time.Minute
 
+// errEnded: nobody had asked for it. The reason comes from stopAgent.
+var errEnded = errors.New("the agent ended by itself")
+
 // demo is everything that is on show.
 type demo struct {
 	dir    string
@@ -111,10 +114,10 @@ func (d *demo) yourTurn(ctx context.Context) error {
 	d.screen.Printf(yourTurn, d.dir, user, password, d.server.address)
 	select {
 	case <-ctx.Done():
-		d.screen.Printf("\nStopping.")
+		d.screen.Print("\nStopping.")
 		return context.Cause(ctx)
 	case <-d.ended:
-		return fmt.Errorf("the agent ended: %w", d.result)
+		return errEnded
 	}
 }
 
@@ -161,7 +164,7 @@ func (d *demo) startAgent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, d.stop = context.WithCancel(ctx)
+	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx)) // whoever started it stops it
 	d.agent = agent.New(d.cfg, db, agent.Options{Logger: d.logger, Triggers: true, Control: true, Observe: d.observe})
 	d.ended = make(chan struct{})
 	go func() {
@@ -216,7 +219,7 @@ func (d *demo) until(ctx context.Context, what string, isSo func() bool) error {
 		select {
 		case <-tick.C:
 		case <-d.ended: // never while there is none
-			return fmt.Errorf("the agent ended: %w", d.result)
+			return errEnded
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -264,7 +267,7 @@ func (d *demo) verdict() error {
 		d.screen.Print(line)
 	}
 	if len(differ) > 0 {
-		return fmt.Errorf("the two sides differ: %d paths", len(differ))
+		return fmt.Errorf("the two sides differ in %d path(s)", len(differ))
 	}
 	d.screen.paint(bold, "  => equal")
 	return nil

@@ -22,9 +22,9 @@ type server struct {
 	listener net.Listener
 	served   chan error
 
-	users atomic.Int64 // connected clients and files in transfer
-	limit atomic.Int64 // uploads stand still when they get larger than so many bytes; 0: none does
-	stuck atomic.Bool  // one does
+	clients, transfers atomic.Int64 // under way
+	limit              atomic.Int64 // uploads stand still when they get larger than so many bytes; 0: none does
+	stuck              atomic.Bool  // one does
 }
 
 // startServer serves the folder root until stop is called.
@@ -51,13 +51,15 @@ func (s *server) stop() {
 	s.limit.Store(0)
 	s.listener.Close()
 	<-s.served
-	for patience := time.Now().Add(time.Second); !s.unused() && time.Now().Before(patience); {
+	for patience := time.Now().Add(time.Second); !s.isUnused() && time.Now().Before(patience); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// unused reports whether nobody is connected and nothing is transferred.
-func (s *server) unused() bool { return s.users.Load() == 0 }
+func (s *server) isUnused() bool { return s.clients.Load() == 0 && s.isAtRest() }
+
+// isAtRest reports whether no file is being read or written.
+func (s *server) isAtRest() bool { return s.transfers.Load() == 0 }
 
 // GetSettings and the methods up to GetTLSConfig implement ftpserver.MainDriver.
 func (s *server) GetSettings() (*ftpserver.Settings, error) {
@@ -66,12 +68,12 @@ func (s *server) GetSettings() (*ftpserver.Settings, error) {
 
 // ClientConnected counts, and returns the greeting.
 func (s *server) ClientConnected(ftpserver.ClientContext) (string, error) {
-	s.users.Add(1)
+	s.clients.Add(1)
 	return "ftpferry demonstration", nil
 }
 
 // ClientDisconnected counts.
-func (s *server) ClientDisconnected(ftpserver.ClientContext) { s.users.Add(-1) }
+func (s *server) ClientDisconnected(ftpserver.ClientContext) { s.clients.Add(-1) }
 
 // AuthUser lets the one user in.
 func (s *server) AuthUser(_ ftpserver.ClientContext, name, secret string) (ftpserver.ClientDriver, error) {
@@ -105,7 +107,7 @@ func (s *server) OpenFile(name string, flag int, mode os.FileMode) (afero.File, 
 	if err != nil {
 		return nil, err
 	}
-	s.users.Add(1)
+	s.transfers.Add(1)
 	return &transfer{File: f, server: s}, nil
 }
 
@@ -129,6 +131,6 @@ func (t *transfer) Write(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (t *transfer) Close() error {
-	defer t.server.users.Add(-1)
+	defer t.server.transfers.Add(-1)
 	return t.File.Close()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"strconv"
@@ -68,13 +69,16 @@ type tally map[string]int64
 
 // String is what counts in the end.
 func (t tally) String() string {
-	text := ""
+	parts := []string{}
 	for _, what := range []string{"made", "sent", "fetched", "deleted"} {
 		if t[what] > 0 {
-			text += fmt.Sprintf("%d %s, ", t[what], what)
+			parts = append(parts, fmt.Sprintf("%d %s", t[what], what))
 		}
 	}
-	return text + bytesText(t["bytes"])
+	if t["bytes"] > 0 {
+		parts = append(parts, bytesText(t["bytes"]))
+	}
+	return cmp.Or(strings.Join(parts, ", "), "nothing to do")
 }
 
 func bytesText(n int64) string {

@@ -41,7 +41,7 @@ func dropFiles(_ context.Context, d *demo) error {
 		d.write("local/site/index.html", "<!doctype html>\n<title>ftpferry</title>\n<p>Files, ferried.</p>\n"),
 		d.write("local/site/shopping list (draft).txt", "bread\nsalt\n3 lemons\n"),
 		d.write("local/site/empty.txt", ""),
-		d.write("local/site/ünïcödé/Привет, κόσμε.txt", "こんにちは\n"),
+		d.write("local/site/ünïcödé/grüße an Ελένη.txt", "こんにちは\n"),
 		d.write("local/site/nested/a/b/c/deep.txt", "Folders are made before what goes into them.\n"),
 		d.write("local/site/photos/one.jpg", noise(1, 40_000)),
 		d.write("local/site/photos/two.jpg", noise(2, 50_000)),
@@ -99,7 +99,7 @@ func cutTransfer(ctx context.Context, d *demo) error {
 		return err
 	}
 	d.server.limit.Store(0)
-	if err := d.until(ctx, "the server notices", d.server.unused); err != nil {
+	if err := d.until(ctx, "the server notices", d.server.isAtRest); err != nil {
 		return err
 	}
 	if err := d.showFiles("server/site/*film.bin*"); err != nil {

@@ -1,0 +1,201 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+func TestGuard(t *testing.T) {
+	tenPercent := func(deletes, known int) bool { return deletes*10 <= known }
+	five := func(deletes, _ int) bool { return deletes <= 5 }
+	hour := Totals{Known: 20, Shift: time.Hour, Shifted: 20, Moved: 20}
+	shift := func(change func(*Totals)) Totals {
+		t := hour
+		change(&t)
+		return t
+	}
+	for _, test := range []struct {
+		name     string
+		totals   Totals
+		allows   func(deletes, known int) bool
+		approved bool
+		code     string // "" for no halt
+		says     string // part of the reason
+	}{
+		{"nothing happens", Totals{Known: 5, Local: RootFilled, Remote: RootFilled}, tenPercent, false, "", ""},
+		{"nothing at all was seen", Totals{}, tenPercent, false, "", ""},
+
+		{"the local folder is gone", Totals{Known: 1, Local: RootMissing}, tenPercent, false, HaltRootMissing, "the local folder is gone, but 1 paths"},
+		{"no approval makes up for a local folder", Totals{Known: 1, Local: RootMissing}, tenPercent, true, HaltRootMissing, "make it anew"},
+		{"nor for one that is the target", Totals{Known: 1, Local: RootMissing, Direction: Down}, tenPercent, true, HaltRootMissing, "local"},
+		{"a local folder that never held anything may be missing", Totals{Local: RootMissing}, tenPercent, false, "", ""},
+		{"the remote folder is gone", Totals{Known: 1, Remote: RootMissing, Direction: Up}, tenPercent, false, HaltRootMissing, "approve that it is filled anew"},
+		{"approval fills a remote target anew", Totals{Known: 1, Remote: RootMissing, Direction: Up}, tenPercent, true, "", ""},
+		{"no approval makes up for a remote source", Totals{Known: 1, Remote: RootMissing, Direction: Down}, tenPercent, true, HaltRootMissing, "remote"},
+		{"a remote folder that never held anything may be missing", Totals{Remote: RootMissing, Direction: Up}, tenPercent, false, "", ""},
+
+		{"the local folder is empty", Totals{Known: 2, Local: RootEmpty}, tenPercent, false, HaltRootEmpty, "the local folder is empty, but 2 paths"},
+		{"the remote folder is empty", Totals{Known: 2, Remote: RootEmpty}, tenPercent, false, HaltRootEmpty, "the remote folder is empty"},
+		{"a folder of one file is empty every now and then", Totals{Known: 1, Local: RootEmpty, Remote: RootEmpty}, tenPercent, false, "", ""},
+		{"a person wanted it empty", Totals{Known: 100, Local: RootEmpty, Deletes: 100}, tenPercent, true, "", ""},
+		{"a folder nobody looked at is not empty", Totals{Known: 100, Remote: RootUnseen, Local: RootFilled}, tenPercent, false, "", ""},
+
+		{"the marker is missing", Totals{MarkerMissing: ".mounted"}, tenPercent, false, HaltMarker, `".mounted"`},
+		{"no approval makes up for the marker", Totals{MarkerMissing: ".mounted"}, tenPercent, true, HaltMarker, `".mounted"`},
+		{"a missing folder goes before its marker", Totals{Known: 1, Local: RootMissing, MarkerMissing: "m"}, tenPercent, true, HaltRootMissing, ""},
+		{"an empty folder goes before its marker", Totals{Known: 2, Local: RootEmpty, MarkerMissing: "m"}, tenPercent, false, HaltRootEmpty, ""},
+
+		{"first contact with a target that holds more", Totals{Extra: 1, Deletes: 1}, tenPercent, false, HaltFirstContact, "1 files or folders"},
+		{"first contact with nothing but extra folders", Totals{Extra: 3}, five, false, HaltFirstContact, "3 files or folders"},
+		{"first contact, approved", Totals{Extra: 1000, Deletes: 1000}, tenPercent, true, "", ""},
+		{"something extra later on is a matter of max_delete", Totals{Known: 100, Extra: 10, Deletes: 10}, tenPercent, false, "", ""},
+		{"first contact goes before max_delete", Totals{Extra: 1000, Deletes: 1000}, tenPercent, false, HaltFirstContact, ""},
+
+		{"as many deletes as the share allows", Totals{Known: 100, Deletes: 10}, tenPercent, false, "", ""},
+		{"one more than the share allows", Totals{Known: 100, Deletes: 11}, tenPercent, false, HaltMaxDelete, "11 files of 100 known paths"},
+		{"as many deletes as the count allows", Totals{Known: 9, Deletes: 5}, five, false, "", ""},
+		{"one more than the count allows", Totals{Known: 1000, Deletes: 6}, five, false, HaltMaxDelete, "6 files"},
+		{"those that wait in the queue count too", Totals{Known: 100, Deletes: 6, PendingDeletes: 5}, tenPercent, false, HaltMaxDelete, "11 files"},
+		{"more than allowed, approved", Totals{Known: 100, Deletes: 99}, tenPercent, true, "", ""},
+		{"no deletes need no leave", Totals{Known: 100}, func(int, int) bool { panic("asked") }, false, "", ""},
+
+		{"all times moved by an hour", hour, tenPercent, false, HaltTimeShift, "20 files all moved by 1h0m0s"},
+		{"all times moved by an hour, approved", hour, tenPercent, true, "", ""},
+		{"ten files are enough to tell", shift(func(t *Totals) { t.Known, t.Shifted, t.Moved = 10, 10, 10 }), tenPercent, false, HaltTimeShift, ""},
+		{"nine files are not", shift(func(t *Totals) { t.Known, t.Shifted, t.Moved = 9, 9, 9 }), tenPercent, false, "", ""},
+		{"one file moved by another distance", shift(func(t *Totals) { t.Moved++ }), tenPercent, false, "", ""},
+		{"half of the files moved", shift(func(t *Totals) { t.Known = 40 }), tenPercent, false, "", ""},
+		{"more than half of them moved", shift(func(t *Totals) { t.Known = 39 }), tenPercent, false, HaltTimeShift, ""},
+		{"max_delete goes before a time shift", shift(func(t *Totals) { t.Deletes = 20 }), tenPercent, false, HaltMaxDelete, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			halt := Guard(test.totals, Limits{AllowsDeletes: test.allows, Approved: test.approved})
+			switch {
+			case halt == nil && test.code != "":
+				t.Errorf("goes on, want %s", test.code)
+			case halt != nil && (halt.Code != test.code || !strings.Contains(halt.Reason, test.says)):
+				t.Errorf("halted: %+v, want %q with %q", halt, test.code, test.says)
+			}
+		})
+	}
+}
+
+func TestGuardAsksWithAllDeletesAndAllKnownPaths(t *testing.T) {
+	var deletes, known int
+	Guard(Totals{Known: 50, Deletes: 3, PendingDeletes: 4, Extra: 2}, Limits{AllowsDeletes: func(d, k int) bool {
+		deletes, known = d, k
+		return true
+	}})
+	if deletes != 7 || known != 50 {
+		t.Errorf("asked for %d deletes of %d, want 7 of 50", deletes, known)
+	}
+}
+
+func TestCount(t *testing.T) {
+	up, down := Rules{Direction: Up, Delete: true}, Rules{Direction: Down, Delete: true}
+	at := func(size int64, after time.Duration) entry.Entry { return file(size, -after) }
+	known := func(e entry.Entry) *Base { return &Base{Local: e, Remote: e} }
+	// moved is a file whose time moved on the local side.
+	moved := func(by time.Duration) Item {
+		return Item{Local: seen(at(5, by)), Remote: seen(at(5, 0)), Base: known(at(5, 0))}
+	}
+	gone := seen(entry.Entry{})
+	for _, test := range []struct {
+		name  string
+		rules Rules
+		items []Item
+		want  Totals
+	}{
+		{"a deleted file", up, []Item{{Local: gone, Remote: seen(at(5, 0)), Base: known(at(5, 0))}}, Totals{Deletes: 1}},
+		{"a deleted file, downwards", down, []Item{{Local: seen(at(5, 0)), Remote: gone, Base: known(at(5, 0))}}, Totals{Deletes: 1}},
+		{"a deleted file that nobody looked for yet", up,
+			[]Item{{Local: gone, Remote: Side{Knowledge: Assumed, Entry: at(5, 0)}, Base: known(at(5, 0))}}, Totals{Deletes: 1}},
+		{"a deleted folder is empty when it goes", up, []Item{{Local: gone, Remote: seen(dir), Base: known(dir)}}, Totals{}},
+		{"an extra file", up, []Item{{Local: gone, Remote: seen(at(5, 0))}}, Totals{Deletes: 1, Extra: 1}},
+		{"an extra folder", up, []Item{{Local: gone, Remote: seen(dir)}}, Totals{Extra: 1}},
+		{"an extra file in the way of a folder", up, []Item{{Local: seen(dir), Remote: seen(at(5, 0))}}, Totals{Deletes: 1, Extra: 1}},
+		{"a known file in the way of a folder", up, []Item{{Local: seen(dir), Remote: seen(at(5, 0)), Base: known(at(5, 0))}}, Totals{Deletes: 1}},
+		{"new and changed files delete nothing", up,
+			[]Item{{Local: seen(at(5, 0)), Remote: gone}, {Local: seen(at(6, 7)), Remote: seen(at(5, 0)), Base: known(at(5, 0))}}, Totals{}},
+
+		{"an hour", up, []Item{moved(time.Hour)}, Totals{Shift: time.Hour, Shifted: 1, Moved: 1}},
+		{"an hour back", up, []Item{moved(-time.Hour)}, Totals{Shift: -time.Hour, Shifted: 1, Moved: 1}},
+		{"a zone of three quarters of an hour", up, []Item{moved(345 * time.Minute)}, Totals{Shift: 345 * time.Minute, Shifted: 1, Moved: 1}},
+		{"an hour on both sides counts twice", up,
+			[]Item{{Local: seen(at(5, time.Hour)), Remote: seen(at(5, time.Hour)), Base: known(at(5, 0))}}, Totals{Shift: time.Hour, Shifted: 2, Moved: 2}},
+		{"an hour less what the precision cut off", up, []Item{moved(time.Hour - 300*time.Millisecond)}, Totals{Shift: time.Hour, Shifted: 1, Moved: 1}},
+		{"a touched file moves by any distance", up, []Item{moved(61 * time.Minute)}, Totals{Moved: 1}},
+		{"a fraction of a second is no zone", up, []Item{moved(300 * time.Millisecond)}, Totals{Moved: 1}},
+		{"two distances: the first one counts", up, []Item{moved(time.Hour), moved(2 * time.Hour), moved(time.Hour)}, Totals{Shift: time.Hour, Shifted: 2, Moved: 3}},
+		{"an edit that changes the size is no move", up,
+			[]Item{{Local: seen(at(6, time.Hour)), Remote: seen(at(5, 0)), Base: known(at(5, 0))}}, Totals{}},
+		{"a time that is not known any more is no move", up,
+			[]Item{{Local: seen(entry.Entry{Kind: entry.File, Size: 5}), Remote: seen(at(5, 0)), Base: known(at(5, 0))}}, Totals{}},
+		{"a side that nobody looked at does not move", up,
+			[]Item{{Local: seen(at(5, 0)), Remote: Side{Knowledge: Assumed, Entry: at(5, time.Hour)}, Base: known(at(5, 0))}}, Totals{}},
+		{"a folder does not move", up, []Item{{Local: seen(dir), Remote: seen(dir), Base: known(dir)}}, Totals{}},
+		{"first contact has nothing to compare with", up, []Item{{Local: seen(at(5, time.Hour)), Remote: seen(at(5, 0))}}, Totals{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got Totals
+			for _, item := range test.items {
+				got.Count(item, Decide(test.rules, item))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestZoneShift: a server that went over to summer time must not cause a pass that sends
+// everything again, and a day's work must not look like one.
+func TestZoneShift(t *testing.T) {
+	const files = 30
+	pass := func(change func(i int, item *Item)) *Halt {
+		totals := Totals{Known: files, Local: RootFilled, Remote: RootFilled}
+		for i := range files {
+			e := file(int64(i), time.Duration(i)*time.Minute)
+			item := Item{Local: seen(e), Remote: seen(e), Base: &Base{Local: e, Remote: e}}
+			change(i, &item)
+			totals.Count(item, Decide(Rules{Direction: Up, Delete: true}, item))
+		}
+		return Guard(totals, Limits{AllowsDeletes: func(int, int) bool { return true }})
+	}
+	shift := func(item *Item) { item.Remote.Entry.ModTime = item.Remote.Entry.ModTime.Add(time.Hour) }
+	for _, test := range []struct {
+		name   string
+		halts  bool
+		change func(i int, item *Item)
+	}{
+		{"nothing changed", false, func(int, *Item) {}},
+		{"all times at the server moved by an hour", true, func(_ int, item *Item) { shift(item) }},
+		{"the same, and some files were edited and deleted here", true, func(i int, item *Item) {
+			shift(item)
+			if i < 3 {
+				item.Local.Entry = entry.Entry{}
+			} else if i < 6 {
+				item.Local.Entry.Size++
+			}
+		}},
+		{"all files were written anew, at their own times", false, func(i int, item *Item) {
+			item.Local.Entry.ModTime = noon.Add(time.Duration(i*7) * time.Second)
+		}},
+		{"all files were touched at one moment", false, func(_ int, item *Item) { item.Local.Entry.ModTime = noon.Add(time.Hour) }},
+		{"a third of the files were restored with times an hour off", false, func(i int, item *Item) {
+			if i%3 == 0 {
+				shift(item)
+			}
+		}},
+	} {
+		halt := pass(test.change)
+		if halts := halt != nil && halt.Code == HaltTimeShift; halts != test.halts || halt != nil && !halts {
+			t.Errorf("%s: %+v, want a halt: %v", test.name, halt, test.halts)
+		}
+	}
+}
