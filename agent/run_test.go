@@ -179,3 +179,18 @@ func TestASecondVersionWithinTheMinuteOfAListing(t *testing.T) {
 		}
 	}
 }
+
+func TestASecondVersionWithinTheSecondOfAServersTime(t *testing.T) {
+	t.Parallel()
+	// Servers tell whole seconds: what is there looks like the new version, but is the old one.
+	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for i, text := range []string{"one", "two"} {
+		fill(t, r.local, map[string]string{"a.txt": text})
+		when := at.Add(time.Duration(i+1) * 100 * time.Millisecond)
+		if err := os.Chtimes(filepath.Join(r.local, "a.txt"), when, when); err != nil {
+			t.Fatal(err)
+		}
+		r.mustBeInStep(text)
+	}
+}

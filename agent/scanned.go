@@ -275,6 +275,8 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	source := op.Local.Entry
 	if op.Action == plan.Download {
 		source = op.Remote.Entry
+		// A second version within the unit of the server's times would not show.
+		settle = max(settle, min(source.Precision, time.Second))
 	}
 	switch {
 	case op.Action.Deletes() && !full:

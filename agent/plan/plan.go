@@ -304,7 +304,9 @@ func (d decider) bothFiles() Decision {
 		}
 		return Decision{Keeps: true}
 	}
-	if d.target.Knowledge == Seen && entry.Equal(d.source.Entry, d.target.Entry) {
+	// A target that did not change holds the old content, however equal its size and time may
+	// look: servers have whole seconds, and a file can change twice in one.
+	if d.target.Knowledge == Seen && (d.base == nil || targetChanged) && entry.Equal(d.source.Entry, d.target.Entry) {
 		return d.agree()
 	}
 	switch {

@@ -32,7 +32,11 @@ func download(ctx context.Context, o op) Outcome {
 	}
 	gone := err != nil
 	remote := scan.RemoteEntry(found)
-	if local.Kind == entry.File && entry.Equal(local, o.Remote.Entry) {
+	arrived, err := o.arrived(o.Remote.Entry, local)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind == entry.File && arrived {
 		// Also the end of an attempt that was cut off between its rename and its commit:
 		// without this, our own file would look like somebody else's.
 		o.discardLocal()

@@ -37,7 +37,11 @@ func upload(ctx context.Context, o op) Outcome {
 	changed := !entry.Same(local, o.Local.Entry)
 	if found {
 		now := scan.RemoteEntry(remote)
-		if entry.Equal(o.Local.Entry, now) {
+		arrived, err := o.arrived(o.Local.Entry, now)
+		if err != nil {
+			return failed(err)
+		}
+		if arrived {
 			// Also the end of an attempt that was cut off between its rename and its commit:
 			// without this, our own file would look like somebody else's.
 			return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed}
@@ -50,6 +54,24 @@ func upload(ctx context.Context, o op) Outcome {
 		return stale("the local file changed since it was planned")
 	}
 	return o.send(ctx, local)
+}
+
+// arrived reports whether the target holds the content of source already. Equal size and time
+// prove that only if the target is not what it was at the last agreement: then it holds the
+// content of that time. Servers have whole seconds, and a file can change twice in one.
+func (o op) arrived(source, target entry.Entry) (bool, error) {
+	if !entry.Equal(source, target) {
+		return false, nil
+	}
+	last, err := o.env.State.At(o.Path) // newer than the plan's: a job may have run since
+	if err != nil || last == nil {
+		return err == nil, err
+	}
+	lastSource, lastTarget := last.Local, last.Remote
+	if o.Action == plan.Download {
+		lastSource, lastTarget = last.Remote, last.Local
+	}
+	return !entry.Same(target, lastTarget) || entry.Same(source, lastSource), nil
 }
 
 // expected reports whether the remote file is what the plan goes by. A path assumed to be
