@@ -50,6 +50,11 @@ func (c *commit) scanned(r report) error {
 			return err
 		}
 	}
+	c.happened(Activity{
+		Kind: ActivityScanned, Sync: sync, Action: r.Job.Kind, Took: r.Duration,
+		Text: fmt.Sprintf("%d paths looked at, %d operations planned, %d found in step, %d not to be seen",
+			r.Scan.Looked, len(r.Scan.Plan.Ops), len(r.Scan.Plan.Agree), len(r.Scan.Unknown)),
+	})
 	if err := c.agree(sync, r); err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func (c *commit) scanned(r report) error {
 	if err := state.ClearDirty(c.tx, sync, r.Dirty); err != nil {
 		return err
 	}
-	c.scanActivities(sync, r)
+	c.leftAlone(sync, c.scans[len(c.scans)-1].result)
 	if r.Full && len(r.Scan.Unknown) == 0 {
 		return c.dropObsolete(sync)
 	}
@@ -291,16 +296,12 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	return ready
 }
 
-func (c *commit) scanActivities(sync string, r report) {
-	c.happened(Activity{
-		Kind: ActivityScanned, Sync: sync, Action: r.Job.Kind, Took: r.Duration,
-		Text: fmt.Sprintf("%d paths looked at, %d operations planned, %d found in step, %d not to be seen",
-			r.Scan.Looked, len(r.Scan.Plan.Ops), len(r.Scan.Plan.Agree), len(r.Scan.Unknown)),
-	})
-	for _, n := range c.scans[len(c.scans)-1].result.Plan.Notes {
+// leftAlone tells what a scan found and nothing is done about.
+func (c *commit) leftAlone(sync string, result *scan.Result) {
+	for _, n := range result.Plan.Notes {
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
 	}
-	for _, u := range r.Scan.Unknown {
+	for _, u := range result.Unknown {
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: u.Path, Text: u.Reason})
 	}
 }
