@@ -89,7 +89,7 @@ func sendable(name string) string {
 
 // storable says why a name from a server cannot be created here, "" if it can.
 func storable(name string) string {
-	if !filepath.IsLocal(name) || filepath.Base(name) != name {
+	if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
 		return "the name is not allowed on this system"
 	}
 	return ""

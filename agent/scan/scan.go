@@ -228,9 +228,6 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence)
 			if item, err = w.lookForHidden(ctx, item); err != nil {
 				return true, err
 			}
-			if rel == "" && item.Remote.Entry.Kind != entry.Absent && w.result.Totals.Remote == plan.RootEmpty {
-				w.result.Totals.Remote = plan.RootFilled
-			}
 		}
 		stays, err := w.decide(ctx, item)
 		if err != nil {

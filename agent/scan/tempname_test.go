@@ -2,6 +2,7 @@ package scan
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -42,6 +43,13 @@ func TestTempNameStaysShort(t *testing.T) {
 			}
 			seen[temp] = true
 		}
+	}
+	for i := range 1000 {
+		temp := TempName(strings.Repeat("a", 250)+strconv.Itoa(i), "0badcafe", 1)
+		if seen[temp] {
+			t.Fatalf("two names share %q", temp)
+		}
+		seen[temp] = true
 	}
 	if full := TempName(strings.Repeat("a", 227), "0badcafe", 0xffff); len(full) > maxName || !strings.Contains(full, "aaa") {
 		t.Errorf("a name that fits was shortened to %q", full)

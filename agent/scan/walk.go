@@ -235,6 +235,9 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 	}
 	remote, err := w.statRemote(ctx, item.Path)
 	item.Remote = remote
+	if remote.Entry.Kind != entry.Absent && w.result.Totals.Remote == plan.RootEmpty {
+		w.result.Totals.Remote = plan.RootFilled // the listing did not show it
+	}
 	return item, err
 }
 
