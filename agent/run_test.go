@@ -194,3 +194,31 @@ func TestASecondVersionWithinTheSecondOfAServersTime(t *testing.T) {
 		r.mustBeInStep(text)
 	}
 }
+
+func TestAFolderWithSomethingNewInItIsNotDeletedUnseen(t *testing.T) {
+	t.Parallel()
+	// The folder goes here while somebody puts an excluded file into it on the server: the
+	// look that follows the event does not see it, the worker does.
+	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", "watch = true", `exclude = ["*.keep"]`)
+	fill(t, r.local, map[string]string{"folder/a.txt": "a", "other.txt": "o"})
+	r.mustBeInStep("first pass")
+	fill(t, r.remote, map[string]string{"folder/mine.keep": "somebody's"})
+	seen := &diary{}
+	r.with(agent.Options{Triggers: true, Observe: seen.add}, func(a *agent.Agent) {
+		eventually(t, "the watch stands", func() bool {
+			return seen.has(func(a agent.Activity) bool { return a.Kind == agent.ActivityScanned })
+		})
+		remove(t, r.local, "folder")
+		eventually(t, "the file in it is deleted", func() bool {
+			_, err := os.Lstat(filepath.Join(r.remote, "folder/a.txt"))
+			return os.IsNotExist(err)
+		})
+		report, err := a.Pass(t.Context(), nil)
+		if err != nil || report.ExitCode() != 0 {
+			t.Errorf("pass: %+v, %v", report, err)
+		}
+	})
+	if diff := cmp.Diff(map[string]string{"folder/": "", "folder/mine.keep": "somebody's", "other.txt": "o"}, tree(t, r.remote)); diff != "" {
+		t.Errorf("on the server (-want +got):\n%s", diff)
+	}
+}

@@ -177,6 +177,13 @@ func (c *commit) agree(sync string, r report) error {
 		}
 	}
 	for _, path := range r.Scan.Plan.Forget {
+		row, ok, err := state.GetBaseline(c.tx, sync, path)
+		if err != nil {
+			return err
+		}
+		if ok && !row.When.Before(r.Job.Started) {
+			continue // a job has written it since the scan began
+		}
 		if err := state.DeleteBaseline(c.tx, sync, path); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (f Filter) Excluded(rel string, isDir bool) bool {
 		return false
 	}
 	for _, p := range f.include {
-		if p.matches(rel, false) || p.dirsOnly && p.matchesAbove(rel) {
+		if p.matches(rel, false) || p.matchesAbove(rel) {
 			return false
 		}
 	}

@@ -68,7 +68,7 @@ func TestFilter(t *testing.T) {
 		{"at any depth", patterns{"docs/"}, nil, "x/docs/a/b", true},
 		{"tied to the root", patterns{"/docs/"}, nil, "x/docs/a", false},
 		{"not a file of that name", patterns{"docs/"}, nil, "docs", false},
-		{"a name without a slash is that of a file", patterns{"docs"}, nil, "docs/a", false},
+		{"a name without a slash is that of a file, or of a folder with all that is in it", patterns{"docs"}, nil, "docs/a", true},
 		{"two stars take all that is in a folder", patterns{"docs/**"}, nil, "docs/a/b", true},
 
 		{"exclude wins over include", patterns{"*.txt"}, patterns{"b*"}, "b.txt", false},

@@ -43,6 +43,10 @@ func download(ctx context.Context, o op) Outcome {
 		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
 			Replan: gone || !entry.Same(remote, o.Remote.Entry)}
 	}
+	if local.Kind != entry.File && local.Kind != entry.Absent {
+		o.discardLocal()
+		return stale("something that is no regular file is in the way")
+	}
 	if gone {
 		o.discardLocal()
 		return stale("the remote file is gone")

@@ -63,6 +63,11 @@ func deleteRemote(ctx context.Context, o op) Outcome {
 		remove = o.conn.RemoveDir
 	}
 	if err := remove(ctx, o.target()); err != nil {
+		if o.Remote.Entry.Kind == entry.Dir && o.conn.Usable() {
+			if l, listErr := o.conn.List(ctx, o.target()); listErr == nil && len(l.Entries) > 0 {
+				return stale("the remote folder is not empty")
+			}
+		}
 		return failed(err)
 	}
 	return Outcome{Result: Done, Forget: true}
@@ -90,6 +95,9 @@ func deleteLocal(ctx context.Context, o op) Outcome {
 		return stale("the local side changed since the deletion was planned")
 	}
 	if err := o.root.Remove(filepath.FromSlash(o.Path)); err != nil {
+		if local.Kind == entry.Dir && len(scan.ReadLocal(o.root, o.Path).Names) > 0 {
+			return stale("the local folder is not empty")
+		}
 		return failed(err)
 	}
 	return Outcome{Result: Done, Forget: true}
