@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -79,13 +78,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	d.stopWork = func() { stopWork(errStopped) }
 
 	var workers sync.WaitGroup
+	group, grouped := errgroup.WithContext(ctx)
 	for _, s := range d.servers {
-		for range s.config.Connections {
+		for _, seat := range s.seats {
 			w := &worker{server: s.config, syncs: a.syncs, db: a.db, logger: a.logger}
-			workers.Go(func() { w.run(working, s.jobs, d.reports) })
+			workers.Go(func() { w.run(working, grouped, seat.jobs, d.reports) })
 		}
 	}
-	group, grouped := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		err := d.run(grouped)
 		stopWork(errStopped)
@@ -106,8 +105,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	if a.options.Triggers {
 		if err := a.startTriggers(grouped, group, d.emit); err != nil {
-			stopWork(errStopped)
-			return errors.Join(err, group.Wait())
+			group.Go(func() error { return err }) // ends the others
 		}
 	}
 	if a.options.Control {
@@ -195,9 +193,9 @@ func (a *Agent) names(wanted []string) ([]string, error) {
 			continue
 		}
 		if _, ok := a.cfg.Syncs[name]; ok {
-			return nil, fmt.Errorf("sync %q is switched off (enabled = false)", name)
+			return nil, fmt.Errorf("%w: %q is switched off (enabled = false)", control.ErrUnknownSync, name)
 		}
-		return nil, fmt.Errorf("there is no sync %q; there are %q", name, slices.Sorted(maps.Keys(a.cfg.Syncs)))
+		return nil, fmt.Errorf("%w: there is no sync %q; there are %q", control.ErrUnknownSync, name, slices.Sorted(maps.Keys(a.cfg.Syncs)))
 	}
 	return slices.Compact(slices.Sorted(slices.Values(wanted))), nil
 }
@@ -215,7 +213,7 @@ func (a *Agent) ask(ctx context.Context, r request) error {
 	select {
 	case a.requests <- r:
 	case <-a.ended:
-		return errors.New("the agent has stopped")
+		return control.ErrGone
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -223,7 +221,7 @@ func (a *Agent) ask(ctx context.Context, r request) error {
 	case err := <-r.answer:
 		return err
 	case <-a.ended:
-		return errors.New("the agent has stopped")
+		return control.ErrGone
 	}
 }
 
@@ -241,7 +239,7 @@ func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error
 	case r := <-p.finished:
 		return r, nil
 	case <-a.ended:
-		return control.Report{}, errors.New("the agent stopped before the pass was over")
+		return control.Report{}, control.ErrGone
 	case <-ctx.Done():
 		return control.Report{}, context.Cause(ctx)
 	}

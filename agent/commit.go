@@ -37,6 +37,8 @@ type transition struct {
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
+	trimmed     bool
+	busy        map[string]bool // servers that refused a connection as one too many
 	wake        time.Time
 }
 
@@ -62,7 +64,7 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}}
+		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]bool{}}
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -86,6 +88,12 @@ func (c *commit) run() error {
 	}
 	if err := c.saveServers(); err != nil {
 		return err
+	}
+	if !c.now.Before(c.d.nextTrim) {
+		if _, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim); err != nil {
+			return err
+		}
+		c.trimmed = true
 	}
 	if c.b.claim {
 		if err := c.claim(); err != nil {
@@ -136,6 +144,7 @@ func (c *commit) request(r request) error {
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {
+		c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server)
 		if err := c.enqueueScan(sync, work.KindScan, "request", priorityRequest, c.now); err != nil {
 			return err
 		}
@@ -156,7 +165,8 @@ func (c *commit) report(r report) error {
 	if r.Scan != nil {
 		return c.scanned(r)
 	}
-	if err := c.remember(r); err != nil {
+	replan, err := c.remember(r)
+	if err != nil {
 		return err
 	}
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
@@ -167,8 +177,8 @@ func (c *commit) report(r report) error {
 	if !isOperation(r.Job.Kind) {
 		return nil
 	}
-	if r.Replan {
-		if err := c.lookAgain(r.Job, "after "+r.Job.Kind, c.now); err != nil {
+	if r.Replan || replan {
+		if err := c.lookAgain(r.Job, "after "+r.Job.Kind, c.now, true); err != nil {
 			return err
 		}
 	}
@@ -183,19 +193,26 @@ func isOperation(kind string) bool {
 	return true
 }
 
-// remember makes both sides as they are now the baseline of the path.
-func (c *commit) remember(r report) error {
+// remember makes both sides as they are now the baseline of the path. A deletion that was
+// overtaken by a transfer of the same path forgets nothing: replan asks what is there now.
+func (c *commit) remember(r report) (replan bool, err error) {
 	switch {
 	case r.Job.Path == "":
-		return nil
+		return false, nil
 	case r.Forget:
-		return state.DeleteBaseline(c.tx, r.Job.Sync, r.Job.Path)
+		var op plan.Op
+		if json.Unmarshal(r.Job.Payload, &op) == nil {
+			if same, err := c.baseIs(r.Job.Sync, r.Job.Path, op.Base); err != nil || !same {
+				return true, err
+			}
+		}
+		return false, state.DeleteBaseline(c.tx, r.Job.Sync, r.Job.Path)
 	case r.Base != nil:
-		return state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
+		return false, state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
 			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
 		})
 	}
-	return nil
+	return false, nil
 }
 
 func (c *commit) activityOf(r report, kind ActivityKind) Activity {
@@ -222,11 +239,11 @@ func (c *commit) stale(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
-	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)))
+	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)), !r.Settling)
 }
 
-func (c *commit) lookAgain(job queue.Job, why string, at time.Time) error {
-	if err := state.MarkDirty(c.tx, job.Sync, job.Path, why, true, c.now); err != nil {
+func (c *commit) lookAgain(job queue.Job, why string, at time.Time, remote bool) error {
+	if err := state.MarkDirty(c.tx, job.Sync, job.Path, why, remote, c.now); err != nil {
 		return err
 	}
 	return c.enqueueScan(job.Sync, work.KindLook, why, priorityLook, at)
@@ -240,6 +257,9 @@ func (c *commit) settle(sync string) time.Duration {
 func (c *commit) failed(r report) error {
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
+	if v.busy {
+		c.busy[r.Job.Server] = true
+	}
 	if v.pause > 0 {
 		c.pause(r.Job.Server, r.Err, v)
 	}
@@ -275,13 +295,14 @@ func (c *commit) claim() error {
 		if row.NotBefore.After(c.now) {
 			continue
 		}
-		idle := s.idle + c.becomingIdle(name)
+		idle := len(s.idle) + c.becomingIdle(name)
+		limit := s.limit
 		if row.Failures > 0 {
-			idle -= s.config.Connections - 1
+			limit = 1
 		}
-		for ; idle > 0; idle-- {
+		for idle -= s.config.Connections - limit; idle > 0; idle-- {
 			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-				Server: name, Limit: streamLength(all.Due, s.config.Connections), Hold: c.held,
+				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong,
 				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 			})
 			if err != nil {
@@ -317,6 +338,11 @@ func (c *commit) intend(jobs []queue.Job) error {
 		}
 	}
 	return nil
+}
+
+// takesLong keeps bulk transfers and scans out of streams: what is behind them would wait.
+func takesLong(job queue.Job) bool {
+	return job.Kind == work.KindScan || job.Priority >= priorityBulk && job.Priority < priorityScan
 }
 
 // streamLength is how many jobs a worker gets at once: few towards the end, so that all

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -20,7 +21,12 @@ const (
 	// historyRows and historyAge bound the history.
 	historyRows = 1_000_000
 	historyAge  = 90 * 24 * time.Hour
-	historyTrim = 10_000 // rows per start
+	historyTrim = 10_000 // rows at a time
+	// trimInterval is how often the history is trimmed.
+	trimInterval = time.Hour
+	// limitRaise is how long a server that refused a connection as one too many is left at the
+	// lower number before one more is tried.
+	limitRaise = 10 * time.Minute
 )
 
 // dispatcher is the only writer of the state and the only one who hands out jobs. It folds
@@ -38,19 +44,54 @@ type dispatcher struct {
 	passes      []*pass
 	halted      map[string]bool
 	wake        time.Time
+	nextTrim    time.Time
 }
 
 // server is what the dispatcher knows about a server while the agent runs.
 type server struct {
 	config *config.Server
-	jobs   chan assignment
-	idle   int // workers without an assignment
+	seats  []*seat
+	idle   []*seat // seats without an assignment; those with a connection are used first
+	limit  int     // how many workers may be busy at a time: what the server takes
+	raise  time.Time
 	row    state.Server
 	facts  ftpclient.Facts
 }
 
+// seat is the dispatcher's side of one worker.
+type seat struct {
+	jobs      chan assignment
+	connected bool
+}
+
+// next takes an idle seat, one with a connection if there is one.
+func (s *server) next() *seat {
+	at := max(slices.IndexFunc(s.idle, func(s *seat) bool { return s.connected }), 0)
+	chosen := s.idle[at]
+	s.idle = slices.Delete(s.idle, at, at+1)
+	return chosen
+}
+
+// refusedOne lowers the limit after a refused connection, once for those refused together.
+func (s *server) refusedOne(now time.Time) {
+	if s.raise.Sub(now) > limitRaise-busyDelay {
+		return
+	}
+	s.limit = max(1, s.limit-1)
+	s.raise = now.Add(limitRaise)
+}
+
+// raiseLimit tries one connection more when the last refusal is long ago.
+func (s *server) raiseLimit(now time.Time) {
+	if s.limit < s.config.Connections && !now.Before(s.raise) {
+		s.limit++
+		s.raise = now.Add(limitRaise)
+	}
+}
+
 type assigned struct {
 	server string
+	seat   *seat
 	left   int
 }
 
@@ -61,7 +102,12 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
-		d.servers[name] = &server{config: s, idle: s.Connections, jobs: make(chan assignment, s.Connections)}
+		srv := &server{config: s, limit: s.Connections}
+		for range s.Connections {
+			srv.seats = append(srv.seats, &seat{jobs: make(chan assignment, 1)})
+		}
+		srv.idle = slices.Clone(srv.seats)
+		d.servers[name] = srv
 		workers += s.Connections
 	}
 	d.reports = make(chan report, workers)
@@ -80,7 +126,9 @@ func (d *dispatcher) emit(ctx context.Context, e trigger.Event) error {
 
 func (d *dispatcher) closeJobs() {
 	for _, s := range d.servers {
-		close(s.jobs)
+		for _, seat := range s.seats {
+			close(seat.jobs)
+		}
 	}
 }
 
@@ -113,8 +161,21 @@ func (d *dispatcher) run(ctx context.Context) error {
 			}
 			d.drain(&b)
 		}
-		if b.size() > 0 || !stopping && d.due(time.Now()) {
-			b.now, b.random = time.Now(), rand.Float64()
+		b.now, b.random = time.Now(), rand.Float64()
+		if b.size() == 0 && !stopping && d.due(b.now) {
+			ready, next, err := d.anythingDue(b.now)
+			if err != nil {
+				return err
+			}
+			if !ready {
+				d.wake = next
+				if err := d.finishPasses(b.now); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if b.size() > 0 || !stopping && d.due(b.now) {
 			t, err := d.commit(b)
 			if err != nil {
 				return err
@@ -125,6 +186,25 @@ func (d *dispatcher) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// anythingDue looks without writing whether a commit would hand out jobs, and if not, when
+// to look again.
+func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err error) {
+	next = now.Add(maxSleep)
+	err = d.agent.db.View(func(tx *state.Tx) error {
+		counts, err := queue.Summary(tx, "")
+		if err != nil {
+			return err
+		}
+		ready = counts.Due > 0 || !now.Before(d.nextTrim)
+		if !counts.NextDue.IsZero() {
+			ready = ready || !counts.NextDue.After(now)
+			next = earlier(next, counts.NextDue)
+		}
+		return nil
+	})
+	return ready, next, err
 }
 
 // due reports whether waiting jobs or passes want a look now.
@@ -184,9 +264,13 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
 		delete(d.outstanding, r.Job.ID)
+		a.seat.connected = r.connected
 		if a.left--; a.left == 0 {
-			d.servers[a.server].idle++
+			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
+	}
+	for name := range t.busy {
+		d.servers[name].refusedOne(b.now)
 	}
 	for name, row := range t.servers {
 		d.servers[name].row = row
@@ -198,14 +282,19 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		d.halted[name] = halted
 	}
 	for _, next := range t.assignments {
-		a := &assigned{next.server, len(next.jobs)}
+		s := d.servers[next.server]
+		a := &assigned{next.server, s.next(), len(next.jobs)}
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
-		s := d.servers[next.server]
-		s.idle--
 		next.facts = s.facts
-		s.jobs <- next // has room for one assignment per worker
+		a.seat.jobs <- next // it is idle, so there is room
+	}
+	if t.trimmed {
+		d.nextTrim = b.now.Add(trimInterval)
+	}
+	for _, s := range d.servers {
+		s.raiseLimit(b.now)
 	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)

@@ -8,6 +8,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -34,8 +35,10 @@ type pass struct {
 type passSync struct {
 	report  control.SyncReport
 	scanned bool
-	over    bool
-	moved   time.Time // the last time something got done
+	// blind: the last scan failed for a reason that does not go away by itself.
+	blind bool
+	over  bool
+	moved time.Time // the last time something got done
 }
 
 func newPass(names []string, now time.Time) *pass {
@@ -50,7 +53,13 @@ func newPass(names []string, now time.Time) *pass {
 func (p *pass) observe(reports []report, t *transition, now time.Time) {
 	for _, r := range reports {
 		s := p.syncs[r.Job.Sync]
-		if s == nil || s.over || r.Result != work.Done {
+		if s == nil || s.over {
+			continue
+		}
+		if r.Job.Kind == work.KindScan {
+			s.blind = classify(r.Err) == ftpclient.ClassPermanent
+		}
+		if r.Result != work.Done {
 			continue
 		}
 		s.count(r)
@@ -214,6 +223,10 @@ func (s *passSync) collect(tx *state.Tx) error {
 		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
+		}
+		if job.Kind == work.KindScan && s.blind {
+			s.report.Unknown = appendBounded(s.report.Unknown, reason)
+			continue
 		}
 		if job.State == queue.Dead {
 			s.report.Dead = appendBounded(s.report.Dead, reason)

@@ -33,6 +33,8 @@ type verdict struct {
 	pause time.Duration
 	// blocked: a person has to act before the server can be used.
 	blocked bool
+	// busy: the server takes fewer connections than were tried.
+	busy bool
 }
 
 // judge decides, for all jobs and in this one place, what a failure leads to. serverFailures
@@ -52,7 +54,9 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 	case ftpclient.ClassUnavailable:
 		return pause(min(queue.Delay(serverFailures+1, r), maxServerPause), false)
 	case ftpclient.ClassBusy:
-		return pause(busyDelay, false)
+		v := retry(busyDelay, true)
+		v.busy = true
+		return v
 	case ftpclient.ClassSetup:
 		return pause(min(queue.Delay(serverFailures+1, r), maxServerPause), serverFailures+1 >= permanentTries)
 	case ftpclient.ClassAuthentication:
@@ -61,6 +65,9 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		return retry(laterDelay, true)
 	case ftpclient.ClassPermanent:
 		v := retry(queue.Delay(job.Attempts+1, r), false)
+		if job.Kind == work.KindScan || job.Kind == work.KindLook {
+			return v // what cannot be looked at now is looked at later: the changes stay
+		}
 		v.failure.Dead = job.Attempts+1 >= permanentTries || errors.Is(err, work.ErrUnknownKind) || errors.Is(err, ftpclient.ErrUnsendable)
 		return v
 	}

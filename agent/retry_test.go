@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ func TestJudge(t *testing.T) {
 		uncounted bool
 		pause     time.Duration
 		blocked   bool
+		busy      bool
 	}
 	for _, row := range []struct {
 		name           string
@@ -40,7 +42,7 @@ func TestJudge(t *testing.T) {
 		{"the pause grows with each failure of the server", down, 0, 3, want{wait: 4 * time.Second, uncounted: true, pause: 4 * time.Second}},
 		{"the pause never exceeds its limit", down, 0, 100, want{wait: maxServerPause, uncounted: true, pause: maxServerPause}},
 		{"a refused login blocks the server at once", refused("login", 530, "Login incorrect"), 0, 0, want{wait: blockedDelay, uncounted: true, pause: blockedDelay, blocked: true}},
-		{"too many connections pause the server for a moment", refused("login", 530, "Sorry, the maximum number of clients"), 0, 0, want{wait: busyDelay, uncounted: true, pause: busyDelay}},
+		{"one connection too many is no pause, but a lower limit", refused("login", 530, "Sorry, the maximum number of clients"), 0, 0, want{wait: busyDelay, uncounted: true, busy: true}},
 		{"a certificate nobody knows blocks the server when it is met again and again", &ftpclient.Error{Op: "connect", Err: ftpclient.ErrCertificate}, 0, 2, want{wait: 2 * time.Second, uncounted: true, pause: 2 * time.Second, blocked: true}},
 		{"a full server is left alone for long and the job not blamed", refused("store", 552, "Quota exceeded"), 5, 0, want{wait: laterDelay, uncounted: true}},
 		{"a full disk here likewise", &fs.PathError{Op: "write", Err: syscall.ENOSPC}, 5, 0, want{wait: laterDelay, uncounted: true}},
@@ -49,14 +51,19 @@ func TestJudge(t *testing.T) {
 		{"a dropped connection is tried for ever", refused("store", 426, "Failure reading network stream"), 50, 0, want{wait: 450 * time.Second}},
 		{"a name that cannot be sent is parked at once", &ftpclient.Error{Op: "store", Err: ftpclient.ErrUnsendable}, 0, 0, want{wait: 500 * time.Millisecond, dead: true}},
 		{"a job of an unknown kind is parked at once", fmt.Errorf("%w: dance", work.ErrUnknownKind), 0, 0, want{wait: 500 * time.Millisecond, dead: true}},
-		{"a missing source is looked for three times", fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, want{wait: 2 * time.Second, dead: true}},
+		{"a missing source is looked for again and again", fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, want{wait: 2 * time.Second}},
 		{"a file that may not be read is parked after three tries", &fs.PathError{Op: "open", Err: syscall.EACCES}, 2, 0, want{wait: 2 * time.Second, dead: true}},
 		{"a job cut off by the end of the agent waits for the next start", errors.Join(context.Canceled, down), 2, 0, want{uncounted: true}},
+		{"a scan that fails for a lasting reason is never parked", &fs.PathError{Op: "open", Err: syscall.EACCES}, 9, 0, want{wait: 256 * time.Second}},
 		{"anything else here is tried again", errors.New("odd"), 0, 0, want{wait: 500 * time.Millisecond}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			v := judge(row.err, queue.Job{Attempts: row.attempts}, row.serverFailures, now, 0.5)
-			got := want{v.failure.RetryAt.Sub(now), v.failure.Dead, v.failure.Uncounted, v.pause, v.blocked}
+			job := queue.Job{Attempts: row.attempts}
+			if strings.HasPrefix(row.name, "a scan") || errors.Is(row.err, scan.ErrSourceMissing) {
+				job.Kind = work.KindScan
+			}
+			v := judge(row.err, job, row.serverFailures, now, 0.5)
+			got := want{v.failure.RetryAt.Sub(now), v.failure.Dead, v.failure.Uncounted, v.pause, v.blocked, v.busy}
 			if got != row.want {
 				t.Errorf("got %+v, want %+v", got, row.want)
 			}

@@ -21,15 +21,14 @@ func (c *commit) scanned(r report) error {
 		return err
 	}
 	done := scanned{sync: sync, full: r.Full, started: r.Job.Started, result: r.Scan}
-	approved := !row.Approved.IsZero()
-	needed, err := c.guard(sync, r.Scan, false)
+	// An approval is for one full scan. A look that comes before leaves it alone.
+	approved := r.Full && !row.Approved.IsZero()
+	pending, err := c.pendingDeletes(sync)
 	if err != nil {
 		return err
 	}
-	if done.halt = needed; needed != nil && approved {
-		if done.halt, err = c.guard(sync, r.Scan, true); err != nil {
-			return err
-		}
+	if done.halt, err = c.guard(sync, r.Scan, pending, approved); err != nil {
+		return err
 	}
 	c.scans = append(c.scans, done)
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
@@ -42,10 +41,7 @@ func (c *commit) scanned(r report) error {
 		return state.PutSync(c.tx, sync, row)
 	}
 	if r.Full {
-		row.LastFullScan = c.now
-		if needed == nil {
-			row.Approved = time.Time{}
-		}
+		row.LastFullScan, row.Approved = c.now, time.Time{}
 		if err := state.PutSync(c.tx, sync, row); err != nil {
 			return err
 		}
@@ -58,7 +54,7 @@ func (c *commit) scanned(r report) error {
 	if err := c.agree(sync, r); err != nil {
 		return err
 	}
-	if err := c.enqueueOps(sync, r); err != nil {
+	if err := c.enqueueOps(sync, r, func(path string) bool { return approved || pending[path].approved }); err != nil {
 		return err
 	}
 	if err := c.deferConflicts(sync, r); err != nil {
@@ -68,7 +64,7 @@ func (c *commit) scanned(r report) error {
 		return err
 	}
 	c.leftAlone(sync, c.scans[len(c.scans)-1].result)
-	if r.Full && len(r.Scan.Unknown) == 0 {
+	if r.Full && len(r.Scan.Unknown)+len(r.Scan.Again) == 0 {
 		return c.dropObsolete(sync)
 	}
 	return nil
@@ -80,20 +76,25 @@ func (c *commit) scanned(r report) error {
 func (c *commit) deferConflicts(sync string, r report) error {
 	kept := r.Scan.Plan.Notes[:0:0]
 	for _, n := range r.Scan.Plan.Notes {
-		busy := false
+		busy, at := false, c.now.Add(c.settle(sync))
 		for _, kind := range []plan.Action{plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal} {
 			job, ok, err := queue.Lookup(c.tx, string(kind), sync, n.Path)
 			if err != nil {
 				return err
 			}
-			busy = busy || n.Conflict && ok && job.State != queue.Dead
+			if n.Conflict && ok && job.State != queue.Dead {
+				busy = true
+				if job.RunAt.After(at) {
+					at = job.RunAt
+				}
+			}
 		}
 		if !busy {
 			kept = append(kept, n)
 			continue
 		}
 		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
-		if err := c.lookAgain(job, "a job is at it", c.now); err != nil {
+		if err := c.lookAgain(job, "a job is at it", at, true); err != nil {
 			return err
 		}
 	}
@@ -118,47 +119,72 @@ func (c *commit) dropObsolete(sync string) error {
 	return nil
 }
 
-func (c *commit) guard(sync string, result *scan.Result, approved bool) (*plan.Halt, error) {
+// pendingDelete is a deletion that waits in the queue.
+type pendingDelete struct {
+	approved bool
+	file     bool
+	extra    bool
+}
+
+// pendingDeletes returns the deletions of a sync that wait in the queue, by path: a folder
+// that is emptied file by file must not slip through one look at a time.
+func (c *commit) pendingDeletes(sync string) (map[string]pendingDelete, error) {
+	pending := map[string]pendingDelete{}
+	for _, kind := range []plan.Action{plan.DeleteRemote, plan.DeleteLocal} {
+		jobs, err := queue.List(c.tx, queue.Filter{Sync: sync, Kind: string(kind)})
+		if err != nil {
+			return nil, err
+		}
+		for _, job := range jobs {
+			op := plan.Op{Action: kind}
+			if job.State == queue.Dead || json.Unmarshal(job.Payload, &op) != nil {
+				continue
+			}
+			pending[job.Path] = pendingDelete{op.Approved, op.DeletesFile(), op.Extra}
+		}
+	}
+	return pending, nil
+}
+
+// guard asks the planner's guard. Deletions that a person has approved and that still wait
+// count no more, neither as deletions nor as something that is known.
+func (c *commit) guard(sync string, result *scan.Result, pending map[string]pendingDelete, approved bool) (*plan.Halt, error) {
 	totals := result.Totals
 	known, err := state.CountBaseline(c.tx, sync)
 	if err != nil {
 		return nil, err
 	}
 	totals.Known = max(known, totals.Known)
-	if totals.Deletes > 0 {
-		if totals.PendingDeletes, err = c.pendingDeletes(sync, result.Plan.Ops); err != nil {
-			return nil, err
+	if totals.Deletes > 0 || totals.Extra > 0 {
+		for _, p := range pending {
+			if p.file && !p.approved {
+				totals.PendingDeletes++
+			}
+		}
+	}
+	for _, op := range result.Plan.Ops {
+		p, again := pending[op.Path]
+		if !op.Action.Deletes() || !again {
+			continue
+		}
+		switch {
+		case p.approved && op.Extra:
+			totals.Extra--
+		case p.file && !p.approved:
+			totals.PendingDeletes-- // it is among the plan's
+		}
+		if p.approved && op.DeletesFile() {
+			totals.Deletes--
+		}
+	}
+	for _, p := range pending {
+		if p.approved && !p.extra {
+			totals.Known--
 		}
 	}
 	return plan.Guard(totals, plan.Limits{
 		AllowsDeletes: c.d.agent.cfg.Syncs[sync].MaxDelete.Allows, Approved: approved,
 	}), nil
-}
-
-// pendingDeletes counts the deletions that wait in the queue and are not in the plan again:
-// a folder that is emptied file by file must not slip through one look at a time.
-func (c *commit) pendingDeletes(sync string, ops []plan.Op) (int, error) {
-	planned := make(map[string]bool, len(ops))
-	for _, op := range ops {
-		if op.Action.Deletes() {
-			planned[op.Path] = true
-		}
-	}
-	pending := 0
-	for _, kind := range []plan.Action{plan.DeleteRemote, plan.DeleteLocal} {
-		jobs, err := queue.List(c.tx, queue.Filter{Sync: sync, Kind: string(kind)})
-		if err != nil {
-			return 0, err
-		}
-		for _, job := range jobs {
-			var op plan.Op
-			readable := json.Unmarshal(job.Payload, &op) == nil
-			if job.State != queue.Dead && !planned[job.Path] && (!readable || op.DeletesFile()) {
-				pending++
-			}
-		}
-	}
-	return pending, nil
 }
 
 // agree writes down what was found in step, and forgets what is gone on both sides.
@@ -206,8 +232,9 @@ func sameLook(a, b entry.Entry) bool {
 
 // enqueueOps turns the plan into jobs. A path whose baseline changed since it was looked at
 // is looked at again instead.
-func (c *commit) enqueueOps(sync string, r report) error {
+func (c *commit) enqueueOps(sync string, r report, approved func(path string) bool) error {
 	for _, op := range r.Scan.Plan.Ops {
+		op.Approved = op.Action.Deletes() && approved(op.Path)
 		same := true
 		if op.Path != "" {
 			var err error
@@ -217,12 +244,18 @@ func (c *commit) enqueueOps(sync string, r report) error {
 		}
 		if !same {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
-			if err := c.lookAgain(job, "changed during the scan", c.now); err != nil {
+			if err := c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true); err != nil {
 				return err
 			}
 			continue
 		}
 		if err := c.enqueueOp(sync, op, r.Full); err != nil {
+			return err
+		}
+	}
+	for _, path := range r.Scan.Again {
+		job := queue.Job{New: queue.New{Sync: sync, Path: path}}
+		if err := c.lookAgain(job, "vanished during the scan", c.now.Add(c.settle(sync)), true); err != nil {
 			return err
 		}
 	}

@@ -40,12 +40,20 @@ func (c *commit) pause(name string, cause error, v verdict) {
 	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: cause.Error(), Took: v.pause})
 }
 
+// tryAtOnce ends the pause of a server, and any block: a person asks, and may have mended
+// something.
+func (c *commit) tryAtOnce(name string) {
+	row := c.server(name)
+	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() {
+		row.Failures, row.NotBefore, row.LastError, row.BlockedBy = 0, time.Time{}, "", ""
+		c.servers[name] = row
+	}
+}
+
 // reachable ends a pause: a job of the server worked.
 func (c *commit) reachable(r report) {
-	row := c.server(r.Job.Server)
-	if r.facts != nil && (row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero()) {
-		row.Failures, row.NotBefore, row.LastError, row.BlockedBy = 0, time.Time{}, "", ""
-		c.servers[r.Job.Server] = row
+	if r.facts != nil {
+		c.tryAtOnce(r.Job.Server)
 	}
 }
 

@@ -26,8 +26,10 @@ type assignment struct {
 // report is what a worker says about one job, and about the server as it knows it by then.
 type report struct {
 	work.Outcome
-	// facts is nil if the worker has no connection.
+	// facts is nil if the job did not use a connection that works.
 	facts *ftpclient.Facts
+	// connected: the worker has a connection.
+	connected bool
 }
 
 // worker carries out jobs for one server on at most one connection.
@@ -38,12 +40,13 @@ type worker struct {
 	logger *slog.Logger
 
 	conn  *ftpclient.Conn
+	used  bool // the job at hand asked for the connection
 	facts ftpclient.Facts
 }
 
-// run works until jobs is closed. ctx breaks off what is under way. Every job of every
-// assignment is reported; reports never blocks for long.
-func (w *worker) run(ctx context.Context, jobs <-chan assignment, reports chan<- report) {
+// run works until jobs is closed. ctx breaks off what is under way; after begin nothing more
+// is begun. Every job of every assignment is reported; reports never blocks for long.
+func (w *worker) run(ctx, begin context.Context, jobs <-chan assignment, reports chan<- report) {
 	defer w.disconnect()
 	idle := time.NewTimer(idleConnection)
 	defer idle.Stop()
@@ -56,18 +59,19 @@ func (w *worker) run(ctx context.Context, jobs <-chan assignment, reports chan<-
 				return
 			}
 			w.facts = a.facts
-			w.do(ctx, a, reports)
+			w.do(ctx, begin, a, reports)
 			idle.Reset(idleConnection)
 		}
 	}
 }
 
-func (w *worker) do(ctx context.Context, a assignment, reports chan<- report) {
+func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- report) {
 	var unavailable error
 	for _, job := range a.jobs {
 		r := report{}
+		w.used = false
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || begin.Err() != nil:
 			r.Outcome = work.Outcome{Job: job, Err: context.Canceled}
 		case unavailable != nil:
 			r.Outcome = work.Outcome{Job: job, Err: unavailable}
@@ -80,10 +84,10 @@ func (w *worker) do(ctx context.Context, a assignment, reports chan<- report) {
 		if class := classify(r.Err); class == ftpclient.ClassUnavailable || class == ftpclient.ClassAuthentication {
 			unavailable = r.Err
 		}
-		if w.conn != nil {
-			facts := w.conn.Facts()
-			r.facts = &facts
-			w.facts = facts
+		r.connected = w.conn != nil && w.conn.Usable()
+		if w.used && r.connected {
+			facts := w.conn.Facts() // a copy: the report outlives this job
+			r.facts, w.facts = &facts, facts
 		}
 		reports <- r
 	}
@@ -92,8 +96,11 @@ func (w *worker) do(ctx context.Context, a assignment, reports chan<- report) {
 func (w *worker) env(job queue.Job) work.Env {
 	logger := w.logger.With("server", w.server.Name)
 	return work.Env{
-		Sync:     w.syncs[job.Sync],
-		Connect:  func(ctx context.Context) (*ftpclient.Conn, error) { return w.connect(ctx, logger) },
+		Sync: w.syncs[job.Sync],
+		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
+			w.used = true
+			return w.connect(ctx, logger)
+		},
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   logger,

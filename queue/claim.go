@@ -17,6 +17,9 @@ type Request struct {
 	// Hold, if not nil, reports syncs whose jobs must stay where they are. It must answer
 	// the same when asked again.
 	Hold func(sync string) bool
+	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
+	// itself. It must answer the same when asked again.
+	Alone func(Job) bool
 	// Prepare, if not nil, may set Temp, which is stored with the row before anybody works
 	// on the job. Other changes are ignored.
 	Prepare func(*Job)
@@ -124,6 +127,9 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 	for i, tail := range tails {
 		if jobs[i], err = loadIndexed(tx, idOf(tail)); err != nil {
 			return nil, err
+		}
+		if request.Alone != nil && request.Alone(jobs[i]) {
+			return jobs[:max(i, 1)], nil
 		}
 	}
 	return jobs, nil

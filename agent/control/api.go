@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -19,6 +20,9 @@ type Service interface {
 	// Approve lets a halted sync go on.
 	Approve(ctx context.Context, sync string) error
 }
+
+// ErrUnknownSync: a name was given that the configuration does not have.
+var ErrUnknownSync = errors.New("unknown sync")
 
 // Exit codes of the program, a contract with scripts.
 const (

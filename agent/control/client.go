@@ -13,6 +13,9 @@ import (
 // ErrNotRunning: no agent runs with this state folder.
 var ErrNotRunning = errors.New("no agent is running")
 
+// ErrGone: the agent ended before it answered.
+var ErrGone = errors.New("the running agent went away")
+
 // Client is a Service in another process.
 type Client struct{ http *http.Client }
 
@@ -20,6 +23,9 @@ type Client struct{ http *http.Client }
 func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	dial := func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "unix", SocketPath(stateDir))
+	}
+	if err := checkFallback(SocketPath(stateDir), stateDir); err != nil {
+		return nil, err
 	}
 	probe, err := dial(ctx)
 	if err != nil {
@@ -61,7 +67,7 @@ func (c *Client) post(ctx context.Context, path string, syncs []string, into any
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("running agent: %w", err)
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	defer response.Body.Close()
 	decoder := json.NewDecoder(response.Body)
@@ -70,13 +76,16 @@ func (c *Client) post(ctx context.Context, path string, syncs []string, into any
 		if err := decoder.Decode(&failure); err != nil || failure.Error == "" {
 			return fmt.Errorf("running agent: %s", response.Status)
 		}
+		if response.StatusCode == http.StatusNotFound {
+			return fmt.Errorf("%w: %s", ErrUnknownSync, failure.Error)
+		}
 		return fmt.Errorf("running agent: %s", failure.Error)
 	}
 	if into == nil {
 		return nil
 	}
 	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("running agent: %w", err)
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return nil
 }

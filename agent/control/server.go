@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -84,6 +85,9 @@ func answer(w http.ResponseWriter, r *http.Request, do func(context.Context, syn
 		status = http.StatusBadRequest
 	} else if body, err = do(r.Context(), request); err != nil {
 		status = http.StatusUnprocessableEntity
+		if errors.Is(err, ErrUnknownSync) {
+			status = http.StatusNotFound
+		}
 	}
 	if err != nil {
 		body = errorResponse{err.Error()}

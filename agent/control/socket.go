@@ -29,10 +29,8 @@ func SocketPath(stateDir string) string {
 // an earlier one is removed. Only the agent's user can connect.
 func Listen(stateDir string) (net.Listener, error) {
 	path := SocketPath(stateDir)
-	if filepath.Dir(path) != filepath.Clean(stateDir) {
-		if err := privateDir(filepath.Dir(path)); err != nil {
-			return nil, err
-		}
+	if err := checkFallback(path, stateDir); err != nil {
+		return nil, err
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -48,6 +46,14 @@ func Listen(stateDir string) (net.Listener, error) {
 	return listener, nil
 }
 
+// checkFallback makes sure that nobody else can stand at the socket outside the state folder.
+func checkFallback(path, stateDir string) error {
+	if filepath.Dir(path) == filepath.Clean(stateDir) {
+		return nil
+	}
+	return privateDir(filepath.Dir(path))
+}
+
 // privateDir makes a folder that nobody else may enter, and refuses one that somebody else
 // may have prepared.
 func privateDir(path string) error {
@@ -58,8 +64,8 @@ func privateDir(path string) error {
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("control socket: %s is open to others", path)
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !isOurs(info) {
+		return fmt.Errorf("control socket: %s is not this user's alone", path)
 	}
 	return nil
 }

@@ -92,6 +92,8 @@ type Op struct {
 	Reason string `json:"reason"`
 	// Extra marks the deletion of something that was never in step.
 	Extra bool `json:"extra,omitempty"`
+	// Approved: a person let this deletion pass, so that it does not count again while it waits.
+	Approved bool `json:"approved,omitempty"`
 	// Replan: the path needs another look when this is done.
 	Replan bool `json:"replan,omitempty"`
 }

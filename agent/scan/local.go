@@ -20,17 +20,39 @@ type Entries struct {
 	Unknown string
 }
 
-// LocalEntry describes what Lstat saw.
+// LocalEntry describes what Lstat saw. Times beyond the years that FTP and JSON can write are
+// taken for the last or first of those.
 func LocalEntry(info fs.FileInfo) entry.Entry {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		return entry.Entry{Kind: entry.File, Size: info.Size(), ModTime: info.ModTime().UTC(), Precision: time.Nanosecond}
+		return entry.Entry{Kind: entry.File, Size: info.Size(), ModTime: writable(info.ModTime().UTC()), Precision: time.Nanosecond}
 	case mode.IsDir():
 		return entry.Entry{Kind: entry.Dir}
 	case mode&fs.ModeSymlink != 0:
 		return entry.Entry{Kind: entry.Link}
 	}
 	return entry.Entry{Kind: entry.Other}
+}
+
+var (
+	firstTime = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+)
+
+func writable(t time.Time) time.Time {
+	if t.Before(firstTime) {
+		return firstTime
+	}
+	if t.After(lastTime) {
+		return lastTime
+	}
+	return t
+}
+
+// OpenLocal opens rel below root for reading. It does not wait where something else has taken
+// the place of a file, such as a pipe that nobody writes to.
+func OpenLocal(root *os.Root, rel string) (*os.File, error) {
+	return root.OpenFile(osPath(rel), os.O_RDONLY|openWithoutWaiting, 0)
 }
 
 // StatLocal looks at one path below root without following a link at its end. What is not
@@ -48,7 +70,7 @@ func StatLocal(root *os.Root, rel string) (entry.Entry, error) {
 
 // ReadLocal lists the folder rel below root. A folder that cannot be read is unknown.
 func ReadLocal(root *os.Root, rel string) Entries {
-	dir, err := root.Open(osPath(rel))
+	dir, err := OpenLocal(root, rel)
 	if err != nil {
 		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
 	}

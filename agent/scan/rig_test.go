@@ -100,6 +100,9 @@ func said(result *Result) []string {
 	for _, o := range result.Orphans {
 		words = append(words, map[bool]string{false: "sweep local ", true: "sweep remote "}[o.Remote]+o.Path)
 	}
+	for _, path := range result.Again {
+		words = append(words, "again "+path)
+	}
 	for _, u := range result.Unknown {
 		words = append(words, "unknown "+u.Path)
 	}

@@ -49,6 +49,9 @@ type Result struct {
 	Totals plan.Totals `json:"totals"`
 	// Unknown are folders and paths nobody could look at. Nothing is deleted below them.
 	Unknown []Unknown `json:"unknown"`
+	// Again are folders that went away while they were looked at. They have to be looked at
+	// once more, and until then nothing is known of them.
+	Again []string `json:"again"`
 	// Orphans are temporary files of jobs that are no more.
 	Orphans []Orphan `json:"orphans"`
 	// Looked counts the paths that were decided about.
@@ -150,7 +153,13 @@ func (w *walker) roots(ctx context.Context) (stop bool, err error) {
 	}
 	w.remoteRoot = present(exists)
 	if exists {
-		return false, nil // whether it is empty, the walk sees
+		// Whether it is empty, the walk sees, but not a scan of single paths.
+		if r.Rules.Direction == plan.Down && r.Paths != nil {
+			found, _, err := r.Remote.Read(ctx, "")
+			totals.Remote = w.rootState(found)
+			return err != nil, err
+		}
+		return false, nil
 	}
 	totals.Remote = plan.RootMissing
 	if r.Rules.Direction == plan.Down {

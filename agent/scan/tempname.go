@@ -14,11 +14,12 @@ const maxName = 255
 // tempMark stands in every temporary name, so that no sync takes one for a file.
 const tempMark = ".ftpferry-"
 
-// TempName is the name beside name under which the job writes until the content is complete
-// and verified: ".NAME.ftpferry-INSTANCE-JOB". Instance tells the agents apart that share a
-// folder. Names that would grow too long are shortened by hash.
-func TempName(name, instance string, job uint64) string {
-	suffix := fmt.Sprintf("%s%s-%x", tempMark, instance, job)
+// TempName is the name beside name under which an attempt of a job writes until the content is
+// complete and verified: ".NAME.ftpferry-INSTANCE-JOB.ATTEMPT". Instance tells the agents apart
+// that share a folder. Each attempt has a name of its own, because a server may still hold
+// the file of the one before. Names that would grow too long are shortened by hash.
+func TempName(name, instance string, job uint64, attempt int) string {
+	suffix := fmt.Sprintf("%s%s-%x.%d", tempMark, instance, job, attempt)
 	if len(name)+len(suffix)+1 > maxName {
 		sum := sha256.Sum256([]byte(name))
 		name = hex.EncodeToString(sum[:16])
@@ -40,6 +41,10 @@ func ParseTempName(name string) (instance string, job uint64, ok bool) {
 		return "", 0, false
 	}
 	if _, err := strconv.ParseUint(instance, 16, 32); err != nil {
+		return "", 0, false
+	}
+	number, attempt, found := strings.Cut(number, ".")
+	if _, err := strconv.ParseUint(attempt, 10, 32); found && err != nil {
 		return "", 0, false
 	}
 	job, err := strconv.ParseUint(number, 16, 64)

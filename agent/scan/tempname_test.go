@@ -10,12 +10,12 @@ import (
 
 func TestTempName(t *testing.T) {
 	for _, test := range []struct{ name, of, want string }{
-		{"a name", "report.pdf", ".report.pdf.ftpferry-0badcafe-2a"},
-		{"a hidden name", ".profile", "..profile.ftpferry-0badcafe-2a"},
-		{"a temporary name's own", ".x.ftpferry-0badcafe-1", "..x.ftpferry-0badcafe-1.ftpferry-0badcafe-2a"},
-		{"a name with blanks and line ends", " a\n", ". a\n.ftpferry-0badcafe-2a"},
+		{"a name", "report.pdf", ".report.pdf.ftpferry-0badcafe-2a.3"},
+		{"a hidden name", ".profile", "..profile.ftpferry-0badcafe-2a.3"},
+		{"a temporary name's own", ".x.ftpferry-0badcafe-1", "..x.ftpferry-0badcafe-1.ftpferry-0badcafe-2a.3"},
+		{"a name with blanks and line ends", " a\n", ". a\n.ftpferry-0badcafe-2a.3"},
 	} {
-		if got := TempName(test.of, "0badcafe", 42); got != test.want {
+		if got := TempName(test.of, "0badcafe", 42, 3); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
@@ -28,7 +28,7 @@ func TestTempNameStaysShort(t *testing.T) {
 		strings.Repeat("ü", 127), strings.Repeat("日", 85), strings.Repeat("x", 4000),
 	} {
 		for _, job := range []uint64{1, math.MaxUint64} {
-			temp := TempName(name, "0badcafe", job)
+			temp := TempName(name, "0badcafe", job, 3)
 			if len(temp) > maxName {
 				t.Errorf("the temporary name of one of %d bytes has %d", len(name), len(temp))
 			}
@@ -45,13 +45,13 @@ func TestTempNameStaysShort(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		temp := TempName(strings.Repeat("a", 250)+strconv.Itoa(i), "0badcafe", 1)
+		temp := TempName(strings.Repeat("a", 250)+strconv.Itoa(i), "0badcafe", 1, 3)
 		if seen[temp] {
 			t.Fatalf("two names share %q", temp)
 		}
 		seen[temp] = true
 	}
-	if full := TempName(strings.Repeat("a", 227), "0badcafe", 0xffff); len(full) > maxName || !strings.Contains(full, "aaa") {
+	if full := TempName(strings.Repeat("a", 225), "0badcafe", 0xffff, 3); len(full) > maxName || !strings.Contains(full, "aaa") {
 		t.Errorf("a name that fits was shortened to %q", full)
 	}
 }
@@ -64,7 +64,7 @@ func TestParseTempName(t *testing.T) {
 		ok       bool
 	}{
 		{"as it is made", ".a.ftpferry-0badcafe-2a", "0badcafe", 42, true},
-		{"for a server that refuses leading dots", WithoutDot(TempName("a", "0badcafe", 42)), "0badcafe", 42, true},
+		{"for a server that refuses leading dots", WithoutDot(TempName("a", "0badcafe", 42, 3)), "0badcafe", 42, true},
 		{"the last mark counts", ".x.ftpferry-0badcafe-1.ftpferry-12345678-2", "12345678", 2, true},
 		{"a file", "report.pdf", "", 0, false},
 		{"nothing", "", "", 0, false},
@@ -111,7 +111,7 @@ func FuzzTempName(f *testing.F) {
 		for i := range instance {
 			instance[i] = digits[number>>(4*i)&15]
 		}
-		temp := TempName(name, string(instance), job)
+		temp := TempName(name, string(instance), job, 3)
 		for _, form := range []string{temp, WithoutDot(temp)} {
 			gotInstance, gotJob, ok := ParseTempName(form)
 			if !ok || gotInstance != string(instance) || gotJob != job || len(form) > maxName {

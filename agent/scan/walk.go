@@ -41,6 +41,10 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 	case there:
 		e := ReadLocal(w.request.Local, rel)
 		if e.Unknown != "" {
+			if now, err := StatLocal(w.request.Local, rel); err == nil && now.Kind != entry.Dir {
+				w.result.Again = append(w.result.Again, rel)
+				return e
+			}
 			w.unknown(rel, e.Unknown)
 		}
 		return e
@@ -56,7 +60,8 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 		e, hidden, err := w.request.Remote.Read(ctx, rel)
 		if errors.Is(err, fs.ErrNotExist) {
 			// It was there a moment ago. The next scan knows better.
-			e, hidden, err = Entries{Unknown: "remote folder vanished during the scan"}, false, nil
+			w.result.Again = append(w.result.Again, rel)
+			return Entries{Unknown: "vanished during the scan"}, false, nil
 		}
 		if e.Unknown != "" {
 			w.unknown(rel, e.Unknown)

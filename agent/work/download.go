@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -19,12 +20,18 @@ import (
 // errShort: fewer or more bytes came than the server's SIZE says.
 var errShort = errors.New("size on the server differs from the bytes received")
 
+// errGrew: more bytes came than the server's SIZE said before.
+var errGrew = errors.New("the file grew")
+
 // download fetches one file under a temporary name, verifies its size, syncs it to disk and
 // renames it.
 func download(ctx context.Context, o op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
+	}
+	if o.retried() {
+		o.removeLocal(o.lastTempName())
 	}
 	found, err := o.conn.Stat(ctx, o.target())
 	if err != nil && !isAbsent(err) {
@@ -59,6 +66,9 @@ func download(ctx context.Context, o op) Outcome {
 		o.discardLocal()
 		return stale("the local file changed since it was planned")
 	}
+	if o.unsettled(remote) > 0 {
+		return Outcome{Result: Stale, Reason: "still changing", Replan: true}
+	}
 	return o.receive(ctx, remote)
 }
 
@@ -68,6 +78,10 @@ func (o op) receive(ctx context.Context, remote entry.Entry) Outcome {
 		return failed(err)
 	}
 	result, err := o.fetch(ctx, remote)
+	if errors.Is(err, errGrew) {
+		o.discardLocal()
+		return stale("the remote file grew during the download")
+	}
 	if err != nil {
 		o.discardLocal()
 		return failed(err)
@@ -102,9 +116,12 @@ func (o op) localTemp() string {
 	return filepath.FromSlash(path.Join(path.Dir(o.Path), o.tempName()))
 }
 
-func (o op) discardLocal() {
-	if err := o.root.Remove(o.localTemp()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		o.env.Logger.Debug("temporary file stays for now", "path", o.localTemp(), "error", err)
+func (o op) discardLocal() { o.removeLocal(o.tempName()) }
+
+func (o op) removeLocal(temp string) {
+	rel := path.Join(path.Dir(o.Path), temp)
+	if err := o.root.Remove(filepath.FromSlash(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.env.Logger.Debug("temporary file stays for now", "path", rel, "error", err)
 	}
 }
 
@@ -127,7 +144,16 @@ func (o op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Res
 	if err != nil {
 		return result, err
 	}
-	if _, err := copyAll(ctx, file, transfer); err != nil {
+	// Not more than was announced: what has no end must not fill the disk.
+	var source io.Reader = transfer
+	if remote.Size >= 0 {
+		source = io.LimitReader(transfer, remote.Size+1)
+	}
+	received, err := copyAll(ctx, file, source)
+	if err == nil && remote.Size >= 0 && received > remote.Size {
+		err = errGrew
+	}
+	if err != nil {
 		transfer.Abort(ctx)
 		return result, err
 	}

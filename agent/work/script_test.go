@@ -29,7 +29,7 @@ type step = ftptest.Step
 
 const (
 	instance = "0badcafe"
-	temp     = ".a.txt.ftpferry-0badcafe-7"
+	temp     = ".a.txt.ftpferry-0badcafe-7.1"
 	stamp    = "20200229123456"
 )
 
@@ -198,7 +198,7 @@ func TestUploadsThatMustNotReachTheFinalName(t *testing.T) {
 }
 
 func TestASecondAttempt(t *testing.T) {
-	hidden, final := "/site/"+temp, "/site/a.txt"
+	hidden, final := "/site/"+temp, "/site/a.txt" // the names of the first attempt
 	left := []step{{Expect: "DELE " + hidden, Send: "250 Gone."}, {Expect: "DELE /site/" + temp[1:], Send: "550 No such file."}}
 
 	t.Run("removes what the first has left, and finds its work done", func(t *testing.T) {

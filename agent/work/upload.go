@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -53,6 +52,9 @@ func upload(ctx context.Context, o op) Outcome {
 	if changed {
 		return stale("the local file changed since it was planned")
 	}
+	if o.unsettled(local) > 0 {
+		return Outcome{Result: Stale, Reason: "still changing", Settling: true}
+	}
 	return o.send(ctx, local)
 }
 
@@ -84,11 +86,18 @@ func (o op) expected(now entry.Entry) bool {
 }
 
 func (o op) send(ctx context.Context, local entry.Entry) Outcome {
-	file, err := o.root.Open(filepath.FromSlash(o.Path))
+	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return failed(err)
+	}
+	if !entry.Same(scan.LocalEntry(info), local) {
+		return stale("the local file changed since it was planned")
+	}
 	temp, result, err := o.storeTemp(ctx, file)
 	if err != nil {
 		o.discard(ctx, temp)
@@ -106,8 +115,10 @@ func (o op) send(ctx context.Context, local entry.Entry) Outcome {
 	if err := o.conn.SetModTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
 		return failed(err)
 	}
-	if err := o.rename(ctx, temp); err != nil {
-		o.discard(ctx, temp)
+	if replaced, err := o.rename(ctx, temp); err != nil {
+		if !replaced {
+			o.discard(ctx, temp)
+		}
 		return failed(err)
 	}
 	final, found, err := o.conn.StatFile(ctx, o.target())
@@ -178,19 +189,23 @@ func (o op) verify(ctx context.Context, temp string, sent int64) error {
 }
 
 // rename moves the temporary file over the target. Servers that do not replace files get the
-// old one deleted first; the complete new content is there under its temporary name.
-func (o op) rename(ctx context.Context, temp string) error {
-	err := o.conn.Rename(ctx, temp, o.target())
-	if err == nil || !o.conn.Usable() {
-		return err
+// old one deleted first; the complete new content is there under its temporary name. Only a
+// refusal of the new name (RNTO) is a reason for that: where renaming is forbidden altogether,
+// deleting would leave nothing. replaced reports that the old file is gone, so that the
+// temporary one is the only copy on the server.
+func (o op) rename(ctx context.Context, temp string) (replaced bool, err error) {
+	err = o.conn.Rename(ctx, temp, o.target())
+	var refusal *ftpclient.Error
+	if err == nil || !o.conn.Usable() || !errors.As(err, &refusal) || refusal.Path != o.target() {
+		return false, err
 	}
 	if _, found, statErr := o.conn.StatFile(ctx, o.target()); statErr != nil || !found {
-		return errors.Join(err, statErr)
+		return false, errors.Join(err, statErr)
 	}
 	if removeErr := o.conn.Remove(ctx, o.target()); removeErr != nil {
-		return errors.Join(err, removeErr)
+		return false, errors.Join(err, removeErr)
 	}
-	return o.conn.Rename(ctx, temp, o.target())
+	return true, o.conn.Rename(ctx, temp, o.target())
 }
 
 // discard removes the temporary file if that is still possible; if not, the next attempt
@@ -203,11 +218,11 @@ func (o op) discard(ctx context.Context, temp string) {
 	}
 }
 
-// removeTemp removes what an earlier attempt may have left, in both forms of the name. It is
-// not enough to overwrite it: the server may still be writing the last bytes of that attempt.
+// removeTemp removes what the attempt before may have left, in both forms of the name. What
+// cannot be removed now, because the server still holds it, a full scan sweeps up later.
 func (o op) removeTemp(ctx context.Context) error {
 	folder := path.Dir(o.target())
-	for _, name := range []string{o.tempName(), scan.WithoutDot(o.tempName())} {
+	for _, name := range []string{o.lastTempName(), scan.WithoutDot(o.lastTempName())} {
 		if err := o.conn.Remove(ctx, path.Join(folder, name)); err != nil && !o.conn.Usable() {
 			return err
 		}

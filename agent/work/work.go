@@ -89,6 +89,8 @@ type Outcome struct {
 	Forget bool
 	// Replan: look at the path again, at the far side too.
 	Replan bool
+	// Settling: the source is not quiet yet. Only that side has to be looked at again.
+	Settling bool
 
 	// Scan is the result of a scan job, Dirty the marks it has worked off.
 	Scan  *scan.Result
@@ -177,7 +179,11 @@ func operation(do func(ctx context.Context, o op) Outcome) action {
 			return failed(err)
 		}
 		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
-		outcome := do(ctx, op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote})
+		o := op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote}
+		if reason := o.overruled(); reason != "" {
+			return stale(reason)
+		}
+		outcome := do(ctx, o)
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
 	}
@@ -191,6 +197,36 @@ type op struct {
 	root   *os.Root
 	conn   *ftpclient.Conn
 	remote scan.Remote
+}
+
+// overruled says why an operation that was right when it was planned must not be carried out
+// any more, "" if it may: the configuration may have changed since, or the disk gone.
+func (o op) overruled() string {
+	sync := o.env.Sync
+	isDir := o.Local.Entry.Kind == entry.Dir || o.Remote.Entry.Kind == entry.Dir
+	if o.Action.Deletes() && !sync.Rules.Delete {
+		return "delete is off now"
+	}
+	if o.Path != "" && sync.Filter.ExcludedAnywhere(o.Path, isDir) {
+		return "excluded now"
+	}
+	if sync.Marker != "" {
+		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
+			return "the marker file is missing"
+		}
+	}
+	return ""
+}
+
+// unsettled says for how long the source still has to be quiet, 0 if it was quiet for long
+// enough. The plan has waited for that, but the file may have changed since. A time in the
+// future tells nothing.
+func (o op) unsettled(source entry.Entry) time.Duration {
+	quiet := time.Since(source.ModTime)
+	if source.ModTime.IsZero() || quiet < 0 || quiet >= o.env.Sync.Settle {
+		return 0
+	}
+	return o.env.Sync.Settle - quiet
 }
 
 // openLocal opens the sync's folder. It is made if it is a target that nothing was ever put
@@ -220,7 +256,12 @@ func (o op) target() string { return o.remote.Path(o.Path) }
 
 // tempName is the job's temporary name without its folder.
 func (o op) tempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID))
+	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims)
+}
+
+// lastTempName is the temporary name of the attempt before.
+func (o op) lastTempName() string {
+	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims-1)
 }
 
 // TempPath is the temporary path of a job, relative to the root of its sync; "" for jobs
@@ -229,7 +270,7 @@ func TempPath(instance string, job queue.Job) string {
 	if job.Kind != string(plan.Upload) && job.Kind != string(plan.Download) {
 		return ""
 	}
-	return path.Join(path.Dir(job.Path), scan.TempName(path.Base(job.Path), instance, uint64(job.ID)))
+	return path.Join(path.Dir(job.Path), scan.TempName(path.Base(job.Path), instance, uint64(job.ID), job.Claims))
 }
 
 // retried reports whether an earlier attempt may have left a temporary file behind.

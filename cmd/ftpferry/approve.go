@@ -35,7 +35,7 @@ func (p *program) approveCommand() *cobra.Command {
 func (p *program) approve(ctx context.Context, cfg *config.Config, sync string) error {
 	if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
 		if err := client.Approve(ctx, sync); err != nil {
-			return exit{control.ExitUsage, err}
+			return serviceError(err)
 		}
 		return nil
 	}
@@ -45,7 +45,7 @@ func (p *program) approve(ctx context.Context, cfg *config.Config, sync string) 
 	}
 	defer db.Close()
 	if err := agent.New(cfg, db, agent.Options{Logger: p.logger(cfg, slog.LevelError)}).ApproveStopped(sync); err != nil {
-		return exit{control.ExitUsage, err}
+		return serviceError(err)
 	}
 	return nil
 }

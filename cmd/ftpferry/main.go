@@ -135,6 +135,15 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// serviceError gives errors of the agent their exit code: a wrong name is the caller's, all
+// else is for another try.
+func serviceError(err error) error {
+	if errors.Is(err, control.ErrUnknownSync) {
+		return exit{control.ExitUsage, err}
+	}
+	return exit{control.ExitUnfinished, err}
+}
+
 // stateError gives errors of the state their exit code.
 func stateError(err error) error {
 	switch {

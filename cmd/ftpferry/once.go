@@ -48,7 +48,7 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 			return exit{control.ExitUnfinished, fmt.Errorf("interrupted; what is left waits for the next pass")}
 		}
 		if err != nil {
-			return exit{control.ExitUsage, err}
+			return serviceError(err)
 		}
 		if p.json {
 			err = p.printJSON(report)

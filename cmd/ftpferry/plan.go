@@ -28,7 +28,7 @@ func (p *program) plan(ctx context.Context, names []string) error {
 	return p.withPlanner(ctx, cfg, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service) error {
 		plans, err := s.Plan(ctx, names)
 		if err != nil {
-			return exit{control.ExitUsage, err}
+			return serviceError(err)
 		}
 		if p.json {
 			if err := p.printJSON(plans); err != nil {

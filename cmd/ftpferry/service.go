@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -24,7 +25,33 @@ func openState(cfg *config.Config, readOnly bool) (*state.DB, error) {
 
 // withService calls use with the running agent if there is one, and with one that runs just
 // for this call otherwise.
+//
+// An agent that goes away in the middle (its own pass is over, or somebody stopped it) is not
+// the end: the next one, or the caller, goes on.
 func (p *program) withService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
+	for attempt := 1; ; attempt++ {
+		err := p.withOneService(ctx, cfg, logger, use)
+		// Between the end of one agent and the next, the state may be locked and nobody listen.
+		retry := errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked) && attempt < lockTries
+		if !retry || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(serviceRetry):
+		case <-ctx.Done():
+		}
+	}
+}
+
+const (
+	// serviceRetry is the pause until another agent is looked for.
+	serviceRetry = 200 * time.Millisecond
+	// lockTries bounds the wait for an agent that holds the state and does not listen; each
+	// try takes a second.
+	lockTries = 5
+)
+
+func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	if err == nil {
 		return use(ctx, client)
