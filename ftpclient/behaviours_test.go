@@ -272,6 +272,9 @@ func refusedTransfers(t *testing.T, p *place) {
 }
 
 func abortDownload(t *testing.T, p *place) {
+	if p.server.Name == "pure-ftpd" && p.mode != ftpclient.PORT {
+		return // the same for all modes, and slow
+	}
 	p.store(t, "large", content(3, 8<<20))
 	transfer, err := p.conn.Retrieve(t.Context(), p.remote("large"), 0)
 	if err != nil {

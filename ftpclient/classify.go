@@ -74,7 +74,7 @@ var rules = []rule{
 	{text: []string{"quota", "no space", "disk full", "insufficient storage", "exceeded storage"}, class: ClassLater},
 	{code: 452, class: ClassLater},
 	{code: 552, class: ClassLater},
-	{text: []string{"used by another process", "file busy", "try again later", "temporarily"}, class: ClassRetry},
+	{text: []string{"used by another", "in use by", "file busy", "try again later", "temporarily"}, class: ClassRetry},
 	{code: 450, text: []string{"no such file", "not found"}, class: ClassPermanent},
 	{code: 451, text: []string{"no such file", "not permitted"}, class: ClassPermanent},
 	{code: 425, class: ClassConnection},

@@ -324,7 +324,7 @@ func parsePWD(reply control.Reply) string {
 			i++
 			continue
 		}
-		if i+1 == len(rest) || rest[i+1] == ' ' {
+		if i > 0 && (i+1 == len(rest) || rest[i+1] == ' ') {
 			return strings.ReplaceAll(rest[:i], `""`, `"`)
 		}
 		break

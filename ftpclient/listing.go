@@ -164,12 +164,16 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if err != nil || found {
 		return entry, err
 	}
-	isDir, err := c.isDir(ctx, p)
+	reply, err := c.do(ctx, "stat", p, "CWD", p)
 	if err != nil {
 		return list.Entry{}, err
 	}
-	if isDir {
+	if reply.Completed() {
 		return list.Entry{Name: path.Base(p), Type: list.Dir, Size: -1}, nil
+	}
+	// Another try would be costly: Pure-FTPd waits longer after each failed CWD.
+	if refusal := replyError("stat", p, reply); errors.Is(refusal, fs.ErrNotExist) {
+		return list.Entry{}, refusal
 	}
 	return c.statInParent(ctx, p)
 }

@@ -1,0 +1,66 @@
+package ftpclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+)
+
+// An upload that others see whole or not at all.
+func ExampleConn_Store() {
+	upload := func(ctx context.Context, conn *ftpclient.Conn, file *os.File, target string) error {
+		temporary := target + ".part"
+		transfer, err := conn.Store(ctx, temporary, 0)
+		if err != nil {
+			return err
+		}
+		transfer.ReadFrom(file) // Finish tells its error, and the server's reason for it
+		result, err := transfer.Finish(ctx)
+		if err != nil {
+			return err
+		}
+		size, err := conn.Size(ctx, temporary)
+		if err != nil {
+			return err
+		}
+		if size != result.Bytes {
+			return fmt.Errorf("%d bytes arrived of %d", size, result.Bytes)
+		}
+		return conn.Rename(ctx, temporary, target)
+	}
+	_ = upload
+}
+
+// A listing proves the absence of a name only if it is complete.
+func ExampleConn_List() {
+	absent := func(ctx context.Context, conn *ftpclient.Conn, folder, name string) (bool, error) {
+		listing, err := conn.List(ctx, folder)
+		if err != nil {
+			return false, err
+		}
+		for _, entry := range listing.Entries {
+			if entry.Name == name {
+				return false, nil
+			}
+		}
+		if listing.Incomplete != "" {
+			return false, errors.New(listing.Incomplete)
+		}
+		return true, nil
+	}
+	_ = absent
+}
+
+// Classify tells what can be done about an error, and errors.Is what it is about.
+func ExampleClassify() {
+	err := error(&ftpclient.Error{Op: "retrieve", Path: "/report.csv", Code: 550, Text: "/report.csv: No such file or directory"})
+	fmt.Println(err)
+	fmt.Println(ftpclient.Classify(err), errors.Is(err, fs.ErrNotExist))
+	// Output:
+	// retrieve /report.csv: 550 /report.csv: No such file or directory
+	// permanent true
+}

@@ -1,0 +1,273 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// peer is the server's end of a control connection.
+type peer struct {
+	t     *testing.T
+	conn  net.Conn
+	lines *bufio.Reader
+}
+
+// pair runs test in a bubble with both ends of a connection, and closes them.
+func pair(t *testing.T, test func(t *testing.T, c *Conn, server *peer)) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		c := New(client, bufio.NewReader(client), slog.New(slog.DiscardHandler))
+		defer func() {
+			c.Close()
+			server.Close()
+		}()
+		test(t, c, &peer{t, server, bufio.NewReader(server)})
+	})
+}
+
+func (p *peer) expect(want string) {
+	p.t.Helper()
+	if line, err := p.lines.ReadString('\n'); err != nil || line != want+"\r\n" {
+		p.t.Errorf("server got %q, %v; want %q", line, err, want)
+	}
+}
+
+func (p *peer) say(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.conn, text); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// send sends a command that the server awaits.
+func send(t *testing.T, c *Conn, server *peer, verb string) *Call {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.expect(verb)
+	}()
+	call, err := c.Send(testCommand(t, verb))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	return call
+}
+
+func wantReply(t *testing.T, call *Call, code int) {
+	t.Helper()
+	if reply, err := call.Wait(t.Context()); err != nil || reply.Code != code {
+		t.Errorf("%v, %v; want %d", reply, err, code)
+	}
+}
+
+func wantError(t *testing.T, call *Call, want error) {
+	t.Helper()
+	if reply, err := call.Wait(t.Context()); !errors.Is(err, want) {
+		t.Errorf("%v, %v; want %v", reply, err, want)
+	}
+}
+
+func TestDoWaitsForTheReply(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		go func() {
+			server.expect("PWD")
+			time.Sleep(time.Hour)
+			server.say("257 \"/\"\r\n")
+		}()
+		reply, err := c.Do(t.Context(), testCommand(t, "PWD"))
+		if err != nil || reply.Code != 257 || !c.Idle() {
+			t.Errorf("%v, %v, idle: %v", reply, err, c.Idle())
+		}
+	})
+}
+
+func TestTwoCommandsOnTheirWayGetTheirOwnReplies(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		first, second := send(t, c, server, "PWD"), send(t, c, server, "NOOP")
+		if c.Idle() {
+			t.Error("idle with two replies owed")
+		}
+		server.say("257 \"/\"\r\n200 ok\r\n")
+		wantReply(t, second, 200)
+		wantReply(t, first, 257)
+		wantReply(t, first, 257) // the same again
+		if !c.Idle() {
+			t.Error("not idle with all replies in")
+		}
+	})
+}
+
+func TestATransferStartsAndEnds(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		call := send(t, c, server, "STOR")
+		server.say("150 go\r\n")
+		if reply, err := call.Started(t.Context()); err != nil || reply.Code != 150 {
+			t.Errorf("%v, %v", reply, err)
+		}
+		select {
+		case <-call.Finished():
+			t.Error("finished")
+		default:
+		}
+		server.say("226 done\r\n")
+		wantReply(t, call, 226)
+		if reply, err := call.Started(t.Context()); err != nil || reply.Code != 150 {
+			t.Errorf("afterwards: %v, %v", reply, err)
+		}
+	})
+}
+
+func TestTheEndOfTheConnectionReachesAllWhoWait(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(*Conn, *peer)
+		want error
+	}{
+		{"421", func(_ *Conn, p *peer) { p.say("421 bye\r\n") }, ErrClosing},
+		{"EOF", func(_ *Conn, p *peer) { p.conn.Close() }, io.EOF},
+		{"EOF within a reply", func(_ *Conn, p *peer) {
+			p.say("226-x\r\n")
+			p.conn.Close()
+		}, io.ErrUnexpectedEOF},
+		{"garbage", func(_ *Conn, p *peer) { p.say("what?\r\n") }, ErrProtocol},
+		{"Close", func(c *Conn, _ *peer) { c.Close() }, net.ErrClosed},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			pair(t, func(t *testing.T, c *Conn, server *peer) {
+				transfer := send(t, c, server, "STOR")
+				server.say("150 go\r\n")
+				if _, err := transfer.Started(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				second := send(t, c, server, "NOOP")
+				test.end(c, server)
+				wantError(t, transfer, test.want)
+				wantError(t, second, test.want)
+				if _, err := second.Started(t.Context()); !errors.Is(err, test.want) {
+					t.Errorf("started: %v", err)
+				}
+				synctest.Wait()
+				if _, err := c.Send(testCommand(t, "NOOP")); !errors.Is(err, test.want) {
+					t.Errorf("send afterwards: %v", err)
+				}
+				if err := c.Err(); !errors.Is(err, test.want) || c.Idle() {
+					t.Errorf("afterwards: %v, idle: %v", err, c.Idle())
+				}
+			})
+		})
+	}
+}
+
+func Test421KeepsItsText(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		server.say("421 Too many connections\r\n")
+		synctest.Wait()
+		var closing *ClosingError
+		if err := c.Err(); !errors.As(err, &closing) || closing.Reply.Text() != "Too many connections" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAReplyThatNobodyAskedForEndsTheConnection(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		server.say("226 again\r\n")
+		synctest.Wait()
+		if err := c.Err(); !errors.Is(err, ErrDesync) || c.Idle() {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAnAbandonedCommandIsStillOwedItsReply(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		why := errors.New("no patience")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, why)
+		defer cancel()
+		first := send(t, c, server, "PWD")
+		if _, err := first.Wait(ctx); err != why {
+			t.Errorf("wait: %v", err)
+		}
+		if _, err := first.Started(ctx); err != why {
+			t.Errorf("started: %v", err)
+		}
+		if c.Idle() {
+			t.Error("idle with a reply owed")
+		}
+		second := send(t, c, server, "NOOP")
+		server.say("257 late\r\n200 ok\r\n")
+		wantReply(t, second, 200)
+		wantReply(t, first, 257)
+	})
+}
+
+func TestACancelledWaitTellsCancellationAndItsReason(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		why := errors.New("shut down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		_, err := send(t, c, server, "PWD").Wait(ctx)
+		if !errors.Is(err, why) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAServerThatDoesNotReadEndsTheConnection(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, _ *peer) {
+		began := time.Now()
+		if _, err := c.Send(testCommand(t, "NOOP")); err == nil {
+			t.Error("sent")
+		}
+		if took := time.Since(began); took != sendPatience || c.Err() == nil {
+			t.Errorf("after %s: %v", took, c.Err())
+		}
+	})
+}
+
+func TestCloseWaitsForTheReader(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, _ *peer) {
+		c.Close()
+		select {
+		case <-c.done:
+		default:
+			t.Error("the reader runs on")
+		}
+		c.Close() // is harmless
+	})
+}
+
+func TestSecretsAreNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		client, server := net.Pipe()
+		c := New(client, bufio.NewReader(client), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		command, err := NewCommand("PASS", "hush")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			bufio.NewReader(server).ReadString('\n')
+			io.WriteString(server, "230 in\r\n")
+		}()
+		if _, err := c.Do(t.Context(), command.Secret()); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+		server.Close()
+		if text := log.String(); strings.Contains(text, "hush") || !strings.Contains(text, "PASS ***") || !strings.Contains(text, "230") {
+			t.Error(text)
+		}
+	})
+}

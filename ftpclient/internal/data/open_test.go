@@ -1,0 +1,253 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+)
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// ends are those of a control connection on loopback.
+var ends = Endpoints{Local: netip.AddrPortFrom(loopback, 40000), Server: netip.AddrPortFrom(loopback, 21)}
+
+// answering returns a Control that gives the same reply to everything, and the commands that it got.
+func answering(code int, text string) (Control, *[]string) {
+	var sent []string
+	return func(_ context.Context, verb, argument string) (control.Reply, error) {
+		sent = append(sent, strings.TrimSpace(verb+" "+argument))
+		return control.Reply{Code: code, Lines: []string{text}}, nil
+	}, &sent
+}
+
+func listenOn(t *testing.T, address string) *net.TCPListener {
+	t.Helper()
+	l, err := net.Listen("tcp", address+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.(*net.TCPListener)
+}
+
+func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
+
+func TestPassiveConnectsWhereItMay(t *testing.T) {
+	pasv := func(ip string, port uint16) string {
+		return fmt.Sprintf("ok (%s,%d,%d)", strings.ReplaceAll(ip, ".", ","), port>>8, port&0xff)
+	}
+	tests := []struct {
+		name   string
+		mode   Mode
+		listen string
+		reply  func(port uint16) string
+		trust  bool
+	}{
+		{name: "EPSV connects to the control peer", mode: EPSV, listen: "127.0.0.1",
+			reply: func(port uint16) string { return fmt.Sprintf("ok (|||%d|)", port) }},
+		{name: "PASV connects to the control peer", mode: PASV, listen: "127.0.0.1",
+			reply: func(port uint16) string { return pasv("127.0.0.1", port) }},
+		{name: "PASV connects to the control peer where the reply names another address", mode: PASV, listen: "127.0.0.1",
+			reply: func(port uint16) string { return pasv("192.0.2.7", port) }},
+		{name: "PASV connects to another address where that is trusted", mode: PASV, listen: "127.0.0.2", trust: true,
+			reply: func(port uint16) string { return pasv("127.0.0.2", port) }},
+		{name: "PASV connects to the control peer where the reply names no address", mode: PASV, listen: "127.0.0.1", trust: true,
+			reply: func(port uint16) string { return pasv("0.0.0.0", port) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			l := listenOn(t, test.listen)
+			do, sent := answering(227, test.reply(portOf(l)))
+			pending, err := Prepare(t.Context(), test.mode, ends, do, Options{ConnectTimeout: 5 * time.Second, TrustPASVAddress: test.trust})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pending.Close()
+			if want := l.Addr().String(); pending.Target() != want || (*sent)[0] != test.mode.String() {
+				t.Errorf("connected to %s after %q, want %s", pending.Target(), *sent, want)
+			}
+			server, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			// Servers refuse data connections from elsewhere than the control connection.
+			if from := server.RemoteAddr().(*net.TCPAddr).IP.String(); from != "127.0.0.1" {
+				t.Errorf("the connection comes from %s", from)
+			}
+			if conn, err := pending.Open(t.Context()); err != nil || conn == nil {
+				t.Errorf("open: %v", err)
+			}
+		})
+	}
+}
+
+func TestPrepareTellsRefusalsFromTheEndOfTheControlConnection(t *testing.T) {
+	for _, mode := range []Mode{EPSV, PASV, EPRT, PORT} {
+		do, _ := answering(500, "no")
+		_, err := Prepare(t.Context(), mode, ends, do, Options{})
+		var refusal *ReplyError
+		if !errors.As(err, &refusal) || refusal.Reply.Code != 500 || Fatal(err) {
+			t.Errorf("%s refused: %v", mode, err)
+		}
+		dead := func(context.Context, string, string) (control.Reply, error) { return control.Reply{}, io.EOF }
+		if _, err := Prepare(t.Context(), mode, ends, dead, Options{}); !Fatal(err) || !errors.Is(err, io.EOF) {
+			t.Errorf("%s on a dead connection: %v", mode, err)
+		}
+	}
+	do, _ := answering(227, "here and there")
+	for _, mode := range []Mode{EPSV, PASV, Mode(9)} {
+		if _, err := Prepare(t.Context(), mode, ends, do, Options{}); err == nil || Fatal(err) {
+			t.Errorf("%s with a reply of nonsense: %v", mode, err)
+		}
+	}
+}
+
+// dialFrom connects to what PORT announced.
+func dialFrom(t *testing.T, ip, target string) net.Conn {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	conn, err := dialer.Dial("tcp", target)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return conn
+}
+
+func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
+	do, sent := answering(200, "ok")
+	pending, err := Prepare(t.Context(), PORT, ends, do, Options{ConnectTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announced, err := ParsePASV(strings.TrimPrefix((*sent)[0], "PORT "))
+	if err != nil || announced.String() != pending.Target() {
+		t.Errorf("announced %q, %v; target %s", *sent, err, pending.Target())
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		stranger := dialFrom(t, "127.0.0.2", pending.Target())
+		if stranger == nil {
+			return
+		}
+		defer stranger.Close()
+		if _, err := stranger.Read(make([]byte, 1)); err == nil {
+			t.Error("a stranger was told something")
+		}
+		if server := dialFrom(t, "127.0.0.1", pending.Target()); server != nil {
+			io.WriteString(server, "hello")
+			server.Close()
+		}
+	}()
+	conn, err := pending.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	<-done
+	if again, err := net.Dial("tcp", pending.Target()); err == nil {
+		again.Close()
+		t.Error("somebody else can still call")
+	}
+}
+
+func TestActiveGivesUp(t *testing.T) {
+	do, _ := answering(200, "ok")
+	t.Run("when nobody calls in time", func(t *testing.T) {
+		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: 20 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var timeout net.Error
+		if _, err := pending.Open(t.Context()); !errors.As(err, &timeout) || !timeout.Timeout() || !strings.Contains(err.Error(), pending.Target()) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("when the context ends", func(t *testing.T) {
+		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go cancel(why)
+		if _, err := pending.Open(ctx); !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("when it is closed", func(t *testing.T) {
+		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pending.Close()
+		pending.Close()
+		if _, err := pending.Open(t.Context()); err == nil {
+			t.Error("open after close")
+		}
+	})
+}
+
+func TestActiveAnnouncesWhatTheOperatorSays(t *testing.T) {
+	do, sent := answering(200, "ok")
+	external := netip.MustParseAddr("192.0.2.9")
+	pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ExternalAddress: external})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pending.Close()
+	if !strings.HasPrefix((*sent)[0], "EPRT |1|192.0.2.9|") {
+		t.Errorf("announced %q", *sent)
+	}
+	if _, err := Prepare(t.Context(), PORT, ends, do, Options{ExternalAddress: netip.MustParseAddr("2001:db8::1")}); err == nil || len(*sent) != 1 {
+		t.Errorf("PORT with IPv6: %v after %q", err, *sent)
+	}
+}
+
+func TestActivePorts(t *testing.T) {
+	taken := listenOn(t, "127.0.0.1")
+	first := portOf(taken)
+	if first > 65000 {
+		t.Fatalf("port %d leaves no room", first)
+	}
+	t.Run("a port that is taken is passed over", func(t *testing.T) {
+		l, err := listen(loopback, PortRange{first, first + 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if got := portOf(l); got <= first || got > first+100 {
+			t.Errorf("port %d of %d-%d", got, first, first+100)
+		}
+	})
+	t.Run("a range without a free port is an error that names it", func(t *testing.T) {
+		l, err := listen(loopback, PortRange{first, first})
+		if err == nil {
+			l.Close()
+			t.Fatal("no error")
+		}
+		if !strings.Contains(err.Error(), fmt.Sprintf("%d-%d", first, first)) {
+			t.Error(err)
+		}
+	})
+	t.Run("without a range the system chooses", func(t *testing.T) {
+		l, err := listen(loopback, PortRange{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	})
+}

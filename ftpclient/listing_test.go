@@ -1,0 +1,142 @@
+package ftpclient_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+func unixLine(name string) string {
+	return "-rw-r--r--   1 ferry ferry  5 Jan 02  2024 " + name + "\r\n"
+}
+
+func mlsdLine(name string) string { return "type=file;size=5;modify=20240102030405; " + name + "\r\n" }
+
+var cwd = ftptest.Step{Expect: "CWD /d", Send: "250 ok"}
+
+// sent is EPSV and a listing by command.
+func sent(command string, lines ...string) steps {
+	return download(command, strings.Join(lines, ""), "226 done")
+}
+
+func TestList(t *testing.T) {
+	a, b, hidden := unixLine("a"), unixLine("b"), unixLine(".h")
+	known := func(all string) func(*ftpclient.Options) {
+		return func(o *ftpclient.Options) { o.Facts.ListAll = all }
+	}
+	epsv := ftpclient.Facts{DataMode: "EPSV"}
+	with := func(change func(*ftpclient.Facts)) ftpclient.Facts {
+		f := epsv
+		change(&f)
+		return f
+	}
+	listsAll := with(func(f *ftpclient.Facts) { f.ListAll = "yes" })
+	listsSome := with(func(f *ftpclient.Facts) { f.ListAll = "no" })
+	broken := with(func(f *ftpclient.Facts) { f.MLSDBroken, f.ListAll = true, "no" })
+	tests := []struct {
+		name       string
+		features   string
+		script     steps
+		change     func(*ftpclient.Options)
+		want       outcome
+		names      []string
+		unparsed   []string
+		incomplete string // a part of it
+		hidden     bool
+		facts      ftpclient.Facts
+	}{
+		{name: "MLSD is taken where it is listed", features: "MLST type*;size*;modify*",
+			script: steps{cwd}.then(sent("MLSD", mlsdLine("a"), mlsdLine("b c"))...),
+			names:  []string{"a", "b c"}, facts: epsv},
+		{name: "an empty folder is empty", features: "MLSD", script: steps{cwd}.then(sent("MLSD")...), facts: epsv},
+		{name: "a folder that cannot be entered is not listed",
+			script: talk("CWD /d", "550 no"), want: outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{name: "MLSD that is refused gives way to LIST, for good", features: "MLST", change: known("no"),
+			script: steps{cwd, passive}.then(talk("MLSD", "502 what?")...).then(sent("LIST", a)...),
+			names:  []string{"a"}, facts: broken},
+		{name: "MLSD that nobody can read gives way to LIST, for good", features: "MLST", change: known("no"),
+			script: steps{cwd}.then(sent("MLSD", "what's this\r\n")...).then(sent("LIST", a)...),
+			names:  []string{"a"}, facts: broken},
+		{name: "MLSD without rights is an error", features: "MLST",
+			script: steps{cwd, passive}.then(talk("MLSD", "550 Permission denied")...),
+			want:   outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}},
+		{name: "LIST -a shows more and is taken from then on",
+			script: steps{cwd}.then(sent("LIST", "total 3\r\n", a)...).then(sent("LIST -a", hidden, a)...),
+			names:  []string{".h", "a"}, hidden: true, facts: listsAll},
+		{name: "LIST -a that is known to work is taken at once", change: known("yes"),
+			script: steps{cwd}.then(sent("LIST -a", hidden, a)...), names: []string{".h", "a"}, hidden: true, facts: listsAll},
+		{name: "LIST -a that is known not to work is not taken", change: known("no"),
+			script: steps{cwd}.then(sent("LIST", a)...), names: []string{"a"}, facts: listsSome},
+		{name: "LIST -a that shows nothing is given up",
+			script: steps{cwd}.then(sent("LIST", a, b)...).then(sent("LIST -a")...), names: []string{"a", "b"}, facts: listsSome},
+		{name: "LIST -a that is refused is given up",
+			script: steps{cwd}.then(sent("LIST", a)...).then(passive).then(talk("LIST -a", "550 -a: no such file")...),
+			names:  []string{"a"}, facts: listsSome},
+		{name: "LIST -a that fails for the moment proves nothing",
+			script: steps{cwd}.then(sent("LIST", a)...).then(passive).then(talk("LIST -a", "450 later")...),
+			names:  []string{"a"}, facts: epsv},
+		{name: "LIST -a that lacks a name proves nothing: it may have gone",
+			script: steps{cwd}.then(sent("LIST", a, b)...).then(sent("LIST -a", hidden, b)...), names: []string{"a", "b"}, facts: epsv},
+		{name: "an empty folder proves nothing about LIST -a",
+			script: steps{cwd}.then(sent("LIST")...).then(sent("LIST -a")...), facts: epsv},
+		{name: "lines that nobody can read make a listing incomplete and are kept", change: known("no"),
+			script: steps{cwd}.then(sent("LIST", a, "ls: d: Input/output error\r\n", b)...), names: []string{"a", "b"},
+			unparsed: []string{"ls: d: Input/output error"}, incomplete: "1 lines cannot be read", facts: listsSome},
+		{name: "MLSD lines that nobody can read make a listing incomplete and are kept", features: "MLST",
+			script: steps{cwd}.then(sent("MLSD", mlsdLine("a"), "type=file; ../x\r\n")...), names: []string{"a"},
+			unparsed: []string{"type=file; ../x"}, incomplete: "1 lines", facts: epsv},
+		{name: "a server that cuts a listing short says so", change: known("no"),
+			script: steps{cwd}.then(download("LIST", a, "226-Options: -l\n226 Output truncated to 1 matches")...),
+			names:  []string{"a"}, incomplete: "cut it short", facts: listsSome},
+		{name: "a listing that breaks off is none, and the server says why", change: known("no"),
+			script: steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: &ftptest.Data{Send: a, End: ftptest.Reset}}, {Send: "451 disk error"}},
+			want:   outcome{code: 451, class: ftpclient.ClassRetry}},
+		{name: "a listing that the server calls failed is none", change: known("no"),
+			script: steps{cwd}.then(download("LIST", a, "426 cut")...), want: outcome{code: 426, class: ftpclient.ClassConnection}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.change == nil {
+				test.change = func(*ftpclient.Options) {}
+			}
+			conn, _ := connect(t, session(test.features, test.script), test.change)
+			l, err := conn.List(t.Context(), "/d")
+			test.want.check(t, err)
+			if err != nil {
+				return
+			}
+			if diff := cmp.Diff(append([]string{}, test.names...), namesOf(l)); diff != "" {
+				t.Errorf("names (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.unparsed, l.Unparsed); diff != "" {
+				t.Errorf("unparsed (-want +got):\n%s", diff)
+			}
+			if test.incomplete == "" != (l.Incomplete == "") || !strings.Contains(l.Incomplete, test.incomplete) {
+				t.Errorf("incomplete: %q, want %q", l.Incomplete, test.incomplete)
+			}
+			if l.Hidden != test.hidden {
+				t.Errorf("hidden names: %v", l.Hidden)
+			}
+			if diff := cmp.Diff(test.facts, conn.Facts()); diff != "" {
+				t.Errorf("facts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAListingOverTheLimitIsGivenUp(t *testing.T) {
+	endless := &ftptest.Data{Send: strings.Repeat(unixLine("a"), 10), Receive: ftptest.All, End: ftptest.Close}
+	conn, _ := connect(t, session("", steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: endless}, {Send: "426 cut"}}))
+	conn.LimitListing(100)
+	_, err := conn.List(t.Context(), "/d")
+	outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}.check(t, err)
+	if !conn.Usable() {
+		t.Error("the connection is lost")
+	}
+}

@@ -1,0 +1,166 @@
+package ftpclient_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
+)
+
+func TestStat(t *testing.T) {
+	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	file := list.Entry{Name: "f", Type: list.File, Size: 5, ModTime: at, Precision: time.Second}
+	folder := list.Entry{Name: "f", Type: list.Dir, Size: -1}
+	listedFile := list.Entry{Name: "f", Type: list.File, Size: 5, ModTime: at.Truncate(24 * time.Hour), Precision: list.Day, Mode: 0o644, HasMode: true}
+	refused := talk("SIZE /d/f", "550 no", "CWD /d/f", "550 no")
+	parent := func(lines ...string) steps {
+		return talk("CWD /d", "250 ok").then(sent("LIST", lines...)...)
+	}
+	absent := outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}
+	tests := []struct {
+		name     string
+		features string
+		script   steps
+		entry    list.Entry
+		want     outcome
+	}{
+		{name: "MLST tells all at once", features: "MLST",
+			script: talk("MLST /d/f", "250-Listing\n type=file;size=5;modify=20240102030405; /d/f\n250 End"), entry: file},
+		{name: "MLST that says that nothing is there is believed", features: "MLST",
+			script: talk("MLST /d/f", "550 /d/f: No such file or directory"), want: absent},
+		{name: "MLST that says no is not", features: "MLST",
+			script: talk("MLST /d/f", "550 no", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
+		{name: "MLST that nobody can read is not", features: "MLST",
+			script: talk("MLST /d/f", "250 fine", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
+		{name: "SIZE and MDTM tell a file", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405.5"), entry: file},
+		{name: "MDTM may be missing", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "500 what?"),
+			entry: list.Entry{Name: "f", Type: list.File, Size: 5}},
+		{name: "CWD tells a folder", script: talk("SIZE /d/f", "550 no", "CWD /d/f", "250 ok"), entry: folder},
+		{name: "CWD that says that nothing is there is believed",
+			script: talk("SIZE /d/f", "550 no", "CWD /d/f", "550 /d/f: No such file or directory"), want: absent},
+		{name: "the listing of the parent tells the rest", script: refused.then(parent(unixLine("e"), unixLine("f"))...), entry: listedFile},
+		{name: "what the listing of the parent does not show is absent", script: refused.then(parent(unixLine("e"))...), want: absent},
+		{name: "what an incomplete listing does not show may be there", script: refused.then(parent(unixLine("e"), "garbage\r\n")...),
+			want: outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}},
+		{name: "what an incomplete listing shows is there", script: refused.then(parent(unixLine("f"), "garbage\r\n")...), entry: listedFile},
+		{name: "nothing is in an absent folder",
+			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).then(sent("LIST")...),
+			want:   absent},
+		{name: "nothing is below a file",
+			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 1", "MDTM /d", "550 no")...), want: absent},
+		{name: "a parent without rights proves nothing",
+			script: refused.then(talk("CWD /d", "550 Permission denied", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).
+				then(sent("LIST", "drwx------   1 root root  5 Jan 02  2024 d\r\n")...),
+			want: outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}},
+		{name: "without SIZE, the listing of the parent tells all",
+			script: talk("SIZE /d/f", "502 what?").then(parent(unixLine("f"))...), entry: listedFile},
+		{name: "a size that is none is an error", script: talk("SIZE /d/f", "213 many"),
+			want: outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassConnection}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session(test.features, test.script), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+			entry, err := conn.Stat(t.Context(), "/d/f")
+			test.want.check(t, err)
+			if errors.Is(err, fs.ErrNotExist) != (test.want.is == fs.ErrNotExist) {
+				t.Errorf("absent: %v", err)
+			}
+			if diff := cmp.Diff(test.entry, entry); diff != "" {
+				t.Errorf("entry (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStatFile(t *testing.T) {
+	tests := []struct {
+		name   string
+		script steps
+		found  bool
+	}{
+		{"a file is found", talk("SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), true},
+		{"a refusal is no error and no proof", talk("SIZE /d/f", "550 Permission denied"), false},
+		{"without SIZE a file is found in the listing of its parent",
+			talk("SIZE /d/f", "502 what?", "CWD /d", "250 ok").then(sent("LIST", unixLine("f"))...), true},
+		{"a folder is no file", talk("SIZE /d/f", "502 what?", "CWD /d", "250 ok").
+			then(sent("LIST", "drwxr-xr-x   1 ferry ferry  5 Jan 02  2024 f\r\n")...), false},
+		{"without SIZE a file is missed in the listing of its parent",
+			talk("SIZE /d/f", "502 what?", "CWD /d", "250 ok").then(sent("LIST")...), false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session("", test.script), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+			entry, found, err := conn.StatFile(t.Context(), "/d/f")
+			if err != nil || found != test.found || found && (entry.Name != "f" || entry.Size != 5) {
+				t.Errorf("%+v, %v, %v", entry, found, err)
+			}
+		})
+	}
+}
+
+func TestSetModTime(t *testing.T) {
+	at := time.Date(2024, 1, 2, 3, 4, 5, 678, time.UTC)
+	const mfmt, mdtm = "MFMT 20240102030405 /f", "MDTM 20240102030405 /f"
+	unsupported := outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}
+	tests := []struct {
+		name     string
+		features string
+		script   steps
+		want     []outcome // one for each call
+		learned  string
+	}{
+		{name: "MFMT is checked once", features: "MFMT", learned: "MFMT",
+			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240102030405", mfmt, "213 ok"), want: []outcome{{}, {}}},
+		{name: "MDTM sets times where MFMT is not listed", learned: "MDTM",
+			script: talk(mdtm, "213 ok", "MDTM /f", "213 20240102030405", mdtm, "253 ok"), want: []outcome{{}, {}}},
+		{name: "MDTM sets times where MFMT is listed and refused", features: "MFMT", learned: "MDTM",
+			script: talk(mfmt, "502 what?", mdtm, "213 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "a server without either is asked once", learned: "none",
+			script: talk(mdtm, "550 No such file", "SIZE /f", "213 5"), want: []outcome{unsupported, unsupported}},
+		{name: "MDTM that answers a question sets nothing", learned: "none",
+			script: talk(mdtm, "213 20200101000000", "MDTM /f", "213 20200101000000", "SIZE /f", "213 5"), want: []outcome{unsupported}},
+		{name: "a refusal for a missing file teaches nothing",
+			script: talk(mdtm, "550 no", "SIZE /f", "550 no"), want: []outcome{{code: 550, class: ftpclient.ClassPermanent}}},
+		{name: "a refusal for one file teaches nothing", features: "MFMT", learned: "MFMT",
+			script: talk(mfmt, "550 Permission denied", mdtm, "550 no", mfmt, "213 ok", "MDTM /f", "213 20240102030405"),
+			want:   []outcome{unsupported, {}}},
+		{name: "what worked before and is refused now is an error", features: "MFMT", learned: "MFMT",
+			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240102030405", mfmt, "550 no"),
+			want:   []outcome{{}, {code: 550, class: ftpclient.ClassPermanent}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session(test.features, test.script))
+			for _, want := range test.want {
+				want.check(t, conn.SetModTime(t.Context(), "/f", at))
+			}
+			if got := conn.Facts().TimeSetter; got != test.learned {
+				t.Errorf("learned %q, want %q", got, test.learned)
+			}
+		})
+	}
+}
+
+func TestFolders(t *testing.T) {
+	conn, _ := connect(t, session("", talk(
+		"MKD /a", "257 made", "MKD /a", "550 no", "CWD /a", "250 ok", "MKD /b", "550 no", "CWD /b", "550 no", "RMD /a", "250 gone",
+		"RNFR /x", "350 ok", "RNTO /y", "250 ok", "RNFR /x", "550 no", "RNFR /x", "350 ok", "RNTO /y", "553 no", "DELE /y", "250 ok")))
+	ctx := t.Context()
+	refused := func(code int) outcome { return outcome{code: code, class: ftpclient.ClassPermanent} }
+	outcome{}.check(t, conn.MakeDir(ctx, "/a"))
+	outcome{}.check(t, conn.MakeDir(ctx, "/a"))
+	refused(550).check(t, conn.MakeDir(ctx, "/b"))
+	outcome{}.check(t, conn.RemoveDir(ctx, "/a"))
+	outcome{}.check(t, conn.Rename(ctx, "/x", "/y"))
+	refused(550).check(t, conn.Rename(ctx, "/x", "/y"))
+	refused(553).check(t, conn.Rename(ctx, "/x", "/y"))
+	outcome{}.check(t, conn.Remove(ctx, "/y"))
+}

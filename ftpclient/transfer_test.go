@@ -1,0 +1,487 @@
+package ftpclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+// row is one transfer of the file /f after EPSV, with the server's side of it.
+type row struct {
+	name   string
+	script steps
+	change func(*ftpclient.Options)
+	lost   bool // the connection cannot be used afterwards
+	want   outcome
+}
+
+// run connects to a server that does what the row says, for one transfer.
+func (r row) run(t *testing.T, transfer func(*ftpclient.Conn) error) {
+	t.Run(r.name, func(t *testing.T) {
+		t.Parallel()
+		script := session("", steps{passive}.then(r.script...))
+		if r.lost {
+			script = open("", steps{passive}.then(r.script...))
+		}
+		var changes []func(*ftpclient.Options)
+		if r.change != nil {
+			changes = append(changes, r.change)
+		}
+		conn, _ := connect(t, script, changes...)
+		r.want.check(t, transfer(conn))
+		if conn.Usable() == r.lost {
+			t.Errorf("usable afterwards: %v", !r.lost)
+		}
+	})
+}
+
+// impatient is for servers that say nothing.
+func impatient(o *ftpclient.Options) {
+	o.ReplyTimeout, o.ConnectTimeout = 200*time.Millisecond, 200*time.Millisecond
+	o.FinalReplyTimeout, o.StallTimeout = 100*time.Millisecond, 100*time.Millisecond
+}
+
+func TestDownload(t *testing.T) {
+	hello := &ftptest.Data{Send: "hello", End: ftptest.Close}
+	rows := []row{
+		{name: "150, data, 226",
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: hello}, {Send: "226 done"}}},
+		{name: "125 and 250 do as well",
+			script: steps{{Expect: "RETR /f", Send: "125 go", Data: hello}, {Send: "250 done"}}},
+		{name: "226 may come before the data",
+			script: steps{{Expect: "RETR /f", Send: "150 go\n226 done", Data: hello}}},
+		{name: "150 may be missing",
+			script: steps{{Expect: "RETR /f", Data: hello}, {Send: "226 done"}}},
+		{name: "replies may come byte by byte",
+			script: steps{{Expect: "RETR /f", Send: "150-go\n 226 no end\n150 go", Pace: time.Microsecond, Data: hello}, {Send: "226 done"}}},
+		{name: "a refusal instead of 150 is the error",
+			script: steps{{Expect: "RETR /f", Send: "550 Permission denied"}},
+			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{name: "a file that is busy is tried again",
+			script: steps{{Expect: "RETR /f", Send: "450 busy"}},
+			want:   outcome{code: 450, class: ftpclient.ClassRetry}},
+		{name: "a failure after the data is the error",
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: hello}, {Send: "451 disk error"}},
+			want:   outcome{code: 451, class: ftpclient.ClassRetry}},
+		{name: "data that break off are an error, whatever the server says of it",
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hel", End: ftptest.Reset}}, {Send: "226 done"}},
+			want:   outcome{class: ftpclient.ClassConnection}},
+		{name: "data that break off have the server's reason",
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hel", End: ftptest.Reset}}, {Send: "451 disk error"}},
+			want:   outcome{code: 451, class: ftpclient.ClassRetry}},
+		{name: "the final reply never comes", lost: true, change: impatient,
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: hello}},
+			want:   outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}},
+		{name: "no reply comes at all", lost: true, change: impatient,
+			script: steps{{Expect: "RETR /f"}},
+			want:   outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}},
+		{name: "no data come", lost: true, change: impatient,
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hel"}}},
+			want:   outcome{is: ftpclient.ErrStalled, class: ftpclient.ClassConnection}},
+		{name: "the control connection ends with the data", lost: true,
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: hello, End: ftptest.Close}},
+			want:   outcome{is: io.EOF, class: ftpclient.ClassConnection}},
+		{name: "the server says farewell instead of 226", lost: true,
+			script: steps{{Expect: "RETR /f", Send: "150 go", Data: hello}, {Send: "421 Timeout"}},
+			want:   outcome{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}},
+		{name: "the server says farewell instead of 150", lost: true,
+			script: steps{{Expect: "RETR /f", Send: "421 Timeout"}},
+			want:   outcome{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}},
+	}
+	for _, r := range rows {
+		r.run(t, func(conn *ftpclient.Conn) error {
+			content, result, err := get(t.Context(), conn, "/f")
+			if err == nil && (content != "hello" || result.Bytes != 5 || !result.CleanEnd || result.TLSResumed || result.Mode != ftpclient.EPSV) {
+				t.Errorf("%q, %+v", content, result)
+			}
+			return err
+		})
+	}
+}
+
+func TestUpload(t *testing.T) {
+	receive := &ftptest.Data{Receive: ftptest.All, Want: "hello", End: ftptest.Close}
+	some := &ftptest.Data{Receive: 10, End: ftptest.Reset}
+	endless := func(conn *ftpclient.Conn) error {
+		_, err := put(t.Context(), conn, "/f", zeros{})
+		return err
+	}
+	hello := func(conn *ftpclient.Conn) error {
+		result, err := put(t.Context(), conn, "/f", strings.NewReader("hello"))
+		if err == nil && (result.Bytes != 5 || result.Code != 226 || result.Text != "done") {
+			t.Errorf("%+v", result)
+		}
+		return err
+	}
+	broken := errors.New("the disk is on fire")
+	halfway := func(conn *ftpclient.Conn) error {
+		_, err := put(t.Context(), conn, "/f", io.MultiReader(strings.NewReader("he"), iotest.ErrReader(broken)))
+		return err
+	}
+	tests := []struct {
+		row      row
+		transfer func(*ftpclient.Conn) error
+	}{
+		{row{name: "150, data, 226",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: receive}, {Send: "226 done"}}}, hello},
+		{row{name: "150 may come after the data",
+			script: steps{{Expect: "STOR /f"}, {Send: "150 go\n226 done"}, {Data: receive}}}, hello},
+		{row{name: "a refusal instead of 150 is the error",
+			script: steps{{Expect: "STOR /f", Send: "553 no"}},
+			want:   outcome{code: 553, class: ftpclient.ClassPermanent}}, hello},
+		{row{name: "a failure after the data is the error",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: receive}, {Send: "452 disk full"}},
+			want:   outcome{code: 452, class: ftpclient.ClassLater}}, hello},
+		{row{name: "the reason of a write error is the reply behind it",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: some}, {Send: "552 Quota exceeded"}},
+			want:   outcome{code: 552, class: ftpclient.ClassLater}}, endless},
+		{row{name: "a write error is an error, whatever the server says of it",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: some}, {Send: "226 done"}},
+			want:   outcome{class: ftpclient.ClassConnection}}, endless},
+		{row{name: "a server that does not read stalls the upload", lost: true, change: impatient,
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: 1}}},
+			want:   outcome{is: ftpclient.ErrStalled, class: ftpclient.ClassConnection}}, endless},
+		{row{name: "a source that fails is the error, not the reply to the end it causes",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "426 cut"}},
+			want:   outcome{is: broken, class: ftpclient.ClassConnection}}, halfway},
+		{row{name: "a source that fails is an error where the server is content",
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "226 done"}},
+			want:   outcome{is: broken, class: ftpclient.ClassConnection}}, halfway},
+		{row{name: "the final reply never comes", lost: true, change: impatient,
+			script: steps{{Expect: "STOR /f", Send: "150 go", Data: receive}},
+			want:   outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}}, hello},
+	}
+	for _, test := range tests {
+		test.row.run(t, test.transfer)
+	}
+}
+
+func TestASecondFinalReplyPutsAllOutOfStep(t *testing.T) {
+	conn, server := connect(t, open("", download("RETR /f", "hello", "226 done\n226 done twice")))
+	if _, _, err := get(t.Context(), conn, "/f"); err != nil {
+		t.Fatal(err)
+	}
+	server.Wait()
+	// Whether the reply comes before or after the command: it is no answer to it.
+	if err := conn.Noop(t.Context()); err == nil {
+		t.Error("the reply of a transfer was taken for that of NOOP")
+	}
+}
+
+func TestModesOfData(t *testing.T) {
+	retrieve := steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}}
+	pasv := ftptest.Step{Expect: "PASV", Passive: true}
+	deadEPSV := ftptest.Step{Expect: "EPSV", Send: fmt.Sprintf("229 here (|||%d|)", closedPort(t))}
+	port := closedPort(t)
+	deadPASV := ftptest.Step{Expect: "PASV", Send: fmt.Sprintf("227 here (127,0,0,1,%d,%d)", port>>8, port&0xff)}
+	noData := outcome{class: ftpclient.ClassSetup}
+	active := func(o *ftpclient.Options) { o.Data.Policy = ftpclient.DataActiveOnly }
+	tests := []struct {
+		name   string
+		script steps
+		change func(*ftpclient.Options)
+		lost   bool
+		want   []outcome // one for each download
+		facts  ftpclient.Facts
+	}{
+		{name: "EPSV is refused once, and PASV taken from then on",
+			script: talk("EPSV", "522 no").then(pasv).then(retrieve...).then(pasv).then(retrieve...),
+			want:   []outcome{{}, {}}, facts: ftpclient.Facts{EPSVRefused: true, DataMode: "PASV"}},
+		{name: "EPSV that is refused for the moment is asked for again",
+			script: talk("EPSV", "425 not now").then(pasv).then(retrieve...).then(pasv).then(retrieve...),
+			want:   []outcome{{}, {}}, facts: ftpclient.Facts{DataMode: "PASV"}},
+		{name: "nobody listens on the port of EPSV",
+			script: steps{deadEPSV, pasv}.then(retrieve...).then(pasv).then(retrieve...),
+			want:   []outcome{{}, {}}, facts: ftpclient.Facts{DataMode: "PASV"}},
+		{name: "the reply to EPSV is nonsense",
+			script: talk("EPSV", "229 (here)").then(pasv).then(retrieve...),
+			want:   []outcome{{}}, facts: ftpclient.Facts{DataMode: "PASV"}},
+		{name: "what worked last comes first",
+			script: steps{pasv}.then(retrieve...), change: func(o *ftpclient.Options) { o.Facts.DataMode = "PASV" },
+			want: []outcome{{}}, facts: ftpclient.Facts{DataMode: "PASV"}},
+		{name: "nothing works, and the next transfer starts over",
+			script: steps{deadEPSV, deadPASV, passive}.then(retrieve...),
+			want:   []outcome{noData, {}}, facts: ftpclient.Facts{DataMode: "EPSV"}},
+		{name: "the server is out of ports",
+			script: talk("EPSV", "425 no port", "PASV", "425 no port"),
+			want:   []outcome{{class: ftpclient.ClassConnection}}},
+		{name: "the login is lost",
+			script: talk("EPSV", "530 Please login"),
+			want:   []outcome{{code: 530, class: ftpclient.ClassConnection}}},
+		{name: "the server says farewell at EPSV", lost: true,
+			script: talk("EPSV", "421 bye"),
+			want:   []outcome{{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}}},
+		{name: "the server calls back", change: active,
+			script: steps{{Expect: "PORT 127,0,0,1,*", Send: "200 ok"}}.then(retrieve...),
+			want:   []outcome{{}}, facts: ftpclient.Facts{DataMode: "PORT"}},
+		{name: "PORT is refused and EPRT is not", change: active,
+			script: talk("PORT *", "502 what?").then(ftptest.Step{Expect: "EPRT |1|127.0.0.1|*", Send: "200 ok"}).then(retrieve...),
+			want:   []outcome{{}}, facts: ftpclient.Facts{DataMode: "EPRT"}},
+		{name: "the server cannot call back and says so after 150, which ends the wait",
+			change: func(o *ftpclient.Options) { active(o); o.ConnectTimeout = time.Hour },
+			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go\n425 cannot reach you"}},
+			want:   []outcome{{code: 425, class: ftpclient.ClassConnection}}},
+		{name: "the server never calls back", lost: true,
+			change: func(o *ftpclient.Options) { active(o); impatient(o) },
+			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go"}},
+			want:   []outcome{{class: ftpclient.ClassConnection}}},
+		{name: "a stranger calls first", change: active,
+			script: steps{{Expect: "PORT *", Send: "200 ok"},
+				{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{From: "127.0.0.2", Receive: ftptest.All, End: ftptest.Close}},
+				{Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}},
+			want: []outcome{{}}, facts: ftpclient.Facts{DataMode: "PORT"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := session("", test.script)
+			if test.lost {
+				script = open("", test.script)
+			}
+			change := test.change
+			if change == nil {
+				change = func(*ftpclient.Options) {}
+			}
+			conn, _ := connect(t, script, change)
+			for _, want := range test.want {
+				content, _, err := get(t.Context(), conn, "/f")
+				want.check(t, err)
+				if err == nil && content != "hello" {
+					t.Errorf("content %q", content)
+				}
+			}
+			if diff := cmp.Diff(test.facts, conn.Facts()); diff != "" {
+				t.Errorf("facts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOffsets(t *testing.T) {
+	tests := []struct {
+		name   string
+		script steps
+		want   outcome
+	}{
+		{name: "REST comes right before RETR",
+			script: steps{passive, {Expect: "REST 7", Send: "350 ok"}, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{End: ftptest.Close}}, {Send: "226 done"}}},
+		{name: "where REST is refused, nothing is transferred",
+			script: steps{passive}.then(talk("REST 7", "502 no")...), want: outcome{code: 502, class: ftpclient.ClassPermanent}},
+		{name: "REST is taken back when the transfer is refused",
+			script: steps{passive}.then(talk("REST 7", "350 ok", "RETR /f", "550 no", "REST 0", "350 ok")...),
+			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			conn, _ := connect(t, session("", test.script))
+			transfer, err := conn.Retrieve(t.Context(), "/f", 7)
+			if err == nil {
+				io.Copy(io.Discard, transfer)
+				_, err = transfer.Finish(t.Context())
+			}
+			test.want.check(t, err)
+		})
+	}
+}
+
+func TestTransfersEndWithTheirContext(t *testing.T) {
+	why := errors.New("enough")
+	want := outcome{is: why, class: ftpclient.ClassCancelled}
+	begin := func(t *testing.T, script ...ftptest.Step) (*ftpclient.Conn, *ftptest.Script, context.Context, func()) {
+		conn, server := connect(t, open("", steps{passive}.then(script...)))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		return conn, server, ctx, func() { cancel(why) }
+	}
+	t.Run("in the middle of a download", func(t *testing.T) {
+		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "part"}})
+		transfer, err := conn.Retrieve(ctx, "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(transfer, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		go cancel()
+		if _, err := io.ReadAll(transfer); err == nil {
+			t.Error("the download looks whole")
+		}
+		_, err = transfer.Finish(ctx)
+		want.check(t, err)
+	})
+	t.Run("in the middle of an upload", func(t *testing.T) {
+		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All}})
+		transfer, err := conn.Store(ctx, "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go cancel()
+		if _, err := transfer.ReadFrom(zeros{}); err == nil {
+			t.Error("the upload has an end")
+		}
+		// Finish tells the reason even if its own context lasts, but for a while only.
+		_, err = transfer.Finish(t.Context())
+		want.check(t, err)
+	})
+	t.Run("before the end of an upload that the server calls complete", func(t *testing.T) {
+		conn, server, ctx, cancel := begin(t,
+			ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}},
+			ftptest.Step{Send: "226 done"}, ftptest.Step{Expect: "QUIT", Send: "221 bye"})
+		transfer, err := conn.Store(ctx, "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transfer.Write([]byte("part")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		_, err = transfer.Finish(t.Context())
+		want.check(t, err)
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Wait()
+	})
+	t.Run("before the first reply", func(t *testing.T) {
+		conn, server, ctx, cancel := begin(t, ftptest.Step{Expect: "RETR /f"})
+		go func() {
+			server.Wait()
+			cancel()
+		}()
+		_, err := conn.Retrieve(ctx, "/f", 0)
+		want.check(t, err)
+	})
+	t.Run("before it begins", func(t *testing.T) {
+		conn, _ := connect(t, session("", nil))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		_, err := conn.Retrieve(ctx, "/f", 0)
+		want.check(t, err)
+		if !conn.Usable() {
+			t.Error("a command that was never sent cost the connection")
+		}
+	})
+}
+
+func TestAbort(t *testing.T) {
+	// The server notices the end of the data connection.
+	begun := ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "part", Receive: ftptest.All, End: ftptest.Close}}
+	abort := func(t *testing.T, conn *ftpclient.Conn) {
+		transfer, err := conn.Retrieve(t.Context(), "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(transfer, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		transfer.Abort(t.Context())
+		transfer.Abort(t.Context())
+		if _, err := transfer.Finish(t.Context()); err == nil {
+			t.Error("success")
+		}
+	}
+	t.Run("a server that answers keeps the connection", func(t *testing.T) {
+		conn, _ := connect(t, session("", steps{passive, begun, {Send: "426 cut"}}.then(talk("NOOP", "200 ok")...)))
+		abort(t, conn)
+		if err := conn.Noop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a server that does not answer loses it", func(t *testing.T) {
+		conn, _ := connect(t, open("", steps{passive, begun}))
+		abort(t, conn)
+		if conn.Usable() {
+			t.Error("a connection that is owed a reply is in use")
+		}
+	})
+}
+
+// TestAnAbortedUploadDoesNotLookComplete has a server that looks at how its data end, and is
+// content in any case, as some are.
+func TestAnAbortedUploadDoesNotLookComplete(t *testing.T) {
+	broken := errors.New("the disk is on fire")
+	for name, end := range map[string]func(*ftpclient.Transfer){
+		"by Abort":               func(transfer *ftpclient.Transfer) { transfer.Abort(t.Context()) },
+		"by a source that fails": func(transfer *ftpclient.Transfer) { transfer.ReadFrom(iotest.ErrReader(broken)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer data.Close()
+			ended := make(chan struct{})
+			script := steps{{Expect: "EPSV", Send: fmt.Sprintf("229 (|||%d|)", data.Addr().(*net.TCPAddr).Port)},
+				{Expect: "STOR /f", Send: "150 go"}, {Hold: ended, Send: "226 done"}}
+			conn, _ := connect(t, session("", script))
+			go func() {
+				defer close(ended)
+				received, err := data.Accept()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer received.Close()
+				if _, err := io.Copy(io.Discard, received); err == nil {
+					t.Error("the upload looks complete")
+				}
+			}()
+			transfer, err := conn.Store(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := transfer.Write([]byte("half")); err != nil {
+				t.Fatal(err)
+			}
+			end(transfer)
+			if _, err := transfer.Finish(t.Context()); err == nil {
+				t.Error("success")
+			}
+		})
+	}
+}
+
+func TestCloseEndsATransferOfAnotherGoroutine(t *testing.T) {
+	conn, _ := connect(t, open("", steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "part"}}}))
+	transfer, err := conn.Retrieve(t.Context(), "/f", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(transfer, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		conn.Close()
+	}()
+	if _, err := io.ReadAll(transfer); err == nil {
+		t.Error("the download looks whole")
+	}
+	<-closed
+	_, err = transfer.Finish(t.Context())
+	outcome{class: ftpclient.ClassConnection}.check(t, err)
+}
+
+func TestNothingIsSentForANameWithALineEnd(t *testing.T) {
+	conn, _ := connect(t, session("", nil))
+	for _, name := range []string{"/a\r\nDELE /b", "/a\nb", "/a\x00b", "/" + strings.Repeat("x", 5000)} {
+		_, retrieve := conn.Retrieve(t.Context(), name, 0)
+		_, store := conn.Store(t.Context(), name, 0)
+		_, stat := conn.Stat(t.Context(), name)
+		for _, err := range []error{retrieve, store, stat, conn.Remove(t.Context(), name), conn.MakeDir(t.Context(), name),
+			conn.Rename(t.Context(), "/a", name), conn.Rename(t.Context(), name, "/a"), conn.SetModTime(t.Context(), name, time.Now())} {
+			outcome{is: ftpclient.ErrUnsendable, class: ftpclient.ClassPermanent}.check(t, err)
+		}
+	}
+}
