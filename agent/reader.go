@@ -56,11 +56,13 @@ func (r reader) Dirty() (paths []state.Dirty, err error) {
 	return paths, err
 }
 
-// Live says yes when it cannot know: a file of a job that lives must not be swept away.
-func (r reader) Live(job uint64) bool {
+// Live says yes when it cannot know: a file of a job that lives must not be swept away. What
+// an attempt before the last one left behind is nobody's.
+func (r reader) Live(id uint64, attempt int) bool {
 	live := true
-	err := r.view(func(tx *state.Tx) (err error) {
-		_, live, err = queue.Get(tx, queue.ID(job))
+	err := r.view(func(tx *state.Tx) error {
+		job, found, err := queue.Get(tx, queue.ID(id))
+		live = found && attempt >= job.Claims
 		return err
 	})
 	return live || err != nil

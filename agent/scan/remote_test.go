@@ -286,7 +286,7 @@ func TestRemoteOrphans(t *testing.T) {
 		_, target := r.sourceAndTarget()
 		fill(t, target, ".dead.ftpferry-0badcafe-1", "no dot.ftpferry-0badcafe-1", ".alive.ftpferry-0badcafe-2", ".foreign.ftpferry-12345678-1")
 		r.change = func(request *Request) {
-			request.Orphan = func(instance string, job uint64) bool { return instance == "0badcafe" && job == 1 }
+			request.Orphan = func(instance string, job uint64, _ int) bool { return instance == "0badcafe" && job == 1 }
 		}
 		r.want(r.scan(), r.as("sweep remote .dead.ftpferry-0badcafe-1", "sweep remote no dot.ftpferry-0badcafe-1")...)
 	})

@@ -40,7 +40,7 @@ type Request struct {
 	// Marker is a file that must exist in the local folder, "" for none.
 	Marker string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
-	Orphan func(instance string, job uint64) bool
+	Orphan func(instance string, job uint64, attempt int) bool
 }
 
 // Result is what a scan found.

@@ -51,6 +51,15 @@ func ParseTempName(name string) (instance string, job uint64, ok bool) {
 	return instance, job, err == nil
 }
 
+// tempAttempt is the number of the attempt in a temporary name.
+func tempAttempt(name string) int {
+	number, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
+	if err != nil {
+		return 0
+	}
+	return number
+}
+
 // IsTemp reports whether the last element of a path is a temporary name.
 func IsTemp(rel string) bool {
 	_, _, ok := ParseTempName(rel[strings.LastIndexByte(rel, '/')+1:])

@@ -193,7 +193,7 @@ func (w *walker) impossible(item plan.Item) string {
 // somebody may be writing it.
 func (w *walker) temporary(item plan.Item, instance string, job uint64) (keeps bool) {
 	target := w.target(item).Entry.Kind
-	if w.request.Orphan == nil || !w.request.Orphan(instance, job) {
+	if w.request.Orphan == nil || !w.request.Orphan(instance, job, tempAttempt(path.Base(item.Path))) {
 		return target != entry.Absent
 	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {

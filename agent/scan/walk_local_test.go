@@ -248,7 +248,7 @@ func TestContentsOfALostFolderAreForgotten(t *testing.T) {
 }
 
 // walkWithoutFarSide scans as if a look at the server had shown that nothing is there.
-func (r *rig) walkWithoutFarSide(orphan func(string, uint64) bool) *Result {
+func (r *rig) walkWithoutFarSide(orphan func(string, uint64, int) bool) *Result {
 	r.t.Helper()
 	w := &walker{result: &Result{}, request: Request{
 		Rules: r.rules, Local: openRoot(r.t, r.local), Children: r.base.Children, At: r.base.At, Orphan: orphan,
@@ -321,7 +321,7 @@ func TestOrphansAreThoseOfJobsThatAreNoMore(t *testing.T) {
 	r.remember("sub/")
 	r.want(r.scan())
 	r.change = func(request *Request) {
-		request.Orphan = func(instance string, job uint64) bool { return instance == "0badcafe" && job == 1 }
+		request.Orphan = func(instance string, job uint64, _ int) bool { return instance == "0badcafe" && job == 1 }
 	}
 	r.want(r.scan(), "sweep local "+dead)
 	r.want(r.scan(dead, alive), "sweep local "+dead)
@@ -333,7 +333,7 @@ func TestTemporaryFilesOfOthersKeepTheirFolder(t *testing.T) {
 	r := newRig(t, plan.Down)
 	fill(t, r.local, "folder/.x.ftpferry-0badcafe-1")
 	r.remember("folder/")
-	r.want(r.walkWithoutFarSide(func(string, uint64) bool { return true }), "delete_local folder", "sweep local folder/.x.ftpferry-0badcafe-1")
+	r.want(r.walkWithoutFarSide(func(string, uint64, int) bool { return true }), "delete_local folder", "sweep local folder/.x.ftpferry-0badcafe-1")
 	r.want(r.walkWithoutFarSide(nil), "skip folder")
 }
 

@@ -39,8 +39,8 @@ func Scan(ctx context.Context, e Env, full bool, dirty []state.Dirty) (*scan.Res
 	request := scan.Request{
 		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, Known: known,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
-		Orphan: func(instance string, job uint64) bool {
-			return instance == e.Instance && !e.State.Live(job)
+		Orphan: func(instance string, job uint64, attempt int) bool {
+			return instance == e.Instance && !e.State.Live(job, attempt)
 		},
 	}
 	root, err := os.OpenRoot(e.Sync.Local)

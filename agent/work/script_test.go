@@ -43,7 +43,7 @@ func (s noState) At(string) (*state.Baseline, error)      { return s.base, nil }
 func (noState) Count() (int, error)                       { return 1, nil }
 func (noState) Intents(string) ([]entry.Entry, error)     { return nil, nil }
 func (noState) Dirty() ([]state.Dirty, error)             { return nil, nil }
-func (noState) Live(uint64) bool                          { return true }
+func (noState) Live(uint64, int) bool                     { return true }
 
 // do carries out one operation on a.txt against a scripted server, after its login.
 func do(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline, steps ...step) Outcome {

@@ -44,8 +44,8 @@ type State interface {
 	Intents(rel string) ([]entry.Entry, error)
 	// Dirty returns the marks of changed paths.
 	Dirty() ([]state.Dirty, error)
-	// Live reports whether the job still is in the queue.
-	Live(job uint64) bool
+	// Live reports whether an attempt of a job may still be under way.
+	Live(job uint64, attempt int) bool
 }
 
 // Env is what one job is carried out with. It is used by one goroutine at a time.
