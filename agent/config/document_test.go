@@ -145,7 +145,8 @@ func toString(t *testing.T, value reflect.Value) string {
 }
 
 func TestDocumentIsValidAsItStands(t *testing.T) {
-	cfg, err := Load(filepath.FromSlash(document), environment(nil))
+	// A home, because the state folder is guessed from it for users other than root.
+	cfg, err := Load(filepath.FromSlash(document), environment(map[string]string{"HOME": t.TempDir()}))
 	if err != nil {
 		t.Fatal(err)
 	}
