@@ -222,3 +222,43 @@ func TestAFolderWithSomethingNewInItIsNotDeletedUnseen(t *testing.T) {
 		t.Errorf("on the server (-want +got):\n%s", diff)
 	}
 }
+
+func TestARemoteFolderThatDoesNotExistYetIsMade(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "up")
+			remove(t, r.remote, "")
+			text, err := os.ReadFile(r.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.remote = filepath.Join(r.server.Root, "not/there yet/site")
+			deeper := strings.Replace(string(text), `//site"`, `/not/there yet/site"`, 1)
+			if err := os.WriteFile(r.config, []byte(deeper), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.once() // nothing to send: the folder alone is made
+			if _, err := os.Stat(r.remote); err != nil {
+				t.Errorf("an empty sync: %v", err)
+			}
+			fill(t, r.local, map[string]string{"a.txt": "a", "b/c.txt": "c"})
+			r.mustBeInStep("the first files")
+		})
+	}
+}
+
+func TestASourceThatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
+	remove(t, r.local, "")
+	report := r.once()
+	if len(report.Unknown) != 1 || !strings.Contains(report.Unknown[0].Reason, "source folder does not exist") {
+		t.Errorf("report: %+v", report)
+	}
+	if err := os.Mkdir(r.local, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, r.local, map[string]string{"a.txt": "a"})
+	r.mustBeInStep("when it is there")
+}
