@@ -90,10 +90,11 @@ func (c *commit) run() error {
 		return err
 	}
 	if !c.now.Before(c.d.nextTrim) {
-		if _, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim); err != nil {
+		trimmed, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim)
+		if err != nil {
 			return err
 		}
-		c.trimmed = true
+		c.trimmed = trimmed < historyTrim // else there is more for the next commit
 	}
 	if c.b.claim {
 		if err := c.claim(); err != nil {
@@ -155,13 +156,13 @@ func (c *commit) request(r request) error {
 // report writes down what came of a job.
 func (c *commit) report(r report) error {
 	c.learn(r)
+	c.reachable(r)
 	switch r.Result {
 	case work.Failed:
 		return c.failed(r)
 	case work.Stale:
 		return c.stale(r)
 	}
-	c.reachable(r)
 	if r.Scan != nil {
 		return c.scanned(r)
 	}
@@ -295,12 +296,16 @@ func (c *commit) claim() error {
 		if row.NotBefore.After(c.now) {
 			continue
 		}
-		idle := len(s.idle) + c.becomingIdle(name)
 		limit := s.limit
 		if row.Failures > 0 {
 			limit = 1
 		}
-		for idle -= s.config.Connections - limit; idle > 0; idle-- {
+		idle, connected := c.idleSeats(name)
+		idle -= s.config.Connections - limit
+		if c.busy[name] || c.now.Before(s.crowded) {
+			idle = min(idle, connected)
+		}
+		for ; idle > 0; idle-- {
 			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
 				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong,
 				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
@@ -349,21 +354,26 @@ func takesLong(job queue.Job) bool {
 // workers end together.
 func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), 16) }
 
-// becomingIdle counts the workers whose last job is among the reports of this commit.
-func (c *commit) becomingIdle(server string) int {
-	left := map[*assigned]int{}
+// idleSeats counts the workers without work, those among them included whose last job is
+// among the reports of this commit, and how many of them have a connection.
+func (c *commit) idleSeats(server string) (idle, connected int) {
+	for _, s := range c.d.servers[server].idle {
+		idle++
+		if s.connected {
+			connected++
+		}
+	}
+	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
-		if a := c.d.outstanding[r.Job.ID]; a.server == server {
-			left[a]++
-		}
-	}
-	idle := 0
-	for a, reported := range left {
-		if a.left == reported {
+		a := c.d.outstanding[r.Job.ID]
+		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++
+			if r.connected {
+				connected++
+			}
 		}
 	}
-	return idle
+	return idle, connected
 }
 
 // held syncs keep their jobs where they are.
@@ -382,8 +392,10 @@ func (c *commit) planWake() error {
 		c.wake = next
 	}
 	for name := range c.d.servers {
-		if at := c.server(name).NotBefore; at.After(c.now) && at.Before(c.wake) {
-			c.wake = at
+		for _, at := range []time.Time{c.server(name).NotBefore, c.d.servers[name].crowded} {
+			if at.After(c.now) && at.Before(c.wake) {
+				c.wake = at
+			}
 		}
 	}
 	return nil

@@ -54,8 +54,11 @@ type server struct {
 	idle   []*seat // seats without an assignment; those with a connection are used first
 	limit  int     // how many workers may be busy at a time: what the server takes
 	raise  time.Time
-	row    state.Server
-	facts  ftpclient.Facts
+	// Until crowded ends no new connection is tried; refusals counts those in a row.
+	crowded  time.Time
+	refusals int
+	row      state.Server
+	facts    ftpclient.Facts
 }
 
 // seat is the dispatcher's side of one worker.
@@ -72,13 +75,16 @@ func (s *server) next() *seat {
 	return chosen
 }
 
-// refusedOne lowers the limit after a refused connection, once for those refused together.
+// refusedOne lowers the limit after a refused connection, once for those refused together, and
+// leaves the server alone with new ones for a while that grows.
 func (s *server) refusedOne(now time.Time) {
-	if s.raise.Sub(now) > limitRaise-busyDelay {
+	if now.Before(s.crowded) {
 		return
 	}
 	s.limit = max(1, s.limit-1)
 	s.raise = now.Add(limitRaise)
+	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxServerPause))
+	s.refusals++
 }
 
 // raiseLimit tries one connection more when the last refusal is long ago.
@@ -264,6 +270,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
 		delete(d.outstanding, r.Job.ID)
+		if r.connected && !a.seat.connected {
+			d.servers[a.server].refusals = 0
+		}
 		a.seat.connected = r.connected
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
@@ -312,5 +321,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		p.observe(b.reports, t, b.now)
 	}
 	d.wake = t.wake
+	for name := range t.busy {
+		d.wake = earlier(d.wake, d.servers[name].crowded)
+	}
 	return d.finishPasses(b.now)
 }

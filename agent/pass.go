@@ -224,6 +224,9 @@ func (s *passSync) collect(tx *state.Tx) error {
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
 		}
+		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" {
+			continue // a scan for later is nothing left undone
+		}
 		if job.Kind == work.KindScan && s.blind {
 			s.report.Unknown = appendBounded(s.report.Unknown, reason)
 			continue

@@ -21,14 +21,21 @@ func (c *commit) scanned(r report) error {
 		return err
 	}
 	done := scanned{sync: sync, full: r.Full, started: r.Job.Started, result: r.Scan}
-	// An approval is for one full scan. A look that comes before leaves it alone.
-	approved := r.Full && !row.Approved.IsZero()
 	pending, err := c.pendingDeletes(sync)
 	if err != nil {
 		return err
 	}
-	if done.halt, err = c.guard(sync, r.Scan, pending, approved); err != nil {
+	// An approval serves full scans only, until one of them does not need it. A look has its
+	// guard in any case.
+	needed, err := c.guard(row, r, pending, false)
+	if err != nil {
 		return err
+	}
+	approved := needed != nil && r.Full && !row.Approved.IsZero()
+	if done.halt = needed; approved {
+		if done.halt, err = c.guard(row, r, pending, true); err != nil {
+			return err
+		}
 	}
 	c.scans = append(c.scans, done)
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
@@ -40,11 +47,8 @@ func (c *commit) scanned(r report) error {
 		c.happened(Activity{Kind: ActivityHalted, Sync: sync, Text: done.halt.Reason})
 		return state.PutSync(c.tx, sync, row)
 	}
-	if r.Full {
-		row.LastFullScan, row.Approved = c.now, time.Time{}
-		if err := state.PutSync(c.tx, sync, row); err != nil {
-			return err
-		}
+	if err := c.settleApproval(&row, r, approved); err != nil {
+		return err
 	}
 	c.happened(Activity{
 		Kind: ActivityScanned, Sync: sync, Action: r.Job.Kind, Took: r.Duration,
@@ -119,6 +123,37 @@ func (c *commit) dropObsolete(sync string) error {
 	return nil
 }
 
+// settleApproval writes down the scan. It ends an approval that a full scan did not need. One that was needed stays in
+// force, because the work it lets through is only beginning, and another scan finds out when
+// that is done.
+func (c *commit) settleApproval(row *state.SyncState, r report, needed bool) error {
+	before := *row
+	emptied := func(was bool, now plan.Root) bool {
+		return was && now != plan.RootFilled || needed && now == plan.RootEmpty
+	}
+	row.EmptiedLocal = emptied(row.EmptiedLocal, r.Scan.Totals.Local)
+	row.EmptiedRemote = emptied(row.EmptiedRemote, r.Scan.Totals.Remote)
+	if r.Full {
+		row.LastFullScan = c.now
+	}
+	if r.Full && !needed {
+		row.Approved = time.Time{}
+	}
+	if needed {
+		again := c.now.Add(max(approvalCheck, c.now.Sub(row.Approved)))
+		if err := c.enqueueScan(r.Job.Sync, work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
+			return err
+		}
+	}
+	if *row == before {
+		return nil
+	}
+	return state.PutSync(c.tx, r.Job.Sync, *row)
+}
+
+// approvalCheck is the first pause until a scan looks whether an approval is still needed.
+const approvalCheck = time.Minute
+
 // pendingDelete is a deletion that waits in the queue.
 type pendingDelete struct {
 	approved bool
@@ -148,13 +183,19 @@ func (c *commit) pendingDeletes(sync string) (map[string]pendingDelete, error) {
 
 // guard asks the planner's guard. Deletions that a person has approved and that still wait
 // count no more, neither as deletions nor as something that is known.
-func (c *commit) guard(sync string, result *scan.Result, pending map[string]pendingDelete, approved bool) (*plan.Halt, error) {
-	totals := result.Totals
+func (c *commit) guard(row state.SyncState, r report, pending map[string]pendingDelete, approved bool) (*plan.Halt, error) {
+	sync, totals := r.Job.Sync, r.Scan.Totals
 	known, err := state.CountBaseline(c.tx, sync)
 	if err != nil {
 		return nil, err
 	}
 	totals.Known = max(known, totals.Known)
+	if row.EmptiedLocal && totals.Local == plan.RootEmpty {
+		totals.Local = plan.RootUnseen
+	}
+	if row.EmptiedRemote && totals.Remote == plan.RootEmpty {
+		totals.Remote = plan.RootUnseen
+	}
 	if totals.Deletes > 0 || totals.Extra > 0 {
 		for _, p := range pending {
 			if p.file && !p.approved {
@@ -162,7 +203,7 @@ func (c *commit) guard(sync string, result *scan.Result, pending map[string]pend
 			}
 		}
 	}
-	for _, op := range result.Plan.Ops {
+	for _, op := range r.Scan.Plan.Ops {
 		p, again := pending[op.Path]
 		if !op.Action.Deletes() || !again {
 			continue

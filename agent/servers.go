@@ -50,9 +50,9 @@ func (c *commit) tryAtOnce(name string) {
 	}
 }
 
-// reachable ends a pause: a job of the server worked.
+// reachable ends a pause: a job has used a connection, and the connection still works.
 func (c *commit) reachable(r report) {
-	if r.facts != nil {
+	if r.facts != nil && (r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0) {
 		c.tryAtOnce(r.Job.Server)
 	}
 }

@@ -81,8 +81,9 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		if r.Err != nil && ctx.Err() != nil {
 			r.Err = errors.Join(context.Canceled, r.Err)
 		}
-		if class := classify(r.Err); class == ftpclient.ClassUnavailable || class == ftpclient.ClassAuthentication {
-			unavailable = r.Err
+		switch classify(r.Err) {
+		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
+			unavailable = r.Err // the rest of the stream would meet the same
 		}
 		r.connected = w.conn != nil && w.conn.Usable()
 		if w.used && r.connected {

@@ -160,7 +160,7 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 			return list.Entry{}, refusal
 		}
 	}
-	entry, found, err := c.StatFile(ctx, p)
+	entry, found, err := c.statBySize(ctx, p)
 	if err != nil || found {
 		return entry, err
 	}
@@ -178,9 +178,23 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	return c.statInParent(ctx, p)
 }
 
-// StatFile asks for the file p by SIZE and MDTM only. found is false when the server shows
-// no file of that name, which may also mean a folder: it is no proof of absence.
+// StatFile asks for the file p and nothing else: by MLST where the server has it, so that size
+// and time are those of its listings, by SIZE and MDTM elsewhere. found is false when the
+// server shows no file of that name, which may also mean a folder: it is no proof of absence.
 func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
+	if c.features.Has("MLST") && !c.facts.MLSDBroken {
+		reply, err := c.do(ctx, "stat", p, "MLST", p)
+		if err != nil {
+			return list.Entry{}, false, err
+		}
+		if entry, ok := parseMLST(reply, p); ok && entry.Size >= 0 || reply.Code == 550 {
+			return entry, ok && entry.Type == list.File, nil
+		}
+	}
+	return c.statBySize(ctx, p)
+}
+
+func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
 	reply, err := c.do(ctx, "stat", p, "SIZE", p)
 	if err != nil {
 		return list.Entry{}, false, err

@@ -14,9 +14,13 @@ type SyncState struct {
 	// HaltCode is the reason for programs.
 	HaltCode string `json:"halt_code,omitempty"`
 	// Approved is when a person let the next pass do what the guard had stopped.
-	Approved     time.Time `json:"approved,omitzero"`
-	LastFullScan time.Time `json:"last_full_scan,omitzero"`
-	LastSuccess  time.Time `json:"last_success,omitzero"`
+	Approved time.Time `json:"approved,omitzero"`
+	// EmptiedLocal and EmptiedRemote: a person has approved that this folder is empty. It holds
+	// until it was seen filled again.
+	EmptiedLocal  bool      `json:"emptied_local,omitempty"`
+	EmptiedRemote bool      `json:"emptied_remote,omitempty"`
+	LastFullScan  time.Time `json:"last_full_scan,omitzero"`
+	LastSuccess   time.Time `json:"last_success,omitzero"`
 }
 
 // GetSync returns the row of a sync, the zero SyncState if there is none.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 )
@@ -27,15 +28,17 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	if err := checkFallback(SocketPath(stateDir), stateDir); err != nil {
 		return nil, err
 	}
-	probe, err := dial(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
-	}
-	probe.Close()
-	return &Client{&http.Client{Transport: &http.Transport{
+	client := &Client{&http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-	}}}, nil
+	}}}
+	// A socket takes connections for an agent that hangs too.
+	pinging, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	if err := client.post(pinging, "/v1/ping", nil, nil); err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
+	}
+	return client, nil
 }
 
 // Pass implements Service.
@@ -71,6 +74,9 @@ func (c *Client) post(ctx context.Context, path string, syncs []string, into any
 	}
 	defer response.Body.Close()
 	decoder := json.NewDecoder(response.Body)
+	if response.StatusCode == http.StatusServiceUnavailable {
+		return ErrGone
+	}
 	if response.StatusCode != http.StatusOK {
 		var failure errorResponse
 		if err := decoder.Decode(&failure); err != nil || failure.Error == "" {
@@ -85,7 +91,11 @@ func (c *Client) post(ctx context.Context, path string, syncs []string, into any
 		return nil
 	}
 	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		var broken net.Error
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken) {
+			return fmt.Errorf("%w: %w", ErrGone, err)
+		}
+		return fmt.Errorf("answer of the running agent (is it of another version?): %w", err)
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ const closePatience = 2 * time.Second
 
 func handler(service Service) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/ping", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, func(context.Context, syncsRequest) (any, error) { return struct{}{}, nil })
+	})
 	mux.HandleFunc("POST /v1/pass", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, func(ctx context.Context, request syncsRequest) (any, error) {
 			return service.Pass(ctx, request.Syncs)
@@ -85,8 +88,11 @@ func answer(w http.ResponseWriter, r *http.Request, do func(context.Context, syn
 		status = http.StatusBadRequest
 	} else if body, err = do(r.Context(), request); err != nil {
 		status = http.StatusUnprocessableEntity
-		if errors.Is(err, ErrUnknownSync) {
+		switch {
+		case errors.Is(err, ErrUnknownSync):
 			status = http.StatusNotFound
+		case r.Context().Err() != nil || errors.Is(err, ErrGone):
+			status = http.StatusServiceUnavailable // the agent ends
 		}
 	}
 	if err != nil {

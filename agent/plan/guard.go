@@ -107,7 +107,7 @@ func Guard(t Totals, l Limits) *Halt {
 	if l.Approved {
 		return nil
 	}
-	if t.Known == 0 && t.Extra > 0 {
+	if t.Known <= 0 && t.Extra > 0 {
 		return &Halt{HaltFirstContact, fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
 	}
 	if deletes := t.Deletes + t.PendingDeletes; deletes > 0 && !l.AllowsDeletes(deletes, t.Known) {

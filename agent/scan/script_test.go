@@ -92,7 +92,8 @@ func TestListingsThatCannotBeTrusted(t *testing.T) {
 		{"a name that is there twice", [][]step{lists("MLSD", "/site", fact("a")+fact("b/")+fact("d/")+fact("b"), fine), rest}},
 		{"refused", [][]step{{{Expect: "CWD /site", Send: "550 Not now."}}}},
 		{"broken off", [][]step{lists("MLSD", "/site", fact("a"), "426 Broken off.")}},
-		{"gone between two commands", [][]step{{{Expect: "CWD /site", Send: "550 No such directory."}}}},
+		{"gone between two commands", [][]step{{{Expect: "CWD /site", Send: "550 No such directory."}, {Expect: "MLST /site", Send: "550 No such file or directory."}}}},
+		{"shown, but not to be entered", [][]step{{{Expect: "CWD /site", Send: "550 The system cannot find the file."}, {Expect: "MLST /site", Send: isFolder}}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := scripted(t, plan.Down, ftpclient.Facts{}, session(mlst, root(), slices.Concat(test.steps...)))

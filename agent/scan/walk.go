@@ -60,8 +60,15 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 		e, hidden, err := w.request.Remote.Read(ctx, rel)
 		if errors.Is(err, fs.ErrNotExist) {
 			// It was there a moment ago. The next scan knows better.
+			now, statErr := w.statRemote(ctx, rel)
+			if statErr == nil && (now.Knowledge == plan.Unknown || now.Entry.Kind == entry.Dir) {
+				// It is shown and cannot be entered, whatever the server calls that.
+				refused := Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}
+				w.unknown(rel, refused.Unknown)
+				return refused, false, nil
+			}
 			w.result.Again = append(w.result.Again, rel)
-			return Entries{Unknown: "vanished during the scan"}, false, nil
+			return Entries{Unknown: "vanished during the scan"}, false, statErr
 		}
 		if e.Unknown != "" {
 			w.unknown(rel, e.Unknown)
@@ -116,6 +123,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		return w.temporary(item, instance, job), nil
 	}
 	if w.request.Filter.Excluded(item.Path, isDir) {
+		if err := w.forget(item); err != nil {
+			return true, err
+		}
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if text := w.impossible(item); text != "" {
@@ -176,6 +186,28 @@ func (w *walker) target(item plan.Item) plan.Side {
 		return item.Local
 	}
 	return item.Remote
+}
+
+// forget drops what is known of a path that does not take part any more, and of all below it.
+// Nothing is deleted by that: if it takes part again one day, equal files are adopted.
+func (w *walker) forget(item plan.Item) error {
+	if item.Base == nil {
+		return nil
+	}
+	w.result.Plan.Forget = append(w.result.Plan.Forget, item.Path)
+	if item.Base.Local.Kind != entry.Dir {
+		return nil
+	}
+	children, err := w.request.Children(item.Path)
+	if err != nil {
+		return fmt.Errorf("read baseline: %w", err)
+	}
+	for _, child := range children {
+		if err := w.forget(plan.Item{Path: child.Path, Base: baseOf(&child)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // impossible says why a name cannot exist on both sides, "" if it can.

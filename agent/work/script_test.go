@@ -102,6 +102,10 @@ func upload7(local plan.Side) plan.Op {
 // Parts of conversations.
 func absent(path string) []step { return []step{{Expect: "SIZE " + path, Send: "550 No such file."}} }
 
+func sized(path string, size int) []step {
+	return []step{{Expect: "SIZE " + path, Send: fmt.Sprintf("213 %d", size)}}
+}
+
 func has(path string, size int) []step {
 	return []step{
 		{Expect: "SIZE " + path, Send: fmt.Sprintf("213 %d", size)},
@@ -139,19 +143,19 @@ func TestUploadsThatEndWell(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"temporary name, size, time, rename, and a last look", slices.Concat(absent(final), stores(hidden, text), has(hidden, 5),
+		{"temporary name, size, time, rename, and a last look", slices.Concat(absent(final), stores(hidden, text), sized(hidden, 5),
 			setsTime(hidden), renames(hidden, final), has(final, 5))},
 		{"a missing folder is made, and the one above it", slices.Concat(absent(final), refuses(hidden, "553 Could not create file."),
 			[]step{
 				{Expect: "MKD /site", Send: "550 No."}, {Expect: "CWD /site", Send: "550 No."},
 				{Expect: "MKD /", Send: "550 No."}, {Expect: "CWD /", Send: "250 Here."},
 				{Expect: "MKD /site", Send: "257 Made."},
-			}, stores(hidden, text), has(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))},
+			}, stores(hidden, text), sized(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))},
 		{"a server that refuses leading dots gets a name without", slices.Concat(absent(final), refuses(hidden, "553 Prohibited file name."),
 			[]step{{Expect: "MKD /site", Send: "550 File exists."}, {Expect: "CWD /site", Send: "250 Here."}},
-			refuses(hidden, "553 Prohibited file name."), stores(plain, text), has(plain, 5), setsTime(plain), renames(plain, final), has(final, 5))},
+			refuses(hidden, "553 Prohibited file name."), stores(plain, text), sized(plain, 5), setsTime(plain), renames(plain, final), has(final, 5))},
 		{"a server that does not rename over a file gets the old one deleted when the new one is complete", slices.Concat(absent(final),
-			stores(hidden, text), has(hidden, 5), setsTime(hidden),
+			stores(hidden, text), sized(hidden, 5), setsTime(hidden),
 			[]step{{Expect: "RNFR " + hidden, Send: "350 And?"}, {Expect: "RNTO " + final, Send: "550 File exists."}},
 			has(final, 3), []step{{Expect: "DELE " + final, Send: "250 Gone."}}, renames(hidden, final), has(final, 5))},
 	} {
@@ -174,8 +178,8 @@ func TestUploadsThatMustNotReachTheFinalName(t *testing.T) {
 		want  Result
 		steps []step
 	}{
-		{"the server says 226 and has fewer bytes", Failed, slices.Concat(absent(final), stores(hidden, text), has(hidden, 4), discards)},
-		{"the server says 226 and has nothing", Failed, slices.Concat(absent(final), stores(hidden, text), absent(hidden), discards)},
+		{"the server says 226 and has fewer bytes", Failed, slices.Concat(absent(final), stores(hidden, text), sized(hidden, 4), discards)},
+		{"the server says 226 and has nothing", Failed, slices.Concat(absent(final), stores(hidden, text), absent(hidden), absent(hidden), discards)},
 		{"the server says 426", Failed, slices.Concat(absent(final), []step{
 			{Expect: "EPSV", Passive: true},
 			{Expect: "STOR " + hidden, Send: "150 Go on.", Data: &ftptest.Data{Receive: ftptest.All, Want: text, End: ftptest.Close}},
@@ -228,7 +232,7 @@ func TestASecondAttempt(t *testing.T) {
 		op.Remote.Entry = remote
 		op.Base = &plan.Base{Local: old, Remote: remote}
 		o := do(t, dir, op, 1, &state.Baseline{Path: "a.txt", Local: old, Remote: remote},
-			slices.Concat(has(final, 5), stores(hidden, "hello"), has(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))...)
+			slices.Concat(has(final, 5), stores(hidden, "hello"), sized(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))...)
 		if o.Result != Done || o.Bytes != 5 {
 			t.Errorf("outcome %v (%v), %d bytes sent", o.Result, o.Err, o.Bytes)
 		}

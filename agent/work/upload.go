@@ -178,12 +178,19 @@ func refusedName(err error) bool {
 }
 
 func (o op) verify(ctx context.Context, temp string, sent int64) error {
-	now, found, err := o.conn.StatFile(ctx, temp)
-	if err != nil {
-		return err
+	size, err := o.conn.Size(ctx, temp)
+	if err != nil && o.conn.Usable() && ftpclient.Classify(err) == ftpclient.ClassPermanent {
+		// No SIZE on this server, or no such file: any other way of asking tells which.
+		now, found, statErr := o.conn.StatFile(ctx, temp)
+		if statErr == nil && found {
+			size, err = now.Size, nil
+		}
 	}
-	if !found || now.Size != sent {
-		return fmt.Errorf("%w: sent %d, the server has %d", errSize, sent, now.Size)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSize, err)
+	}
+	if size != sent {
+		return fmt.Errorf("%w: sent %d, the server has %d", errSize, sent, size)
 	}
 	return nil
 }

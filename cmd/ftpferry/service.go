@@ -32,7 +32,7 @@ func (p *program) withService(ctx context.Context, cfg *config.Config, logger *s
 	for attempt := 1; ; attempt++ {
 		err := p.withOneService(ctx, cfg, logger, use)
 		// Between the end of one agent and the next, the state may be locked and nobody listen.
-		retry := errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked) && attempt < lockTries
+		retry := (errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked)) && attempt < serviceTries
 		if !retry || ctx.Err() != nil {
 			return err
 		}
@@ -46,9 +46,9 @@ func (p *program) withService(ctx context.Context, cfg *config.Config, logger *s
 const (
 	// serviceRetry is the pause until another agent is looked for.
 	serviceRetry = 200 * time.Millisecond
-	// lockTries bounds the wait for an agent that holds the state and does not listen; each
-	// try takes a second.
-	lockTries = 5
+	// serviceTries bounds the search for an agent that stays, and the wait for one that holds
+	// the state and does not answer; such a try takes seconds.
+	serviceTries = 5
 )
 
 func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
@@ -69,7 +69,8 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 	useErr := use(ctx, a)
 	stop()
 	if runErr := <-ended; runErr != nil && !errors.Is(runErr, context.Canceled) {
-		return exit{control.ExitNeedsPerson, errors.Join(runErr, useErr)}
+		// The agent failed, and that is why use did: its reason is the one that counts.
+		return exit{control.ExitNeedsPerson, runErr}
 	}
 	return useErr
 }
