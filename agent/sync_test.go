@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -141,11 +142,15 @@ func (r *rig) mustBeInStep(what string) control.SyncReport {
 	return first
 }
 
-// tree maps each path below root to its content; folders end in a slash.
+// tree maps each path below root to its content; folders end in a slash. What goes away while it
+// looks is not there.
 func tree(t *testing.T, root string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != root {
+			return nil
+		}
 		if err != nil || path == root {
 			return err
 		}
@@ -159,6 +164,9 @@ func tree(t *testing.T, root string) map[string]string {
 			return nil
 		}
 		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		found[rel] = string(content)
 		return err
 	})
