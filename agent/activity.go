@@ -62,7 +62,8 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 		attributes = append(attributes, slog.Int64("bytes", a.Bytes))
 	}
 	if a.Took > 0 {
-		attributes = append(attributes, slog.Duration("took", a.Took.Round(time.Millisecond)))
+		// With the unit in the name: JSON shows a duration as a bare number.
+		attributes = append(attributes, slog.Int64("took_ms", a.Took.Milliseconds()))
 	}
 	if a.Job > 0 {
 		attributes = append(attributes, slog.Uint64("job", a.Job))

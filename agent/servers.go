@@ -37,7 +37,8 @@ func (c *commit) pause(name string, cause error, v verdict) {
 		row.BlockedBy = cause.Error()
 	}
 	c.servers[name] = row
-	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: cause.Error(), Took: v.pause})
+	text := fmt.Sprintf("%v; next try in %s", cause, v.pause.Round(100*time.Millisecond))
+	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: text})
 }
 
 // tryAtOnce ends the pause of a server, and any block: a person asks, and may have mended
