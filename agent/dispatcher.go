@@ -161,7 +161,7 @@ func (d *dispatcher) run(ctx context.Context) error {
 			case wokenByStop:
 				stopping, done = true, nil
 				grace = time.After(d.agent.cfg.Agent.ShutdownGrace)
-				d.agent.logger.Info("stopping", "running_jobs", len(d.outstanding), "grace", d.agent.cfg.Agent.ShutdownGrace)
+				d.agent.logger.Info("stopping", "running_jobs", len(d.outstanding), "grace", d.agent.cfg.Agent.ShutdownGrace.String())
 			case wokenByGrace:
 				d.stopWork()
 			}
