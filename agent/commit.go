@@ -400,8 +400,3 @@ func (c *commit) planWake() error {
 	}
 	return nil
 }
-
-func payload(v any) (json.RawMessage, error) {
-	data, err := json.Marshal(v)
-	return data, err
-}

@@ -123,9 +123,9 @@ func (c *commit) dropObsolete(sync string) error {
 	return nil
 }
 
-// settleApproval writes down the scan. It ends an approval that a full scan did not need. One that was needed stays in
-// force, because the work it lets through is only beginning, and another scan finds out when
-// that is done.
+// settleApproval writes down the scan. It ends an approval that a full scan did not need. One
+// that was needed stays in force, because the work it lets through is only beginning, and
+// another scan finds out when that is done.
 func (c *commit) settleApproval(row *state.SyncState, r report, needed bool) error {
 	before := *row
 	emptied := func(was bool, now plan.Root) bool {
@@ -317,7 +317,7 @@ func (c *commit) enqueueOps(sync string, r report, approved func(path string) bo
 }
 
 func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
-	data, err := payload(op)
+	data, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
 	}
