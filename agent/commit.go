@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,7 +37,7 @@ type transition struct {
 	activities  []Activity
 	scans       []scanned
 	trimmed     bool
-	busy        map[string]bool // servers that refused a connection as one too many
+	busy        map[string]string // servers that refused a connection as one too many, in their words
 	wake        time.Time
 }
 
@@ -64,7 +63,7 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]bool{}}
+		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]string{}}
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -259,7 +258,7 @@ func (c *commit) failed(r report) error {
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
 	if v.busy {
-		c.busy[r.Job.Server] = true
+		c.busy[r.Job.Server] = r.Err.Error()
 	}
 	if v.pause > 0 {
 		c.pause(r.Job.Server, r.Err, v)
@@ -275,7 +274,7 @@ func (c *commit) failed(r report) error {
 		c.happened(activity)
 		return c.history(r, "dead")
 	}
-	if !errors.Is(r.Err, errStopped) {
+	if classify(r.Err) != ftpclient.ClassCancelled { // the stop of the agent is no news
 		c.happened(activity)
 	}
 	return nil
@@ -302,7 +301,7 @@ func (c *commit) claim() error {
 		}
 		idle, connected := c.idleSeats(name)
 		idle -= s.config.Connections - limit
-		if c.busy[name] || c.now.Before(s.crowded) {
+		if c.busy[name] != "" || c.now.Before(s.crowded) {
 			idle = min(idle, connected)
 		}
 		for ; idle > 0; idle-- {

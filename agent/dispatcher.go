@@ -57,6 +57,7 @@ type server struct {
 	// Until crowded ends no new connection is tried; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
+	refusal  string // the last one, in the server's words
 	row      state.Server
 	facts    ftpclient.Facts
 }
@@ -77,7 +78,8 @@ func (s *server) next() *seat {
 
 // refusedOne lowers the limit after a refused connection, once for those refused together, and
 // leaves the server alone with new ones for a while that grows.
-func (s *server) refusedOne(now time.Time) {
+func (s *server) refusedOne(now time.Time, words string) {
+	s.refusal = words
 	if now.Before(s.crowded) {
 		return
 	}
@@ -85,6 +87,15 @@ func (s *server) refusedOne(now time.Time) {
 	s.raise = now.Add(limitRaise)
 	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxServerPause))
 	s.refusals++
+}
+
+// full reports that the server has refused every connection several times, and that there is
+// none to work with.
+func (s *server) full() bool {
+	if s.refusals < passTries || len(s.idle) < len(s.seats) {
+		return false
+	}
+	return !slices.ContainsFunc(s.seats, func(s *seat) bool { return s.connected })
 }
 
 // raiseLimit tries one connection more when the last refusal is long ago.
@@ -278,8 +289,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
 	}
-	for name := range t.busy {
-		d.servers[name].refusedOne(b.now)
+	for name, words := range t.busy {
+		d.servers[name].refusedOne(b.now, words)
 	}
 	for name, row := range t.servers {
 		d.servers[name].row = row
@@ -314,6 +325,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.requests {
 		if r.pass != nil {
 			d.passes = append(d.passes, r.pass)
+			for sync := range r.pass.syncs {
+				s := d.servers[d.agent.cfg.Syncs[sync].Server]
+				s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
+			}
 		}
 		r.answer <- nil
 	}

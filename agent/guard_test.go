@@ -2,15 +2,18 @@ package agent_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -98,6 +101,44 @@ func TestAServerThatTakesFewerConnections(t *testing.T) {
 	if refused := strings.Count(server.Log(), "CONNECT"); refused > 30 {
 		t.Errorf("%d connections for 200 files: the server was stormed", refused)
 	}
+}
+
+func TestAServerThatTakesNobody(t *testing.T) {
+	t.Parallel()
+	full, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			guest, err := full.Accept()
+			if err != nil {
+				return
+			}
+			refused.Add(1)
+			guest.Write([]byte("421 Too many connections, sorry.\r\n"))
+			guest.Close()
+		}
+	}()
+	defer func() { <-ended }()
+	defer full.Close()
+
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	r := newRig(t, server, "up")
+	fill(t, r.local, many(100))
+	setOption(t, r, server.Addr, full.Addr().String())
+	report := r.once()
+	if code := (control.Report{Syncs: []control.SyncReport{report}}).ExitCode(); code != control.ExitUnavailable || !strings.Contains(report.Unavailable, "421") {
+		t.Errorf("exit code %d: %+v", code, report)
+	}
+	if n := refused.Load(); n > 12 {
+		t.Errorf("%d connections to a server that takes nobody", n)
+	}
+	setOption(t, r, full.Addr().String(), server.Addr)
+	r.mustBeInStep("when there is room")
 }
 
 func TestAFileIsSentWhenItIsQuiet(t *testing.T) {

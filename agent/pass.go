@@ -164,7 +164,8 @@ func (p *pass) result() control.Report {
 // look decides whether the pass is over for one sync.
 func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 	sync := s.report.Sync
-	srv := d.servers[d.agent.cfg.Syncs[sync].Server].row
+	from := d.servers[d.agent.cfg.Syncs[sync].Server]
+	srv := from.row
 	return d.agent.db.View(func(tx *state.Tx) error {
 		halt, err := state.GetSync(tx, sync)
 		if err != nil {
@@ -174,6 +175,9 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		s.report.Blocked, s.report.Unavailable = srv.BlockedBy, ""
 		if srv.Failures >= passTries && srv.BlockedBy == "" {
 			s.report.Unavailable = srv.LastError
+		}
+		if from.full() {
+			s.report.Unavailable = from.refusal
 		}
 		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {
