@@ -157,7 +157,7 @@ func TestErrorText(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-	long := replyError("list", "/", control.Reply{Code: 550, Lines: []string{strings.Repeat("é", 1<<20)}})
+	long := replyError("list", "/", "", control.Reply{Code: 550, Lines: []string{strings.Repeat("é", 1<<20)}})
 	if len(long.Error()) > 2*maxText {
 		t.Errorf("an error of %d bytes", len(long.Error()))
 	}

@@ -143,7 +143,7 @@ func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Comm
 func (c *Conn) connectionError(op, p string, err error) *Error {
 	var closing *control.ClosingError
 	if errors.As(err, &closing) {
-		e := replyError(op, p, closing.Reply)
+		e := c.refusal(op, p, "", closing.Reply)
 		e.Err = ErrClosing
 		return e
 	}
@@ -155,6 +155,13 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 	return &Error{Op: op, Path: p, Err: err}
 }
 
+// refusal is the error of a reply that is not the one hoped for.
+func (c *Conn) refusal(op, p, verb string, reply control.Reply) *Error {
+	e := replyError(op, p, verb, reply)
+	e.Server = c.facts.Server
+	return e
+}
+
 // require is do with a 2yz reply demanded.
 func (c *Conn) require(ctx context.Context, op, p, verb, argument string) (control.Reply, error) {
 	reply, err := c.do(ctx, op, p, verb, argument)
@@ -162,7 +169,7 @@ func (c *Conn) require(ctx context.Context, op, p, verb, argument string) (contr
 		return reply, err
 	}
 	if !reply.Completed() {
-		return reply, replyError(op, p, reply)
+		return reply, c.refusal(op, p, verb, reply)
 	}
 	return reply, nil
 }
@@ -173,119 +180,5 @@ func (c *Conn) Noop(ctx context.Context) error {
 	return err
 }
 
-// Rename moves from to to (RNFR, RNTO), replacing a file that is there where the server
-// does that.
-func (c *Conn) Rename(ctx context.Context, from, to string) error {
-	if _, err := control.NewCommand("RNTO", to); err != nil {
-		return &Error{Op: "rename", Path: to, Err: err}
-	}
-	reply, err := c.do(ctx, "rename", from, "RNFR", from)
-	if err != nil {
-		return err
-	}
-	if !reply.Intermediate() && !reply.Completed() {
-		return replyError("rename", from, reply)
-	}
-	_, err = c.require(ctx, "rename", to, "RNTO", to)
-	return err
-}
-
-// Remove deletes the file p.
-func (c *Conn) Remove(ctx context.Context, p string) error {
-	_, err := c.require(ctx, "remove", p, "DELE", p)
-	return err
-}
-
-// MakeDir creates the folder p; its parent must exist. A folder that exists already is no
-// error: servers answer a MKD for one with texts that say nothing, so it is asked for.
-func (c *Conn) MakeDir(ctx context.Context, p string) error {
-	reply, err := c.do(ctx, "make folder", p, "MKD", p)
-	if err != nil || reply.Completed() {
-		return err
-	}
-	refusal := replyError("make folder", p, reply)
-	exists, err := c.isDir(ctx, p)
-	if err != nil {
-		return err
-	}
-	if exists {
-		return nil
-	}
-	return refusal
-}
-
-// RemoveDir deletes the empty folder p.
-func (c *Conn) RemoveDir(ctx context.Context, p string) error {
-	_, err := c.require(ctx, "remove folder", p, "RMD", p)
-	return err
-}
-
-// isDir proves that p is a folder by going there.
-func (c *Conn) isDir(ctx context.Context, p string) (bool, error) {
-	reply, err := c.do(ctx, "change folder", p, "CWD", p)
-	return err == nil && reply.Completed(), err
-}
-
-// timeFormat is the time-val of RFC 3659 section 2.3, in UTC.
-const timeFormat = "20060102150405"
-
-// SetModTime sets the modification time of the file p to t, in whole seconds. Which command
-// the server understands is learned once. ErrUnsupported means that it has none.
-func (c *Conn) SetModTime(ctx context.Context, p string, t time.Time) error {
-	stamp := t.UTC().Format(timeFormat)
-	setters := []string{c.facts.TimeSetter}
-	if c.facts.TimeSetter == "" {
-		setters = []string{"MDTM"} // vsftpd and IIS set times by MDTM and do not say so
-		if c.features.Has("MFMT") {
-			setters = []string{"MFMT", "MDTM"}
-		}
-	}
-	var refusal error
-	general := true // no refusal can be about this file alone
-	for _, verb := range setters {
-		if verb == "none" {
-			break
-		}
-		reply, err := c.do(ctx, "set time", p, verb, stamp+" "+p)
-		if err != nil {
-			return err
-		}
-		if !reply.Completed() {
-			refusal = replyError("set time", p, reply)
-			general = general && (verb == "MDTM" || refusedCommand(refusal))
-			continue
-		}
-		if c.facts.TimeSetter == "" {
-			// A server may take the two-argument MDTM for a question about a file with a
-			// strange name, so the first success is checked.
-			if got, err := c.ModTime(ctx, p); err == nil && got.Equal(t.UTC().Truncate(time.Second)) {
-				c.facts.TimeSetter = verb
-			} else if verb == "MDTM" {
-				continue
-			}
-		}
-		return nil
-	}
-	if c.facts.TimeSetter != "" && c.facts.TimeSetter != "none" {
-		return refusal // it works on other files: this one is the problem
-	}
-	if general {
-		if err := c.learnNoTimeSetter(ctx, p); err != nil {
-			return err
-		}
-	}
-	return errors.Join(&Error{Op: "set time", Path: p, Err: ErrUnsupported}, refusal)
-}
-
-// learnNoTimeSetter notes that no command sets times, if the file is there: a refusal for a
-// missing file says nothing about the command.
-func (c *Conn) learnNoTimeSetter(ctx context.Context, p string) error {
-	if c.facts.TimeSetter == "none" {
-		return nil
-	}
-	if _, err := c.Size(ctx, p); err != nil {
-		return err
-	}
-	c.facts.TimeSetter = "none"
-	return nil
-}
+// quitPatience is how long Close waits for the answer to QUIT: a courtesy, no more.
+const quitPatience = time.Second

@@ -44,6 +44,9 @@ type Error struct {
 	Code int    // reply code, 0 without a reply
 	Text string // text of the reply, or its beginning
 	Err  error  // the cause, may stand beside a Code
+
+	Command string // the command that was answered with Code, "" for the greeting and for replies unasked for
+	Server  string // Facts.Server: what kind of server answered, "" when unknown
 }
 
 func (e *Error) Error() string {
@@ -114,8 +117,8 @@ func saysAny(text string, patterns ...string) bool {
 	return false
 }
 
-func replyError(op, path string, r control.Reply) *Error {
-	return &Error{Op: op, Path: path, Code: r.Code, Text: shorten(r.Text())}
+func replyError(op, path, verb string, r control.Reply) *Error {
+	return &Error{Op: op, Path: path, Command: verb, Code: r.Code, Text: shorten(r.Text())}
 }
 
 // maxText bounds the texts of replies that are kept: they end up in logs and histories.
