@@ -178,8 +178,11 @@ func fullYear(year, digits int) int {
 
 // isClockLike reports whether a word begins as a time of day does: no column but that has a colon after digits.
 func isClockLike(word string) bool {
-	colon := strings.IndexByte(word, ':')
-	return colon > 0 && isDigits(word[:colon])
+	colon := 0
+	for colon < len(word) && isDigit(word[colon]) {
+		colon++
+	}
+	return colon > 0 && colon < len(word) && word[colon] == ':'
 }
 
 // isOffset reports whether a word is a zone as numbers, "+0100".

@@ -97,18 +97,17 @@ func isUnseparatedName(s string) bool {
 // valueEnd returns where the value at the start of a string ends, or -1. The standard knows no blanks in values, but
 // servers send the targets of links and the names of owners as they are.
 func valueEnd(s string, kind fact) int {
-	for end := range len(s) {
-		if s[end] == ';' {
-			return end
-		}
-		if s[end] == ' ' {
-			if semicolon := strings.IndexByte(s, ';'); semicolon >= 0 && (kind == vendorFact || isTarget(s[:end])) {
-				return semicolon
-			}
-			return end
-		}
+	semicolon := strings.IndexByte(s, ';')
+	if semicolon < 0 {
+		return strings.IndexByte(s, ' ')
 	}
-	return -1
+	if kind == vendorFact {
+		return semicolon
+	}
+	if blank := strings.IndexByte(s[:semicolon], ' '); blank >= 0 && !isTarget(s[:blank]) {
+		return blank
+	}
+	return semicolon
 }
 
 type facts struct {
@@ -152,6 +151,11 @@ const (
 // factOf finds a fact by its name, in upper or lower case.
 func factOf(name string) fact {
 	var buffer [16]byte
+	switch len(name) {
+	case len("type"), len("modify"), len("charset"), len("unix.mode"), len("media-type"):
+	default:
+		return vendorFact
+	}
 	switch string(lower(&buffer, name)) {
 	case "type":
 		return typeFact

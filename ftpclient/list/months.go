@@ -134,8 +134,9 @@ func monthOf(word string) (time.Month, bool) {
 		return 0, false
 	}
 	if utf8.ValidString(word) {
-		month, ok := months()[strings.ToLower(word)]
-		return month, ok
+		if month, ok := months()[strings.ToLower(word)]; ok || isASCII(word) {
+			return month, ok
+		}
 	}
 	for _, encoding := range legacyEncodings {
 		if month, ok := months()[decode(encoding, word)]; ok {
@@ -143,6 +144,15 @@ func monthOf(word string) (time.Month, bool) {
 		}
 	}
 	return 0, false
+}
+
+func isASCII(word string) bool {
+	for i := range len(word) {
+		if word[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // decode returns a word in UTF-8 and in lower case.

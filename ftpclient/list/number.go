@@ -68,8 +68,11 @@ func fraction(s string) (nanoseconds int, precision Precision, ok bool) {
 // clock reads "15:04", "15.04" as some languages write it, "15:04:05" and "15:04:05.000000000". The end of a day may be
 // written as 24:00.
 func clock(s string) (t timeOfDay, ok bool) {
-	separator := strings.IndexAny(s, ":.")
-	if separator < 0 {
+	separator := 0
+	for separator < len(s) && isDigit(s[separator]) {
+		separator++
+	}
+	if separator == len(s) || s[separator] != ':' && s[separator] != '.' {
 		return timeOfDay{}, false
 	}
 	hours, rest := s[:separator], s[separator+1:]
@@ -93,10 +96,14 @@ func clock(s string) (t timeOfDay, ok bool) {
 
 // isDate reports whether the calendar has this day.
 func isDate(year int, month time.Month, day int) bool {
-	if month < time.January || month > time.December || day < 1 || day > 31 {
+	if month < time.January || month > time.December || day < 1 {
 		return false
 	}
-	return day <= 28 || day <= time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	if month == time.February && day == 29 {
+		return year%4 == 0 && (year%100 != 0 || year%400 == 0)
+	}
+	lengths := [...]int{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+	return day <= lengths[month-1]
 }
 
 // isKnown tells a date from the stand-in of a server that has none: the year 0, or 1601, where the clock of Windows
