@@ -49,6 +49,7 @@ func plainDate(s, word string, end int, o *Options) (found foundDate, ok bool) {
 	switch {
 	case len(word) == len("2024") && end-dayEnd > len(" 2024"):
 		date.year, ok = number(word, 4)
+		date.year = given(date.year)
 	case len(word) == len("12:00") && word[2] == ':':
 		t, ok = clock(word)
 	default:
@@ -99,6 +100,7 @@ func numericDate(s, word string, end int, o *Options) (found foundDate, ok bool)
 		if date.year, ok = number(next, 4); !ok || len(next) != 4 {
 			return found, false
 		}
+		date.year = given(date.year)
 		found.rest, ok = afterBlank(s, nextEnd)
 	default:
 		// How far such a date is padded, to be as wide as those with a time, differs from server to server.
@@ -145,14 +147,14 @@ func splitDate(word string) (date calendarDay, ambiguous, ok bool) {
 	case !okC:
 		return date, false, false
 	case len(first) == 4 && len(third) <= 2:
-		return calendarDay{a, time.Month(b), c}, false, true
+		return calendarDay{given(a), time.Month(b), c}, false, true
 	case len(first) > 2 || len(third) != 4 && !(mark == '.' && len(third) == 2):
 		return date, false, false
 	case mark == '.':
 		return calendarDay{fullYear(c, len(third)), time.Month(b), a}, false, true
 	}
 	date = dayAndMonth(a, b)
-	date.year = c
+	date.year = given(c)
 	return date, a <= 12 && b <= 12 && a != b, true
 }
 
@@ -169,7 +171,7 @@ func fullYear(year, digits int) int {
 	const firstOfUnix = 70
 	switch {
 	case digits != 2:
-		return year
+		return given(year)
 	case year < firstOfUnix:
 		return 2000 + year
 	}

@@ -111,6 +111,14 @@ func TestTimesOfUnixListings(t *testing.T) {
 		{"ISO dates with seconds are precise to the second", "2024-03-05 12:00:00", nil, "2024-01-31 22:00:09", "2024-01-31 22:00:09", time.Second},
 		{"without a clock a date without a year is unknown", "", nil, "Jan 31 12:00", "", 0},
 		{"without a clock a date with a year is known", "", nil, "Jan 31  2023", "2023-01-31 00:00:00", Day},
+		{"the year 0 means unknown", "2024-03-05 12:00:00", nil, "Jan 31  0000", "", 0},
+		{"the year 0 means unknown in ISO dates", "2024-03-05 12:00:00", nil, "0000-01-31 12:00", "", 0},
+		{"the year 0 means unknown in dates with dots", "2024-03-05 12:00:00", nil, "31.01.0000 12:00", "", 0},
+		{"the year 0 means unknown in numbers", "2024-03-05 12:00:00", nil, "13-01-0000 12:00", "", 0},
+		{"the year 0 means unknown in words", "2024-03-05 12:00:00", nil, "31 Jan 0000", "", 0},
+		{"the year 0 means unknown behind seconds", "2024-03-05 12:00:00", nil, "Jan 31 12:00:05 0000", "", 0},
+		{"the year 0 means unknown with dashes", "2024-03-05 12:00:00", nil, "01-31 0000", "", 0},
+		{"the year 0 means unknown in Chinese", "2024-03-05 12:00:00", nil, "0000年1月31日", "", 0},
 		{"the beginning of the clock of Windows means unknown", "2024-03-05 12:00:00", nil, "1601-01-01 00:00", "", 0},
 	}
 	for _, test := range tests {

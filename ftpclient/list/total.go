@@ -30,7 +30,7 @@ func isTotal(line string) bool {
 	if blocks == "" || !isDigit(blocks[0]) {
 		return false
 	}
-	if unit := strings.TrimLeft(blocks, "0123456789.,"); len(unit) > 1 || !strings.Contains("KMGTP", unit) {
+	if unit := strings.TrimLeft(blocks, "0123456789.,"); len(unit) > 1 || !strings.Contains("kKMGTP", unit) {
 		return false
 	}
 	word = strings.TrimSuffix(word, ":")

@@ -70,12 +70,12 @@ func worded(s string, at int, o *Options) (found foundDate, ok bool) {
 	case c.kind == clockAtom:
 		// ls -T of BSD has the year behind the seconds.
 		if year := &atoms[3]; c.clock.precision < time.Minute && year.kind == numberAtom && year.digits == 4 && !year.marked {
-			date.year = year.value
+			date.year = given(year.value)
 			return finish(s, date, c.clock, year.end, o)
 		}
 		return finish(s, date, c.clock, c.end, o)
 	case c.isYear():
-		date.year = c.value
+		date.year = given(c.value)
 		// A year that is as wide as a time of day stands in the place of one; another may have it behind.
 		if t := &atoms[3]; c.blanks <= 1 && t.kind == clockAtom && t.blanks == 1 {
 			return finish(s, date, t.clock, t.end, o)
@@ -92,7 +92,7 @@ func worded(s string, at int, o *Options) (found foundDate, ok bool) {
 // yearFirst reads "2024年 1月31日" and "2024  ots 29". In "500 2024 Jan 31 12:00" the number is not the year but the size.
 func yearFirst(s string, atoms *[6]atom, o *Options) (foundDate, bool) {
 	year, month, day, next := &atoms[0], &atoms[1], &atoms[2], &atoms[3]
-	date := calendarDay{year.value, time.Month(month.value), day.value}
+	date := calendarDay{given(year.value), time.Month(month.value), day.value}
 	if year.kind == yearAtom {
 		if next.kind == clockAtom && next.blanks <= 1 && isBlankAt(s, next.end) {
 			return finish(s, date, next.clock, next.end, o)

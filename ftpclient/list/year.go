@@ -8,12 +8,15 @@ type timeOfDay struct {
 	precision                        Precision
 }
 
-// calendarDay has the year 0 where the listing leaves it out.
+// calendarDay is a date as a listing has it.
 type calendarDay struct {
-	year  int
+	year  int // 0 where the listing leaves it out
 	month time.Month
 	day   int
 }
+
+// given is the year that a listing shows. The year 0 stands for a date that the server does not know, as 1601 does.
+func given(year int) int { return max(year, 1) }
 
 // instant turns a date as the server writes it, in the zone given, into a time. The time is zero if it is not known; ok
 // tells whether the calendar has the date at all.
