@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// mostColumns may stand before the date; names of groups with blanks fill many.
+const mostColumns = 32
+
 // parseUnix reads a line in the form of ls -l:
 //
 //	-rw-r--r--   1 user     group        1234 Jan 31 12:00 name
@@ -23,7 +26,7 @@ func parseUnix(line string, o *Options) (Entry, bool) {
 		at := 0
 		for count := 0; ; count++ {
 			column, end := field(columns, at)
-			if column == "" || isClockLike(column) && count >= least {
+			if column == "" || count > mostColumns || isClockLike(column) && count >= least {
 				// What stands before a time of day was no date, so nothing behind it can be trusted.
 				break
 			}
@@ -50,10 +53,10 @@ func complete(entry Entry, size int64, date foundDate) (Entry, bool) {
 // crowded reads a line in which the size is so wide that no blank is left between it and the group.
 func crowded(entry Entry, columns string, o *Options) (Entry, bool) {
 	at := 0
-	for {
+	for range mostColumns {
 		column, end := field(columns, at)
 		if column == "" || isClockLike(column) {
-			return Entry{}, false
+			break
 		}
 		group := strings.TrimRight(column, "0123456789")
 		if group != "" && len(group) < len(column) && isLetter(group[len(group)-1]) {
@@ -64,6 +67,7 @@ func crowded(entry Entry, columns string, o *Options) (Entry, bool) {
 		}
 		at = end
 	}
+	return Entry{}, false
 }
 
 // dateless reads a line that leaves out the date: links, owner, group, size and a name of one word. A name of several
@@ -222,14 +226,20 @@ func sizeColumn(column string, kind Type) (int64, bool) {
 	if isDigits(digits) {
 		return -1, true
 	}
-	return -1, isDigit(column[0]) && (kind == Other || isRounded(column))
+	return -1, isDigit(column[0]) && (kind == Other || isInexact(column))
 }
 
-// isRounded reports whether a column is a size as ls -h prints it, "33.5k", of which the bytes are not known.
-func isRounded(column string) bool {
-	whole := strings.TrimRight(column, "iB")
-	unit := len(whole) - 1
-	return unit > 0 && strings.IndexByte("kKMGTP", whole[unit]) >= 0 && strings.Trim(whole[:unit], "0123456789.,") == ""
+// isInexact reports whether a column is a size of which the bytes are not known: rounded as ls -h does, "33.5k", or
+// written in a way that has more than one meaning, "1.234" and "0x4d2".
+func isInexact(column string) bool {
+	if hexadecimal, ok := strings.CutPrefix(column, "0x"); ok {
+		return hexadecimal != "" && strings.Trim(hexadecimal, "0123456789abcdefABCDEF") == ""
+	}
+	digits := strings.TrimRight(column, "iB")
+	if last := len(digits) - 1; last > 0 && strings.IndexByte("kKMGTP", digits[last]) >= 0 {
+		digits = digits[:last]
+	}
+	return digits != "" && isDigit(digits[len(digits)-1]) && strings.Trim(digits, "0123456789.,") == ""
 }
 
 const arrow = " -> "
