@@ -14,12 +14,12 @@ type foundDate struct {
 
 // unixDate reads the date at a position in any of the forms that ls has in any language.
 func unixDate(s string, at int, o *Options) (foundDate, bool) {
+	if found, ok := plainDate(s, at, o); ok {
+		return found, true
+	}
 	word, end := field(s, at)
 	if word == "" {
 		return foundDate{}, false
-	}
-	if found, ok := plainDate(s, word, end, o); ok {
-		return found, true
 	}
 	if isDigit(word[0]) {
 		if found, ok := numericDate(s, word, end, o); ok {
@@ -29,38 +29,47 @@ func unixDate(s string, at int, o *Options) (foundDate, bool) {
 	return worded(s, at, o)
 }
 
-// plainDate reads what nearly all servers write, "Jan 31 12:00" and "Jan 31  2024", with little effort.
-func plainDate(s, word string, end int, o *Options) (found foundDate, ok bool) {
-	if len(word) != len("Jan") {
+// plainDate reads what nearly all servers write, " Jan 31 12:00 " and " Jan 31  2024 ", with little effort.
+func plainDate(s string, at int, o *Options) (found foundDate, ok bool) {
+	const width = len(" Jan 31 12:00 ")
+	if len(s)-at < width {
 		return found, false
 	}
-	month, ok := englishMonth(word)
-	if !ok {
+	d := s[at : at+width]
+	if d[0] != ' ' || d[4] != ' ' || d[7] != ' ' || d[13] != ' ' {
 		return found, false
 	}
-	dayWord, dayEnd := field(s, end)
-	day, ok := number(dayWord, 2)
-	if !ok {
+	month, okMonth := englishMonth(d[1:4])
+	day, okDay := twoDigits(d[5], d[6])
+	a, okA := twoDigits(d[11], d[12])
+	if !okMonth || !okDay || !okA || d[11] == ' ' {
 		return found, false
 	}
 	date := calendarDay{month: month, day: day}
 	var t timeOfDay
-	word, end = field(s, dayEnd)
 	switch {
-	case len(word) == len("2024") && end-dayEnd > len(" 2024"):
-		date.year, ok = number(word, 4)
-		date.year = given(date.year)
-	case len(word) == len("12:00") && word[2] == ':':
-		t, ok = clock(word)
-	default:
+	case d[10] == ':':
+		t = timeOfDay{minute: a, precision: time.Minute}
+		t.hour, ok = twoDigits(d[8], d[9])
+		ok = ok && t.hour < 24 && t.minute < 60
+	case d[8] == ' ' && d[9] != ' ':
+		date.year, ok = twoDigits(d[9], d[10])
+		date.year = given(100*date.year + a)
+	}
+	if !ok {
 		return found, false
 	}
-	if !ok || !isBlankAt(s, end) {
-		return found, false
-	}
-	found.rest = s[end+1:]
+	found.rest = s[at+width:]
 	found.time, found.precision, ok = o.instant(date, t, o.Location)
 	return found, ok
+}
+
+// twoDigits reads a number of two digits, of which the first may be a blank.
+func twoDigits(tens, ones byte) (int, bool) {
+	if tens == ' ' {
+		tens = '0'
+	}
+	return 10*int(tens-'0') + int(ones-'0'), isDigit(tens) && isDigit(ones)
 }
 
 func englishMonth(word string) (time.Month, bool) {
@@ -131,7 +140,6 @@ func splitDate(word string) (date calendarDay, ambiguous, ok bool) {
 	b, okB := number(second, 2)
 	if !okB && hasThird {
 		month, isName := monthOf(second)
-		b, okB = int(month), isName
 		year, okYear := number(third, 4)
 		date = calendarDay{year: fullYear(year, len(third)), month: month, day: a}
 		return date, false, isName && okA && okYear && len(first) <= 2 && (len(third) == 2 || len(third) == 4)

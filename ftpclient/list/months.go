@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
@@ -114,11 +115,13 @@ var legacyEncodings = [...]*charmap.Charmap{
 
 // months is built when the first listing needs it, which those in English never do.
 var months = sync.OnceValue(func() map[string]time.Month {
-	index := make(map[string]time.Month, 12*len(monthNames))
+	index := make(map[string]time.Month, 2*12*len(monthNames))
 	for _, names := range monthNames {
 		for i, name := range strings.Fields(names) {
 			if name != "-" {
 				index[name] = time.Month(i + 1)
+				first, size := utf8.DecodeRuneInString(name)
+				index[string(unicode.ToUpper(first))+name[size:]] = time.Month(i + 1)
 			}
 		}
 	}
@@ -134,7 +137,11 @@ func monthOf(word string) (time.Month, bool) {
 		return 0, false
 	}
 	if utf8.ValidString(word) {
-		if month, ok := months()[strings.ToLower(word)]; ok || isASCII(word) {
+		month, ok := months()[word]
+		if !ok {
+			month, ok = months()[strings.ToLower(word)]
+		}
+		if ok || isASCII(word) {
 			return month, ok
 		}
 	}

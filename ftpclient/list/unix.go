@@ -59,7 +59,7 @@ func crowded(entry Entry, columns string, o *Options) (Entry, bool) {
 			break
 		}
 		group := strings.TrimRight(column, "0123456789")
-		if group != "" && len(group) < len(column) && isLetter(group[len(group)-1]) {
+		if group != "" && len(group) < len(column) && !isDigit(group[0]) && isLetter(group[len(group)-1]) {
 			if date, ok := unixDate(columns, end, o); ok {
 				size, _ := sizeColumn(column[len(group):], entry.Type) // these are digits
 				return complete(entry, size, date)
