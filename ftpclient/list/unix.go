@@ -26,16 +26,22 @@ func parseUnix(line string, o *Options) (Entry, bool) {
 		at := 0
 		for count := 0; ; count++ {
 			column, end := field(columns, at)
-			if column == "" || count > mostColumns || isClockLike(column) && count >= least {
+			at = end
+			if column == "" || count > mostColumns {
+				break
+			}
+			if count < least || !isDigit(column[0]) && column[0] != '-' {
+				continue
+			}
+			if isClockLike(column) {
 				// What stands before a time of day was no date, so nothing behind it can be trusted.
 				break
 			}
-			if size, ok := sizeColumn(column, entry.Type); ok && count >= least {
+			if size, ok := sizeColumn(column, entry.Type); ok {
 				if date, ok := unixDate(columns, end, o); ok {
 					return complete(entry, size, date)
 				}
 			}
-			at = end
 		}
 	}
 	if entry, ok := crowded(entry, columns, o); ok {
