@@ -110,6 +110,14 @@ func permissions(line string) (entry Entry, columns string, ok bool) {
 	if len(line) < 1+len(letters)+1 {
 		return Entry{}, "", false
 	}
+	if columns, ok := strings.CutPrefix(line[1:], "-------- "); ok && (line[0] == '-' || line[0] == 'd') {
+		// A server of small devices counts eight permissions and shows none.
+		entry.Type = File
+		if line[0] == 'd' {
+			entry.Type = Dir
+		}
+		return entry, columns, true
+	}
 	switch c := line[0]; {
 	case c == '-' || c == 'f':
 		entry.Type = File
