@@ -15,27 +15,50 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 )
 
-func TestLinesOfUnixDialects(t *testing.T) {
-	const mode fs.FileMode = 0o644
-	minute := func(e Entry, date string) Entry {
-		e.ModTime, e.Precision = at(date), time.Minute
-		return e
+// dialect is a line in the form of some server, and what it says.
+type dialect struct {
+	sentence string
+	line     string
+	want     Entry
+}
+
+const mode fs.FileMode = 0o644
+
+var (
+	file  = Entry{Name: "a b", Type: File, Size: 531, Mode: mode, HasMode: true}
+	dir   = Entry{Name: "a b", Type: Dir, Size: 512, Mode: 0o755, HasMode: true}
+	other = change(file, func(e *Entry) { e.Type, e.Size = Other, -1 })
+)
+
+const recent, old = "2024-01-31 12:00:00", "2023-01-31"
+
+func minute(e Entry, date string) Entry {
+	e.ModTime, e.Precision = at(date), time.Minute
+	return e
+}
+
+func day(e Entry, date string) Entry {
+	e.ModTime, e.Precision = at(date+" 00:00:00"), Day
+	return e
+}
+
+func change(e Entry, f func(*Entry)) Entry { f(&e); return e }
+
+func size(n int64) Entry { return change(file, func(e *Entry) { e.Size = n }) }
+
+func checkDialects(t *testing.T, tests []dialect) {
+	for _, test := range tests {
+		t.Run(test.sentence, func(t *testing.T) {
+			got := Parse([]byte(test.line+"\r\n"), Options{Now: now})
+			if diff := cmp.Diff(Listing{Entries: []Entry{test.want}, Format: "unix"}, got); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", test.line, diff)
+			}
+		})
 	}
-	day := func(e Entry, date string) Entry {
-		e.ModTime, e.Precision = at(date+" 00:00:00"), Day
-		return e
-	}
-	file := Entry{Name: "a b", Type: File, Size: 531, Mode: mode, HasMode: true}
-	dir := Entry{Name: "a b", Type: Dir, Size: 512, Mode: 0o755, HasMode: true}
-	change := func(e Entry, f func(*Entry)) Entry { f(&e); return e }
-	size := func(n int64) Entry { return change(file, func(e *Entry) { e.Size = n }) }
-	other := change(file, func(e *Entry) { e.Type, e.Size = Other, -1 })
-	recent, old := "2024-01-31 12:00:00", "2023-01-31"
-	tests := []struct {
-		sentence string
-		line     string
-		want     Entry
-	}{
+}
+
+func TestColumnsOfUnixDialects(t *testing.T) {
+	checkDialects(t, []dialect{
 		{"nothing but the size", "-rw-r--r-- 531 Jan 31 12:00 a b", minute(file, recent)},
 		{"links and no owner", "-rw-r--r-- 1 531 Jan 31 12:00 a b", minute(file, recent)},
 		{"an owner and no links", "-rw-r--r-- root 531 Jan 31 12:00 a b", minute(file, recent)},
@@ -77,7 +100,11 @@ func TestLinesOfUnixDialects(t *testing.T) {
 		{"a directory as numbers", "040755 500 101 512 123456789 a b",
 			change(dir, func(e *Entry) { e.ModTime, e.Precision = at("1973-11-29 21:33:09"), time.Second })},
 		{"no date at all", "-rw-r--r-- 3 ftp ftp 531 a-b", change(file, func(e *Entry) { e.Name = "a-b" })},
+	})
+}
 
+func TestDatesOfUnixDialects(t *testing.T) {
+	checkDialects(t, []dialect{
 		{"the end of a day", "-rw-r--r-- 1 ftp ftp 531 Jan 30 24:00 a b", minute(file, "2024-01-31 00:00:00")},
 		{"one digit for the hour", "-rw-r--r-- 1 ftp ftp 531 Jan 31 9:05 a b", minute(file, "2024-01-31 09:05:00")},
 		{"a full month", "-rw-r--r-- 1 ftp ftp 531 January 31 12:00 a b", minute(file, recent)},
@@ -129,15 +156,7 @@ func TestLinesOfUnixDialects(t *testing.T) {
 		{"an unknown sign behind the month", "-rw-r--r-- 1 ftp ftp 531 1\xed 31 12:00 a b", minute(file, recent)},
 		{"an unknown sign behind the month and a year", "-rw-r--r-- 1 ftp ftp 531 2023   1\xed\xef 31 a b", day(file, old)},
 		{"Shift-JIS with the year behind", "-rw-r--r-- 1 ftp ftp 531  1\x8c\x8e 31\x93\xfa 2023\x94\x4e a b", day(file, old)},
-	}
-	for _, test := range tests {
-		t.Run(test.sentence, func(t *testing.T) {
-			got := Parse([]byte(test.line+"\r\n"), Options{Now: now})
-			if diff := cmp.Diff(Listing{Entries: []Entry{test.want}, Format: "unix"}, got); diff != "" {
-				t.Errorf("%q (-want +got):\n%s", test.line, diff)
-			}
-		})
-	}
+	})
 }
 
 func TestUnixLinesThatWouldHaveAWrongName(t *testing.T) {
