@@ -101,7 +101,7 @@ func dateless(entry Entry, columns string) (Entry, bool) {
 }
 
 // permissions reads "drwxr-xr-x" with the mark of an access control list behind it, and returns the columns after. The
-// columns for the inode and the blocks may stand before. Letters that no Unix knows leave the mode unknown.
+// columns for the inode and the blocks may stand before. A type that no Unix knows is Other.
 func permissions(line string) (entry Entry, columns string, ok bool) {
 	const letters = "rwxrwxrwx"
 	if line != "" && (line[0] == ' ' || isDigit(line[0])) {
@@ -149,21 +149,16 @@ func permissions(line string) (entry Entry, columns string, ok bool) {
 			entry.Mode |= permission | fs.ModeSticky
 		case i == 8 && c == 'T':
 			entry.Mode |= fs.ModeSticky
-		case isLetter(c):
-			entry.HasMode = false
 		default:
 			return Entry{}, "", false
 		}
-	}
-	if !entry.HasMode {
-		entry.Mode = 0
 	}
 	columns = line[1+len(letters):]
 	if strings.IndexByte("+.@", columns[0]) >= 0 {
 		columns = columns[1:]
 	}
 	// A count of links above 999 leaves no blank.
-	return entry, columns, columns != "" && (isBlankAt(columns, 0) || isDigit(columns[0]) || !entry.HasMode && isLetter(columns[0]))
+	return entry, columns, columns != "" && (isBlankAt(columns, 0) || isDigit(columns[0]))
 }
 
 // withoutInode cuts off the columns of ls -i and ls -s.
