@@ -22,7 +22,7 @@ func readNortel(line string, r *reading) (Entry, verdict) {
 	c := columns{line: line}
 	entry := Entry{Type: File, Name: c.next()}
 	second := c.next()
-	if r.headed && (isRule(line) || second == "bytes" && c.next() == "-" || isHead(line, "Directory", "of", c.next())) {
+	if r.headed && (isRule(line) || second == "bytes" && c.next() == "-" || entry.Name == "Directory" && second == "of") {
 		return Entry{}, skipped
 	}
 	var ok bool
