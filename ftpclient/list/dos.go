@@ -60,9 +60,9 @@ func dosDate(parts [3]string, separator byte, r *reading) (year int, month time.
 	case len(parts[0]) == 4:
 		return inOrder(parts, yearMonthDay)
 	case separator == '.':
-		return r.dates.read(parts, r.Now, dayFirst)
+		return r.dates.read(parts, dayFirst)
 	}
-	return r.dates.read(parts, r.Now, monthFirst)
+	return r.dates.read(parts, monthFirst)
 }
 
 var (
@@ -98,9 +98,10 @@ func dosClock(c *columns) (dayTime, bool) {
 
 // isHalf reports whether a word tells the half of a day.
 func isHalf(word string) bool {
-	switch strings.ToLower(word) {
-	case "am", "pm", "a", "p", "a.m.", "p.m.":
-		return true
+	for _, half := range [...]string{"am", "pm", "a", "p", "a.m.", "p.m."} {
+		if strings.EqualFold(word, half) {
+			return true
+		}
 	}
 	return false
 }

@@ -183,7 +183,7 @@ func readAll(text string, o *Options, settled order) (Listing, order) {
 	candidates := candidates(o)
 	result := Listing{Format: o.Format}
 	r := reading{Options: o, after: text}
-	r.dates = dates{settled: settled, possible: everyOrder, past: everyOrder}
+	r.dates = newDates(settled, o.Now)
 	for more := true; more; {
 		var line string
 		line, r.after, more = strings.Cut(r.after, "\n")

@@ -1,6 +1,9 @@
 package list
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // readMVS reads the data sets of z/OS:
 //
@@ -48,14 +51,14 @@ func isMVSLetter(c byte) bool {
 // the table, unless no other server writes it.
 func mvsType(words []string, headed bool) (Type, bool) {
 	volume := len(words[0]) <= 6 && isAll(words[0], func(c byte) bool { return isMVSLetter(c) && c != '.' })
-	switch text := strings.Join(words, " "); {
-	case text == "Migrated", text == "MIGRAT":
+	switch {
+	case are(words, "Migrated"), are(words, "MIGRAT"):
 		return File, true
-	case text == "Pseudo Directory":
+	case are(words, "Pseudo", "Directory"):
 		return Dir, true
-	case text == "User catalog connector":
+	case are(words, "User", "catalog", "connector"):
 		return Other, true
-	case headed && volume && (strings.HasSuffix(text, " Error determining attributes") || strings.HasSuffix(text, " Not Mounted")):
+	case headed && volume && (are(words[1:], "Error", "determining", "attributes") || are(words[1:], "Not", "Mounted")):
 		return Other, true
 	case headed && words[0] == "ARCIVE":
 		return File, true
@@ -77,6 +80,8 @@ func mvsType(words []string, headed bool) (Type, bool) {
 	}
 	return kind, known && volume && (isReferred(words[1]) || len(words) > 2 && isReferred(words[2]))
 }
+
+func are(words []string, text ...string) bool { return slices.Equal(words, text) }
 
 // isReferred knows the date of the last use, to which the next column may stick.
 func isReferred(word string) bool {

@@ -1,6 +1,9 @@
 package list
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // order is the order of the numbers in a date, which differs between countries. Orders are bits, to be put into sets.
 type order uint8
@@ -18,6 +21,7 @@ const (
 // by the first preference that fits it.
 type dates struct {
 	settled  order   // the order of the whole listing, 0 until that is known
+	latest   int     // dates after this one are in the future
 	prefer   []order // what the format has, the usual first
 	possible order   // those that fit all dates
 	past     order   // those that put no date into the future
@@ -65,7 +69,7 @@ func inOrder(parts [3]string, o order) (year int, month time.Month, day int, ok 
 }
 
 // read reads a date in the order of the listing, as far as that is known, and learns from it.
-func (d *dates) read(parts [3]string, now time.Time, prefer []order) (year int, month time.Month, day int, ok bool) {
+func (d *dates) read(parts [3]string, prefer []order) (year int, month time.Month, day int, ok bool) {
 	fits, chosen := order(0), order(0)
 	for i, o := range prefer {
 		y, m, thisDay, fitsOrder := inOrder(parts, o)
@@ -76,7 +80,7 @@ func (d *dates) read(parts [3]string, now time.Time, prefer []order) (year int, 
 		if chosen == 0 || o == d.settled {
 			chosen, year, month, day = o, y, m, thisDay
 		}
-		if !now.IsZero() && time.Date(y, m, thisDay, 0, 0, 0, 0, time.UTC).After(now.Add(Day)) {
+		if sortable(y, m, thisDay) > d.latest {
 			d.past &^= o
 		}
 		if years := &d.years[i]; d.used == 0 || years.first == 0 {
@@ -93,6 +97,18 @@ func (d *dates) read(parts [3]string, now time.Time, prefer []order) (year int, 
 	d.used |= chosen
 	return year, month, day, true
 }
+
+// newDates begins to read a listing, in a known order or with 0 for none.
+func newDates(settled order, now time.Time) dates {
+	d := dates{settled: settled, possible: everyOrder, past: everyOrder, latest: math.MaxInt}
+	if !now.IsZero() {
+		d.latest = sortable(now.Add(Day).UTC().Date())
+	}
+	return d
+}
+
+// sortable turns a day into a number that is larger for later ones.
+func sortable(year int, month time.Month, day int) int { return (year*100+int(month))*100 + day }
 
 // order returns the order in which the listing has to be read again, 0 if it was read well.
 func (d *dates) order() order {

@@ -86,7 +86,7 @@ func os400Date(entry *Entry, word string, t dayTime, r *reading) bool {
 		if separator == '.' {
 			prefer = os400Dotted
 		}
-		year, month, day, ok := r.dates.read(parts, r.Now, prefer)
+		year, month, day, ok := r.dates.read(parts, prefer)
 		if ok {
 			entry.setTime(year, month, day, t, r.Options)
 		}

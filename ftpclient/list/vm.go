@@ -38,6 +38,9 @@ func readVM(line string, r *reading) (Entry, verdict) {
 // cmsFile reads a line that has the format of the records at a position.
 func cmsFile(words []string, at int, o *Options) (Entry, bool) {
 	entry := Entry{Type: File, Size: -1, Name: words[0]}
+	if words[at] != "F" && words[at] != "V" && words[at] != "DIR" {
+		return Entry{}, false
+	}
 	typeEnd := at
 	if at > 1 && len(words[at-1]) == 2 && isUpper(words[at-1][0]) && isDigit(words[at-1][1]) {
 		typeEnd-- // the file mode
@@ -63,7 +66,7 @@ func cmsFile(words []string, at int, o *Options) (Entry, bool) {
 	if words[at] == "F" {
 		entry.Size = int64(length) * int64(records)
 	}
-	return entry, (words[at] == "F" || words[at] == "V") && okLength && okRecords && isAll(words[at+3], isDigit)
+	return entry, okLength && okRecords && isAll(words[at+3], isDigit)
 }
 
 // cmsDate reads "1999-12-27", "9/16/91", and "1/03/102" for 2002.

@@ -26,7 +26,7 @@ func readWin16(line string, r *reading) (Entry, verdict) {
 		return Entry{}, rejected
 	}
 	if parts, _, ok := numericDate(date); ok {
-		year, month, day, ok := r.dates.read(parts, r.Now, monthFirst)
+		year, month, day, ok := r.dates.read(parts, monthFirst)
 		t, okTime := timeOfDay(c.next())
 		if !ok || !okTime || trimBlanks(c.rest()) != "" {
 			return Entry{}, rejected
