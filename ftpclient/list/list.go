@@ -188,7 +188,7 @@ func readAll(text string, o *Options, settled order) (Listing, order) {
 		var line string
 		line, r.after, more = strings.Cut(r.after, "\n")
 		line = strings.TrimSuffix(line, "\r")
-		if trimBlanks(line) == "" || saysNothing(line, candidates) {
+		if says := trimBlanks(line); says == "" || saysNothing(says, candidates) {
 			continue
 		}
 		entry, reader, verdict := r.readLine(line, candidates)
@@ -240,9 +240,10 @@ func candidates(o *Options) []format {
 	return append(likely, others...)
 }
 
-func saysNothing(line string, candidates []format) bool {
+// saysNothing asks the candidates about a line without the blanks at its ends.
+func saysNothing(says string, candidates []format) bool {
 	for i := range candidates {
-		if says := candidates[i].saysNothing; says != nil && says(trimBlanks(line)) {
+		if known := candidates[i].saysNothing; known != nil && known(says) {
 			return true
 		}
 	}

@@ -8,7 +8,7 @@ import "strings"
 //	ALV           101             2522 27-Aug-02 13:57:10 155,106 "nnnn"
 //
 // Source: HP NonStop TCP/IP applications manual (FTP, the format of FILEINFO). The end of file is the size in bytes. A
-// code may have a mark behind it. The subvolume may be named above the head.
+// code may have a mark behind it. The subvolume may be named below the head.
 func readNonStop(line string, r *reading) (Entry, verdict) {
 	if isHead(line, "File", "Code", "EOF", "Last", "Modification", "Owner", "RWEP") {
 		r.headed = true
