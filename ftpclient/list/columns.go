@@ -81,7 +81,7 @@ func isAll(word string, kind func(c byte) bool) bool {
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
-func isLetter(c byte) bool { return isUpper(c &^ 0x20) }
+func isLatin(c byte) bool { return isUpper(c &^ 0x20) }
 
 func isHex(c byte) bool { return isDigit(c) || 'A' <= c && c <= 'F' || 'a' <= c && c <= 'f' }
 
@@ -119,8 +119,8 @@ type dayTime struct {
 	precision Precision
 }
 
-// timeOfDay reads "15:04", "15:04:05" and "15:04:05.67"; some systems put dots or commas for the colons.
-func timeOfDay(word string) (t dayTime, ok bool) {
+// clockTime reads "15:04", "15:04:05" and "15:04:05.67"; some systems put dots or commas for the colons.
+func clockTime(word string) (t dayTime, ok bool) {
 	unit, limit := time.Hour, 25
 	for count := 0; ; count++ {
 		end := 0
@@ -128,7 +128,7 @@ func timeOfDay(word string) (t dayTime, ok bool) {
 			end++
 		}
 		if count == 3 {
-			return fraction(t, word[:end], end == len(word))
+			return addDecimals(t, word[:end], end == len(word))
 		}
 		n, isNumber := number(word[:end], 2)
 		if !isNumber || n >= limit || count > 0 && end != 2 {
@@ -146,8 +146,8 @@ func timeOfDay(word string) (t dayTime, ok bool) {
 	}
 }
 
-// fraction adds the decimals of a second.
-func fraction(t dayTime, digits string, atEnd bool) (dayTime, bool) {
+// addDecimals adds the decimals of a second.
+func addDecimals(t dayTime, digits string, atEnd bool) (dayTime, bool) {
 	if digits == "" || len(digits) > 9 || !atEnd {
 		return t, false
 	}
@@ -167,8 +167,8 @@ func (entry *Entry) setTime(year int, month time.Month, day int, t dayTime, o *O
 	}
 }
 
-// fullYear completes a year of two digits, and repairs one of three, which counts from 1900.
-func fullYear(word string) (int, bool) {
+// yearOf completes a year of two digits, and repairs one of three, which counts from 1900.
+func yearOf(word string) (int, bool) {
 	year, ok := number(word, 4)
 	switch {
 	case !ok || len(word) < 2 || len(word) == 3 && year >= 200:
@@ -190,7 +190,7 @@ func namedDate(word string, monthFirst bool) (year int, month time.Month, day in
 		first, second = second, first
 	}
 	day, okDay := number(first, 2)
-	year, okYear := fullYear(last)
+	year, okYear := yearOf(last)
 	if !okDay || !okYear || len(second) < 3 || len(second) > 12 || isDigit(second[0]) {
 		return 0, 0, 0, false
 	}
@@ -198,7 +198,7 @@ func namedDate(word string, monthFirst bool) (year int, month time.Month, day in
 		month, _ = englishMonth(second)
 	}
 	if month == 0 {
-		return year, 0, day, isAll(second, func(c byte) bool { return isLetter(c) || c >= 0x80 || c == '.' })
+		return year, 0, day, isAll(second, func(c byte) bool { return isLatin(c) || c >= 0x80 || c == '.' })
 	}
 	return year, month, day, isDate(year, month, day)
 }

@@ -21,7 +21,7 @@ func readDOS(line string, r *reading) (Entry, verdict) {
 		return Entry{}, rejected
 	}
 	c := columns{line: line}
-	parts, separator, ok := numericDate(c.next())
+	parts, separator, ok := threeNumbers(c.next())
 	if !ok {
 		return Entry{}, rejected
 	}
@@ -81,7 +81,7 @@ func dosClock(c *columns) (dayTime, bool) {
 			half, *c = next, after
 		}
 	}
-	t, ok := timeOfDay(digits)
+	t, ok := clockTime(digits)
 	if half == "" || !ok {
 		return t, ok
 	}
@@ -175,7 +175,7 @@ func isDOSHead(line string) bool {
 		return second == "in" && c.next() == "drive" || second == "Serial" && c.next() == "Number"
 	case first == "Directory":
 		path := c.next()
-		return second == "of" && len(path) > 2 && isLetter(path[0]) && path[1:3] == `:\`
+		return second == "of" && len(path) > 2 && isLatin(path[0]) && path[1:3] == `:\`
 	}
 	_, isCount := groupedSize(first)
 	return isCount && (second == "File(s)" || second == "Dir(s)")

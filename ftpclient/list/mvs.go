@@ -44,7 +44,7 @@ func readMVS(line string, r *reading) (Entry, verdict) {
 
 // isMVSLetter tells the bytes of data set names.
 func isMVSLetter(c byte) bool {
-	return isLetter(c) || isDigit(c) || strings.IndexByte("@#$.-_+{}()", c) >= 0
+	return isLatin(c) || isDigit(c) || strings.IndexByte("@#$.-_+{}()", c) >= 0
 }
 
 // mvsType finds out the type from the words before the name. What is not the full row of a data set needs the head of
@@ -92,6 +92,6 @@ func isReferred(word string) bool {
 	if len(word) > date {
 		word = word[:date]
 	}
-	_, separator, ok := numericDate(word)
+	_, separator, ok := threeNumbers(word)
 	return ok && separator == '/'
 }

@@ -75,7 +75,7 @@ func printServiceDate(entry *Entry, line string, o *Options) (name string, ok bo
 	}
 	month, okMonth := englishMonth(monthWord[:3])
 	day, okDay := number(dayWord, 2)
-	year, okYear := fullYear(yearWord)
+	year, okYear := yearOf(yearWord)
 	t, okTime := dosClock(&c)
 	if !okMonth || !okDay || !okYear || !okTime || !isDate(year, month, day) {
 		return "", false

@@ -22,7 +22,7 @@ func readNonStop(line string, r *reading) (Entry, verdict) {
 	code, size := c.next(), c.next()
 	date, clock := c.next(), c.next()
 	year, month, day, okDate := namedDate(date, false)
-	t, okTime := timeOfDay(clock)
+	t, okTime := clockTime(clock)
 	entry.Size, _ = decimal(size)
 	if !isAll(size, isDigit) || !isAll(strings.TrimRight(code, "+?POL"), isDigit) || !okDate || !okTime {
 		return Entry{}, rejected

@@ -29,11 +29,11 @@ func readNortel(line string, r *reading) (Entry, verdict) {
 	if entry.Size, ok = decimal(second); !ok {
 		return Entry{}, rejected
 	}
-	parts, separator, okDate := numericDate(c.next())
+	parts, separator, okDate := threeNumbers(c.next())
 	year, month, day, isDay := inOrder(parts, monthDayYear)
 	weekday := strings.TrimSuffix(c.next(), ".")
-	t, okTime := timeOfDay(c.next())
-	if !okDate || separator != '/' || !isDay || !okTime || !isAll(weekday, isLetter) || trimBlanks(c.rest()) != "" {
+	t, okTime := clockTime(c.next())
+	if !okDate || separator != '/' || !isDay || !okTime || !isAll(weekday, isLatin) || trimBlanks(c.rest()) != "" {
 		return Entry{}, rejected
 	}
 	entry.setTime(year, month, day, t, r.Options)

@@ -31,8 +31,8 @@ type dates struct {
 
 type span struct{ first, last int }
 
-// numericDate reads three numbers with '-', '/' or '.' between them.
-func numericDate(word string) (parts [3]string, separator byte, ok bool) {
+// threeNumbers reads three numbers with '-', '/' or '.' between them.
+func threeNumbers(word string) (parts [3]string, separator byte, ok bool) {
 	start, count := 0, 0
 	for i := range len(word) {
 		switch c := word[i]; {
@@ -61,7 +61,7 @@ func inOrder(parts [3]string, o order) (year int, month time.Month, day int, ok 
 	case yearMonthDay:
 		yearWord, monthWord, dayWord = parts[0], parts[1], parts[2]
 	}
-	year, okYear := fullYear(yearWord)
+	year, okYear := yearOf(yearWord)
 	monthNumber, okMonth := number(monthWord, 2)
 	day, okDay := number(dayWord, 2)
 	month = time.Month(monthNumber)

@@ -23,9 +23,9 @@ func readOS2(line string, r *reading) (Entry, verdict) {
 			return Entry{}, rejected
 		}
 	}
-	parts, separator, okDate := numericDate(word)
+	parts, separator, okDate := threeNumbers(word)
 	year, month, day, isDay := inOrder(parts, monthDayYear)
-	t, okTime := timeOfDay(c.next())
+	t, okTime := clockTime(c.next())
 	if !ok || !okDate || separator != '-' || !isDay || !okTime {
 		return Entry{}, rejected
 	}

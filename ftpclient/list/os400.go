@@ -63,7 +63,7 @@ func objectType(word string) (kind Type, known bool) {
 // os400Columns reads what stands before the type: the owner, the size, and the date with the time.
 func os400Columns(entry *Entry, words []string, r *reading) (dated, ok bool) {
 	if last := len(words) - 1; last >= 1 {
-		if t, isTime := timeOfDay(words[last]); isTime {
+		if t, isTime := clockTime(words[last]); isTime {
 			if !os400Date(entry, words[last-1], t, r) {
 				return false, false
 			}
@@ -81,7 +81,7 @@ func os400Columns(entry *Entry, words []string, r *reading) (dated, ok bool) {
 // os400Date reads a date in the format of a job, DATFMT: three numbers in an order that depends on the country, or the
 // year and the number of the day (*JUL).
 func os400Date(entry *Entry, word string, t dayTime, r *reading) bool {
-	if parts, separator, ok := numericDate(word); ok {
+	if parts, separator, ok := threeNumbers(word); ok {
 		prefer := os400Orders
 		if separator == '.' {
 			prefer = os400Dotted
@@ -95,7 +95,7 @@ func os400Date(entry *Entry, word string, t dayTime, r *reading) bool {
 	if len(word) != len("24/064") || !strings.Contains("/-.", word[2:3]) {
 		return false
 	}
-	year, okYear := fullYear(word[:2])
+	year, okYear := yearOf(word[:2])
 	day, okDay := number(word[3:], 3)
 	if !okYear || !okDay || day < 1 || day > 366 {
 		return false

@@ -20,7 +20,7 @@ func readOS9(line string, r *reading) (Entry, verdict) {
 	}
 	c := columns{line: line}
 	group, user, hasUser := strings.Cut(c.next(), ".")
-	parts, separator, okDate := numericDate(c.next())
+	parts, separator, okDate := threeNumbers(c.next())
 	clock, attributes, sector := c.next(), c.next(), c.next()
 	size, okSize := decimal(c.next())
 	if !hasUser || !isAll(group, isDigit) || !isAll(user, isDigit) || !okDate || separator != '/' || len(clock) != 4 ||
@@ -28,7 +28,7 @@ func readOS9(line string, r *reading) (Entry, verdict) {
 		return Entry{}, rejected
 	}
 	year, month, day, isDay := inOrder(parts, yearMonthDay)
-	t, okTime := timeOfDay(clock[:2] + ":" + clock[2:])
+	t, okTime := clockTime(clock[:2] + ":" + clock[2:])
 	isAttribute := func(c byte) bool { return strings.IndexByte("-dsrwe", c) >= 0 }
 	if !isDay || !okTime || !isAll(attributes, isAttribute) {
 		return Entry{}, rejected
@@ -47,6 +47,6 @@ func isOS9Directory(line string) bool {
 	if c.next() != "Directory" || c.next() != "of" || c.next() == "" {
 		return false
 	}
-	_, ok := timeOfDay(c.next())
+	_, ok := clockTime(c.next())
 	return ok && c.next() == ""
 }

@@ -33,7 +33,7 @@ func readPDS(line string, r *reading) (Entry, verdict) {
 			return entry, accepted
 		}
 	case len(words) >= 8 && isVersion(words[1]):
-		if _, _, ok := numericDate(words[2]); ok && pdsChanged(&entry, words[3], words[4], r) {
+		if _, _, ok := threeNumbers(words[2]); ok && pdsChanged(&entry, words[3], words[4], r) {
 			return entry, accepted
 		}
 	case len(words) >= 6:
@@ -65,8 +65,8 @@ func isVersion(word string) bool {
 func isMode(word string) bool { return word == "ANY" || word == "24" || word == "31" || word == "64" }
 
 func pdsChanged(entry *Entry, date, clock string, r *reading) bool {
-	parts, separator, ok := numericDate(date)
-	t, okTime := timeOfDay(clock)
+	parts, separator, ok := threeNumbers(date)
+	t, okTime := clockTime(clock)
 	if !ok || !okTime || separator != '/' {
 		return false
 	}

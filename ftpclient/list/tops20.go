@@ -53,7 +53,7 @@ func tops20Written(entry *Entry, facts string, o *Options) bool {
 	}
 	date, clock, _ := strings.Cut(values[3], " ")
 	year, month, day, okDate := namedDate(date, false)
-	t, okTime := timeOfDay(clock)
+	t, okTime := clockTime(clock)
 	if !okDate || !okTime || month == 0 {
 		return false
 	}

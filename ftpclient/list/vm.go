@@ -52,7 +52,7 @@ func cmsFile(words []string, at int, o *Options) (Entry, bool) {
 		return Entry{}, false
 	}
 	year, month, day, okDate := cmsDate(words[at+4])
-	t, okTime := timeOfDay(words[at+5])
+	t, okTime := clockTime(words[at+5])
 	if !okDate || !okTime || t.precision != time.Second {
 		return Entry{}, false
 	}
@@ -71,7 +71,7 @@ func cmsFile(words []string, at int, o *Options) (Entry, bool) {
 
 // cmsDate reads "1999-12-27", "9/16/91", and "1/03/102" for 2002.
 func cmsDate(word string) (year int, month time.Month, day int, ok bool) {
-	parts, separator, ok := numericDate(word)
+	parts, separator, ok := threeNumbers(word)
 	order := monthDayYear
 	if separator == '-' {
 		order = yearMonthDay
@@ -84,7 +84,7 @@ func cmsDate(word string) (year int, month time.Month, day int, ok bool) {
 func readBFS(line string, r *reading) (Entry, verdict) {
 	c := columns{line: line}
 	year, month, day, okDate := cmsDate(c.next())
-	t, okTime := timeOfDay(c.next())
+	t, okTime := clockTime(c.next())
 	kind := c.next()
 	c.next()
 	size := c.next()

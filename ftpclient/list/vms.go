@@ -84,7 +84,7 @@ func vmsColumns(entry *Entry, line string, o *Options) bool {
 		word := c.next()
 		if year, month, day, ok := namedDate(word, false); ok {
 			after := c
-			t, hasTime := timeOfDay(after.next())
+			t, hasTime := clockTime(after.next())
 			if !hasTime {
 				t = dayTime{precision: Day}
 			}

@@ -17,7 +17,7 @@ func parseVShell(line string, o *Options) (Entry, bool) {
 	monthWord := c.next()
 	dayWord, hasComma := strings.CutSuffix(c.next(), ",")
 	year, okYear := number(c.next(), 4)
-	t, okTime := timeOfDay(c.next())
+	t, okTime := clockTime(c.next())
 	day, okDay := number(dayWord, 2)
 	if len(monthWord) != 3 || !hasComma || !okYear || !okTime || !okDay {
 		return Entry{}, false

@@ -20,7 +20,7 @@ func readVxWorks(line string, r *reading) (Entry, verdict) {
 	c := columns{line: line}
 	size, ok := decimal(c.next())
 	year, month, day, okDate := namedDate(c.next(), true)
-	t, okTime := timeOfDay(c.next())
+	t, okTime := clockTime(c.next())
 	if !ok || !okDate || !okTime || month == 0 {
 		return Entry{}, rejected
 	}

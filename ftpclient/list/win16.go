@@ -25,9 +25,9 @@ func readWin16(line string, r *reading) (Entry, verdict) {
 	if len(entry.Name) > longest || line[0] == ' ' || date == "" {
 		return Entry{}, rejected
 	}
-	if parts, _, ok := numericDate(date); ok {
+	if parts, _, ok := threeNumbers(date); ok {
 		year, month, day, ok := r.dates.read(parts, monthFirst)
-		t, okTime := timeOfDay(c.next())
+		t, okTime := clockTime(c.next())
 		if !ok || !okTime || trimBlanks(c.rest()) != "" {
 			return Entry{}, rejected
 		}
@@ -36,7 +36,7 @@ func readWin16(line string, r *reading) (Entry, verdict) {
 	}
 	day, year := c.next(), c.next()
 	year4, month, dayNumber, ok := namedDate(date+"-"+day+"-"+year, true)
-	t, okTime := timeOfDay(c.next())
+	t, okTime := clockTime(c.next())
 	attributes := trimBlanks(c.rest())
 	if !ok || !okTime || month == 0 || strings.Trim(attributes, "RHSA") != "" {
 		return Entry{}, rejected
