@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -213,6 +214,22 @@ func TestListingsOfSeveralDirectoriesAreIncomplete(t *testing.T) {
 		}
 	}
 }
+
+// heads knows, by its own means, the lines around the entries of all formats, and entries for what is known otherwise.
+var heads = regexp.MustCompile(`(?i)^\s*(total |grand total|directory |volume|name |file name|file +code|size +date|owner +last|` +
+	`jobname|no jobs|id |stepname|cputime|\d+ spool files|filename +filetype|-[- ]*--|value = |[\d.,'\x{a0}\x{202f}]+ +(file|dir)\(s\)|` +
+	`\d+ bytes|[$\\]|\S+:\[.*\]|\S+:<.*>|[\[(].*\)$)|\*MEM |000000\.dir;`)
+
+// mayBeAround knows the lines that formats other than Unix and MLSD have around their entries.
+func mayBeAround(line string) bool {
+	return heads.MatchString(line) || endsWithDots.MatchString(strings.ToLower(strings.TrimSpace(line)))
+}
+
+// endsWithDots knows the names of the directory itself and its parent, with what formats have around names.
+var endsWithDots = regexp.MustCompile(`(^|[ \t\]/'])\.\.?('|/|\.dir;\d+.*|\.directory\.\d+.*|\s*<dir>.*)?$`)
+
+// mayBeOne knows the formats in which several lines are one entry: that goes on, or has several versions.
+func mayBeOne(format string) bool { return format == "vms" || format == "tops20" }
 
 // hostile texts are made to be read again and again by a parser that looks back or ahead without bound.
 func hostile(size int) map[string][]byte {

@@ -54,7 +54,7 @@ func goldenOf(l Listing) golden {
 	return result
 }
 
-func TestListingsOfTheCorpus(t *testing.T) {
+func TestListingsOfTheCommonServers(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("found no listings in testdata: %v", err)
