@@ -15,10 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// goldenFormat tells the format of a listing of the corpus by the name of its file, up to the first '-'. The files that
+// goldenFormat tells the format of a listing of the corpus by the name of its file, up to the first '-' and behind
+// "real-". The files that
 // are named after a server with a Unix listing are in the format unix.
 func goldenFormat(file string) string {
-	name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txt"), "-")
+	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(filepath.Base(file), ".txt"), "real-"), "-")
 	if only(name) == nil {
 		return "unix"
 	}

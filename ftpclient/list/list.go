@@ -83,7 +83,7 @@ type Options struct {
 	System string
 	// Format forces a format by its name; "" means to detect it. The names are mlsd, unix (which Macs, WFTPD and
 	// Windows servers in their Unix mode use too), dos, eplf, vms, mvs (data sets), pds (members), jes, os400, netware
-	// (and Hellsoft), nonstop, os2, vm, vxworks, nortel, win16, tops20, os9, vshell and sterling. No line
+	// (and Hellsoft), nonstop, os2, vm, vxworks, nortel, win16, tops20, os9 and vshell. No line
 	// parses in a format of another name.
 	Format string
 }
@@ -135,7 +135,6 @@ var formats = []format{
 	{name: "tops20", read: readTOPS20, settle: newestVersions, systems: []string{"TOPS20", "TOPS-20"}},
 	{name: "os9", read: readOS9, systems: []string{"OS9", "OS-9"}},
 	{name: "vshell", parse: parseVShell},
-	{name: "sterling", parse: parseSterling},
 }
 
 // reading is a listing in the course of being read.
