@@ -16,8 +16,7 @@ import (
 )
 
 // goldenFormat tells the format of a listing of the corpus by the name of its file, up to the first '-' and behind
-// "real-". The files that
-// are named after a server with a Unix listing are in the format unix.
+// "real-". The files that are named after a server with a Unix listing are in the format unix.
 func goldenFormat(file string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(filepath.Base(file), ".txt"), "real-"), "-")
 	if only(name) == nil {

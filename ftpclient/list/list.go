@@ -117,10 +117,10 @@ type format struct {
 // formats in the order they are tried: the usual and strict ones first, so that no line is read by accident.
 var formats = []format{
 	{name: "mlsd", parse: parseMLSD},
+	{name: "vms", read: readVMS, settle: newestVersions, systems: []string{"VMS"}},
 	{name: "unix", parse: parseUnix, saysNothing: isTotal, systems: []string{"UNIX", "MACOS"}},
 	{name: "dos", read: readDOS, systems: []string{"WINDOWS"}},
 	{name: "eplf", parse: parseEPLF},
-	{name: "vms", read: readVMS, settle: newestVersions, systems: []string{"VMS"}},
 	{name: "mvs", read: readMVS, systems: []string{"MVS", "Z/OS"}},
 	{name: "pds", read: readPDS, systems: []string{"MVS", "Z/OS"}},
 	{name: "jes", read: readJES, systems: []string{"MVS", "Z/OS"}},

@@ -74,8 +74,9 @@ func vmsName(line string) (name, version, rest string, ok bool) {
 	return name, line[semicolon:end], line[end:], name != "" && isAll(name, isVMSLetter)
 }
 
-// isVMSLetter tells the bytes that names may have, with those of ODS-5, where a "^" stands before odd ones.
-func isVMSLetter(c byte) bool { return c >= ' ' && c != ':' && c != '=' && c != 0x7f }
+// isVMSLetter tells the bytes that names may have, with those of ODS-5, where a "^" stands before odd ones and "^_" is a
+// blank.
+func isVMSLetter(c byte) bool { return c > ' ' && c != ':' && c != '=' && c != 0x7f }
 
 // vmsColumns reads the columns after the name, in which the date stands before or behind the size and the owner.
 func vmsColumns(entry *Entry, line string, o *Options) bool {
