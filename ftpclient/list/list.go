@@ -1,5 +1,5 @@
 // Package list turns the text of a directory listing into entries: MLSD and MLST facts (RFC 3659 section 7) and the
-// LIST output of Unix, Windows and twenty other kinds of servers, which no standard describes. It does no I/O and keeps
+// LIST output of Unix, Windows and many other servers, which no standard describes. It does no I/O and keeps
 // no state.
 //
 // A line that cannot be read is never dropped. It is returned in [Listing.Unparsed], because a file that could not be
