@@ -41,7 +41,7 @@ func TestLogin(t *testing.T) {
 				then(talk("USER ferry", "230 in")...).then(rest...)},
 		{name: "UTF-8 is switched on, and a refusal of that is no matter",
 			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "211-F\n UTF8\n211 End", "OPTS UTF8 ON", "501 it is",
-				"PWD", "502 what?", "TYPE I", "200 ok", "QUIT", "221 bye")...)},
+				"SYST", "500 what?", "PWD", "502 what?", "TYPE I", "200 ok", "QUIT", "221 bye")...)},
 		{name: "nobody is there",
 			change: func(o *ftpclient.Options) {
 				o.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") }
@@ -72,7 +72,7 @@ func TestLogin(t *testing.T) {
 			script: user.then(talk("PASS secret", "332 account?")...),
 			want:   outcome{code: 332, class: ftpclient.ClassAuthentication}},
 		{name: "binary transfers are refused",
-			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "500 no", "PWD", `257 "/"`, "TYPE I", "504 no")...),
+			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "500 no", "SYST", "500 no", "PWD", `257 "/"`, "TYPE I", "504 no")...),
 			want:   outcome{code: 504, class: ftpclient.ClassPermanent}},
 		{name: "it is an SSH server",
 			script: steps{{Raw: "SSH-2.0-OpenSSH_9.2p1\r\n"}},
@@ -124,7 +124,7 @@ func TestTLSLogin(t *testing.T) {
 	certificate, _, _, _, trusted := ftptest.NewCertificate(t)
 	control := &ftptest.TLS{Config: &tls.Config{Certificates: []tls.Certificate{certificate}}}
 	beginning := steps{{Send: "220 ready"}, {Expect: "AUTH TLS", Send: "234 go on", TLS: control}}
-	login := talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?", "PBSZ 0", "200 ok")
+	login := talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?", "SYST", "500 what?", "PBSZ 0", "200 ok")
 	tests := []struct {
 		name   string
 		script steps

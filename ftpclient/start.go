@@ -254,6 +254,9 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	if reply.Code >= 400 {
 		e.Code, e.Text = reply.Code, shorten(reply.Text())
+		if refusal := c.refusal("", "", "", reply); refusal.Err != nil {
+			e.Err = fmt.Errorf("%w: %w", refusal.Err, cause)
+		}
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {
