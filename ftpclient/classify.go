@@ -91,6 +91,7 @@ var sentinels = []struct {
 	class Class
 }{
 	{context.Canceled, ClassCancelled},
+	{ErrPoolClosed, ClassCancelled},
 	{ErrUnsendable, ClassPermanent},
 	{ErrUnsupported, ClassPermanent},
 	{ErrTicketExpired, ClassConnection},

@@ -22,10 +22,10 @@ type replies struct {
 type phase uint8
 
 const (
-	anyTime  phase = iota
-	greeting       // the first reply of all
-	dialling       // until the login is through, the greeting included
-	loggedIn       // afterwards
+	anyTime    phase = iota
+	atGreeting       // the first reply of all
+	dialling         // until the login is through, the greeting included
+	loggedIn         // afterwards
 )
 
 // meaning is a row of the table behind Error.Is.
@@ -117,7 +117,7 @@ var rules = []rule{
 	{class: ClassBusy, replies: replies{when: dialling, code: 530, text: crowded}, from: "ProFTPD 1.3.8: after PASS; Serv-U; Pure-FTPd"},
 	{class: ClassBusy, replies: replies{when: dialling, code: 431, text: []string{"try later"}}, from: "Serv-U: account locked by another session"},
 	{class: ClassUnavailable, replies: replies{when: dialling, code: 4}, from: "RFC 959: 421 at shutdown; RFC 4217: 431 at AUTH"},
-	{class: ClassUnavailable, replies: replies{when: greeting, code: 5}, from: "a host that is not welcome, or a server that is not well"},
+	{class: ClassUnavailable, replies: replies{when: atGreeting, code: 5}, from: "a host that is not welcome, or a server that is not well"},
 	{class: ClassUnavailable, replies: replies{when: dialling, code: 500, text: []string{"oops:"}}, from: "vsftpd 3.0.3: its own configuration is wrong, and it ends"},
 	{class: ClassAuthentication, replies: replies{when: dialling, commands: password}, from: "RFC 959: 530, 332, and whatever else is no 2yz; 331 again"},
 	{class: ClassAuthentication, replies: replies{when: dialling, code: 530}, from: "RFC 959: Not logged in"},
@@ -222,7 +222,7 @@ func (e *Error) fits(r replies) bool {
 func (e *Error) came(p phase) bool {
 	dials := e.Op == "connect" || e.Op == "login"
 	switch p {
-	case greeting:
+	case atGreeting:
 		return e.Op == "connect" && e.Command == ""
 	case dialling:
 		return dials
