@@ -66,7 +66,7 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	handshake, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {
-		return explainOldTLS(session.explain(explainTLS(err)), o)
+		return explainOldTLS(session.explain("connect", explainTLS(err)), o)
 	}
 	state := conn.ConnectionState()
 	warnOfTLS(o, config, state)
@@ -209,19 +209,22 @@ func notResumed(code int, text string, protected bool, server string) bool {
 		saysAny(text, "unable to build data connection: operation not permitted")
 }
 
-// explain adds to an error of TLS that the server asked for a certificate which it did not
-// get: with TLS 1.3 that shows only when the client next reads.
-func (s *tlsSession) explain(err error) error {
-	if s == nil || err == nil {
+// explain adds to an error of the operation op that the server asked for a certificate which
+// it did not get: with TLS 1.3 that shows only when the client next reads.
+func (s *tlsSession) explain(op string, err error) error {
+	if s == nil || err == nil || op != "connect" && op != "login" {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.asked {
+		return err
+	}
 	var remote *net.OpError
-	if s.asked && errors.As(err, &remote) && remote.Op == "remote error" {
+	if errors.As(err, &remote) && remote.Op == "remote error" { // an alert
 		return fmt.Errorf("%w: the server asks for a client certificate, and none is configured: %w", ErrCertificate, err)
 	}
-	return err
+	return fmt.Errorf("%w (the server had asked for a client certificate, and none is configured)", err)
 }
 
 // sessionCache keeps the session when a handshake fails: crypto/tls would drop it, and a data
