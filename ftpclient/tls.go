@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -127,6 +128,9 @@ func (s *tlsSession) config(host string, o Options) *tls.Config {
 	if len(o.PinnedKeys) > 0 {
 		pin(config, o.PinnedKeys)
 	}
+	if config.InsecureSkipVerify {
+		resumeExpired(config)
+	}
 	if config.GetClientCertificate == nil && len(config.Certificates) == 0 {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			s.mu.Lock()
@@ -139,6 +143,31 @@ func (s *tlsSession) config(host string, o Options) *tls.Config {
 	// FileZilla Server sends a fresh one before each data connection.
 	config.ClientSessionCache = sessionCache{tls.NewLRUClientSessionCache(1)}
 	return config
+}
+
+// resumeExpired lets sessions be resumed where the date of a certificate does not matter:
+// crypto/tls offers none whose certificate has expired, verified or not, and servers that
+// demand resumption would then refuse every data connection. The clock of the connection
+// goes back once, before the session is made, so that the age of tickets stays right.
+func resumeExpired(config *tls.Config) {
+	now := config.Time
+	if now == nil {
+		now = time.Now
+	}
+	var back atomic.Int64 // a time.Duration
+	config.Time = func() time.Time { return now().Add(-time.Duration(back.Load())) }
+	next := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) > 0 {
+			if over := config.Time().Sub(state.PeerCertificates[0].NotAfter); over >= 0 {
+				back.Store(int64(over + 30*24*time.Hour))
+			}
+		}
+		if next != nil {
+			return next(state)
+		}
+		return nil
+	}
 }
 
 // legacyCipherSuites are those that crypto/tls offers by default and the ones with RSA key
@@ -157,7 +186,8 @@ func legacyCipherSuites() []uint16 {
 func warnOfTLS(o Options, config *tls.Config, state tls.ConnectionState) {
 	suite := slog.String("cipher_suite", tls.CipherSuiteName(state.CipherSuite))
 	version := slog.String("version", tls.VersionName(state.Version))
-	if config.InsecureSkipVerify && len(o.PinnedKeys) == 0 && config.VerifyConnection == nil && config.VerifyPeerCertificate == nil {
+	if o.TLSConfig != nil && o.TLSConfig.InsecureSkipVerify && o.TLSConfig.VerifyConnection == nil &&
+		o.TLSConfig.VerifyPeerCertificate == nil && len(o.PinnedKeys) == 0 {
 		o.Logger.Warn("the server's certificate is not verified: anybody on the way can read and change everything", "server_name", config.ServerName)
 	}
 	if o.LegacyTLS {
