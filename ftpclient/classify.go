@@ -97,6 +97,7 @@ var sentinels = []struct {
 	{ErrTicketExpired, ClassConnection},
 	{ErrNotResumed, ClassSetup},
 	{ErrInsecure, ClassSetup},
+	{ErrOptions, ClassSetup},
 	{ErrCertificate, ClassSetup},
 }
 

@@ -159,7 +159,7 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 		// vsftpd tells its last words ("500 OOPS") in clear text.
 		err = fmt.Errorf("%w: clear text %q in the protected connection: %w", ErrProtocol, record.RecordHeader[:], err)
 	}
-	return &Error{Op: op, Path: p, Err: c.session.explain(err)}
+	return &Error{Op: op, Path: p, Err: c.session.explain(op, err)}
 }
 
 // refusal is the error of a reply that is not the one hoped for.

@@ -116,7 +116,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 			hint := errors.New(`no greeting; if the server speaks TLS from the first byte, use tls = "implicit"`)
 			err = &Error{Op: "connect", Path: address, Err: fmt.Errorf("%w: %w", ErrTimeout, hint)}
 		}
-		return g, err
+		return g, g.session.explain("connect", err)
 	}
 	if o.TLS == TLSExplicit {
 		if err := g.authTLS(o); err != nil {

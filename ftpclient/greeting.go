@@ -108,9 +108,9 @@ func serverKindByFeatures(f Features) string {
 // idleTexts are how greetings and welcomes tell after how much idle time they hang up.
 var idleTexts = []*regexp.Regexp{
 	// Pure-FTPd: You will be disconnected after 15 minutes of inactivity.
-	regexp.MustCompile(`(?i)disconnect\w* after (\d{1,6}) ?(second|minute|hour)s? of (?:inactivity|idle)`),
-	regexp.MustCompile(`(?i)(\d{1,6}) ?(second|minute|hour)s? of inactivity`),
-	regexp.MustCompile(`(?i)(?:idle|inactivity) ?time-?(?:out|limit):? (?:is |of |after |set to )?(\d{1,6}) ?(second|minute|hour)s?`),
+	regexp.MustCompile(`(?i)disconnect\w* after \b(\d{1,6}) ?(second|minute|hour)s? of (?:inactivity|idle)`),
+	regexp.MustCompile(`(?i)\b(\d{1,6}) ?(second|minute|hour)s? of inactivity`),
+	regexp.MustCompile(`(?i)(?:idle|inactivity) ?time-?(?:out|limit):? (?:is |of |after |set to )?\b(\d{1,6}) ?(second|minute|hour)s?`),
 }
 
 // idleLimit reads the idle time after which the server says that it hangs up, 0 when it does

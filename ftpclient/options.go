@@ -3,6 +3,7 @@ package ftpclient
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -178,15 +179,21 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// ErrOptions: the options of Dial cannot work; nothing was sent.
+var ErrOptions = errors.New("options that cannot work")
+
 // check tells what is wrong with options, and what to do about it.
 func (o Options) check() error {
 	switch {
 	case o.CommandLimit < minCommandLimit || o.CommandLimit > control.MaxCommand:
-		return fmt.Errorf("CommandLimit is %d; want %d to %d bytes", o.CommandLimit, minCommandLimit, control.MaxCommand)
+		return fmt.Errorf("%w: CommandLimit is %d; want %d to %d bytes", ErrOptions, o.CommandLimit, minCommandLimit, control.MaxCommand)
 	case o.TLS == TLSNone && len(o.PinnedKeys) > 0:
-		return fmt.Errorf("%w: PinnedKeys need TLS, which is switched off", ErrInsecure)
+		return fmt.Errorf("%w: PinnedKeys need TLS, which is switched off", ErrOptions)
 	case o.Proxy != nil && o.Data.Policy == DataActiveOnly:
-		return fmt.Errorf("%w: no server can connect to this client through a proxy; active mode and Proxy exclude each other", ErrUnsupported)
+		return fmt.Errorf("%w: no server can connect to this client through a proxy; active mode and Proxy exclude each other", ErrOptions)
+	}
+	if o.Proxy != nil {
+		return checkProxy(o.Proxy)
 	}
 	return nil
 }

@@ -427,4 +427,3 @@ func (p *Pool) next(now time.Time) time.Time {
 	}
 	return next
 }
-

@@ -3,6 +3,7 @@ package ftpclient
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"

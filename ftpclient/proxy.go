@@ -3,9 +3,9 @@ package ftpclient
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,23 +33,15 @@ func proxyDialer(through *url.URL, dial data.Dial) data.Dial {
 }
 
 func dialThrough(ctx context.Context, through *url.URL, dial data.Dial, network, address string) (net.Conn, error) {
-	greet, port, err := proxyScheme(through)
-	if err != nil {
-		return nil, err
-	}
-	if given := through.Port(); given != "" {
-		port = given
-	}
-	if through.Hostname() == "" {
-		return nil, errors.New("its URL has no host; want SCHEME://HOST:PORT")
-	}
+	scheme := proxySchemes[through.Scheme] // checkProxy saw it
+	port := cmp.Or(through.Port(), scheme.port)
 	conn, err := dial(ctx, network, net.JoinHostPort(through.Hostname(), port))
 	if err != nil {
 		return nil, err
 	}
 	// Closing is what ends blocked reads when ctx does.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err = greet(ctx, conn, through.User, address)
+	err = scheme.greet(ctx, conn, through.User, address)
 	if !stop() && err == nil {
 		err = control.Ended(ctx)
 	}
@@ -63,17 +55,27 @@ func dialThrough(ctx context.Context, through *url.URL, dial data.Dial, network,
 	return conn, nil
 }
 
-// greeting asks the proxy at the other end of conn to connect on to address.
-type greeting func(ctx context.Context, conn net.Conn, user *url.Userinfo, address string) error
+// proxyScheme is how a proxy is talked to.
+type proxyScheme struct {
+	port string // where the URL names none
+	// greet asks the proxy at the other end of conn to connect on to address.
+	greet func(ctx context.Context, conn net.Conn, user *url.Userinfo, address string) error
+}
 
-func proxyScheme(through *url.URL) (greet greeting, port string, err error) {
-	switch through.Scheme {
-	case "socks5", "socks5h":
-		return greetSOCKS5, "1080", nil
-	case "http":
-		return greetHTTP, "8080", nil
+var proxySchemes = map[string]proxyScheme{
+	"socks5":  {"1080", greetSOCKS5},
+	"socks5h": {"1080", greetSOCKS5},
+	"http":    {"8080", greetHTTP},
+}
+
+func checkProxy(through *url.URL) error {
+	if _, ok := proxySchemes[through.Scheme]; !ok {
+		return fmt.Errorf("%w: there is no proxy scheme %q; want socks5, socks5h or http", ErrOptions, through.Scheme)
 	}
-	return nil, "", fmt.Errorf("%w: there is no proxy scheme %q; want socks5, socks5h or http", ErrUnsupported, through.Scheme)
+	if through.Hostname() == "" {
+		return fmt.Errorf("%w: the proxy %s://%s has no host; want SCHEME://HOST:PORT", ErrOptions, through.Scheme, through.Host)
+	}
+	return nil
 }
 
 // greetSOCKS5 speaks RFC 1928 and 1929. The proxy resolves the name.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -66,7 +67,7 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	handshake, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {
-		return explainOldTLS(session.explain(explainTLS(err)), o)
+		return explainOldTLS(session.explain("connect", explainTLS(err)), o)
 	}
 	state := conn.ConnectionState()
 	warnOfTLS(o, config, state)
@@ -127,6 +128,9 @@ func (s *tlsSession) config(host string, o Options) *tls.Config {
 	if len(o.PinnedKeys) > 0 {
 		pin(config, o.PinnedKeys)
 	}
+	if config.InsecureSkipVerify {
+		resumeExpired(config)
+	}
 	if config.GetClientCertificate == nil && len(config.Certificates) == 0 {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			s.mu.Lock()
@@ -139,6 +143,31 @@ func (s *tlsSession) config(host string, o Options) *tls.Config {
 	// FileZilla Server sends a fresh one before each data connection.
 	config.ClientSessionCache = sessionCache{tls.NewLRUClientSessionCache(1)}
 	return config
+}
+
+// resumeExpired lets sessions be resumed where the date of a certificate does not matter:
+// crypto/tls offers none whose certificate has expired, verified or not, and servers that
+// demand resumption would then refuse every data connection. The clock of the connection
+// goes back once, before the session is made, so that the age of tickets stays right.
+func resumeExpired(config *tls.Config) {
+	now := config.Time
+	if now == nil {
+		now = time.Now
+	}
+	var back atomic.Int64 // a time.Duration
+	config.Time = func() time.Time { return now().Add(-time.Duration(back.Load())) }
+	next := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) > 0 {
+			if over := config.Time().Sub(state.PeerCertificates[0].NotAfter); over >= 0 {
+				back.Store(int64(over + 30*24*time.Hour))
+			}
+		}
+		if next != nil {
+			return next(state)
+		}
+		return nil
+	}
 }
 
 // legacyCipherSuites are those that crypto/tls offers by default and the ones with RSA key
@@ -157,7 +186,8 @@ func legacyCipherSuites() []uint16 {
 func warnOfTLS(o Options, config *tls.Config, state tls.ConnectionState) {
 	suite := slog.String("cipher_suite", tls.CipherSuiteName(state.CipherSuite))
 	version := slog.String("version", tls.VersionName(state.Version))
-	if config.InsecureSkipVerify && len(o.PinnedKeys) == 0 && config.VerifyConnection == nil && config.VerifyPeerCertificate == nil {
+	if o.TLSConfig != nil && o.TLSConfig.InsecureSkipVerify && o.TLSConfig.VerifyConnection == nil &&
+		o.TLSConfig.VerifyPeerCertificate == nil && len(o.PinnedKeys) == 0 {
 		o.Logger.Warn("the server's certificate is not verified: anybody on the way can read and change everything", "server_name", config.ServerName)
 	}
 	if o.LegacyTLS {
@@ -209,19 +239,22 @@ func notResumed(code int, text string, protected bool, server string) bool {
 		saysAny(text, "unable to build data connection: operation not permitted")
 }
 
-// explain adds to an error of TLS that the server asked for a certificate which it did not
-// get: with TLS 1.3 that shows only when the client next reads.
-func (s *tlsSession) explain(err error) error {
-	if s == nil || err == nil {
+// explain adds to an error of the operation op that the server asked for a certificate which
+// it did not get: with TLS 1.3 that shows only when the client next reads.
+func (s *tlsSession) explain(op string, err error) error {
+	if s == nil || err == nil || op != "connect" && op != "login" {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.asked {
+		return err
+	}
 	var remote *net.OpError
-	if s.asked && errors.As(err, &remote) && remote.Op == "remote error" {
+	if errors.As(err, &remote) && remote.Op == "remote error" { // an alert
 		return fmt.Errorf("%w: the server asks for a client certificate, and none is configured: %w", ErrCertificate, err)
 	}
-	return err
+	return fmt.Errorf("%w (the server had asked for a client certificate, and none is configured)", err)
 }
 
 // sessionCache keeps the session when a handshake fails: crypto/tls would drop it, and a data
