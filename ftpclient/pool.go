@@ -156,21 +156,28 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 			g.conn.Close()
 			p.replace(g.idleConn)
 		}
-		o := p.dial
-		o.Facts = p.Facts()
-		conn, err := Dial(ctx, p.address, o)
-		if err != nil {
-			if err = p.refused(ctx, w, err); err != nil {
-				return nil, err
-			}
-			continue
+		if conn, err := p.open(ctx, w); conn != nil || err != nil {
+			return conn, err
 		}
-		if !p.accepted(conn, o.Facts) {
-			p.close(conn)
-			return nil, &Error{Op: "connect", Path: p.address, Err: ErrPoolClosed}
-		}
-		return conn, nil
 	}
+}
+
+// open makes a connection. Without one, and without an error, w has to wait once more.
+func (p *Pool) open(ctx context.Context, w *waiter) (*Conn, error) {
+	o := p.dial
+	o.Facts = p.Facts()
+	if err := control.Ended(ctx); err != nil {
+		return nil, p.refused(ctx, w, &Error{Op: "connect", Path: p.address, Err: err})
+	}
+	conn, err := Dial(ctx, p.address, o)
+	if err != nil {
+		return nil, p.refused(ctx, w, err)
+	}
+	if !p.accepted(conn, o.Facts) {
+		p.close(conn)
+		return nil, &Error{Op: "connect", Path: p.address, Err: ErrPoolClosed}
+	}
+	return conn, nil
 }
 
 // Put gives a connection back. One that is not usable any more is closed. Putting back what
@@ -291,7 +298,7 @@ func (p *Pool) accepted(conn *Conn, dialledWith Facts) bool {
 }
 
 // refused decides what a failed Dial means for the one who tried, and for the others. Without
-// an error it has to wait once more.
+// an error, w has to wait once more.
 func (p *Pool) refused(ctx context.Context, w *waiter, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
