@@ -32,7 +32,7 @@ func TestPoolOnRealServers(t *testing.T) {
 				pool.Put(first)
 				var workers sync.WaitGroup
 				var lent, most, left atomic.Int64
-				for i := range 12 {
+				for i := range 40 {
 					workers.Go(func() {
 						for j := range 5 {
 							ctx, cancel := context.WithCancel(t.Context())
