@@ -6,12 +6,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/net/proxy"
 
@@ -49,6 +50,8 @@ func dialThrough(ctx context.Context, through *url.URL, dial data.Dial, network,
 		conn.Close()
 		if cause := control.Ended(ctx); cause != nil {
 			err = cause
+		} else if errors.Is(err, os.ErrDeadlineExceeded) { // SOCKS5 hands the deadline of ctx on
+			err = fmt.Errorf("%w: %w", ErrTimeout, err)
 		}
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func greetSOCKS5(ctx context.Context, conn net.Conn, user *url.Userinfo, address
 		}
 		return err
 	}
-	return conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // maxProxyHead bounds the header of a proxy's answer.
