@@ -94,11 +94,19 @@ func (c *Conn) chooseHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if reply.Completed() || c.tls != nil && (reply.Code == 500 || reply.Code == 502) {
+	if reply.Completed() {
 		return nil
 	}
 	e := c.refusal("login", "", "HOST", reply)
-	e.Err = fmt.Errorf("the virtual host %q was refused", c.options.VirtualHost)
+	switch reply.Code {
+	case 500, 502, 530: // vsftpd and Pure-FTPd answer whatever comes before USER with 530
+		if c.tls != nil {
+			return nil
+		}
+		e.Err = fmt.Errorf("%w: the command HOST, by which the virtual host %q is chosen", ErrUnsupported, c.options.VirtualHost)
+	default:
+		e.Err = fmt.Errorf("the virtual host %q was refused", c.options.VirtualHost)
+	}
 	return e
 }
 
