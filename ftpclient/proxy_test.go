@@ -293,6 +293,20 @@ func TestProxiesThatSayNo(t *testing.T) {
 	}
 }
 
+func TestWhatStandsBehindTheAnswerOfAProxyIsTheServers(t *testing.T) {
+	for _, answer := range []string{"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", "HTTP/1.0 200 OK\n\n"} {
+		address := listen(t, func(conn net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				io.WriteString(conn, answer+"421 Too many users\r\n") // in one segment
+			}
+		})
+		o := testOptions()
+		o.Proxy = &url.URL{Scheme: "http", Host: address}
+		_, err := ftpclient.Dial(t.Context(), "server.example:21", o)
+		outcome{code: 421, class: ftpclient.ClassBusy}.check(t, err)
+	}
+}
+
 func TestASilentProxyIsGivenUp(t *testing.T) {
 	for _, scheme := range []string{"socks5", "http"} {
 		r := newRelay(t, "", func(_ *relay, _ net.Conn, reader *bufio.Reader) (net.Conn, error) {
