@@ -42,7 +42,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 
 		listingLimit: maxListing,
 	}
-	c.hear(greeted.greeting)
+	c.hearGreeting(greeted.greeting)
 	if err := c.login(ctx, greeted.greeting.Code == 230); err != nil {
 		c.control.Close()
 		return nil, err

@@ -32,16 +32,18 @@ func readGreeting(br *bufio.Reader, o Options) (control.Reply, error) {
 	}
 }
 
-// servers are the words by which greetings and answers to SYST tell what kind of server
-// speaks, and the name of that kind in Facts.Server. The first that is found counts.
-var servers = []struct{ says, kind string }{
+// kinds are words by which a server tells its kind, and the name of that in Facts.Server.
+// The first that is found counts.
+type kinds []struct{ says, kind string }
+
+// servers are found in greetings, in front of whatever else an operator wrote there.
+var servers = kinds{
 	{"vsftpd", "vsftpd"},
 	{"proftpd", "proftpd"},
 	{"pure-ftpd", "pure-ftpd"},
 	{"pyftpdlib", "pyftpdlib"},
 	{"filezilla", "filezilla"},
 	{"microsoft ftp service", "iis"},
-	{"windows_nt", "iis"},
 	{"serv-u", "serv-u"},
 	{"version wu-", "wu-ftpd"},
 	{"wu-ftpd", "wu-ftpd"},
@@ -65,28 +67,33 @@ var servers = []struct{ says, kind string }{
 	{"rumpus", "rumpus"},
 	{"mikrotik", "mikrotik"},
 	{"fritz!box", "fritzbox"},
-	{"vxworks", "vxworks"},
-	{"netware", "netware"},
-	{"os/400", "os400"},
 	{"qtcp at", "os400"},
 	{"ibm ftp cs", "mvs"},
-	{"z/os", "mvs"},
-	{"mvs is the operating system", "mvs"},
-	{"z/vm", "zvm"},
-	{"vm/esa", "zvm"},
 	{"openvms", "vms"},
 	{"multinet", "vms"},
-	{"vms ", "vms"},
-	{"nonstop", "nonstop"},
-	{"guardian", "nonstop"},
-	{"os/2", "os2"},
 	{"netpresenz", "netpresenz"},
 }
 
-// serverKind reads the kind of server from what it says about itself, "" when that is not told.
-func serverKind(text string) string {
+// systems are found in answers to SYST. Most servers say UNIX, which says nothing.
+var systems = kinds{
+	{"windows_nt", "iis"},
+	{"mvs is the operating system", "mvs"},
+	{"z/os", "mvs"},
+	{"z/vm", "zvm"},
+	{"vm/esa", "zvm"},
+	{"nonstop", "nonstop"},
+	{"guardian", "nonstop"},
+	{"os/2", "os2"},
+	{"os/400", "os400"},
+	{"vxworks", "vxworks"},
+	{"netware", "netware"},
+	{"vms", "vms"},
+}
+
+// of returns the kind that text tells, "" without one.
+func (k kinds) of(text string) string {
 	text = strings.ToLower(text)
-	for _, s := range servers {
+	for _, s := range k {
 		if strings.Contains(text, s.says) {
 			return s.kind
 		}
@@ -108,8 +115,7 @@ func serverKindByFeatures(f Features) string {
 // idleTexts are how greetings and welcomes tell after how much idle time they hang up.
 var idleTexts = []*regexp.Regexp{
 	// Pure-FTPd: You will be disconnected after 15 minutes of inactivity.
-	regexp.MustCompile(`(?i)disconnect\w* after \b(\d{1,6}) ?(second|minute|hour)s? of (?:inactivity|idle)`),
-	regexp.MustCompile(`(?i)\b(\d{1,6}) ?(second|minute|hour)s? of inactivity`),
+	regexp.MustCompile(`(?i)\b(\d{1,6}) ?(second|minute|hour)s? of (?:inactivity|idle)`),
 	regexp.MustCompile(`(?i)(?:idle|inactivity) ?time-?(?:out|limit):? (?:is |of |after |set to )?\b(\d{1,6}) ?(second|minute|hour)s?`),
 }
 
@@ -126,13 +132,17 @@ func idleLimit(text string) time.Duration {
 	return 0
 }
 
-// hear learns from a greeting or welcome.
-func (c *Conn) hear(reply control.Reply) {
-	text := reply.Text()
-	if kind := serverKind(text); kind != "" {
+// hearGreeting learns from the greeting.
+func (c *Conn) hearGreeting(reply control.Reply) {
+	if kind := servers.of(reply.Text()); kind != "" {
 		c.facts.Server = kind
 	}
-	if limit := idleLimit(text); limit > 0 {
+	c.hearWelcome(reply)
+}
+
+// hearWelcome learns from any text for people, what kind of server they talk about aside.
+func (c *Conn) hearWelcome(reply control.Reply) {
+	if limit := idleLimit(reply.Text()); limit > 0 {
 		c.facts.IdleLimit = Seconds(limit / time.Second)
 	}
 }

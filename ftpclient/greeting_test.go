@@ -10,24 +10,31 @@ import (
 func TestServersAreKnownByWhatTheySay(t *testing.T) {
 	for text, want := range map[string]string{
 		"(vsFTPd 3.0.3)": "vsftpd",
-		"ProFTPD 1.3.8 Server (Debian) [::ffff:127.0.0.1]":                           "proftpd",
-		"---------- Welcome to Pure-FTPd [privsep] [TLS] ----------":                 "pure-ftpd",
-		"pyftpdlib 1.5.7 ready.":                                                     "pyftpdlib",
-		"FileZilla Server 1.8.2":                                                     "filezilla",
-		"Microsoft FTP Service":                                                      "iis",
-		"Windows_NT":                                                                 "iis",
-		"Serv-U FTP Server v15.4 ready...":                                           "serv-u",
-		"ftp.example FTP server (Version wu-2.6.2(1) Mon Dec 3 2001) ready.":         "wu-ftpd",
-		"FTPSERVE IBM FTP CS V2R4 at SYS1, 10:00:00 on 2024-01-01.":                  "mvs",
-		"MVS is the operating system of this server. FTP Server is running on z/OS.": "mvs",
-		"QTCP at as400.example.":                                                     "os400",
-		"VMS OpenVMS V8.4":                                                           "vms",
-		"NcFTPd Server (licensed copy) ready.":                                       "ncftpd",
-		"ready":                                                                      "",
-		"UNIX Type: L8":                                                              "",
+		"ProFTPD 1.3.8 Server (Debian) [::ffff:127.0.0.1]":                   "proftpd",
+		"---------- Welcome to Pure-FTPd [privsep] [TLS] ----------":         "pure-ftpd",
+		"pyftpdlib 1.5.7 ready.":                                             "pyftpdlib",
+		"FileZilla Server 1.8.2":                                             "filezilla",
+		"Microsoft FTP Service":                                              "iis",
+		"Serv-U FTP Server v15.4 ready...":                                   "serv-u",
+		"ftp.example FTP server (Version wu-2.6.2(1) Mon Dec 3 2001) ready.": "wu-ftpd",
+		"FTPSERVE IBM FTP CS V2R4 at SYS1, 10:00:00 on 2024-01-01.":          "mvs",
+		"QTCP at as400.example.":                                             "os400",
+		"NcFTPd Server (licensed copy) ready.":                               "ncftpd",
+		"ready":                                                              "",
 	} {
-		if got := serverKind(text); got != want {
+		if got := servers.of(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"Windows_NT": "iis",
+		"MVS is the operating system of this server. FTP Server is running on z/OS.": "mvs",
+		"VMS OpenVMS V8.4": "vms",
+		" OS/400 is the remote operating system. The TCP/IP version is \"V7R3M0\".": "os400",
+		"UNIX Type: L8": "",
+	} {
+		if got := systems.of(text); got != want {
+			t.Errorf("SYST %q: %q, want %q", text, got, want)
 		}
 	}
 	if got := serverKindByFeatures(parseFeatures([]string{"Extensions:", " ESTA", " ESTP", "End"})); got != "pure-ftpd" {

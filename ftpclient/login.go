@@ -71,7 +71,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	if !reply.Completed() {
 		return c.refusal("login", "", verb, c.masked(reply))
 	}
-	c.hear(reply)
+	c.hearWelcome(reply)
 	return nil
 }
 
@@ -94,11 +94,19 @@ func (c *Conn) chooseHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if reply.Completed() || c.tls != nil && (reply.Code == 500 || reply.Code == 502) {
+	if reply.Completed() {
 		return nil
 	}
 	e := c.refusal("login", "", "HOST", reply)
-	e.Err = fmt.Errorf("the virtual host %q was refused", c.options.VirtualHost)
+	switch reply.Code {
+	case 500, 502, 530: // vsftpd and Pure-FTPd answer whatever comes before USER with 530
+		if c.tls != nil {
+			return nil
+		}
+		e.Err = fmt.Errorf("%w: the command HOST, by which the virtual host %q is chosen", ErrUnsupported, c.options.VirtualHost)
+	default:
+		e.Err = fmt.Errorf("the virtual host %q was refused", c.options.VirtualHost)
+	}
 	return e
 }
 
@@ -149,16 +157,31 @@ func (c *Conn) introduce(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.features.Has("MLST") || c.features.Has("MLSD") || c.facts.Server != "" {
-		return nil // listings need no guess, or there is a better one
+	return c.askSystem(ctx)
+}
+
+// unixServers need no SYST: their listings have one form.
+var unixServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
+
+// askSystem asks for the hint by which LIST is read, where it will be used. Many servers say
+// UNIX and do not mean it.
+func (c *Conn) askSystem(ctx context.Context) error {
+	if c.features.Has("MLST") || c.features.Has("MLSD") {
+		return nil
 	}
-	reply, err := wish("SYST", "")
+	if slices.Contains(unixServers, c.facts.Server) {
+		c.system = "UNIX"
+		return nil
+	}
+	reply, err := c.do(ctx, "login", "", "SYST", "")
 	if err != nil {
 		return err
 	}
 	if reply.Completed() {
 		c.system = reply.Last()
-		c.facts.Server = serverKind(c.system)
+		if c.facts.Server == "" {
+			c.facts.Server = systems.of(c.system)
+		}
 	}
 	return nil
 }

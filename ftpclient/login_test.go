@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,9 @@ func TestLogin(t *testing.T) {
 		{name: "a virtual host is not there",
 			script: greeting.then(talk("HOST ftp.example", "504 no such host")...), change: virtual,
 			want: outcome{code: 504, class: ftpclient.ClassPermanent}},
+		{name: "a server knows no virtual hosts, and nothing of its users",
+			script: greeting.then(talk("HOST ftp.example", "530 Please login with USER and PASS.")...), change: virtual,
+			want: outcome{is: ftpclient.ErrUnsupported, code: 530, class: ftpclient.ClassPermanent}},
 		{name: "the client gives its name, and asks for UTF-8, facts and English",
 			script: greeting.then(talk("USER ferry", "230 in",
 				"FEAT", "211-F\n CLNT\n UTF8\n MLST type*;size*;modify*;UNIX.mode;UNIX.owner;perm;\n LANG de-DE*;en-GB;fr\n211 End",
@@ -183,6 +187,63 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+func TestTLSNamesTheVirtualHost(t *testing.T) {
+	certificate, _, _, _, trusted := ftptest.NewCertificate(t) // for localhost, too
+	var asked atomic.Value
+	control := &ftptest.TLS{Config: &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		asked.Store(hello.ServerName)
+		return &certificate, nil
+	}}}
+	for _, reply := range []string{"220 here", "500 what?", "502 what?", "530 not yet"} {
+		script := secureSession(control, nil)
+		script = append(script[:2:2], append(talk("HOST localhost", reply), script[2:]...)...)
+		connect(t, script, func(o *ftpclient.Options) {
+			o.TLS, o.VirtualHost, o.TLSConfig = ftpclient.TLSExplicit, "localhost", &tls.Config{RootCAs: trusted}
+		})
+		if asked.Load() != "localhost" {
+			t.Errorf("TLS named %q", asked.Load())
+		}
+	}
+}
+
+func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true})
+			o := optionsFor(server, securities[2])
+			o.TLS = ftpclient.TLSImplicit
+			_, err := ftpclient.Dial(t.Context(), server.Addr, o)
+			outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}.check(t, err)
+			if !strings.Contains(err.Error(), `use tls = "explicit"`) {
+				t.Error(err)
+			}
+			o.TLS = ftpclient.TLSNone
+			if _, err := ftpclient.Dial(t.Context(), server.Addr, o); err == nil {
+				t.Error("logged in without TLS")
+			}
+		})
+	}
+	for _, name := range []string{"vsftpd", "proftpd"} {
+		t.Run(name+", implicit", func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{ImplicitTLS: true})
+			o := optionsFor(server, securities[2])
+			o.ConnectTimeout, o.ReplyTimeout = time.Second, time.Second
+			_, err := ftpclient.Dial(t.Context(), server.Addr, o)
+			outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
+			if !strings.Contains(err.Error(), `use tls = "implicit"`) {
+				t.Error(err)
+			}
+			o.TLS, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second
+			conn := dial(t, t.Context(), server.Addr, o)
+			if result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello")); err != nil || !result.TLSResumed {
+				t.Errorf("%+v, %v", result, err)
+			}
+		})
+	}
+}
+
 func TestSecretsAreInNoLog(t *testing.T) {
 	var log strings.Builder
 	script := steps{{Send: "220 ready"}}.then(talk("USER ferry", "331 password?", "PASS secret", "332-PASS secret is not enough\n332 account?",
@@ -206,6 +267,15 @@ func TestWhatTheServerSaysAboutItselfIsLearned(t *testing.T) {
 	conn := dial(t, t.Context(), ftptest.NewScript(t, script...).Addr, testOptions())
 	if f := conn.Facts(); f.Server != "pure-ftpd" || f.IdleLimit.Duration() != 15*time.Minute {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestTheSystemIsAskedForWhereListingsNeedIt(t *testing.T) {
+	script := steps{{Send: "220 ready"}}.then(talk("USER ferry", "230-Welcome to this mirror of vsftpd.\n230 Idle timeout: 5 minutes", "FEAT", "500 no",
+		"SYST", "215 VMS OpenVMS V8.4", "PWD", `257 "SYS$LOGIN:[FERRY]"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)
+	conn := dial(t, t.Context(), ftptest.NewScript(t, script...).Addr, testOptions())
+	if f := conn.Facts(); f.Server != "vms" || f.IdleLimit.Duration() != 5*time.Minute || conn.Home() != "SYS$LOGIN:[FERRY]" || conn.System() != "VMS OpenVMS V8.4" {
+		t.Errorf("%+v, %q, %q", f, conn.Home(), conn.System())
 	}
 }
 

@@ -6,12 +6,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/net/proxy"
 
@@ -49,6 +50,8 @@ func dialThrough(ctx context.Context, through *url.URL, dial data.Dial, network,
 		conn.Close()
 		if cause := control.Ended(ctx); cause != nil {
 			err = cause
+		} else if errors.Is(err, os.ErrDeadlineExceeded) { // SOCKS5 hands the deadline of ctx on
+			err = fmt.Errorf("%w: %w", ErrTimeout, err)
 		}
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func greetSOCKS5(ctx context.Context, conn net.Conn, user *url.Userinfo, address
 		}
 		return err
 	}
-	return conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // maxProxyHead bounds the header of a proxy's answer.
@@ -125,7 +128,7 @@ func greetHTTP(_ context.Context, conn net.Conn, user *url.Userinfo, address str
 	}
 	response, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return fmt.Errorf("%w: no answer to CONNECT: %w", ErrProtocol, err)
+		return fmt.Errorf("%w: no answer to CONNECT: %s", ErrProtocol, shorten(err.Error()))
 	}
 	response.Body.Close()
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
@@ -138,7 +141,7 @@ func greetHTTP(_ context.Context, conn net.Conn, user *url.Userinfo, address str
 	case http.StatusForbidden, http.StatusMethodNotAllowed:
 		hint = "; it has to allow CONNECT to this port, and to those of the server's data connections"
 	}
-	return fmt.Errorf("CONNECT %s: %s%s", address, strings.TrimSpace(response.Status), hint)
+	return fmt.Errorf("CONNECT %s: %s%s", address, shorten(strings.TrimSpace(response.Status)), hint)
 }
 
 // readProxyHead reads up to the empty line, byte by byte: the server's greeting may stand
@@ -146,7 +149,7 @@ func greetHTTP(_ context.Context, conn net.Conn, user *url.Userinfo, address str
 func readProxyHead(conn net.Conn) ([]byte, error) {
 	var head []byte
 	one := make([]byte, 1)
-	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) && !bytes.HasSuffix(head, []byte("\n\n")) {
+	for !bytes.HasSuffix(head, []byte("\n\r\n")) && !bytes.HasSuffix(head, []byte("\n\n")) {
 		if len(head) == maxProxyHead {
 			return nil, fmt.Errorf("%w: header of more than %d bytes", ErrProtocol, maxProxyHead)
 		}

@@ -300,5 +300,5 @@ func explainOldTLS(err error, o Options) error {
 	if errors.Is(err, ErrCertificate) {
 		return err
 	}
-	return fmt.Errorf("%w: no version and cipher of TLS in common; the option LegacyTLS allows old ones: %w", ErrInsecure, err)
+	return fmt.Errorf("%w: no version and cipher of TLS in common; if those of the server are old, the option LegacyTLS allows them: %w", ErrInsecure, err)
 }

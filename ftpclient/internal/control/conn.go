@@ -58,8 +58,8 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		err = c.deliver(reply)
-		if err != nil {
+		c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), c.secret()))
+		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
 		}
@@ -73,11 +73,6 @@ func (c *Conn) deliver(reply Reply) error {
 		return c.err
 	}
 	d, err := c.matcher.Deliver(reply)
-	secret := ""
-	for _, call := range c.calls { // one, mostly
-		secret = max(secret, call.secret)
-	}
-	c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), secret))
 	if err != nil {
 		return err
 	}
@@ -91,6 +86,18 @@ func (c *Conn) deliver(reply Reply) error {
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
+}
+
+// secret is the argument of a command on its way that must not be logged, "" without one.
+func (c *Conn) secret() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		if call.secret != "" {
+			return call.secret
+		}
+	}
+	return ""
 }
 
 // Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a
