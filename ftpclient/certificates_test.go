@@ -264,7 +264,7 @@ func TestTheControlConnectionEndsWithCloseNotify(t *testing.T) {
 	secure(&o)
 	o.TLS = ftpclient.TLSImplicit
 	_, err := ftpclient.Dial(t.Context(), address, o)
-	outcome{code: 500, class: ftpclient.ClassPermanent}.check(t, err)
+	outcome{code: 500, class: ftpclient.ClassAuthentication}.check(t, err)
 	if err := <-ended; err != nil {
 		t.Errorf("the server saw %v", err)
 	}
