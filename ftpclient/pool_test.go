@@ -238,6 +238,56 @@ func TestPoolTriesAWrongPasswordOnce(t *testing.T) {
 	})
 }
 
+func TestPoolWithSeveralOnTheirWay(t *testing.T) {
+	inPool(t, ftpclient.PoolOptions{Max: 3}, ftpclient.Facts{}, []steps{plain, nil, nil}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+		refuse, accept := make(chan struct{}), make(chan struct{})
+		h.scripts[1] = steps{{Hold: refuse}}.then(full...)
+		h.scripts[2] = steps{{Hold: accept}}.then(plain...)
+		first := mustTake(t, p)
+		refused, accepted, waits := take(t.Context(), p), take(t.Context(), p), take(t.Context(), p)
+		close(refuse)
+		mustWait(t, refused, accepted, waits)
+		if got := p.Facts().ConnectionLimit; got != 1 {
+			t.Errorf("limit %d, with one connection there", got)
+		}
+		close(accept)
+		second := (<-accepted).must(t)
+		if got := p.Facts().ConnectionLimit; got != 2 {
+			t.Errorf("limit %d, with two connections there", got)
+		}
+		p.Put(second)
+		p.Put((<-refused).must(t)) // it came before the one who waits
+		p.Put((<-waits).must(t))
+		p.Put(first)
+	})
+}
+
+func TestPoolTellsAllOfARefusedLogin(t *testing.T) {
+	inPool(t, ftpclient.PoolOptions{Max: 2}, ftpclient.Facts{}, []steps{plain, nil}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+		hold := make(chan struct{})
+		h.scripts[1] = steps{{Hold: hold}}.then(locked...)
+		conn := mustTake(t, p)
+		a, b := take(t.Context(), p), take(t.Context(), p)
+		close(hold)
+		for _, w := range []<-chan taken{a, b} {
+			if r := <-w; ftpclient.Classify(r.err) != ftpclient.ClassAuthentication {
+				t.Errorf("%v, %v", r.conn, r.err)
+			}
+		}
+		p.Put(conn)
+	})
+}
+
+func TestPoolPrefersExperienceToAnnouncements(t *testing.T) {
+	told := steps{{Send: "220 You will be disconnected after 15 minutes of inactivity."}}.then(plain[1:]...)
+	inPool(t, ftpclient.PoolOptions{}, ftpclient.Facts{IdleLimit: 40}, []steps{told}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+		p.Put(mustTake(t, p))
+		if got := p.Facts().IdleLimit; got != 40 {
+			t.Errorf("%d seconds", got)
+		}
+	})
+}
+
 func TestPoolReusesAndChecksConnections(t *testing.T) {
 	tests := []struct {
 		name    string
