@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
@@ -85,4 +86,31 @@ func ExampleClassify() {
 	// offset: start over; is not there: false
 	// permanent: ask a person; is not there: true
 	// busy: wait a little; is not there: false
+}
+
+// Who needs a connection waits for one; how many there are is between the pool and the server.
+func ExamplePool() {
+	upload := func(ctx context.Context, pool *ftpclient.Pool, folders []string) error {
+		var workers sync.WaitGroup
+		failures := make([]error, len(folders))
+		for i, folder := range folders {
+			workers.Go(func() {
+				conn, err := pool.Get(ctx) // waits until there is one
+				if err != nil {
+					failures[i] = err
+					return
+				}
+				defer pool.Put(conn)
+				failures[i] = conn.MakeDir(ctx, folder)
+			})
+		}
+		workers.Wait()
+		return errors.Join(failures...)
+	}
+	options := ftpclient.Options{User: "ferry", Password: "secret"}
+	pool := ftpclient.NewPool("ftp.example.com:21", options, ftpclient.PoolOptions{Max: 8})
+	defer pool.Close()
+	_ = upload
+	fmt.Println(pool.Facts().ConnectionLimit) // 0 as long as the server has refused none
+	// Output: 0
 }
