@@ -16,5 +16,6 @@
 // The package makes one attempt and reports exactly what happened. It retries nothing,
 // stores nothing and decides nothing about files. Errors are *Error; Classify says what can
 // be done about one; what was learned about a server is a Facts value to keep for the next
-// Dial. Listing lines that cannot be read are returned, never dropped.
+// Dial. A Pool lends connections to many goroutines and learns how many the server takes.
+// Listing lines that cannot be read are returned, never dropped.
 package ftpclient

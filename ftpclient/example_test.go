@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
@@ -57,10 +58,59 @@ func ExampleConn_List() {
 
 // Classify tells what can be done about an error, and errors.Is what it is about.
 func ExampleClassify() {
-	err := error(&ftpclient.Error{Op: "retrieve", Path: "/report.csv", Code: 550, Text: "/report.csv: No such file or directory"})
-	fmt.Println(err)
-	fmt.Println(ftpclient.Classify(err), errors.Is(err, fs.ErrNotExist))
+	next := func(err error) string {
+		switch ftpclient.Classify(err) {
+		case ftpclient.ClassRetry, ftpclient.ClassUnavailable, ftpclient.ClassBusy:
+			return "wait a little"
+		case ftpclient.ClassConnection:
+			return "dial again, and look what is there"
+		case ftpclient.ClassLater:
+			return "wait for long"
+		case ftpclient.ClassParents:
+			return "make the folder"
+		case ftpclient.ClassOffset:
+			return "start over"
+		}
+		return "ask a person"
+	}
+	for _, err := range []error{
+		&ftpclient.Error{Op: "store", Command: "STOR", Path: "/in/a.csv", Code: 553, Text: "Can't open that file: No such file or directory"},
+		&ftpclient.Error{Op: "store", Command: "STOR", Path: "/in/a.csv", Code: 451, Text: "/in/a.csv: Append/Restart not permitted, try again"},
+		&ftpclient.Error{Op: "retrieve", Command: "RETR", Path: "/out/b.csv", Code: 550, Text: "/out/b.csv: No such file or directory"},
+		&ftpclient.Error{Op: "login", Command: "PASS", Code: 530, Text: "Sorry, the maximum number of clients (3) for this user are already connected."},
+	} {
+		fmt.Printf("%v: %s; is not there: %v\n", ftpclient.Classify(err), next(err), errors.Is(err, fs.ErrNotExist))
+	}
 	// Output:
-	// retrieve /report.csv: 550 /report.csv: No such file or directory
-	// permanent true
+	// parents: make the folder; is not there: true
+	// offset: start over; is not there: false
+	// permanent: ask a person; is not there: true
+	// busy: wait a little; is not there: false
+}
+
+// Who needs a connection waits for one; how many there are is between the pool and the server.
+func ExamplePool() {
+	upload := func(ctx context.Context, pool *ftpclient.Pool, folders []string) error {
+		var workers sync.WaitGroup
+		failures := make([]error, len(folders))
+		for i, folder := range folders {
+			workers.Go(func() {
+				conn, err := pool.Get(ctx) // waits until there is one
+				if err != nil {
+					failures[i] = err
+					return
+				}
+				defer pool.Put(conn)
+				failures[i] = conn.MakeDir(ctx, folder)
+			})
+		}
+		workers.Wait()
+		return errors.Join(failures...)
+	}
+	options := ftpclient.Options{User: "ferry", Password: "secret"}
+	pool := ftpclient.NewPool("ftp.example.com:21", options, ftpclient.PoolOptions{Max: 8})
+	defer pool.Close()
+	_ = upload
+	fmt.Println(pool.Facts().ConnectionLimit) // 0 as long as the server has refused none
+	// Output: 0
 }

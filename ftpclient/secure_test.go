@@ -96,7 +96,7 @@ func TestSecureDataThatFail(t *testing.T) {
 			want:   outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}},
 		{name: "the session is not resumed to the liking of the server", lost: true,
 			script: steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{End: ftptest.Close}}, {Send: "425 Unable to build data connection: Operation not permitted"}},
-			want:   outcome{code: 425, class: ftpclient.ClassConnection}},
+			want:   outcome{code: 425, class: ftpclient.ClassSetup}},
 		{name: "session reuse is required", lost: true,
 			script: steps{{Expect: "RETR /f", Send: "150 go\n522 SSL connection failed: session reuse required"}},
 			want:   outcome{code: 522, class: ftpclient.ClassSetup}},
@@ -176,7 +176,7 @@ func TestClearTextInAProtectedConnectionIsReported(t *testing.T) {
 			address := listen(t, func(conn net.Conn) {
 				secured := tls.Server(conn, config)
 				io.WriteString(secured, "230 in\r\n")
-				replies := map[string]string{"FEAT": "500 no", "PBSZ": "200 ok", "PROT": "200 ok", "PWD": `257 "/"`, "TYPE": "200 ok"}
+				replies := map[string]string{"FEAT": "500 no", "SYST": "500 no", "PBSZ": "200 ok", "PROT": "200 ok", "PWD": `257 "/"`, "TYPE": "200 ok"}
 				for lines := bufio.NewScanner(secured); lines.Scan(); {
 					verb, _, _ := strings.Cut(lines.Text(), " ")
 					if reply, ok := replies[verb]; ok {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,6 +15,14 @@ import (
 // sendPatience bounds the writing of one command. A server that takes no more bytes than
 // fit into the buffers on the way does not read.
 const sendPatience = 30 * time.Second
+
+// ErrNotSent is wrapped by the errors of commands that the server cannot have got whole, so
+// that it has not carried them out. Errors without it leave that open.
+var ErrNotSent = errors.New("the command was not sent")
+
+// ErrUnanswered is the error of an ABOR that has no reply of its own: the server answered it
+// together with the transfer that it ended. The connection is in step.
+var ErrUnanswered = errors.New("answered together with the transfer")
 
 // Conn is a control connection after its greeting. One goroutine, owned by the Conn, reads
 // replies. Its methods are safe for concurrent use.
@@ -49,7 +58,7 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", reply.Text())
+		c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), c.secret()))
 		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
@@ -67,12 +76,37 @@ func (c *Conn) deliver(reply Reply) error {
 	if err != nil {
 		return err
 	}
+	if d.Unanswered {
+		c.calls[d.Without].fail(ErrUnanswered)
+		delete(c.calls, d.Without)
+	}
 	call := c.calls[d.Command]
 	if d.Final {
 		delete(c.calls, d.Command)
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
+}
+
+// secret is the argument of a command on its way that must not be logged, "" without one.
+func (c *Conn) secret() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		if call.secret != "" {
+			return call.secret
+		}
+	}
+	return ""
+}
+
+// Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a
+// few characters stay, since hiding those would tell them ("***word").
+func Mask(text, secret string) string {
+	if len(secret) < 4 {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "***")
 }
 
 // fail closes the connection for good and tells everybody who waits. The first reason wins.
@@ -112,30 +146,84 @@ func (c *Conn) Close() error {
 
 // Send writes a command in one piece and does not wait for a reply.
 func (c *Conn) Send(command Command) (*Call, error) {
-	call := newCall()
+	calls, err := c.SendGroup([]Command{command})
+	if err != nil {
+		return nil, err
+	}
+	return calls[0], nil
+}
+
+// SendGroup writes commands in one piece, and does not wait for replies. Each has a call of
+// its own. With an error there are no calls and the connection is dead; unless the error
+// wraps ErrNotSent, the server may have got the first ones.
+//
+// Only commands whose replies do not decide about the next one belong into a group, and
+// nothing behind a transfer command.
+func (c *Conn) SendGroup(commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	c.mu.Lock()
-	if c.err != nil {
-		defer c.mu.Unlock()
-		return nil, c.err
+	calls, first, err := c.note(commands)
+	if err != nil {
+		return nil, err
 	}
-	c.last++
-	c.matcher.Push(c.last, command)
-	c.calls[c.last] = call
-	c.mu.Unlock()
-	c.logger.Debug("command", "line", command.String())
-	err := c.nc.SetWriteDeadline(time.Now().Add(sendPatience))
+	var lines []byte
+	for _, command := range commands {
+		c.logger.Debug("command", "line", command.String())
+		lines = append(lines, command.line()...)
+	}
+	written := 0
+	err = c.nc.SetWriteDeadline(time.Now().Add(sendPatience))
 	if err == nil {
-		_, err = c.nc.Write([]byte(command.line()))
+		written, err = c.nc.Write(lines)
 	}
 	if err != nil {
+		whole := c.unsent(commands, first, written)
 		// The reply that explains the failure (421, most often) may already be on its way
 		// to the reader, so the reader's reason comes first if it has one.
 		c.fail(fmt.Errorf("control connection: %w", err))
-		return nil, c.Err()
+		err = c.Err()
+		if whole == 0 {
+			err = fmt.Errorf("%w: %w", ErrNotSent, err)
+		}
+		return nil, err
 	}
-	return call, nil
+	return calls, nil
+}
+
+// note enters commands before they are written, because replies may come during that.
+func (c *Conn) note(commands []Command) (calls []*Call, first uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrNotSent, c.err)
+	}
+	first = c.last + 1
+	for _, command := range commands {
+		c.last++
+		call := newCall()
+		if command.secret {
+			call.secret = command.argument
+		}
+		c.matcher.Push(c.last, command)
+		c.calls[c.last] = call
+		calls = append(calls, call)
+	}
+	return calls, first, nil
+}
+
+// unsent marks the commands whose lines were not written to the end, and returns how many
+// were.
+func (c *Conn) unsent(commands []Command, first uint64, written int) (whole int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, command := range commands {
+		if written -= len(command.line()); written >= 0 {
+			whole++
+		} else if call := c.calls[first+uint64(i)]; call != nil {
+			call.unsent = true
+		}
+	}
+	return whole
 }
 
 // Do sends a command and waits for its final reply.
@@ -154,6 +242,8 @@ type Call struct {
 	first    Reply
 	final    Reply
 	err      error
+	secret   string // what logs must not show of its reply
+	unsent   bool   // its line was not written to the end
 }
 
 func newCall() *Call {
@@ -175,6 +265,9 @@ func (call *Call) deliver(r Reply, final bool) {
 }
 
 func (call *Call) fail(err error) {
+	if call.unsent {
+		err = fmt.Errorf("%w: %w", ErrNotSent, err)
+	}
 	call.err = err
 	close(call.finished)
 }

@@ -236,6 +236,91 @@ func TestAServerThatDoesNotReadEndsTheConnection(t *testing.T) {
 	})
 }
 
+func commands(t *testing.T, verbs ...string) []Command {
+	t.Helper()
+	var list []Command
+	for _, verb := range verbs {
+		list = append(list, testCommand(t, verb))
+	}
+	return list
+}
+
+func TestAGroupIsOneWriteAndHasManyReplies(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		go func() {
+			segment := make([]byte, 100)
+			n, err := server.conn.Read(segment) // a pipe keeps writes apart
+			if got := string(segment[:n]); err != nil || got != "PWD\r\nSIZE\r\nNOOP\r\n" {
+				t.Errorf("%q, %v", got, err)
+			}
+			server.say("257 \"/\"\r\n550 no\r\n200 ok\r\n")
+		}()
+		calls, err := c.SendGroup(commands(t, "PWD", "SIZE", "NOOP"))
+		if err != nil || len(calls) != 3 {
+			t.Fatalf("%d calls, %v", len(calls), err)
+		}
+		for i, code := range []int{257, 550, 200} {
+			wantReply(t, calls[i], code)
+		}
+		if !c.Idle() {
+			t.Error("not idle with all replies in")
+		}
+	})
+}
+
+func TestErrorsTellWhetherTheCommandWasSent(t *testing.T) {
+	tests := []struct {
+		name string
+		read int // bytes that the server takes of "PWD\r\nNOOP\r\n"
+		sent bool
+	}{
+		{"nothing was written", 0, false},
+		{"the line end is missing", 4, false},
+		{"the first of two was written", 5, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			pair(t, func(t *testing.T, c *Conn, server *peer) {
+				go func() {
+					io.ReadFull(server.conn, make([]byte, test.read))
+					server.conn.Close()
+				}()
+				_, err := c.SendGroup(commands(t, "PWD", "NOOP"))
+				if err == nil || errors.Is(err, ErrNotSent) == test.sent {
+					t.Errorf("%v", err)
+				}
+				if _, err := c.Send(testCommand(t, "NOOP")); !errors.Is(err, ErrNotSent) {
+					t.Errorf("on a dead connection: %v", err)
+				}
+			})
+		})
+	}
+	t.Run("it was, and there is no reply", func(t *testing.T) {
+		pair(t, func(t *testing.T, c *Conn, server *peer) {
+			call := send(t, c, server, "DELE")
+			server.conn.Close()
+			if _, err := call.Wait(t.Context()); !errors.Is(err, io.EOF) || errors.Is(err, ErrNotSent) {
+				t.Errorf("%v", err)
+			}
+		})
+	})
+}
+
+func TestABORWithoutAReplyOfItsOwnIsOver(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		transfer := send(t, c, server, "STOR")
+		server.say("150 go\r\n")
+		abort, marker := send(t, c, server, "ABOR"), send(t, c, server, "NOOP")
+		server.say("225 ABOR command successful\r\n200 ok\r\n")
+		wantReply(t, transfer, 225)
+		wantReply(t, marker, 200)
+		wantError(t, abort, ErrUnanswered)
+		if !c.Idle() {
+			t.Error("not idle with all replies in")
+		}
+	})
+}
+
 func TestCloseWaitsForTheReader(t *testing.T) {
 	pair(t, func(t *testing.T, c *Conn, _ *peer) {
 		c.Close()
@@ -268,6 +353,55 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		server.Close()
 		if text := log.String(); strings.Contains(text, "hush") || !strings.Contains(text, "PASS ***") || !strings.Contains(text, "230") {
 			t.Error(text)
+		}
+	})
+}
+
+// deaf is a connection that takes everything written to it.
+type deaf struct {
+	net.Conn
+	reader *io.PipeReader
+}
+
+func (d deaf) Read(p []byte) (int, error)     { return d.reader.Read(p) }
+func (deaf) Write(p []byte) (int, error)      { return len(p), nil }
+func (deaf) SetWriteDeadline(time.Time) error { return nil }
+func (d deaf) Close() error                   { return d.reader.Close() }
+
+// FuzzConn sends commands and delivers replies at random: whatever comes, nobody waits
+// after Close.
+func FuzzConn(f *testing.F) {
+	f.Add([]byte{1, 3, 0, 2}, "150 go\r\n225 aborted\r\n200 ok\r\n")
+	f.Add([]byte{1, 1, 1}, "421 bye\r\n")
+	f.Add([]byte{0, 0}, "226 x\r\n226 x\r\n226 x\r\n")
+	verbs := []string{"NOOP", "STOR", "PWD", "ABOR"}
+	f.Fuzz(func(t *testing.T, sent []byte, replies string) {
+		reader, writer := io.Pipe()
+		connection := deaf{reader: reader}
+		c := New(connection, bufio.NewReader(connection), slog.New(slog.DiscardHandler))
+		var calls []*Call
+		for _, b := range sent {
+			if call, err := c.Send(testCommand(t, verbs[int(b)%len(verbs)])); err == nil {
+				calls = append(calls, call)
+			}
+			half := len(replies) / 2
+			io.WriteString(writer, replies[:half]) // an error says that the connection is dead
+			replies = replies[half:]
+		}
+		c.Close()
+		writer.Close()
+		for i, call := range calls {
+			select {
+			case <-call.Finished():
+			default:
+				t.Fatalf("command %d still waits", i)
+			}
+			if call.err == nil && call.final.Code < 200 {
+				t.Fatalf("command %d ended with %v and no error", i, call.final)
+			}
+		}
+		if len(c.calls) != 0 || c.Idle() {
+			t.Fatalf("%d calls are left", len(c.calls))
 		}
 	})
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrClosing is wrapped when the server said 421: it closes the connection.
@@ -25,6 +26,10 @@ type Delivery struct {
 	Command uint64
 	Reply   Reply
 	Final   bool
+	// Unanswered says that the command with number Without gets no reply of its own: the
+	// server answered an ABOR and the transfer that it ended with one reply.
+	Unanswered bool
+	Without    uint64
 }
 
 // Matcher gives each reply to the command that caused it. FTP has no tags: replies come in
@@ -63,6 +68,11 @@ func (m *Matcher) Deliver(r Reply) (Delivery, error) {
 	if r.Preliminary() {
 		return m.deliverPreliminary(r)
 	}
+	if m.marked(r) {
+		abort, marker := m.waiting[0], m.waiting[1]
+		m.waiting = m.waiting[2:]
+		return Delivery{Command: marker.command, Reply: r, Final: true, Unanswered: true, Without: abort.command}, nil
+	}
 	if m.transfer != nil && (len(m.waiting) == 0 || endsTransfer(m.waiting[0], r.Code)) {
 		return m.finishTransfer(r), nil
 	}
@@ -71,12 +81,21 @@ func (m *Matcher) Deliver(r Reply) (Delivery, error) {
 	}
 	head := m.waiting[0]
 	m.waiting = m.waiting[1:]
-	return Delivery{head.command, r, true}, nil
+	return Delivery{Command: head.command, Reply: r, Final: true}, nil
+}
+
+// marked reports whether r answers a NOOP that stands right behind an ABOR. ABOR is never
+// answered with 200, so where the 200 comes first, the server has answered the ABOR and the
+// transfer with one reply, as pyftpdlib does for uploads ("225 ABOR command successful"). A
+// server that does say "200 ABOR ..." keeps the order.
+func (m *Matcher) marked(r Reply) bool {
+	return r.Code == 200 && len(m.waiting) > 1 && m.waiting[0].role == Abort && m.waiting[1].verb == "NOOP" &&
+		!strings.Contains(strings.ToUpper(r.Text()), "ABOR")
 }
 
 func (m *Matcher) deliverPreliminary(r Reply) (Delivery, error) {
 	if m.transfer != nil {
-		return Delivery{m.transfer.command, r, false}, nil
+		return Delivery{Command: m.transfer.command, Reply: r}, nil
 	}
 	if len(m.waiting) == 0 {
 		return Delivery{}, fmt.Errorf("%w: unexpected %s", ErrDesync, r)
@@ -86,26 +105,29 @@ func (m *Matcher) deliverPreliminary(r Reply) (Delivery, error) {
 		m.waiting = m.waiting[1:]
 		m.transfer = &head
 	}
-	return Delivery{head.command, r, false}, nil
+	return Delivery{Command: head.command, Reply: r}, nil
 }
 
 func (m *Matcher) finishTransfer(r Reply) Delivery {
-	d := Delivery{m.transfer.command, r, true}
+	d := Delivery{Command: m.transfer.command, Reply: r, Final: true}
 	m.transfer = nil
 	return d
 }
 
 // endsTransfer decides, while a transfer runs and command next has been sent behind it,
 // whether a reply with this code ends the transfer. ABOR is answered after the transfer it
-// ends, but by servers that do not know it. Servers answer STAT and NOOP at once or after the transfer, in either order, but
-// with codes that a transfer does not end with.
+// ends, but at once by servers that do not know it. Servers answer STAT and NOOP at once or
+// after the transfer, in either order, but with codes that a transfer does not end with.
 func endsTransfer(next slot, code int) bool {
-	if next.role == Abort {
-		return code != 500 && code != 502
-	}
-	switch code {
-	case 226, 250, 425, 426, 450, 451, 452, 550, 551, 552, 553:
+	switch {
+	case code == 202 || code >= 500 && code <= 504: // not known, or not now
+		return false
+	case next.role == Abort:
+		return true
+	case code >= 500:
+		return code != 530
+	case code >= 400:
 		return true
 	}
-	return false
+	return code == 226 || code == 250
 }
