@@ -22,6 +22,9 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, &Error{Op: "connect", Path: address, Err: err}
 	}
+	if _, err := newCodec(o.Encoding); err != nil {
+		return nil, &Error{Op: "connect", Path: address, Err: err}
+	}
 	greeted, err := greet(ctx, address, host, o)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,9 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	if err != nil {
 		return err
 	}
-	c.home = parsePWD(reply)
+	if err := c.arrive(parsePWD(reply)); err != nil {
+		return err
+	}
 	reply, err = c.do(ctx, "login", "", "TYPE", "I")
 	if err != nil {
 		return err
@@ -70,7 +72,7 @@ func (c *Conn) readFeatures(ctx context.Context) error {
 	if reply.Completed() {
 		c.features = parseFeatures(reply.Lines)
 	}
-	if c.features.Has("UTF8") {
+	if c.features.Has("UTF8") && c.options.wantsUTF8() {
 		// Refusals are fine: two of the servers in use have UTF-8 on and refuse the command.
 		if _, err := c.do(ctx, "login", "", "OPTS", "UTF8 ON"); err != nil {
 			return err

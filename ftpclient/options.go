@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
@@ -75,6 +76,16 @@ type Options struct {
 
 	Data DataOptions
 
+	// Encoding is how the server writes names, by its htmlindex name ("windows-1251",
+	// "shift_jis"), or "latin1" for ISO 8859-1. "" finds out: UTF-8 where the server says so,
+	// else what the first listed name beyond ASCII is, UTF-8 or latin1.
+	Encoding string
+	// ListLocation is the zone of the times that LIST shows. nil finds out, see Facts.ListOffset.
+	ListLocation *time.Location
+	// CommandLimit is the longest command line to send, in bytes with CRLF (4096). Longer
+	// paths go by CWD in steps.
+	CommandLimit int
+
 	// Facts is what an earlier connection learned about this server.
 	Facts Facts
 
@@ -100,6 +111,9 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.ReplyTimeout, 30*time.Second)
 	orDefault(&o.StallTimeout, 60*time.Second)
 	orDefault(&o.FinalReplyTimeout, 60*time.Second)
+	if o.CommandLimit <= 0 || o.CommandLimit > control.MaxCommand {
+		o.CommandLimit = control.MaxCommand
+	}
 	if o.User == "" {
 		o.User, o.Password = "anonymous", "anonymous@"
 	}
