@@ -18,7 +18,7 @@ import (
 // size of the link's own text, or what it points to; Size tells that of the content. An error that is fs.ErrNotExist is proof that nothing is there:
 // where the server's words leave a doubt, the parent's listing decides.
 func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
-	if c.features.Has("MLST") && !c.facts.MLSDBroken {
+	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
 		if err != nil {
 			return list.Entry{}, err
@@ -52,7 +52,7 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 // and time are those of its listings, by SIZE and MDTM elsewhere. found is false when the
 // server shows no file of that name, which may also mean a folder: it is no proof of absence.
 func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
-	if c.features.Has("MLST") && !c.facts.MLSDBroken {
+	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
 		if err != nil {
 			return list.Entry{}, false, err
@@ -117,6 +117,8 @@ func (c *Conn) statInParent(ctx context.Context, p string) (list.Entry, error) {
 	}
 	return list.Entry{}, absent
 }
+
+func (c *Conn) hasMLST() bool { return c.features.Has("MLST") && !c.facts.MLSDBroken }
 
 // Size returns the size of the file p in bytes. Sizes are asked by SIZE and never by MLST,
 // which some servers answer with the size of a link.
