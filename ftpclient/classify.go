@@ -89,7 +89,7 @@ func Classify(err error) Class {
 	if errors.Is(err, context.Canceled) {
 		return ClassCancelled
 	}
-	if errors.Is(err, ErrUnsendable) || errors.Is(err, ErrUnsupported) {
+	if errors.Is(err, ErrUnsendable) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrNameChanged) {
 		return ClassPermanent
 	}
 	if errors.Is(err, ErrInsecure) || errors.Is(err, ErrCertificate) {

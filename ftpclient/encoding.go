@@ -77,6 +77,20 @@ func (c codec) decode(raw string) (name string, ok bool) {
 	return raw, !utf8.ValidString(raw)
 }
 
+// decodePath decodes element by element.
+func (c codec) decodePath(raw string) (p string, ok bool) {
+	if c.decoder == nil || isASCII(raw) {
+		return raw, true
+	}
+	elements := strings.Split(raw, "/")
+	for i, element := range elements {
+		if elements[i], ok = c.decode(element); !ok {
+			return raw, false
+		}
+	}
+	return strings.Join(elements, "/"), true
+}
+
 // encode returns the bytes for one element of a path.
 func (c codec) encode(name string) (string, error) {
 	if c.encoder == nil || isASCII(name) || !utf8.ValidString(name) {
@@ -145,6 +159,7 @@ var encodings = strings.Fields(`utf-8 latin1 iso-8859-2 iso-8859-3 iso-8859-4 is
 
 // nearest returns the three encodings whose names differ least from name.
 func nearest(name string) []string {
+	name = name[:min(len(name), 20)]
 	near := slices.Clone(encodings)
 	slices.SortStableFunc(near, func(a, b string) int { return distance(name, a) - distance(name, b) })
 	return near[:3]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/list"
@@ -201,12 +200,6 @@ func (c *Conn) decodeNames(l *Listing) {
 
 // target decodes the path that a link points to.
 func (c *Conn) target(raw string) string {
-	if raw == "" || isASCII(raw) {
-		return raw
-	}
-	elements := strings.Split(raw, "/")
-	for i := range elements {
-		elements[i], _ = c.naming.codec.decode(elements[i])
-	}
-	return strings.Join(elements, "/")
+	p, _ := c.naming.codec.decodePath(raw)
+	return p
 }

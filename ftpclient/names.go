@@ -2,6 +2,7 @@ package ftpclient
 
 import (
 	"context"
+	"fmt"
 	"path"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -63,6 +64,9 @@ func (c *Conn) requirePath(ctx context.Context, op, p, verb string) (control.Rep
 // one folder, and nothing is sent if one of them cannot be.
 func (c *Conn) renameCommands(ctx context.Context, from, to string) (rnfr, rnto control.Command, err error) {
 	from, to = c.Absolute(from), c.Absolute(to)
+	if from == "/" || to == "/" {
+		return rnfr, rnto, &Error{Op: "rename", Path: from, Err: fmt.Errorf("%w: the top folder has no name", ErrUnsendable)}
+	}
 	a, b := line{verb: "RNFR"}, line{verb: "RNTO"}
 	rnfr, fitsFrom, err := c.direct(a, from)
 	if err != nil {

@@ -90,7 +90,7 @@ func storedAs(name string, entries []list.Entry) (now string, found bool) {
 func skeleton(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case unicode.IsControl(r), r == utf8.RuneError, strings.ContainsRune(" ._?-^", r):
+		case unicode.IsControl(r), r == utf8.RuneError, strings.ContainsRune(" ._?", r):
 			return -1
 		}
 		return unicode.ToLower(r)

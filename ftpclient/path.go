@@ -45,7 +45,7 @@ func (c *Conn) arrive(pwd string) error {
 		return nil
 	}
 	c.learnEncoding(func(yield func(string) bool) { yield(pwd) })
-	home, ok := c.naming.codec.decode(pwd)
+	home, ok := c.naming.codec.decodePath(pwd)
 	if !ok {
 		return &Error{Op: "login", Err: fmt.Errorf("the folder %q is not written in %s", pwd, name)}
 	}
