@@ -11,22 +11,28 @@ import (
 // pathCommand is the command verb for the path p, which is sent behind what stands before it
 // ("" for most commands). It goes to the folder of p where the server wants that.
 func (c *Conn) pathCommand(ctx context.Context, op, p, verb, before string) (control.Command, error) {
-	return c.lineCommand(ctx, op, p, line{verb: verb, before: before})
+	command, refused, err := c.place(ctx, op, p, line{verb: verb, before: before})
+	if err == nil && refused.Code != 0 {
+		err = c.refusal(op, p, "CWD", refused)
+	}
+	return command, err
 }
 
-func (c *Conn) lineCommand(ctx context.Context, op, p string, l line) (control.Command, error) {
+// place is pathCommand with the refusal to enter the folder of p as a reply.
+func (c *Conn) place(ctx context.Context, op, p string, l line) (command control.Command, refused control.Reply, err error) {
 	absolute := c.Absolute(p)
 	command, fits, err := c.direct(l, absolute)
 	if err == nil && !fits {
 		folder, name := c.split(absolute)
 		if command, err = c.relative(l, name); err == nil { // before anything is sent
-			return command, c.reach(ctx, op, folder)
+			refused, err = c.reach(ctx, op, folder)
+			return command, refused, err
 		}
 	}
 	if err != nil {
-		return command, &Error{Op: op, Path: p, Err: err}
+		err = &Error{Op: op, Path: p, Err: err}
 	}
-	return command, nil
+	return command, refused, err
 }
 
 // split returns the folder of the absolute path p and its name there. The name of the top
@@ -44,9 +50,9 @@ func (c *Conn) doPath(ctx context.Context, op, p, verb, before string) (control.
 }
 
 func (c *Conn) doLine(ctx context.Context, op, p string, l line) (control.Reply, error) {
-	command, err := c.lineCommand(ctx, op, p, l)
-	if err != nil {
-		return control.Reply{}, err
+	command, refused, err := c.place(ctx, op, p, l)
+	if err != nil || refused.Code != 0 {
+		return refused, err // what cannot be reached is refused, whatever was asked of it
 	}
 	return c.doCommand(ctx, op, p, command)
 }
@@ -89,7 +95,11 @@ func (c *Conn) renameCommands(ctx context.Context, from, to string) (rnfr, rnto 
 	if rnto, err = c.relative(b, below(folder, to)); err != nil {
 		return rnfr, rnto, &Error{Op: "rename", Path: to, Err: err}
 	}
-	return rnfr, rnto, c.reach(ctx, "rename", folder)
+	refused, err := c.reach(ctx, "rename", folder)
+	if err == nil && refused.Code != 0 {
+		err = c.refusal("rename", folder, "CWD", refused)
+	}
+	return rnfr, rnto, err
 }
 
 // commonFolder is the deepest folder that both absolute paths are in.

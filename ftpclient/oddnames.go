@@ -45,11 +45,17 @@ func (c *Conn) StoredAs(ctx context.Context, p string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// One name can be told in two ways, as text and as the bytes of the wire.
+	if raw, err := c.naming.codec.encode(name); err == nil {
+		name, _ = c.naming.codec.decode(raw)
+	}
 	now, found := storedAs(name, l.Entries)
-	if found && (strings.HasPrefix(name, " ") || strings.HasSuffix(name, " ")) {
-		c.facts.BlankNames = "changed"
-		if now == name {
-			c.facts.BlankNames = "kept"
+	if found && strings.Trim(name, " ") != name {
+		switch {
+		case now != name:
+			c.facts.BlankNames = "changed"
+		case c.facts.BlankNames == "":
+			c.facts.BlankNames = "kept" // here at least: some keep those in front and change the others
 		}
 	}
 	e := &Error{Op: "stored name", Path: p}

@@ -182,19 +182,20 @@ func (c *Conn) changeFolder(ctx context.Context, op, p string) (control.Reply, e
 	return c.follow(ctx, op, p, "")
 }
 
-// reach makes the absolute folder p the current one, for a command about a name in it.
-func (c *Conn) reach(ctx context.Context, op, p string) error {
+// reach makes the absolute folder p the current one, for a command about a name in it. The
+// reply is zero but for a refusal.
+func (c *Conn) reach(ctx context.Context, op, p string) (refused control.Reply, err error) {
 	from := ""
 	if here := c.naming.here; here == p {
-		return nil
+		return refused, nil
 	} else if here != "" && strings.HasPrefix(p, strings.TrimSuffix(here, "/")+"/") {
 		from = here
 	}
 	reply, err := c.follow(ctx, op, p, from)
-	if err == nil && !reply.Completed() {
-		err = c.refusal(op, p, "CWD", reply)
+	if err != nil || !reply.Completed() {
+		return reply, err
 	}
-	return err
+	return refused, nil
 }
 
 func (c *Conn) follow(ctx context.Context, op, p, from string) (reply control.Reply, err error) {
