@@ -40,9 +40,12 @@ type Facts struct {
 	// months, because of summer time.
 	ListOffset      int    `json:"list_offset,omitempty"`
 	ListOffsetMonth string `json:"list_offset_month,omitempty"`
-	// MDTMOffset is how far MDTM is ahead of UTC, in seconds: 0 but for servers that answer it
-	// in local time.
-	MDTMOffset int `json:"mdtm_offset,omitempty"`
+	// MDTMOffset is how far MDTM is ahead of UTC, in seconds, and MDTMKnown whether that was
+	// found out: 0 but for servers that answer it in local time.
+	MDTMOffset int  `json:"mdtm_offset,omitempty"`
+	MDTMKnown  bool `json:"mdtm_known,omitempty"`
+	// SetterOffset is the same for the times that TimeSetter takes.
+	SetterOffset int `json:"setter_offset,omitempty"`
 	// TimeSetter is the command that sets modification times: "MFMT", "MFF", "SITE UTIME" (the
 	// path first, then three times), "SITE UTIME 2" (the time, then the path), "MDTM", "none".
 	TimeSetter string `json:"time_setter,omitempty"`

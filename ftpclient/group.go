@@ -118,7 +118,7 @@ func (c *Conn) statGroup(ctx context.Context, paths []string, batch [][]control.
 func (c *Conn) readStat(p string, replies []control.Reply) (entry list.Entry, found, sure bool) {
 	if len(replies) == 1 {
 		entry, ok := c.parseMLST(replies[0], p)
-		if ok && entry.Size >= 0 {
+		if ok && tells(entry) {
 			return entry, entry.Type == list.File, true
 		}
 		return list.Entry{}, false, replies[0].Code == 550

@@ -239,49 +239,125 @@ func TestModesOnRealServers(t *testing.T) {
 	})
 }
 
-func TestEveryWayToSetATime(t *testing.T) {
-	works := map[string][]string{
-		"vsftpd": {"MDTM"}, "pyftpdlib": {"MFMT"},
-		"proftpd": {"MFMT", "MFF"}, "pure-ftpd": {"MFMT", "SITE UTIME", "SITE UTIME 2"},
-	}
-	onRealServers(t, func(t *testing.T, p *place) {
-		for i, setter := range works[p.server.Name] {
-			o := optionsFor(p.server, securities[0])
-			o.Facts.TimeSetter = setter
-			conn := dial(t, t.Context(), p.server.Addr, o)
-			name := "file with blanks " + setter
-			p.store(t, name, nil)
-			want := time.Date(2001, 2, 3, 4, 5, 6+i, 999, time.UTC)
-			if err := conn.SetModTime(t.Context(), p.remote(name), want); err != nil {
-				t.Error(err)
-			}
-			info, err := os.Stat(filepath.Join(p.disk, name))
-			if err != nil || !info.ModTime().Equal(want.Truncate(time.Second)) {
-				t.Errorf("%s: on disk %v, %v; want %v", setter, info.ModTime(), err, want)
-			}
-		}
-	})
+// ways are the time setters that each server has when the others are denied.
+var ways = map[string][]string{
+	"vsftpd": {"MDTM"}, "pyftpdlib": {"MFMT"},
+	"proftpd": {"MFMT", "MFF", "SITE UTIME", "SITE UTIME 2"}, "pure-ftpd": {"MFMT", "SITE UTIME", "SITE UTIME 2"},
 }
 
-func TestTimesOfListingsAreInUTC(t *testing.T) {
-	now := time.Now().Truncate(time.Minute)
-	onRealServers(t, func(t *testing.T, p *place) {
-		p.store(t, "young", nil)
-		if err := os.Chtimes(filepath.Join(p.disk, "young"), now, now); err != nil {
-			t.Fatal(err)
-		}
-		o := optionsFor(p.server, securities[0])
-		o.Facts.MLSDBroken = true
-		conn := dial(t, t.Context(), p.server.Addr, o)
-		l, err := conn.List(t.Context(), p.folder)
-		if err != nil || len(l.Entries) != 1 {
-			t.Fatalf("%+v, %v", l, err)
-		}
-		if e := l.Entries[0]; !e.ModTime.Equal(now) || e.Precision != time.Minute || e.Type != list.File {
-			t.Errorf("%+v, want the time %v", e, now)
-		}
-		if month := conn.Facts().ListOffsetMonth; month == "" {
-			t.Error("no offset was learned")
-		}
-	})
+func TestEveryWayToSetATime(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var o ftptest.RealOptions
+			if name == "proftpd" {
+				o.Modules = []string{"site_misc"}
+			}
+			server := ftptest.Real(t, name, o)
+			for i, way := range ways[name] {
+				o := optionsFor(server, securities[0])
+				o.Facts.TimeSetter = way
+				conn := dial(t, t.Context(), server.Addr, o)
+				want := time.Date(2001, 2, 3, 4, 5, 6+i, 999, time.UTC)
+				setTime(t, conn, server, "file with blanks "+way, want)
+			}
+		})
+	}
+}
+
+// setTime checks a time that is set by what it makes of a file on disk.
+func setTime(t *testing.T, conn *ftpclient.Conn, server *ftptest.RealServer, name string, want time.Time) {
+	t.Helper()
+	if _, err := put(t.Context(), conn, conn.Absolute(name), strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.LearnTimeZone(t.Context(), name, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if err := conn.SetModTime(t.Context(), name, want); err != nil {
+		t.Error(err)
+	}
+	info, err := os.Stat(filepath.Join(server.Root, name))
+	if err != nil || !info.ModTime().Equal(want.Truncate(time.Second)) {
+		t.Errorf("%s: on disk %v, %v; want %v", conn.Facts().TimeSetter, info.ModTime().UTC(), err, want)
+	}
+	if told, err := conn.ModTime(t.Context(), name); err != nil || !told.Equal(want.Truncate(time.Second)) {
+		t.Errorf("%s: told %v, %v; want %v", conn.Facts().TimeSetter, told, err, want)
+	}
+}
+
+func TestTheWayToSetTimesIsFound(t *testing.T) {
+	tests := []struct {
+		server  string
+		options ftptest.RealOptions
+		way     string
+	}{
+		{"proftpd", ftptest.RealOptions{Deny: []string{"MFMT"}}, "MFF"},
+		{"proftpd", ftptest.RealOptions{Deny: []string{"MFMT", "MFF"}, Modules: []string{"site_misc"}}, "SITE UTIME"},
+		// Its denial sounds like one for this file alone, so that the next one is tried again.
+		{"proftpd", ftptest.RealOptions{Deny: []string{"MFMT", "MFF"}}, ""},
+		{"pyftpdlib", ftptest.RealOptions{Deny: []string{"MFMT"}}, "none"},
+		{"vsftpd", ftptest.RealOptions{}, "MDTM"},
+		{"pure-ftpd", ftptest.RealOptions{}, "MFMT"},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.server, " ", test.options.Deny, " ", test.way), func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, test.server, test.options)
+			conn := dial(t, t.Context(), server.Addr, optionsFor(server, securities[0]))
+			if test.way != "none" && test.way != "" {
+				setTime(t, conn, server, "file", time.Unix(1e9, 0))
+			} else {
+				if _, err := put(t.Context(), conn, "/file", strings.NewReader("x")); err != nil {
+					t.Fatal(err)
+				}
+				outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}.check(t, conn.SetModTime(t.Context(), "/file", time.Unix(1e9, 0)))
+			}
+			if got := conn.Facts().TimeSetter; got != test.way {
+				t.Errorf("learned %q, want %q", got, test.way)
+			}
+		})
+	}
+}
+
+func TestServersThatTellLocalTimes(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{TimeZone: "AAA5:30", LocalTime: ftptest.Offers(name, "LocalTime")})
+			conn := dial(t, t.Context(), server.Addr, optionsFor(server, securities[0]))
+			setTime(t, conn, server, "file", time.Unix(1e9, 0))
+			t.Logf("%+v", conn.Facts())
+
+			now := time.Now().Truncate(time.Minute)
+			last := now.AddDate(0, 0, -40) // another month
+			for name, at := range map[string]time.Time{"young": now, "older": last} {
+				if err := os.WriteFile(filepath.Join(server.Root, name), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chtimes(filepath.Join(server.Root, name), at, at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := optionsFor(server, securities[0])
+			o.Facts = conn.Facts()
+			o.Facts.MLSDBroken = true
+			conn = dial(t, t.Context(), server.Addr, o)
+			l, err := conn.List(t.Context(), "/")
+			if err != nil || len(l.Entries) != 3 {
+				t.Fatalf("%+v, %v", l, err)
+			}
+			for _, e := range l.Entries {
+				switch {
+				case e.Name == "young" && (!e.ModTime.Equal(now) || e.Precision != time.Minute),
+					e.Name == "older" && (!e.ModTime.Equal(last) || e.Precision != time.Hour+time.Minute),
+					e.Name == "file" && e.Precision != list.Day:
+					t.Errorf("%+v; young is of %v", e, now)
+				}
+			}
+			if got := conn.Facts().ListOffset; got != -19800 {
+				t.Errorf("offset %d", got)
+			}
+		})
+	}
 }

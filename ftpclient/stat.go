@@ -57,12 +57,15 @@ func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found 
 		if err != nil {
 			return list.Entry{}, false, err
 		}
-		if entry, ok := c.parseMLST(reply, p); ok && entry.Size >= 0 || reply.Code == 550 {
+		if entry, ok := c.parseMLST(reply, p); ok && tells(entry) || reply.Code == 550 {
 			return entry, ok && entry.Type == list.File, nil
 		}
 	}
 	return c.statBySize(ctx, p)
 }
+
+// tells reports whether an entry of MLST says whether it is a file, and of which size.
+func tells(e list.Entry) bool { return e.Size >= 0 || e.Type == list.Dir }
 
 func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
 	reply, err := c.doPath(ctx, "stat", p, "SIZE", "")

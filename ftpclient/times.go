@@ -14,6 +14,9 @@ const timeFormat = "20060102150405"
 // coarsest is the unit of time of FAT, the coarsest of the file systems in use.
 const coarsest = 2 * time.Second
 
+// clocksDiffer is how far the clock of a server may be off while its zone is still seen.
+const clocksDiffer = 5 * time.Minute
+
 // timeSetter is a command that sets the modification time of a file.
 type timeSetter struct {
 	name string // in Facts.TimeSetter
@@ -135,7 +138,8 @@ func (c *Conn) trySetters(ctx context.Context, p string, t time.Time, setters []
 // trySetter sets a time by one command. The first success is checked: done is false when
 // nothing came of it. refusal is what the server said, err is the end of the connection.
 func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSetter) (done bool, refusal, err error) {
-	reply, err := c.doLine(ctx, "set time", p, s.line(t.Format(timeFormat)))
+	stamp := t.Add(time.Duration(c.facts.SetterOffset) * time.Second).Format(timeFormat)
+	reply, err := c.doLine(ctx, "set time", p, s.line(stamp))
 	if err != nil {
 		return false, nil, err
 	}
@@ -152,18 +156,47 @@ func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSette
 		}
 		return !s.asks, nil, nil // nothing to check with
 	}
-	if c.facts.MDTMOffset == 0 && !s.asks {
-		// Set in UTC and told in local time, as by IIS and some storage boxes.
-		if offset, ok := zoneOffset(got.Sub(t), coarsest); ok && offset != 0 {
-			c.facts.MDTMOffset = int(offset / time.Second)
-			got = got.Add(-offset)
+	off := got.Sub(t)
+	if offset, ok := zoneOffset(off, coarsest); ok && offset != 0 {
+		switch {
+		case c.facts.MDTMKnown && c.facts.SetterOffset == 0:
+			c.facts.SetterOffset = -int(offset / time.Second)
+			if done, refusal, err = c.trySetter(ctx, p, t, s); !done {
+				c.facts.SetterOffset = 0
+			}
+			return done, refusal, err
+		case !c.facts.MDTMKnown && !s.asks:
+			// Set in UTC and told in local time, as by IIS and some storage boxes.
+			c.facts.MDTMOffset, c.facts.MDTMKnown = int(offset/time.Second), true
+			off -= offset
 		}
 	}
-	if got.Sub(t).Abs() > coarsest {
+	if off.Abs() > coarsest {
 		return false, nil, nil
 	}
 	c.facts.TimeSetter = s.name
 	return true, nil, nil
+}
+
+// LearnTimeZone compares the time that MDTM tells of the file p with the time at which it was
+// written, just now by an upload: a difference of a time zone is that of MDTM, and ModTime
+// allows for it from then on. It should be called once per server, after its first upload and
+// before SetModTime, which cannot tell whether a server that sets and tells times in the same
+// zone means UTC. Summer time makes times of the other half of the year an hour wrong.
+func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) error {
+	if c.facts.MDTMKnown {
+		return nil
+	}
+	told, err := c.ModTime(ctx, p)
+	if err != nil {
+		return err
+	}
+	offset, ok := zoneOffset(told.Sub(written), clocksDiffer)
+	if !ok {
+		return &Error{Op: "time", Path: p, Err: fmt.Errorf("%w: the server's clock is %s ahead, which is no time zone", ErrProtocol, told.Sub(written))}
+	}
+	c.facts.MDTMOffset, c.facts.MDTMKnown = int(offset/time.Second), true
+	return nil
 }
 
 // ModTime returns the modification time of the file p as the server tells it (MDTM), in UTC
