@@ -46,7 +46,7 @@ func TestStatFiles(t *testing.T) {
 			found:  []string{"1", "", "3"}, learned: "yes"},
 		{name: "MLST needs half of it", features: "MLST", known: "yes", learned: "yes",
 			script: group("MLST /a", "250-Here\r\n type=file;size=1; a\r\n250 End", "MLST /b", "550 no", "MLST /c", "250-Here\r\n type=dir; c\r\n250 End"),
-			found: []string{"1", "", ""}},
+			found:  []string{"1", "", ""}},
 		{name: "what is not clear is asked again", known: "yes", learned: "yes",
 			script: group("SIZE /a", "213 1", "MDTM /a", at, "SIZE /b", "213 much", "MDTM /b", at, "SIZE /c", "451 no", "MDTM /c", at).
 				then(talk("SIZE /b", "213 2", "MDTM /b", at, "SIZE /c", "213 3", "MDTM /c", at)...),
