@@ -22,10 +22,12 @@ type Conn struct {
 	endpoint data.Endpoints
 	tls      *tls.Config
 	leaf     []byte
+	session  *tlsSession
 	features Features
+	system   string // answer to SYST, "" where nobody asked
+	utf8     bool   // the server lists UTF8 or has agreed to OPTS UTF8 ON
 	facts    Facts
 	naming   naming
-	system   string // the reply to SYST, a hint for listings
 	// unreachable are modes whose connection did not come to be in this session although
 	// the server agreed.
 	unreachable  []data.Attempt
@@ -112,6 +114,10 @@ func (c *Conn) doSecret(ctx context.Context, op, verb, argument string) (control
 }
 
 func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Command) (control.Reply, error) {
+	if command.Len() > c.options.CommandLimit {
+		err := fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, command.Len(), c.options.CommandLimit)
+		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout, ErrTimeout)
 	defer cancel()
 	if err := control.Ended(ctx); err != nil {
@@ -139,13 +145,16 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 		// vsftpd tells its last words ("500 OOPS") in clear text.
 		err = fmt.Errorf("%w: clear text %q in the protected connection: %w", ErrProtocol, record.RecordHeader[:], err)
 	}
-	return &Error{Op: op, Path: p, Err: err}
+	return &Error{Op: op, Path: p, Err: c.session.explain(op, err)}
 }
 
 // refusal is the error of a reply that is not the one hoped for.
 func (c *Conn) refusal(op, p, verb string, reply control.Reply) *Error {
 	e := replyError(op, p, verb, reply)
 	e.Server = c.facts.Server
+	if notResumed(reply.Code, reply.Text(), c.session != nil, e.Server) {
+		e.Err = c.session.refusal(time.Now())
+	}
 	return e
 }
 

@@ -39,7 +39,7 @@ func TestPathsAreAbsoluteAndClean(t *testing.T) {
 }
 
 func TestLongPathsGoByCWDInSteps(t *testing.T) {
-	const a, b = "aaaaaaaaaaaaaaa", "-bbbbbbbbbbbbbb" // of 15 bytes
+	a, b := strings.Repeat("a", 27), "-"+strings.Repeat("b", 26)
 	tests := []struct {
 		name   string
 		script steps
@@ -74,10 +74,10 @@ func TestLongPathsGoByCWDInSteps(t *testing.T) {
 				return c.Rename(t.Context(), "/x/"+a+"/"+a+"/"+a, "/y/"+a+"/"+a+"/"+a)
 			}, outcome{is: ftpclient.ErrUnsendable, class: ftpclient.ClassPermanent}},
 		{"a single name that is too long", nil,
-			func(c *ftpclient.Conn) error { return c.Remove(t.Context(), "/a/"+strings.Repeat("x", 40)) },
+			func(c *ftpclient.Conn) error { return c.Remove(t.Context(), "/a/"+strings.Repeat("x", 70)) },
 			outcome{is: ftpclient.ErrUnsendable, class: ftpclient.ClassPermanent}},
 		{"a folder with a name that is too long", nil,
-			func(c *ftpclient.Conn) error { return c.Remove(t.Context(), "/"+strings.Repeat("x", 40)+"/a") },
+			func(c *ftpclient.Conn) error { return c.Remove(t.Context(), "/"+strings.Repeat("x", 70)+"/a") },
 			outcome{is: ftpclient.ErrUnsendable, class: ftpclient.ClassPermanent}},
 		{"a line end in a long path is no command", nil,
 			func(c *ftpclient.Conn) error {
@@ -89,7 +89,7 @@ func TestLongPathsGoByCWDInSteps(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			conn, _ := connect(t, session("", test.script), limit(40))
+			conn, _ := connect(t, session("", test.script), limit(64))
 			test.want.check(t, test.do(conn))
 		})
 	}
@@ -225,7 +225,7 @@ func TestAnEncodingThatDoesNotExist(t *testing.T) {
 }
 
 func TestTelnetBytesAreDoubledForProFTPD(t *testing.T) {
-	conn, _ := connect(t, session("", talk("DELE /\xff\xff", "250 ok")), func(o *ftpclient.Options) { o.Facts.Server = "proftpd" })
+	conn, _ := connect(t, session("MLST", talk("DELE /\xff\xff", "250 ok")), func(o *ftpclient.Options) { o.Facts.Server = "proftpd" })
 	outcome{}.check(t, conn.Remove(t.Context(), "/\xff"))
 	conn, _ = connect(t, session("", talk("DELE /\xff", "250 ok")))
 	outcome{}.check(t, conn.Remove(t.Context(), "/\xff"))

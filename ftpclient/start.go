@@ -140,7 +140,14 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	opening, cancel := context.WithTimeoutCause(ctx, 2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	result := make(chan opened, 1)
-	go func() { result <- c.openStream(opening, pending) }()
+	go func() {
+		if c.facts.Server == "pyftpdlib" {
+			// It closes a data connection on which the handshake begins before the command is
+			// there; on two connections, nothing but a reply shows the order.
+			t.call.Started(opening) // its error is seen below, too
+		}
+		result <- c.openStream(opening, pending)
+	}()
 	abandon := func() {
 		cancel()
 		pending.Close()
@@ -254,6 +261,9 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	if reply.Code >= 400 {
 		e.Code, e.Text = reply.Code, shorten(reply.Text())
+		if refusal := c.refusal("", "", "", reply); refusal.Err != nil {
+			e.Err = fmt.Errorf("%w: %w", refusal.Err, cause)
+		}
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -57,8 +58,8 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", reply.Text())
-		if err := c.deliver(reply); err != nil {
+		err = c.deliver(reply)
+		if err != nil {
 			c.fail(err)
 			return
 		}
@@ -72,6 +73,11 @@ func (c *Conn) deliver(reply Reply) error {
 		return c.err
 	}
 	d, err := c.matcher.Deliver(reply)
+	secret := ""
+	for _, call := range c.calls { // one, mostly
+		secret = max(secret, call.secret)
+	}
+	c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), secret))
 	if err != nil {
 		return err
 	}
@@ -85,6 +91,15 @@ func (c *Conn) deliver(reply Reply) error {
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
+}
+
+// Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a
+// few characters stay, since hiding those would tell them ("***word").
+func Mask(text, secret string) string {
+	if len(secret) < 4 {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "***")
 }
 
 // fail closes the connection for good and tells everybody who waits. The first reason wins.
@@ -179,6 +194,9 @@ func (c *Conn) note(commands []Command) (calls []*Call, first uint64, err error)
 	for _, command := range commands {
 		c.last++
 		call := newCall()
+		if command.secret {
+			call.secret = command.argument
+		}
 		c.matcher.Push(c.last, command)
 		c.calls[c.last] = call
 		calls = append(calls, call)
@@ -217,7 +235,8 @@ type Call struct {
 	first    Reply
 	final    Reply
 	err      error
-	unsent   bool // its line was not written to the end
+	secret   string // what logs must not show of its reply
+	unsent   bool   // its line was not written to the end
 }
 
 func newCall() *Call {
