@@ -201,17 +201,3 @@ func judge(entry *Entry) verdict {
 func isClean(line string) bool {
 	return strings.IndexByte(line, '\r') < 0 && strings.IndexByte(line, '\n') < 0 && strings.IndexByte(line, 0) < 0
 }
-
-// isTotal reports whether a line is the head of ls -l output: "total 12", "total 4.0K".
-func isTotal(line string) bool {
-	const word = "total "
-	if len(line) <= len(word) || !strings.EqualFold(line[:len(word)], word) {
-		return false
-	}
-	blocks := strings.TrimLeft(line[len(word):], " ")
-	if blocks == "" || !isDigit(blocks[0]) {
-		return false
-	}
-	blocks = strings.TrimLeft(blocks, "0123456789.,")
-	return blocks == "" || len(blocks) == 1 && strings.Contains("KMGTP", blocks)
-}

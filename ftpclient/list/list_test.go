@@ -111,6 +111,14 @@ func TestTimesOfUnixListings(t *testing.T) {
 		{"ISO dates with seconds are precise to the second", "2024-03-05 12:00:00", nil, "2024-01-31 22:00:09", "2024-01-31 22:00:09", time.Second},
 		{"without a clock a date without a year is unknown", "", nil, "Jan 31 12:00", "", 0},
 		{"without a clock a date with a year is known", "", nil, "Jan 31  2023", "2023-01-31 00:00:00", Day},
+		{"the year 0 means unknown", "2024-03-05 12:00:00", nil, "Jan 31  0000", "", 0},
+		{"the year 0 means unknown in ISO dates", "2024-03-05 12:00:00", nil, "0000-01-31 12:00", "", 0},
+		{"the year 0 means unknown in dates with dots", "2024-03-05 12:00:00", nil, "31.01.0000 12:00", "", 0},
+		{"the year 0 means unknown in numbers", "2024-03-05 12:00:00", nil, "13-01-0000 12:00", "", 0},
+		{"the year 0 means unknown in words", "2024-03-05 12:00:00", nil, "31 Jan 0000", "", 0},
+		{"the year 0 means unknown behind seconds", "2024-03-05 12:00:00", nil, "Jan 31 12:00:05 0000", "", 0},
+		{"the year 0 means unknown with dashes", "2024-03-05 12:00:00", nil, "01-31 0000", "", 0},
+		{"the year 0 means unknown in Chinese", "2024-03-05 12:00:00", nil, "0000年1月31日", "", 0},
 		{"the beginning of the clock of Windows means unknown", "2024-03-05 12:00:00", nil, "1601-01-01 00:00", "", 0},
 	}
 	for _, test := range tests {
@@ -141,8 +149,9 @@ func TestTimesOfUnixListings(t *testing.T) {
 func TestDatesThatAreNoneLeaveTheLineUnparsed(t *testing.T) {
 	for _, date := range []string{
 		"Jan 31 999", "Jan 31 20244", "Jan 0 12:00", "Jan 031 12:00", "Jan 31 12:5", "Jan 31 12:60", "Jan 31 12:", "Jan 31 :30",
-		"Jan 31 12:00:05", "Jan 31", "Jän 31 12:00", "2024-02-30 12:00", "2024-13-01 12:00", "2024-01-31 12:00:61",
-		"2024-01-31 12:00:5", "2024/01/31 12:00", "2024-01-31",
+		"Jan 31", "Jxn 31 12:00", "2024-02-30 12:00", "2024-13-01 12:00", "2024-01-31 12:00:61", "2024-01-31 12:00:5",
+		"2024/01-31 12:00", "2024-01-31 24:01", "Jan 31 12:00:05.x", "31 Jan", "31. 13. 12:00", "13月 31 12:00", "1月 32 12:00",
+		"20245年 1月 1日", "Thg 31 12:00", "12:00 31", "31-Jan-024", "31-Foo-24", "01-31", "01-31 999", "1.31 12:00",
 	} {
 		t.Run(date, func(t *testing.T) {
 			got := Parse([]byte("-rw-r--r-- 1 ftp ftp 5 "+date+" name\n"), Options{Now: now})
@@ -209,7 +218,9 @@ func TestLinesThatAreNoFacts(t *testing.T) {
 		{"a name without facts", " a"},
 		{"facts without a name", "type=file;"},
 		{"an empty name", "type=file; "},
-		{"no blank before the name", "type=file;a"},
+		{"the begin of a fact where the line was cut off", "type=file;si"},
+		{"half a fact without its value", "type=file;UNIX.mo"},
+		{"a semicolon in a name without a blank before it", "type=file;a;b"},
 		{"a fact without a name", "=file; a"},
 		{"a fact without a value", "type; a"},
 		{"no fact of the standard", "x=y; a"},

@@ -30,16 +30,17 @@ func parseFacts(line string) (Entry, bool) {
 	rest := strings.TrimLeft(line, " ")
 	for {
 		// A fact ends with ";", which some servers leave out behind the last one; the blank ends them all.
-		if name, ok := strings.CutPrefix(rest, " "); ok {
-			if found.Size < 0 {
-				found.Size = found.directorySize
-			}
-			found.Name = name
-			return found.Entry, understood
+		if isBlankAt(rest, 0) {
+			found.Name = rest[1:]
+			break
 		}
-		equals := strings.IndexByte(rest, '=')
-		if equals <= 0 || strings.IndexByte(rest[:equals], ' ') >= 0 || strings.IndexByte(rest[:equals], ';') >= 0 {
-			return Entry{}, false
+		equals := endOfKind(rest)
+		if equals < 0 {
+			if !isUnseparatedName(rest) {
+				return Entry{}, false
+			}
+			found.Name = rest
+			break
 		}
 		kind := factOf(rest[:equals])
 		rest = rest[equals+1:]
@@ -54,23 +55,59 @@ func parseFacts(line string) (Entry, bool) {
 		}
 		rest = rest[end:]
 	}
+	if found.Size < 0 {
+		found.Size = found.directorySize
+	}
+	return found.Entry, understood
+}
+
+// endOfKind returns where the "=" stands that ends the kind of a fact, or -1.
+func endOfKind(s string) int {
+	for i := range len(s) {
+		switch s[i] {
+		case '=':
+			if i == 0 {
+				return -1
+			}
+			return i
+		case ' ', ';':
+			return -1
+		}
+	}
+	return -1
+}
+
+// isUnseparatedName reports whether what follows the facts is a name, though without a blank before it, and not the
+// begin of a fact in a line that was cut off.
+func isUnseparatedName(s string) bool {
+	if s == "" || strings.ContainsAny(s, "=;") {
+		return false
+	}
+	for _, kind := range [...]string{
+		"type", "size", "sizd", "modify", "create", "unique", "perm", "lang", "media-type", "charset", "unix.ownername", "unix.mode",
+		"unix.owner", "unix.groupname", "unix.uid", "unix.gid", "win32.ea",
+	} {
+		if len(s) <= len(kind) && strings.EqualFold(s, kind[:len(s)]) {
+			return false
+		}
+	}
+	return true
 }
 
 // valueEnd returns where the value at the start of a string ends, or -1. The standard knows no blanks in values, but
 // servers send the targets of links and the names of owners as they are.
 func valueEnd(s string, kind fact) int {
-	for end := range len(s) {
-		if s[end] == ';' {
-			return end
-		}
-		if s[end] == ' ' {
-			if semicolon := strings.IndexByte(s, ';'); semicolon >= 0 && (kind == vendorFact || isTarget(s[:end])) {
-				return semicolon
-			}
-			return end
-		}
+	semicolon := strings.IndexByte(s, ';')
+	if semicolon < 0 {
+		return strings.IndexByte(s, ' ')
 	}
-	return -1
+	if kind == vendorFact {
+		return semicolon
+	}
+	if blank := strings.IndexByte(s[:semicolon], ' '); blank >= 0 && !isTarget(s[:blank]) {
+		return blank
+	}
+	return semicolon
 }
 
 type facts struct {
@@ -87,13 +124,13 @@ func (f *facts) set(kind fact, value string) {
 	case directorySizeFact:
 		f.directorySize = factSize(value)
 	case modifyFact:
-		f.ModTime, f.Precision = factTime(value)
+		f.ModTime, f.Precision, _ = ParseTime(value)
 	case uniqueFact:
 		f.Unique = value
 	case permFact:
 		f.Perm = value
 	case modeFact:
-		f.Mode, f.HasMode = factMode(value)
+		f.Mode, _, f.HasMode = octalMode(value)
 	}
 }
 
@@ -105,7 +142,7 @@ const (
 	sizeFact
 	directorySizeFact
 	modifyFact
-	createFact
+	otherFact // of the standard, and of no use here
 	uniqueFact
 	permFact
 	modeFact
@@ -114,6 +151,11 @@ const (
 // factOf finds a fact by its name, in upper or lower case.
 func factOf(name string) fact {
 	var buffer [16]byte
+	switch len(name) {
+	case len("type"), len("modify"), len("charset"), len("unix.mode"), len("media-type"):
+	default:
+		return vendorFact
+	}
 	switch string(lower(&buffer, name)) {
 	case "type":
 		return typeFact
@@ -123,14 +165,14 @@ func factOf(name string) fact {
 		return directorySizeFact
 	case "modify":
 		return modifyFact
-	case "create":
-		return createFact
 	case "unique":
 		return uniqueFact
 	case "perm":
 		return permFact
 	case "unix.mode":
 		return modeFact
+	case "create", "lang", "media-type", "charset":
+		return otherFact
 	}
 	return vendorFact
 }
@@ -173,12 +215,16 @@ func factSize(value string) int64 {
 	return -1
 }
 
-// factTime reads "20240131120000" with any number of decimals of a second (RFC 3659 section 2.3), always in UTC.
-func factTime(value string) (time.Time, Precision) {
-	whole, fraction, hasFraction := strings.Cut(value, ".")
-	stamp, ok := decimal(whole)
-	if !ok || len(whole) != len("20240131120000") {
-		return time.Time{}, 0
+// ParseTime reads a time as MLSD, MLST and MDTM send it (RFC 3659 section 2.3): "20240131120000", with any number of
+// decimals of a second, always in UTC. Tolerated are blanks around it, a "Z" behind it, and the year as servers print it
+// that add it to 19 since the year 2000: "191240131120000" is of 2024. ok is false if the time is not known: that is no
+// error in a listing.
+func ParseTime(value string) (t time.Time, p Precision, ok bool) {
+	value = strings.TrimSuffix(strings.Trim(value, " "), "Z")
+	whole, decimals, _ := strings.Cut(value, ".")
+	stamp, isNumber := decimal(whole)
+	if !isNumber {
+		return time.Time{}, 0, false
 	}
 	two := func() int {
 		n := int(stamp % 100)
@@ -187,38 +233,34 @@ func factTime(value string) (time.Time, Precision) {
 	}
 	second, minute, hour, day, month := two(), two(), two(), two(), time.Month(two())
 	year := int(stamp)
+	const digits = len("20240131120000")
+	switch {
+	case len(whole) == digits+1 && whole[:2] == "19":
+		year = 1900 + year%1000
+	case len(whole) != digits:
+		return time.Time{}, 0, false
+	}
+	nanoseconds, precision, isFraction := fraction(decimals)
 	// A leap second has the number 60.
-	if !isKnown(year) || !isDate(year, month, day) || hour > 23 || minute > 59 || second > 60 {
-		return time.Time{}, 0
+	if !isFraction || !isKnown(year) || !isDate(year, month, day) || hour > 23 || minute > 59 || second > 60 {
+		return time.Time{}, 0, false
 	}
-	precision, nanoseconds := time.Second, time.Duration(0)
-	if hasFraction {
-		for i := range len(fraction) {
-			if !isDigit(fraction[i]) {
-				return time.Time{}, 0
-			}
-			if precision > time.Nanosecond {
-				precision /= 10
-				nanoseconds += time.Duration(fraction[i]-'0') * precision
-			}
-		}
-	}
-	return time.Date(year, month, day, hour, minute, second, int(nanoseconds), time.UTC), precision
+	return time.Date(year, month, day, hour, minute, second, nanoseconds, time.UTC), precision, true
 }
 
-// factMode reads octal permissions: "0644", "4755", and "100644" from servers that leave the type bits in.
-func factMode(value string) (fs.FileMode, bool) {
-	if value == "" || len(value) > 7 {
-		return 0, false
+// octalMode reads octal permissions: "0644", "4755", and "100644" from servers that leave the type bits in.
+func octalMode(value string) (mode fs.FileMode, bits int64, ok bool) {
+	const longest = 7
+	if value == "" || len(value) > longest {
+		return 0, 0, false
 	}
-	var bits int64
 	for i := range len(value) {
 		if value[i] < '0' || value[i] > '7' {
-			return 0, false
+			return 0, 0, false
 		}
 		bits = bits<<3 | int64(value[i]-'0')
 	}
-	return unixMode(bits), true
+	return unixMode(bits), bits, true
 }
 
 // lower writes a short word in lower case into the buffer; a word that is too long becomes an empty one.

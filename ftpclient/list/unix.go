@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// mostColumns may stand before the date; names of groups with blanks fill many.
+const mostColumns = 32
+
 // parseUnix reads a line in the form of ls -l:
 //
 //	-rw-r--r--   1 user     group        1234 Jan 31 12:00 name
@@ -16,47 +19,118 @@ import (
 func parseUnix(line string, o *Options) (Entry, bool) {
 	entry, columns, ok := permissions(line)
 	if !ok {
-		return Entry{}, false
+		return parseNumericUnix(line)
 	}
 	// At first the links and the owner must stand before the size, so that an owner called "May" is not a date.
 	for _, least := range [...]int{2, 0} {
 		at := 0
 		for count := 0; ; count++ {
 			column, end := field(columns, at)
-			if column == "" {
+			at = end
+			if column == "" || count > mostColumns {
 				break
 			}
-			if size, ok := sizeColumn(column, entry.Type); ok && count >= least {
+			if count < least || !isDigit(column[0]) && column[0] != '-' {
+				continue
+			}
+			if isClockLike(column) {
+				// What stands before a time of day was no date, so nothing behind it can be trusted.
+				break
+			}
+			if size, ok := sizeColumn(column, entry.Type); ok {
 				if date, ok := unixDate(columns, end, o); ok {
-					entry.Size = size
-					entry.ModTime, entry.Precision = date.time, date.precision
-					return nameAndTarget(entry, date.rest)
+					return complete(entry, size, date)
 				}
 			}
-			at = end
 		}
+	}
+	if entry, ok := crowded(entry, columns, o); ok {
+		return entry, true
+	}
+	return dateless(entry, columns)
+}
+
+func complete(entry Entry, size int64, date foundDate) (Entry, bool) {
+	entry.Size = size
+	entry.ModTime, entry.Precision = date.time, date.precision
+	return nameAndTarget(entry, date.rest)
+}
+
+// crowded reads a line in which the size is so wide that no blank is left between it and the group.
+func crowded(entry Entry, columns string, o *Options) (Entry, bool) {
+	at := 0
+	for range mostColumns {
+		column, end := field(columns, at)
+		if column == "" || isClockLike(column) {
+			break
+		}
+		group := strings.TrimRight(column, "0123456789")
+		if group != "" && len(group) < len(column) && !isDigit(group[0]) && isLetter(group[len(group)-1]) {
+			if date, ok := unixDate(columns, end, o); ok {
+				size, _ := sizeColumn(column[len(group):], entry.Type) // these are digits
+				return complete(entry, size, date)
+			}
+		}
+		at = end
 	}
 	return Entry{}, false
 }
 
-// permissions reads "drwxr-xr-x" with the mark of an access control list behind it, and returns the columns after.
+// dateless reads a line that leaves out the date: links, owner, group, size and a name of one word. A name of several
+// words could be a date in a form that is not known.
+func dateless(entry Entry, columns string) (Entry, bool) {
+	var words [5]string
+	at := 0
+	for i := range words {
+		words[i], at = field(columns, at)
+	}
+	links, name := words[0], words[4]
+	size, ok := decimal(words[3])
+	if !ok || !isDigits(links) || at != len(columns) || name == "" || entry.Type == Other {
+		return Entry{}, false
+	}
+	// A line that was cut off ends within the date.
+	if isDigit(name[0]) && !strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && isLetter(byte(r)) }) {
+		return Entry{}, false
+	}
+	if _, isMonth := monthOf(name); isMonth || len(name) < 3 {
+		return Entry{}, false
+	}
+	entry.Size = size
+	return nameAndTarget(entry, name)
+}
+
+// permissions reads "drwxr-xr-x" with the mark of an access control list behind it, and returns the columns after. The
+// columns for the inode and the blocks may stand before. A type that no Unix knows is Other.
 func permissions(line string) (entry Entry, columns string, ok bool) {
 	const letters = "rwxrwxrwx"
+	if line != "" && (line[0] == ' ' || isDigit(line[0])) {
+		line = withoutInode(line)
+	}
 	if len(line) < 1+len(letters)+1 {
 		return Entry{}, "", false
 	}
-	switch line[0] {
-	case '-':
+	if columns, ok := strings.CutPrefix(line[1:], "-------- "); ok && (line[0] == '-' || line[0] == 'd') {
+		// A server of small devices counts eight permissions and shows none.
 		entry.Type = File
-	case 'd':
+		if line[0] == 'd' {
+			entry.Type = Dir
+		}
+		return entry, columns, true
+	}
+	switch c := line[0]; {
+	case c == '-' || c == 'f':
+		entry.Type = File
+	case c == 'd':
 		entry.Type = Dir
-	case 'l':
+	case c == 'l':
 		entry.Type = Link
-	case 'b', 'c', 'p', 's', 'D', 'P':
+	case isLetter(c):
 		entry.Type = Other
 	default:
 		return Entry{}, "", false
 	}
+	entry.HasMode = true
 	for i := range len(letters) {
 		permission := fs.FileMode(1) << (len(letters) - 1 - i)
 		switch c := line[1+i]; {
@@ -79,21 +153,67 @@ func permissions(line string) (entry Entry, columns string, ok bool) {
 			return Entry{}, "", false
 		}
 	}
-	entry.HasMode = true
 	columns = line[1+len(letters):]
 	if strings.IndexByte("+.@", columns[0]) >= 0 {
 		columns = columns[1:]
 	}
-	return entry, columns, strings.HasPrefix(columns, " ")
+	// A count of links above 999 leaves no blank.
+	return entry, columns, columns != "" && (isBlankAt(columns, 0) || isDigit(columns[0]))
+}
+
+// withoutInode cuts off the columns of ls -i and ls -s.
+func withoutInode(line string) string {
+	for range 2 {
+		line = strings.TrimLeft(line, " ")
+		end := 0
+		for end < len(line) && isDigit(line[end]) {
+			end++
+		}
+		if end == 0 || !isBlankAt(line, end) {
+			break
+		}
+		line = line[end:]
+	}
+	return strings.TrimLeft(line, " ")
+}
+
+// parseNumericUnix reads the mode and the time as numbers: "0100644   500  101   12345    123456789       name".
+func parseNumericUnix(line string) (Entry, bool) {
+	const mode, size, modified = 0, 3, 4
+	var words [5]string
+	at := 0
+	for i := range words {
+		if words[i], at = field(line, at); !isDigits(words[i]) {
+			return Entry{}, false
+		}
+	}
+	entry := Entry{Size: factSize(words[size])}
+	var bits int64
+	if entry.Mode, bits, entry.HasMode = octalMode(words[mode]); !entry.HasMode || line[0] != '0' || len(words[mode]) < len("040755") {
+		return Entry{}, false
+	}
+	switch bits & 0o170000 {
+	case 0o100000:
+		entry.Type = File
+	case 0o040000:
+		entry.Type = Dir
+	case 0o120000:
+		entry.Type = Link
+	}
+	const farthest = 1 << 36 // seconds, some two thousand years
+	if seconds, ok := decimal(words[modified]); ok && seconds < farthest {
+		entry.ModTime, entry.Precision = time.Unix(seconds, 0).UTC(), time.Second
+	}
+	return nameAndTarget(entry, strings.TrimLeft(line[at:], " "))
 }
 
 // field returns the next word at or behind a position, and where it ends.
 func field(s string, at int) (word string, end int) {
-	for at < len(s) && s[at] == ' ' {
+	for isBlankAt(s, at) {
 		at++
 	}
 	end = at
-	for end < len(s) && s[end] != ' ' {
+	for end < len(s) && s[end] != ' ' && s[end] != '\t' {
 		end++
 	}
 	return s[at:end], end
@@ -107,110 +227,28 @@ func sizeColumn(column string, kind Type) (int64, bool) {
 		}
 		return size, true
 	}
+	digits := column
 	// Servers that count with 32 bits print large sizes as negative numbers: the size is not known.
 	if column[0] == '-' {
-		_, ok := decimal(column[1:])
-		return -1, ok
+		digits = column[1:]
 	}
-	return -1, kind == Other && isDigit(column[0])
+	if isDigits(digits) {
+		return -1, true
+	}
+	return -1, isDigit(column[0]) && (kind == Other || isInexact(column))
 }
 
-type foundDate struct {
-	time      time.Time
-	precision Precision
-	rest      string // what follows the one blank behind the date
-}
-
-// unixDate reads the date at a position: "Jan 31 12:00", "Jan 31  2024" or "2024-01-31 12:00".
-func unixDate(s string, at int, o *Options) (found foundDate, ok bool) {
-	word, end := field(s, at)
-	switch len(word) {
-	case len("Jan"):
-		month, okMonth := englishMonth(word)
-		if !okMonth {
-			return found, false
-		}
-		dayWord, dayEnd := field(s, end)
-		day, okDay := number(dayWord, 2)
-		if !okDay {
-			return found, false
-		}
-		word, end = field(s, dayEnd)
-		if found.time, found.precision, ok = yearOrClock(word, month, day, o); !ok {
-			return found, false
-		}
-	case len("2024-01-31"):
-		date := word
-		word, end = field(s, end)
-		if found.time, found.precision, ok = isoTime(date, word, o); !ok {
-			return found, false
-		}
-	default:
-		return found, false
+// isInexact reports whether a column is a size of which the bytes are not known: rounded as ls -h does, "33.5k", or
+// written in a way that has more than one meaning, "1.234" and "0x4d2".
+func isInexact(column string) bool {
+	if hexadecimal, ok := strings.CutPrefix(column, "0x"); ok {
+		return hexadecimal != "" && strings.Trim(hexadecimal, "0123456789abcdefABCDEF") == ""
 	}
-	found.rest, ok = strings.CutPrefix(s[end:], " ")
-	return found, ok
-}
-
-// yearOrClock completes a month and day with the column that has the year of old files and the time of recent ones.
-func yearOrClock(word string, month time.Month, day int, o *Options) (time.Time, Precision, bool) {
-	if year, ok := number(word, 4); ok {
-		if len(word) != 4 || !isDate(year, month, day) {
-			return time.Time{}, 0, false
-		}
-		if !isKnown(year) {
-			return time.Time{}, 0, true
-		}
-		return time.Date(year, month, day, 0, 0, 0, 0, o.Location).UTC(), Day, true
+	digits := strings.TrimRight(column, "iB")
+	if last := len(digits) - 1; last > 0 && strings.IndexByte("kKMGTP", digits[last]) >= 0 {
+		digits = digits[:last]
 	}
-	hour, minute, _, precision, ok := clock(word)
-	const leapYear = 2000
-	if !ok || precision != time.Minute || !isDate(leapYear, month, day) {
-		return time.Time{}, 0, false
-	}
-	if o.Now.IsZero() {
-		return time.Time{}, 0, true
-	}
-	// A day of tolerance for zones and clocks that differ.
-	latest := o.Now.Add(Day)
-	for year := latest.In(o.Location).Year(); ; year-- {
-		if !isDate(year, month, day) {
-			continue
-		}
-		if date := time.Date(year, month, day, hour, minute, 0, 0, o.Location); !date.After(latest) {
-			return date.UTC(), precision, true
-		}
-	}
-}
-
-// isoTime reads "2024-01-31" and "12:00" or "12:00:05".
-func isoTime(date, timeOfDay string, o *Options) (time.Time, Precision, bool) {
-	if date[4] != '-' || date[7] != '-' {
-		return time.Time{}, 0, false
-	}
-	year, okYear := number(date[:4], 4)
-	month, okMonth := number(date[5:7], 2)
-	day, okDay := number(date[8:], 2)
-	hour, minute, second, precision, okClock := clock(timeOfDay)
-	if !okYear || !okMonth || !okDay || !okClock || !isDate(year, time.Month(month), day) {
-		return time.Time{}, 0, false
-	}
-	if !isKnown(year) {
-		return time.Time{}, 0, true
-	}
-	return time.Date(year, time.Month(month), day, hour, minute, second, 0, o.Location).UTC(), precision, true
-}
-
-func englishMonth(word string) (time.Month, bool) {
-	// Upper or lower case: the bit that tells them apart is set in all three letters.
-	const names = "janfebmaraprmayjunjulaugsepoctnovdec"
-	for month := range 12 {
-		name := names[3*month : 3*month+3]
-		if word[0]|0x20 == name[0] && word[1]|0x20 == name[1] && word[2]|0x20 == name[2] {
-			return time.Month(month + 1), true
-		}
-	}
-	return 0, false
+	return digits != "" && isDigit(digits[len(digits)-1]) && strings.Trim(digits, "0123456789.,") == ""
 }
 
 const arrow = " -> "
@@ -220,6 +258,10 @@ const arrow = " -> "
 func nameAndTarget(entry Entry, rest string) (Entry, bool) {
 	entry.Name = rest
 	if entry.Type != Link {
+		// ls -F and ls -p mark directories, and no name has a slash.
+		if entry.Type == Dir {
+			entry.Name = strings.TrimSuffix(rest, "/")
+		}
 		return entry, true
 	}
 	first := strings.Index(rest, arrow)
