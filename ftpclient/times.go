@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
 // timeFormat is the time-val of RFC 3659 section 2.3, in UTC.
@@ -213,13 +215,12 @@ func (c *Conn) ModTime(ctx context.Context, p string) (time.Time, error) {
 	return t, nil
 }
 
+// parseTime reads the text of a reply to MDTM. Fractions of seconds are cut off.
 func (c *Conn) parseTime(text string) (time.Time, error) {
-	text = strings.TrimSpace(text)
-	if len(text) >= len(timeFormat) {
-		t, err := time.ParseInLocation(timeFormat, text[:len(timeFormat)], time.UTC)
-		if err == nil {
-			return t.Add(-time.Duration(c.facts.MDTMOffset) * time.Second), nil
-		}
+	stamp, _, _ := strings.Cut(strings.TrimSpace(text), " ") // some repeat the name behind it
+	t, _, ok := list.ParseTime(stamp)
+	if !ok {
+		return time.Time{}, fmt.Errorf("%w: no time in %q", ErrProtocol, text)
 	}
-	return time.Time{}, fmt.Errorf("%w: no time in %q", ErrProtocol, text)
+	return t.Truncate(time.Second).Add(-time.Duration(c.facts.MDTMOffset) * time.Second), nil
 }
