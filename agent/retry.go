@@ -63,7 +63,7 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		return pause(blockedDelay, true)
 	case ftpclient.ClassLater:
 		return retry(laterDelay, true)
-	case ftpclient.ClassPermanent:
+	case ftpclient.ClassPermanent, ftpclient.ClassParents, ftpclient.ClassOffset:
 		v := retry(queue.Delay(job.Attempts+1, r), false)
 		if job.Kind == work.KindScan || job.Kind == work.KindLook {
 			return v // what cannot be looked at now is looked at later: the changes stay

@@ -3,6 +3,9 @@ package ftpclient
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"slices"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
@@ -13,119 +16,118 @@ type Class uint8
 const (
 	// ClassNone: no error.
 	ClassNone Class = iota
-	// ClassRetry: try again later on the same connection.
+	// ClassRetry: try again later, on the same connection if that is still usable.
 	ClassRetry
 	// ClassConnection: the connection is gone or not to be trusted; try again on a new one.
+	// What became of the last command is unknown.
 	ClassConnection
 	// ClassUnavailable: the server cannot be reached or does not take logins now.
 	ClassUnavailable
-	// ClassBusy: too many connections; use fewer.
+	// ClassBusy: too many connections or transfers at a time; use fewer.
 	ClassBusy
 	// ClassLater: no space or quota on the server; trying soon is pointless.
 	ClassLater
 	// ClassPermanent: trying again without a change is pointless.
 	ClassPermanent
-	// ClassAuthentication: the login was refused. Trying again may lock the account.
-	ClassAuthentication
+	// ClassParents: a folder on the way to the new name is missing; make it and try again.
+	ClassParents
+	// ClassOffset: the server does not go on from this offset; look at the size again, or start
+	// over from zero.
+	ClassOffset
 	// ClassSetup: TLS or data channels do not work with this configuration.
 	ClassSetup
+	// ClassAuthentication: the login was refused. Trying again may lock the account.
+	ClassAuthentication
 	// ClassCancelled: the caller's context was cancelled. One whose deadline passed makes
 	// errors like those of a server that is too slow.
 	ClassCancelled
+	// ClassUnknown: not an error of this package, nor one of the network.
+	ClassUnknown
 )
 
-var classNames = [...]string{"none", "retry", "connection", "unavailable", "busy", "later", "permanent",
-	"authentication", "setup", "cancelled"}
+var classNames = [...]string{"none", "retry", "connection", "unavailable", "busy", "later", "permanent", "parents",
+	"offset", "setup", "authentication", "cancelled", "unknown"}
 
 // String returns the class as a word.
-func (c Class) String() string {
-	if int(c) < len(classNames) {
-		return classNames[c]
-	}
-	return "unknown"
-}
+func (c Class) String() string { return classNames[min(c, ClassUnknown)] }
 
-// rule is one row of the table that reads replies. Zero fields match everything.
-type rule struct {
-	op    string
-	code  int
-	text  []string
-	class Class
-}
-
-// rules are tried in order; the first match decides. Codes alone mislead: servers in use
-// send permanent failures as 4yz and passing ones as 5yz.
-var rules = []rule{
-	{code: 530, text: []string{"too many", "maximum", "limit", "try again later"}, class: ClassBusy},
-	{code: 421, text: []string{"too many", "maximum"}, class: ClassBusy},
-	{op: "connect", code: 421, text: []string{"limit"}, class: ClassBusy}, // later, it is that of the time
-	{op: "login", code: 421, text: []string{"limit"}, class: ClassBusy},
-	{op: "connect", code: 421, class: ClassUnavailable},
-	{op: "login", code: 421, class: ClassUnavailable},
-	{code: 421, class: ClassConnection},
-	{op: "login", code: 530, class: ClassAuthentication},
-	{op: "login", code: 332, class: ClassAuthentication},
-	{op: "login", code: 532, class: ClassAuthentication},
-	{code: 530, class: ClassConnection}, // after the login: the session is lost
-	{text: []string{"session reuse", "session resume", "not resumed"}, class: ClassSetup},
-	{code: 522, class: ClassSetup},
-	{code: 534, class: ClassSetup},
-	{code: 536, class: ClassSetup},
-	{text: []string{"quota", "no space", "disk full", "insufficient storage", "exceeded storage"}, class: ClassLater},
-	{code: 452, class: ClassLater},
-	{code: 552, class: ClassLater},
-	{text: []string{"used by another", "in use by", "file busy", "try again later", "temporarily"}, class: ClassRetry},
-	{code: 450, text: []string{"no such file", "not found"}, class: ClassPermanent},
-	{code: 451, text: []string{"no such file", "not permitted"}, class: ClassPermanent},
-	{code: 425, class: ClassConnection},
-	{code: 426, class: ClassConnection},
-}
-
-// Classify is the one place that reads errors of this package for what to do next.
+// Classify is the one place that reads errors of this package for what to do next. It looks
+// at the connection first, then at what was asked (the command), then at the server's words,
+// and at the code of the reply last. Codes that no rule knows go by their first digit: 4yz is
+// ClassRetry, 5yz is ClassPermanent (RFC 1123 section 4.1.2.11).
 func Classify(err error) Class {
 	if err == nil {
 		return ClassNone
 	}
-	if errors.Is(err, context.Canceled) {
-		return ClassCancelled
-	}
-	if errors.Is(err, ErrUnsendable) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrNameChanged) {
-		return ClassPermanent
-	}
-	if errors.Is(err, ErrInsecure) || errors.Is(err, ErrOptions) || errors.Is(err, ErrCertificate) {
-		return ClassSetup
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return ClassConnection
-	}
-	if e.Code == 0 {
-		return classifyConnection(e)
-	}
-	for _, r := range rules {
-		if r.matches(e) {
-			return r.class
+	for _, s := range sentinels {
+		if errors.Is(err, s.is) {
+			return s.class
 		}
 	}
-	if e.Code >= 500 {
-		return ClassPermanent
+	var e *Error
+	switch {
+	case !errors.As(err, &e):
+		return classifyStranger(err)
+	case e.Code == 0:
+		return classifyConnection(e)
 	}
-	return ClassRetry
+	if i := e.rule(); i >= 0 {
+		return rules[i].class
+	}
+	return ClassConnection // a success where none can be: replies and commands are out of step
 }
 
-func (r rule) matches(e *Error) bool {
-	return (r.op == "" || r.op == e.Op) && (r.code == 0 || r.code == e.Code) && (len(r.text) == 0 || e.says(r.text...))
+// rule is the index of the rule that decides, -1 without one.
+func (e *Error) rule() int {
+	meaning := e.meaning()
+	return slices.IndexFunc(rules, func(r rule) bool {
+		return (r.is == nil || r.is == meaning) && e.fits(r.replies)
+	})
 }
 
+// sentinels are the errors that need no reply to be understood; the first one counts.
+var sentinels = []struct {
+	is    error
+	class Class
+}{
+	{context.Canceled, ClassCancelled},
+	{ErrPoolClosed, ClassCancelled},
+	{ErrUnsendable, ClassPermanent},
+	{ErrUnsupported, ClassPermanent},
+	{ErrNameChanged, ClassPermanent},
+	{ErrTicketExpired, ClassConnection},
+	{ErrNotResumed, ClassSetup},
+	{ErrInsecure, ClassSetup},
+	{ErrOptions, ClassSetup},
+	{ErrCertificate, ClassSetup},
+}
+
+// classifyStranger reads errors that are no *Error: those of Transfer.Read and Write are what
+// the network said.
+func classifyStranger(err error) Class {
+	var network net.Error
+	if errors.As(err, &network) {
+		return ClassConnection
+	}
+	for _, sentinel := range []error{ErrClosing, ErrDesync, ErrProtocol, ErrStalled, ErrTimeout,
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, context.DeadlineExceeded} {
+		if errors.Is(err, sentinel) {
+			return ClassConnection
+		}
+	}
+	return ClassUnknown
+}
+
+// classifyConnection reads errors without a reply.
 func classifyConnection(e *Error) Class {
-	if errors.Is(e, ErrIncomplete) {
+	if errors.Is(e.Err, ErrIncomplete) {
 		return ClassRetry
 	}
 	var noData *DataError
-	if errors.As(e, &noData) {
+	if errors.As(e.Err, &noData) {
 		return noData.class()
 	}
-	if e.Op == "connect" || e.Op == "login" {
+	if e.came(dialling) {
 		return ClassUnavailable
 	}
 	return ClassConnection

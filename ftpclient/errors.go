@@ -77,32 +77,14 @@ func printable(s string) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is maps replies to the sentinels of io/fs. Code 550 alone says nothing, so only replies
-// whose text names the cause match; errors.Is(err, fs.ErrNotExist) is proof of absence.
+// Is maps replies to the sentinels of io/fs, by the table of meanings. Code 550 alone says
+// nothing, so only replies whose text names the cause match, and only texts that servers send
+// for that cause alone: errors.Is(err, fs.ErrNotExist) is proof of absence. As with package
+// os, what is absent may be a folder on the way: see ClassParents.
 func (e *Error) Is(target error) bool {
-	if e.Code < 400 {
-		return false
-	}
 	switch target {
-	case fs.ErrNotExist:
-		return e.says("no such file", "not found", "does not exist", "cannot find", "no such directory")
-	case fs.ErrExist:
-		return e.says("file exists", "already exists")
-	case fs.ErrPermission:
-		return e.says("permission denied", "access is denied", "access denied", "not permitted", "not allowed")
-	}
-	return false
-}
-
-// says reports whether the text of the reply holds one of the patterns, which are in lower
-// case. Servers repeat the path in their texts, so a pattern that is part of the path says
-// nothing: "550 /not found/x: Permission denied".
-func (e *Error) says(patterns ...string) bool {
-	text, path := strings.ToLower(e.Text), strings.ToLower(e.Path)
-	for _, p := range patterns {
-		if strings.Contains(text, p) && !strings.Contains(path, p) {
-			return true
-		}
+	case fs.ErrNotExist, fs.ErrExist, fs.ErrPermission:
+		return e.meaning() == target
 	}
 	return false
 }

@@ -61,6 +61,10 @@ type Facts struct {
 
 	// IdleLimit is after how many seconds of idleness the server hangs up, 0 when unknown.
 	IdleLimit Seconds `json:"idle_limit,omitempty"`
+	// ConnectionLimit is how many connections at a time the server took when it refused one
+	// more, 0 when it never did. LimitLearned is when that was, in seconds of Unix time.
+	ConnectionLimit int   `json:"connection_limit,omitempty"`
+	LimitLearned    int64 `json:"limit_learned,omitempty"`
 }
 
 // Seconds is a time in whole seconds.

@@ -96,7 +96,7 @@ func TestSecureDataThatFail(t *testing.T) {
 			want:   outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}},
 		{name: "the session is not resumed to the liking of the server", lost: true,
 			script: steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{End: ftptest.Close}}, {Send: "425 Unable to build data connection: Operation not permitted"}},
-			want:   outcome{code: 425, class: ftpclient.ClassConnection}},
+			want:   outcome{code: 425, class: ftpclient.ClassSetup}},
 		{name: "session reuse is required", lost: true,
 			script: steps{{Expect: "RETR /f", Send: "150 go\n522 SSL connection failed: session reuse required"}},
 			want:   outcome{code: 522, class: ftpclient.ClassSetup}},

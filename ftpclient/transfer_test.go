@@ -277,7 +277,7 @@ func TestOffsets(t *testing.T) {
 		{name: "REST comes right before RETR",
 			script: steps{passive, {Expect: "REST 7", Send: "350 ok"}, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{End: ftptest.Close}}, {Send: "226 done"}}},
 		{name: "where REST is refused, nothing is transferred",
-			script: steps{passive}.then(talk("REST 7", "502 no")...), want: outcome{code: 502, class: ftpclient.ClassPermanent}},
+			script: steps{passive}.then(talk("REST 7", "502 no")...), want: outcome{code: 502, class: ftpclient.ClassOffset}},
 		{name: "REST is taken back when the transfer is refused",
 			script: steps{passive}.then(talk("REST 7", "350 ok", "RETR /f", "550 no", "REST 0", "350 ok")...),
 			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
