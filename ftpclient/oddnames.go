@@ -69,7 +69,7 @@ func (c *Conn) StoredAs(ctx context.Context, p string) (string, error) {
 	case l.Incomplete != "":
 		e.Err = fmt.Errorf("%w: %s", ErrIncomplete, l.Incomplete)
 	default:
-		e.Err = fmt.Errorf("%w: the folder shows nothing like it", fs.ErrNotExist)
+		e.Code, e.Text, e.Err = 550, "nothing like it is in the listing of its folder", fs.ErrNotExist
 	}
 	return now, e
 }
@@ -147,7 +147,7 @@ func (c *Conn) probeCase(ctx context.Context, p string) (bool, error) {
 		there = there || entry.Name == name && entry.Type == list.File
 	}
 	if !there {
-		return false, &Error{Op: "case of names", Path: p, Err: fmt.Errorf("%w: there is no such file to try it with", fs.ErrNotExist)}
+		return false, &Error{Op: "case of names", Path: p, Code: 550, Text: "not in the listing of its folder", Err: fs.ErrNotExist}
 	}
 	_, found, err := c.StatFile(ctx, folder+swapped)
 	return found, err

@@ -36,7 +36,7 @@ func TestStoredAs(t *testing.T) {
 		{"accents are composed", "u\u0308", []string{unixLine("ü")}, "ü", changed, ""},
 		{"bytes that are no UTF-8", "a\xffb", []string{unixLine("a?b")}, "a?b", changed, ""},
 		{"one of several", "a ", []string{unixLine("a"), unixLine("a_")}, "", changed, "changed"},
-		{"nothing like it", "a", []string{unixLine("b")}, "", outcome{is: fs.ErrNotExist, class: ftpclient.ClassConnection}, ""},
+		{"nothing like it", "a", []string{unixLine("b")}, "", outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}, ""},
 		{"nothing like it as far as one can see", "a", []string{unixLine("b"), "garbage\r\n"}, "",
 			outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}, ""},
 	}
@@ -45,13 +45,7 @@ func TestStoredAs(t *testing.T) {
 			t.Parallel()
 			conn, _ := connect(t, session("", steps{cwd}.then(sent("LIST", test.lines...)...)), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
 			now, err := conn.StoredAs(t.Context(), "/d/"+test.stored)
-			if test.want.is == fs.ErrNotExist {
-				if !errors.Is(err, fs.ErrNotExist) {
-					t.Error(err)
-				}
-			} else {
-				test.want.check(t, err)
-			}
+			test.want.check(t, err)
 			if now != test.now || conn.Facts().BlankNames != test.blanks {
 				t.Errorf("%q, blanks %q", now, conn.Facts().BlankNames)
 			}

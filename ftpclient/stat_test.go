@@ -212,7 +212,7 @@ func TestLearnTimeZone(t *testing.T) {
 		{"a clock that is a little off", "213 20240102030107", 0, true, outcome{}},
 		{"half an hour east of a full hour", "213 20240102083405", 19800, true, outcome{}},
 		{"west", "213 20240101220405", -18000, true, outcome{}},
-		{"a clock that is wrong", "213 20240102031205", 0, false, outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassConnection}},
+		{"a clock that is wrong", "213 20240102031205", 0, false, outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}},
 		{"no answer", "550 no", 0, false, outcome{code: 550, class: ftpclient.ClassPermanent}},
 	}
 	for _, test := range tests {

@@ -195,7 +195,7 @@ func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) e
 	}
 	offset, ok := zoneOffset(told.Sub(written), clocksDiffer)
 	if !ok {
-		return &Error{Op: "time", Path: p, Err: fmt.Errorf("%w: the server's clock is %s ahead, which is no time zone", ErrProtocol, told.Sub(written))}
+		return &Error{Op: "time", Path: p, Err: fmt.Errorf("%w: the zone of its times cannot be told, its clock is %s ahead", ErrUnsupported, told.Sub(written))}
 	}
 	c.facts.MDTMOffset, c.facts.MDTMKnown = int(offset/time.Second), true
 	return nil
