@@ -94,6 +94,7 @@ var sentinels = []struct {
 	{ErrPoolClosed, ClassCancelled},
 	{ErrUnsendable, ClassPermanent},
 	{ErrUnsupported, ClassPermanent},
+	{ErrNameChanged, ClassPermanent},
 	{ErrTicketExpired, ClassConnection},
 	{ErrNotResumed, ClassSetup},
 	{ErrInsecure, ClassSetup},

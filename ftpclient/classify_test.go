@@ -166,7 +166,7 @@ func TestParseFeatures(t *testing.T) {
 }
 
 func TestAbsolute(t *testing.T) {
-	c := &Conn{home: "/home/ferry"}
+	c := &Conn{naming: naming{home: "/home/ferry"}}
 	for p, want := range map[string]string{
 		"/a/../b/": "/b", "x": "/home/ferry/x", "": "/home/ferry", "-r": "/home/ferry/-r", "../x": "/home/x", "../../../x": "/x",
 	} {

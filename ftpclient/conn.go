@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +27,7 @@ type Conn struct {
 	system   string // answer to SYST, "" where nobody asked
 	utf8     bool   // the server lists UTF8 or has agreed to OPTS UTF8 ON
 	facts    Facts
-	home     string
+	naming   naming
 	// unreachable are modes whose connection did not come to be in this session although
 	// the server agreed.
 	unreachable  []data.Attempt
@@ -73,21 +71,9 @@ func (c *Conn) Facts() Facts { return c.facts }
 // LearnNoDotNames notes that the server refuses names with a leading dot.
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
-// Home returns the folder the login landed in.
-func (c *Conn) Home() string { return c.home }
-
 // Usable reports whether the connection lives and owes nobody a reply. While no transfer is
 // going on, a connection that is not usable stays so.
 func (c *Conn) Usable() bool { return c.control.Idle() }
-
-// Absolute returns p as an absolute path: relative paths begin at Home. Absolute paths are
-// what every method should get, since a name with a leading dash is safe in one.
-func (c *Conn) Absolute(p string) string {
-	if strings.HasPrefix(p, "/") {
-		return path.Clean(p)
-	}
-	return path.Join("/", c.home, p)
-}
 
 // Close says QUIT when that is possible, closes the connection and waits until all of its
 // goroutines are gone, a second at most. A transfer that is going on is reset.

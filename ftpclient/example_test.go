@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"sync"
 
@@ -38,22 +39,21 @@ func ExampleConn_Store() {
 
 // A listing proves the absence of a name only if it is complete.
 func ExampleConn_List() {
-	absent := func(ctx context.Context, conn *ftpclient.Conn, folder, name string) (bool, error) {
-		listing, err := conn.List(ctx, folder)
-		if err != nil {
-			return false, err
-		}
-		for _, entry := range listing.Entries {
-			if entry.Name == name {
-				return false, nil
-			}
-		}
-		if listing.Incomplete != "" {
-			return false, errors.New(listing.Incomplete)
-		}
-		return true, nil
+	ctx := context.Background()
+	conn, done := connected(ctx, "report.csv")
+	defer done()
+
+	listing, err := conn.List(ctx, "/")
+	if err != nil {
+		log.Fatal(err)
 	}
-	_ = absent
+	if listing.Incomplete != "" {
+		log.Fatal("cannot tell: ", listing.Incomplete)
+	}
+	for _, entry := range listing.Entries {
+		fmt.Println(entry.Type, entry.Name, entry.Size)
+	}
+	// Output: file report.csv 5
 }
 
 // Classify tells what can be done about an error, and errors.Is what it is about.

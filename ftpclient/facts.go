@@ -21,15 +21,41 @@ type Facts struct {
 
 	// Names, listings and times.
 
+	// Encoding is how names are written, where Options.Encoding does not say it: "utf-8" or
+	// "latin1"; "" as long as all names were ASCII. The first name beyond it decides for good.
+	Encoding string `json:"encoding,omitempty"`
+	// BlankNames is what becomes of blanks at the ends of names: "kept", "changed", "" when
+	// unknown. Conn.StoredAs learns it.
+	BlankNames string `json:"blank_names,omitempty"`
+	// CaseInsensitive: "yes" when names that differ in case only are the same, "no", or ""
+	// when unknown. Conn.CaseInsensitive learns it.
+	CaseInsensitive string `json:"case_insensitive,omitempty"`
+	// NoDotNames: the server refuses to create names with a leading dot.
+	NoDotNames bool `json:"no_dot_names,omitempty"`
 	// MLSDBroken: MLSD is in FEAT and does not work.
 	MLSDBroken bool `json:"mlsd_broken,omitempty"`
 	// ListAll: "" when unknown; "yes" when LIST -a lists hidden names too, "no" when this
 	// server does not take it as an option.
 	ListAll string `json:"list_all,omitempty"`
-	// TimeSetter is the command that sets modification times: "MFMT", "MDTM", or "none".
+	// ListOffset is how far LIST times are ahead of UTC, in seconds, as a file changed in
+	// ListOffsetMonth ("2006-01") taught; "" when unknown. It is learned again for later
+	// months, because of summer time.
+	ListOffset      int    `json:"list_offset,omitempty"`
+	ListOffsetMonth string `json:"list_offset_month,omitempty"`
+	// MDTMOffset is how far MDTM is ahead of UTC, in seconds, and MDTMKnown whether that was
+	// found out: 0 but for servers that answer it in local time.
+	MDTMOffset int  `json:"mdtm_offset,omitempty"`
+	MDTMKnown  bool `json:"mdtm_known,omitempty"`
+	// SetterOffset is the same for the times that TimeSetter takes.
+	SetterOffset int `json:"setter_offset,omitempty"`
+	// TimeSetter is the command that sets modification times: "MFMT", "MFF", "SITE UTIME" (the
+	// path first, then three times), "SITE UTIME 2" (the time, then the path), "MDTM", "none".
 	TimeSetter string `json:"time_setter,omitempty"`
-	// NoDotNames: the server refuses to create names with a leading dot.
-	NoDotNames bool `json:"no_dot_names,omitempty"`
+	// NoChmod: the server has no SITE CHMOD, or not for this login.
+	NoChmod bool `json:"no_chmod,omitempty"`
+	// Pipelining: "yes" when the server answers several commands in one write in order, "no"
+	// when it was seen not to, "" when unknown.
+	Pipelining string `json:"pipelining,omitempty"`
 
 	// Limits.
 

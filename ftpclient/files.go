@@ -1,33 +1,44 @@
 package ftpclient
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
+
+// errOpaqueMove: RNFR and RNTO are said in one folder, and paths cannot be composed.
+var errOpaqueMove = fmt.Errorf("%w: moving between folders, on servers whose paths are not those of Unix", ErrUnsupported)
 
 // Rename moves from to to (RNFR, RNTO), replacing a file that is there where the server
-// does that.
+// does that. If the reply is lost, it has worked when from is gone and to has its size.
 func (c *Conn) Rename(ctx context.Context, from, to string) error {
-	// Both names are looked at before anything is sent: a lone RNFR would be left pending.
-	if _, err := c.pathCommand(ctx, "rename", to, "RNTO", ""); err != nil {
+	rnfr, rnto, err := c.renameCommands(ctx, from, to)
+	if err != nil {
 		return err
 	}
-	reply, err := c.doPath(ctx, "rename", from, "RNFR", "")
+	reply, err := c.doCommand(ctx, "rename", from, rnfr)
 	if err != nil {
 		return err
 	}
 	if !reply.Intermediate() && !reply.Completed() {
 		return c.refusal("rename", from, "RNFR", reply)
 	}
-	_, err = c.requirePath(ctx, "rename", to, "RNTO")
+	reply, err = c.doCommand(ctx, "rename", to, rnto)
+	if err == nil && !reply.Completed() {
+		err = c.refusal("rename", to, "RNTO", reply)
+	}
 	return err
 }
 
-// Remove deletes the file p.
+// Remove deletes the file p, or a link. If the reply is lost, absence tells that it has
+// worked.
 func (c *Conn) Remove(ctx context.Context, p string) error {
 	_, err := c.requirePath(ctx, "remove", p, "DELE")
 	return err
 }
 
 // MakeDir creates the folder p; its parent must exist. A folder that exists already is no
-// error: servers answer a MKD for one with texts that say nothing, so it is asked for.
+// error: servers answer a MKD for one with texts that say nothing, so it is asked for. So
+// calling it again is what to do when the reply is lost.
 func (c *Conn) MakeDir(ctx context.Context, p string) error {
 	reply, err := c.doPath(ctx, "make folder", p, "MKD", "")
 	if err != nil || reply.Completed() {
@@ -44,7 +55,8 @@ func (c *Conn) MakeDir(ctx context.Context, p string) error {
 	return refusal
 }
 
-// RemoveDir deletes the empty folder p.
+// RemoveDir deletes the empty folder p. If the reply is lost, absence tells that it has
+// worked.
 func (c *Conn) RemoveDir(ctx context.Context, p string) error {
 	_, err := c.requirePath(ctx, "remove folder", p, "RMD")
 	return err
@@ -52,6 +64,6 @@ func (c *Conn) RemoveDir(ctx context.Context, p string) error {
 
 // isDir proves that p is a folder by going there.
 func (c *Conn) isDir(ctx context.Context, p string) (bool, error) {
-	reply, err := c.doPath(ctx, "change folder", p, "CWD", "")
+	reply, err := c.changeFolder(ctx, "change folder", c.Absolute(p))
 	return err == nil && reply.Completed(), err
 }

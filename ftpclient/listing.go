@@ -24,8 +24,15 @@ const maxListing = 256 << 20
 
 // List lists the folder p, by MLSD where the server has it and by LIST elsewhere. It enters
 // the folder first: servers answer the listing of a missing folder with success and nothing.
+//
+// What servers leave out without a word is not in it: ProFTPD and pyftpdlib dangling links
+// (by MLSD), Pure-FTPd names with control characters.
 func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
-	if _, err := c.requirePath(ctx, "list", p, "CWD"); err != nil {
+	reply, err := c.changeFolder(ctx, "list", c.Absolute(p))
+	if err == nil && !reply.Completed() {
+		err = c.refusal("list", p, "CWD", reply)
+	}
+	if err != nil {
 		return Listing{}, err
 	}
 	if c.hasMLSD() {
@@ -40,7 +47,11 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 		}
 		c.facts.MLSDBroken = true
 	}
-	return c.listLines(ctx, p)
+	l, err := c.listLines(ctx, p)
+	if err != nil {
+		return Listing{}, err
+	}
+	return l, c.fixTimes(ctx, c.Absolute(p), &l)
 }
 
 func (c *Conn) hasMLSD() bool {
@@ -64,6 +75,10 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 	plain, err := c.listWith(ctx, p, "LIST", "", "")
 	if err != nil || c.facts.ListAll == "no" {
 		return plain, err
+	}
+	if plain.Format != "" && plain.Format != "unix" {
+		c.facts.ListAll = "no" // options are a matter of ls
+		return plain, nil
 	}
 	all, err := c.listWith(ctx, p, "LIST", "-a", "")
 	if err != nil {
@@ -106,7 +121,7 @@ func missing(all, plain Listing) int {
 func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (Listing, error) {
 	transfer, err := c.start(ctx, request{op: "list", path: p, verb: verb, argument: argument})
 	if err != nil {
-		return Listing{}, err
+		return Listing{}, emptyIsNoError(err, argument)
 	}
 	text, err := io.ReadAll(io.LimitReader(transfer, c.listingLimit+1))
 	if err == nil && int64(len(text)) > c.listingLimit {
@@ -115,9 +130,15 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	}
 	result, err := transfer.Finish(ctx) // tells the server's reason for an error of reading, too
 	if err != nil {
+		if len(text) == 0 {
+			err = emptyIsNoError(err, argument)
+		}
 		return Listing{}, err
 	}
-	l := Listing{Listing: list.Parse(text, list.Options{Now: time.Now(), Format: format})}
+	l := Listing{Listing: list.Parse(text, list.Options{
+		Now: time.Now(), Location: c.options.ListLocation, System: c.system, Format: format,
+	})}
+	c.decodeNames(&l)
 	l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify)
 	if c.tls != nil && result.CleanEnd {
 		c.facts.CloseNotify = true
@@ -132,9 +153,53 @@ func incomplete(l list.Listing, r Result, endsClean bool) string {
 		return "the data connection ended without the close_notify that this server sends"
 	case len(l.Unparsed) > 0:
 		return fmt.Sprintf("%d lines cannot be read, the first is %q", len(l.Unparsed), l.Unparsed[0])
-	case saysAny(r.Text, "truncated", "too many matches", "limit reached"):
+	case saysAny(r.Text, "truncated", "too many matches", "too many files", "too many entries", "limit reached",
+		"limit exceeded", "listing limited", "list limited", "incomplete", "aborted"):
 		// Pure-FTPd ends a folder of more than its limit with "226 Output truncated to N matches".
 		return "the server cut it short: " + r.Text
 	}
 	return ""
+}
+
+// emptyIsNoError takes a refusal to list for an empty folder where its text says that. z/OS,
+// IIS and others refuse to list nothing; that the folder is there has been proven by CWD. With
+// an argument, the words may be about that.
+func emptyIsNoError(err error, argument string) error {
+	e, ok := err.(*Error)
+	if ok && argument == "" && (e.Code == 450 || e.Code == 550) &&
+		e.says("no files found", "no files match", "no members found", "no data sets found", "no datasets found",
+			"directory is empty", "directory empty", "folder is empty", "empty directory") &&
+		!e.says("permission", "invalid", "denied") {
+		return nil
+	}
+	return err
+}
+
+// decodeNames turns the bytes of names and link targets into what callers see. Names that
+// could not be sent back count as lines that nobody can read.
+func (c *Conn) decodeNames(l *Listing) {
+	c.learnEncoding(func(yield func(string) bool) {
+		for i := range l.Entries {
+			if !yield(l.Entries[i].Name) {
+				return
+			}
+		}
+	})
+	kept := l.Entries[:0]
+	for _, entry := range l.Entries {
+		name, ok := c.naming.codec.decode(entry.Name)
+		if !ok {
+			l.Unparsed = append(l.Unparsed, entry.Name)
+			continue
+		}
+		entry.Name, entry.Target = name, c.target(entry.Target)
+		kept = append(kept, entry)
+	}
+	l.Entries = kept
+}
+
+// target decodes the path that a link points to.
+func (c *Conn) target(raw string) string {
+	p, _ := c.naming.codec.decodePath(raw)
+	return p
 }

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,6 +97,18 @@ func TestList(t *testing.T) {
 		{name: "a listing that breaks off is none, and the server says why", change: known("no"),
 			script: steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: &ftptest.Data{Send: a, End: ftptest.Reset}}, {Send: "451 disk error"}},
 			want:   outcome{code: 451, class: ftpclient.ClassRetry}},
+		{name: "an empty folder may be a refusal", script: steps{cwd, passive}.then(talk("LIST", "550 No files found.")...), facts: ftpclient.Facts{ListAll: "no"}, change: known("no")},
+		{name: "an empty folder may be a passing refusal", change: known("no"),
+			script: steps{cwd, passive}.then(talk("LIST", "450 No files found")...), facts: ftpclient.Facts{ListAll: "no"}},
+		{name: "an empty folder may be a refusal after the beginning", change: known("no"),
+			script: steps{cwd}.then(download("LIST", "", "550 No members found.")...), facts: ftpclient.Facts{ListAll: "no"}},
+		{name: "a refusal that leaves it open proves nothing", change: known("no"),
+			script: steps{cwd, passive}.then(talk("LIST", "550 No files found or invalid directory or permission problem")...),
+			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{name: "a refusal of something else is no empty folder", change: known("no"),
+			script: steps{cwd, passive}.then(talk("LIST", "550 The system cannot find the file specified.")...),
+			want:   outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}},
+		{name: "only ls has options", script: steps{cwd}.then(sent("LIST", "01-02-24  03:04AM  5 a\r\n")...), facts: listsSome, names: []string{"a"}},
 		{name: "a listing that the server calls failed is none", change: known("no"),
 			script: steps{cwd}.then(download("LIST", a, "426 cut")...), want: outcome{code: 426, class: ftpclient.ClassConnection}},
 	}
@@ -138,5 +151,83 @@ func TestAListingOverTheLimitIsGivenUp(t *testing.T) {
 	outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}.check(t, err)
 	if !conn.Usable() {
 		t.Error("the connection is lost")
+	}
+}
+
+func TestTextsOfAListingThatIsCutShort(t *testing.T) {
+	for _, text := range []string{"226 Output truncated to 2000 matches", "226 Listing incomplete", "250 Too many files, list limited to 1000",
+		"226 Transfer complete. Limit exceeded."} {
+		conn, _ := connect(t, session("", steps{cwd}.then(download("LIST", unixLine("a"), text)...)),
+			func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+		if l, err := conn.List(t.Context(), "/d"); err != nil || l.Incomplete == "" {
+			t.Errorf("%s: %+v, %v", text, l, err)
+		}
+	}
+}
+
+func TestTheZoneOfListingsIsLearned(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Minute)
+	local := func(at time.Time) string { return at.Add(-4 * time.Hour).Format("Jan 02 15:04") }
+	told := now.Add(42 * time.Second).Format("20060102150405")
+	line := func(name, date string) string { return "-rw-r--r--   1 ferry ferry  5 " + date + " " + name + "\r\n" }
+	young, old := line("young", local(now)), line("old", local(now.AddDate(0, 0, -40)))
+	month := now.Add(-4 * time.Hour).Format("2006-01")
+	tests := []struct {
+		name     string
+		features string
+		lines    []string
+		script   steps
+		change   func(*ftpclient.Options)
+		ages     map[string]time.Duration // in the listing, beside those of the script
+		coarse   map[string]bool          // told to an hour
+		offset   int
+		month    string
+	}{
+		{name: "the youngest file teaches, files of other months may be an hour off", features: "MDTM", lines: []string{old, young},
+			script: talk("MDTM /d/young", "213 "+told), ages: map[string]time.Duration{"young": 0, "old": 40 * 24 * time.Hour},
+			coarse: map[string]bool{"old": true}, offset: -14400, month: month},
+		{name: "without MDTM times are taken for UTC", lines: []string{young}, ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "a file that is gone teaches nothing", features: "MDTM", lines: []string{young}, script: talk("MDTM /d/young", "550 no"),
+			ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "a time of no zone teaches nothing", features: "MDTM", lines: []string{young},
+			script: talk("MDTM /d/young", "213 "+now.Add(7*time.Minute).Format("20060102150405")), ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "folders and dates without a time teach nothing", features: "MDTM",
+			lines: []string{unixLine("a"), "d" + young[1:]}, ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "what was learned this month is not asked again", features: "MDTM", lines: []string{young},
+			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = -14400, month },
+			ages:   map[string]time.Duration{"young": 0}, offset: -14400, month: month},
+		{name: "what was learned another month is learned again", features: "MDTM", lines: []string{young}, script: talk("MDTM /d/young", "213 "+told),
+			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = -18000, "2001-01" },
+			ages:   map[string]time.Duration{"young": 0}, offset: -14400, month: month},
+		{name: "a location says it all", features: "MDTM", lines: []string{old, young},
+			change: func(o *ftpclient.Options) { o.ListLocation = time.FixedZone("", -14400) },
+			ages:   map[string]time.Duration{"young": 0, "old": 40 * 24 * time.Hour}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session(test.features, steps{cwd}.then(sent("LIST", test.lines...)...).then(test.script...)),
+				func(o *ftpclient.Options) { o.Facts.ListAll = "no" }, func(o *ftpclient.Options) {
+					if test.change != nil {
+						test.change(o)
+					}
+				})
+			l, err := conn.List(t.Context(), "/d")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range l.Entries {
+				age, ok := test.ages[e.Name]
+				if ok && !e.ModTime.Equal(now.Add(-age)) {
+					t.Errorf("%s is of %v, %v ago, want %v", e.Name, e.ModTime, now.Sub(e.ModTime), age)
+				}
+				if coarse := e.Precision == time.Hour+time.Minute; ok && coarse != test.coarse[e.Name] {
+					t.Errorf("%s: precision %v", e.Name, e.Precision)
+				}
+			}
+			if f := conn.Facts(); f.ListOffset != test.offset || f.ListOffsetMonth != test.month {
+				t.Errorf("learned %d in %q, want %d in %q", f.ListOffset, f.ListOffsetMonth, test.offset, test.month)
+			}
+		})
 	}
 }

@@ -32,7 +32,9 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	if err != nil {
 		return err
 	}
-	c.home = parsePWD(reply)
+	if err := c.arrive(parsePWD(reply)); err != nil {
+		return err
+	}
 	reply, err = c.do(ctx, "login", "", "TYPE", "I")
 	if err != nil {
 		return err
@@ -139,7 +141,7 @@ func (c *Conn) introduce(ctx context.Context) error {
 	}
 	wish := func(verb, argument string) (control.Reply, error) { return c.do(ctx, "login", "", verb, argument) }
 	c.utf8 = c.features.Has("UTF8")
-	if c.utf8 || slices.Contains(saysUTF8, c.facts.Server) {
+	if c.options.wantsUTF8() && (c.utf8 || slices.Contains(saysUTF8, c.facts.Server)) {
 		// Two of the servers in use that list UTF8 have it on and refuse the command.
 		reply, err := wish("OPTS", "UTF8 ON")
 		if err != nil {

@@ -121,6 +121,15 @@ type Options struct {
 
 	Data DataOptions
 
+	// Names, listings and times.
+
+	// Encoding is how the server writes names, by its htmlindex name ("windows-1251",
+	// "shift_jis"), or "latin1" for ISO 8859-1. "" finds out: UTF-8 where the server says so,
+	// else what the first listed name beyond ASCII is, UTF-8 or latin1.
+	Encoding string
+	// ListLocation is the zone of the times that LIST shows. nil finds out, see Facts.ListOffset.
+	ListLocation *time.Location
+
 	// Limits.
 
 	// CommandLimit is the longest command line sent, in bytes with its line end (4096, from
@@ -191,6 +200,9 @@ func (o Options) check() error {
 		return fmt.Errorf("%w: PinnedKeys need TLS, which is switched off", ErrOptions)
 	case o.Proxy != nil && o.Data.Policy == DataActiveOnly:
 		return fmt.Errorf("%w: no server can connect to this client through a proxy; active mode and Proxy exclude each other", ErrOptions)
+	}
+	if _, err := newCodec(o.Encoding); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if o.Proxy != nil {
 		return checkProxy(o.Proxy)

@@ -14,15 +14,16 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
-// Stat asks for one path. An error that is fs.ErrNotExist is proof that nothing is there:
+// Stat asks for one path. What a link is told as is up to the server: a link, a file with the
+// size of the link's own text, or what it points to; Size tells that of the content. An error that is fs.ErrNotExist is proof that nothing is there:
 // where the server's words leave a doubt, the parent's listing decides.
 func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
-	if c.features.Has("MLST") && !c.facts.MLSDBroken {
+	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
 		if err != nil {
 			return list.Entry{}, err
 		}
-		if entry, ok := parseMLST(reply, p); ok {
+		if entry, ok := c.parseMLST(reply, p); ok {
 			return entry, nil
 		}
 		if refusal := c.refusal("stat", p, "MLST", reply); errors.Is(refusal, fs.ErrNotExist) {
@@ -33,12 +34,12 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if err != nil || found {
 		return entry, err
 	}
-	reply, err := c.doPath(ctx, "stat", p, "CWD", "")
+	reply, err := c.changeFolder(ctx, "stat", c.Absolute(p))
 	if err != nil {
 		return list.Entry{}, err
 	}
 	if reply.Completed() {
-		return list.Entry{Name: path.Base(p), Type: list.Dir, Size: -1}, nil
+		return list.Entry{Name: c.base(p), Type: list.Dir, Size: -1}, nil
 	}
 	// Another try would be costly: Pure-FTPd waits longer after each failed CWD.
 	if refusal := c.refusal("stat", p, "CWD", reply); errors.Is(refusal, fs.ErrNotExist) {
@@ -51,17 +52,20 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 // and time are those of its listings, by SIZE and MDTM elsewhere. found is false when the
 // server shows no file of that name, which may also mean a folder: it is no proof of absence.
 func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
-	if c.features.Has("MLST") && !c.facts.MLSDBroken {
+	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
 		if err != nil {
 			return list.Entry{}, false, err
 		}
-		if entry, ok := parseMLST(reply, p); ok && entry.Size >= 0 || reply.Code == 550 {
+		if entry, ok := c.parseMLST(reply, p); ok && tells(entry) || reply.Code == 550 {
 			return entry, ok && entry.Type == list.File, nil
 		}
 	}
 	return c.statBySize(ctx, p)
 }
+
+// tells reports whether an entry of MLST says whether it is a file, and of which size.
+func tells(e list.Entry) bool { return e.Size >= 0 || e.Type == list.Dir }
 
 func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, found bool, err error) {
 	reply, err := c.doPath(ctx, "stat", p, "SIZE", "")
@@ -75,7 +79,7 @@ func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, foun
 		}
 		return list.Entry{}, false, nil
 	}
-	entry = list.Entry{Name: path.Base(p), Type: list.File}
+	entry = list.Entry{Name: c.base(p), Type: list.File}
 	if entry.Size, err = parseSize(reply); err != nil {
 		return list.Entry{}, false, &Error{Op: "stat", Path: p, Err: err}
 	}
@@ -89,7 +93,7 @@ func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, foun
 }
 
 func (c *Conn) statInParent(ctx context.Context, p string) (list.Entry, error) {
-	p = path.Clean(p)
+	p = c.Absolute(p)
 	absent := &Error{Op: "stat", Path: p, Code: 550, Text: "not in the listing of its parent", Err: fs.ErrNotExist}
 	parent := path.Dir(p)
 	if parent == p {
@@ -117,6 +121,8 @@ func (c *Conn) statInParent(ctx context.Context, p string) (list.Entry, error) {
 	return list.Entry{}, absent
 }
 
+func (c *Conn) hasMLST() bool { return c.features.Has("MLST") && !c.facts.MLSDBroken }
+
 // Size returns the size of the file p in bytes. Sizes are asked by SIZE and never by MLST,
 // which some servers answer with the size of a link.
 func (c *Conn) Size(ctx context.Context, p string) (int64, error) {
@@ -133,14 +139,18 @@ func (c *Conn) Size(ctx context.Context, p string) (int64, error) {
 
 // parseMLST reads the fact line of a 250 reply (RFC 3659 section 7). The name in it may be a
 // path and is replaced by the last element of what was asked.
-func parseMLST(reply control.Reply, p string) (list.Entry, bool) {
+func (c *Conn) parseMLST(reply control.Reply, p string) (list.Entry, bool) {
 	if reply.Code != 250 || len(reply.Lines) < 3 {
 		return list.Entry{}, false
 	}
 	entry, ok := list.ParseFacts(reply.Lines[1])
-	entry.Name = path.Base(p)
+	entry.Name = c.base(p)
+	entry.Target = c.target(entry.Target)
 	return entry, ok
 }
+
+// base is the last element of p; of Home, too, if p is "".
+func (c *Conn) base(p string) string { return path.Base(c.Absolute(p)) }
 
 func notExistIsNoError(err error) error {
 	var e *Error

@@ -115,6 +115,7 @@ func TestSetModTime(t *testing.T) {
 		script   steps
 		want     []outcome // one for each call
 		learned  string
+		offset   int // of MDTM, in seconds
 	}{
 		{name: "MFMT is checked once", features: "MFMT", learned: "MFMT",
 			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240102030405", mfmt, "213 ok"), want: []outcome{{}, {}}},
@@ -123,9 +124,9 @@ func TestSetModTime(t *testing.T) {
 		{name: "MDTM sets times where MFMT is listed and refused", features: "MFMT", learned: "MDTM",
 			script: talk(mfmt, "502 what?", mdtm, "213 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
 		{name: "a server without either is asked once", learned: "none",
-			script: talk(mdtm, "550 No such file", "SIZE /f", "213 5"), want: []outcome{unsupported, unsupported}},
+			script: talk(mdtm, "550 No such file", "SIZE /f", "213 5", "SITE HELP", "502 what?"), want: []outcome{unsupported, unsupported}},
 		{name: "MDTM that answers a question sets nothing", learned: "none",
-			script: talk(mdtm, "213 20200101000000", "MDTM /f", "213 20200101000000", "SIZE /f", "213 5"), want: []outcome{unsupported}},
+			script: talk(mdtm, "213 20200101000000", "MDTM /f", "213 20200101000000", "SIZE /f", "213 5", "SITE HELP", "214 CHMOD UMASK"), want: []outcome{unsupported}},
 		{name: "a refusal for a missing file teaches nothing",
 			script: talk(mdtm, "550 no", "SIZE /f", "550 no"), want: []outcome{{code: 550, class: ftpclient.ClassPermanent}}},
 		{name: "a refusal for one file teaches nothing", features: "MFMT", learned: "MFMT",
@@ -134,6 +135,24 @@ func TestSetModTime(t *testing.T) {
 		{name: "what worked before and is refused now is an error", features: "MFMT", learned: "MFMT",
 			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240102030405", mfmt, "550 no"),
 			want:   []outcome{{}, {code: 550, class: ftpclient.ClassPermanent}}},
+		{name: "MFF sets times where it lists them", features: "MFF Create;Modify;,MFMT", learned: "MFF",
+			script: talk(mfmt, "500 what?", "MFF Modify=20240102030405; /f", "213 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "MFF that lists no times sets none", features: "MFF UNIX.mode;", learned: "MDTM",
+			script: talk(mdtm, "213 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "SITE UTIME with three times", features: "SITE UTIME,SITE CHMOD", learned: "SITE UTIME",
+			script: talk("SITE UTIME /f 20240102030405 20240102030405 20240102030405 UTC", "200 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "SITE UTIME with the time first", features: "SITE UTIME", learned: "SITE UTIME 2",
+			script: talk("SITE UTIME /f 20240102030405 20240102030405 20240102030405 UTC", "501 what?",
+				"SITE UTIME 20240102030405 /f", "200 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "SITE UTIME that only SITE HELP tells", learned: "SITE UTIME",
+			script: talk(mdtm, "500 what?", "SIZE /f", "213 5", "SITE HELP", "214-The following\n CHMOD UTIME\n214 end",
+				"SITE UTIME /f 20240102030405 20240102030405 20240102030405 UTC", "200 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "a command that works and sets nothing is passed over", features: "MFMT", learned: "MDTM",
+			script: talk(mfmt, "213 ok", "MDTM /f", "213 20260102030444", mdtm, "213 ok", "MDTM /f", "213 20240102030405"), want: []outcome{{}}},
+		{name: "a file system with even seconds is near enough", features: "MFMT", learned: "MFMT",
+			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240102030404"), want: []outcome{{}}},
+		{name: "a time that is told in local time is known to be that one", features: "MFMT", learned: "MFMT", offset: -5 * 3600,
+			script: talk(mfmt, "213 ok", "MDTM /f", "213 20240101220405"), want: []outcome{{}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -144,6 +163,9 @@ func TestSetModTime(t *testing.T) {
 			}
 			if got := conn.Facts().TimeSetter; got != test.learned {
 				t.Errorf("learned %q, want %q", got, test.learned)
+			}
+			if got := conn.Facts().MDTMOffset; got != test.offset {
+				t.Errorf("offset %d, want %d", got, test.offset)
 			}
 		})
 	}
@@ -163,4 +185,68 @@ func TestFolders(t *testing.T) {
 	refused(550).check(t, conn.Rename(ctx, "/x", "/y"))
 	refused(553).check(t, conn.Rename(ctx, "/x", "/y"))
 	outcome{}.check(t, conn.Remove(ctx, "/y"))
+}
+
+func TestSetMode(t *testing.T) {
+	unsupported := outcome{is: ftpclient.ErrUnsupported, code: 500, class: ftpclient.ClassPermanent}
+	conn, _ := connect(t, session("", talk("SITE CHMOD 640 /f", "200 ok", "SITE CHMOD 4755 /f", "200 ok", "SITE CHMOD 000 /f", "550 no",
+		"SITE CHMOD 644 /f", "500 what?")))
+	ctx := t.Context()
+	outcome{}.check(t, conn.SetMode(ctx, "/f", 0o640))
+	outcome{}.check(t, conn.SetMode(ctx, "/f", fs.ModeSetuid|0o755))
+	outcome{code: 550, class: ftpclient.ClassPermanent}.check(t, conn.SetMode(ctx, "/f", 0))
+	unsupported.check(t, conn.SetMode(ctx, "/f", 0o644))
+	unsupported.code = 0 // it is not asked again
+	unsupported.check(t, conn.SetMode(ctx, "/f", 0o644))
+}
+
+func TestLearnTimeZone(t *testing.T) {
+	written := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	tests := []struct {
+		name, told string
+		offset     int
+		known      bool
+		want       outcome
+	}{
+		{"UTC", "213 20240102030407", 0, true, outcome{}},
+		{"a clock that is a little off", "213 20240102030107", 0, true, outcome{}},
+		{"half an hour east of a full hour", "213 20240102083405", 19800, true, outcome{}},
+		{"west", "213 20240101220405", -18000, true, outcome{}},
+		{"a clock that is wrong", "213 20240102031205", 0, false, outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}},
+		{"no answer", "550 no", 0, false, outcome{code: 550, class: ftpclient.ClassPermanent}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			script := talk("MDTM /f", test.told)
+			if test.known {
+				script = script.then(talk("MDTM /f", test.told)...)
+			}
+			conn, _ := connect(t, session("", script))
+			test.want.check(t, conn.LearnTimeZone(t.Context(), "/f", written))
+			if facts := conn.Facts(); facts.MDTMOffset != test.offset || facts.MDTMKnown != test.known {
+				t.Errorf("%+v", facts)
+			}
+			if !test.known {
+				return
+			}
+			outcome{}.check(t, conn.LearnTimeZone(t.Context(), "/f", written)) // and asks no more
+			if got, err := conn.ModTime(t.Context(), "/f"); err != nil || got.Sub(written).Abs() > 5*time.Minute {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestATimeIsSetInTheZoneOfTheServer(t *testing.T) {
+	conn, _ := connect(t, session("", talk(
+		"MDTM 20240102030405 /f", "213 ok", "MDTM /f", "213 20240102030405", // which is five hours later in UTC
+		"MDTM 20240101220405 /f", "213 ok", "MDTM /f", "213 20240101220405",
+		"MDTM 20240101220405 /f", "213 ok")),
+		func(o *ftpclient.Options) { o.Facts.MDTMKnown, o.Facts.MDTMOffset = true, -5*3600 })
+	for range 2 {
+		outcome{}.check(t, conn.SetModTime(t.Context(), "/f", time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)))
+	}
+	if got := conn.Facts().SetterOffset; got != -5*3600 {
+		t.Errorf("offset %d", got)
+	}
 }
