@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -53,24 +54,39 @@ func (c *commit) tryAtOnce(name string) {
 
 // reachable ends a pause: a job has used a connection, and the connection still works.
 func (c *commit) reachable(r report) {
-	if r.facts != nil && (r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0) {
+	if r.reached && (r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0) {
 		c.tryAtOnce(r.Job.Server)
 	}
 }
 
-// learn keeps what a worker found out about its server.
+// learn keeps what a worker found out about its server, whatever became of the connection.
 func (c *commit) learn(r report) {
-	if r.facts == nil {
-		return
-	}
 	name := r.Job.Server
 	known := c.d.servers[name].facts
 	if changed, ok := c.facts[name]; ok {
 		known = changed
 	}
-	if *r.facts != known {
-		c.facts[name] = *r.facts
+	if facts := r.learned.addTo(known); facts != known {
+		c.facts[name] = facts
 	}
+}
+
+// lesson is what was learned about a server in a while: the facts before and after it.
+type lesson struct{ before, after ftpclient.Facts }
+
+// addTo returns known with what the lesson changed, field by field: what other workers found
+// out meanwhile stays.
+func (l lesson) addTo(known ftpclient.Facts) ftpclient.Facts {
+	if l.before == l.after {
+		return known
+	}
+	before, after, sum := reflect.ValueOf(l.before), reflect.ValueOf(l.after), reflect.ValueOf(&known).Elem()
+	for i := range sum.NumField() {
+		if !before.Field(i).Equal(after.Field(i)) {
+			sum.Field(i).Set(after.Field(i))
+		}
+	}
+	return known
 }
 
 func (c *commit) saveServers() error {

@@ -26,10 +26,11 @@ type assignment struct {
 // report is what a worker says about one job, and about the server as it knows it by then.
 type report struct {
 	work.Outcome
-	// facts is nil if the job did not use a connection that works.
-	facts *ftpclient.Facts
-	// connected: the worker has a connection.
-	connected bool
+	// learned is what the job's connections found out, those included that died of it: that a
+	// server cannot stand a command is learned exactly then.
+	learned lesson
+	// connected: the worker has a connection that works; reached: the job has used it.
+	connected, reached bool
 }
 
 // worker carries out jobs for one server on at most one connection.
@@ -40,8 +41,9 @@ type worker struct {
 	logger *slog.Logger
 
 	conn  *ftpclient.Conn
-	used  bool // the job at hand asked for the connection
-	facts ftpclient.Facts
+	used  bool            // the job at hand asked for the connection
+	seen  ftpclient.Facts // of conn, when it was last asked
+	facts ftpclient.Facts // for the next connection
 }
 
 // run works until jobs is closed. ctx breaks off what is under way; after begin nothing more
@@ -70,6 +72,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 	for _, job := range a.jobs {
 		r := report{}
 		w.used = false
+		before := w.facts
 		switch {
 		case ctx.Err() != nil || begin.Err() != nil:
 			r.Outcome = work.Outcome{Job: job, Err: context.Canceled}
@@ -85,11 +88,10 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
 			unavailable = r.Err // the rest of the stream would meet the same
 		}
+		w.learn()
+		r.learned = lesson{before, w.facts}
 		r.connected = w.conn != nil && w.conn.Usable()
-		if w.used && r.connected {
-			facts := w.conn.Facts() // a copy: the report outlives this job
-			r.facts, w.facts = &facts, facts
-		}
+		r.reached = w.used && r.connected
 		reports <- r
 	}
 }
@@ -117,12 +119,21 @@ func (w *worker) connect(ctx context.Context, logger *slog.Logger) (*ftpclient.C
 	if err != nil {
 		return nil, err
 	}
-	w.conn = conn
+	w.conn, w.seen = conn, w.facts
 	return conn, nil
+}
+
+// learn takes over what the connection, alive or dead, found out since the last time.
+func (w *worker) learn() {
+	if w.conn != nil {
+		facts := w.conn.Facts()
+		w.facts, w.seen = lesson{w.seen, facts}.addTo(w.facts), facts
+	}
 }
 
 func (w *worker) disconnect() {
 	if w.conn != nil {
+		w.learn()
 		w.conn.Close()
 		w.conn = nil
 	}

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"log/slog"
 	"net/netip"
@@ -43,22 +44,39 @@ const (
 	LogJSON LogFormat = "json"
 )
 
-// Server is an FTP endpoint.
+// Server is an FTP endpoint. Nothing in it shows a secret when it is printed, logged or encoded.
 type Server struct {
-	Name           string
-	Address        string // host:port, ready to dial; IPv6 in brackets
-	User           string // never empty, no control characters
-	Password       Secret
-	TLS            TLSMode
-	TLSCA          string         // absolute path of a PEM file; empty: none
-	RootCAs        *x509.CertPool // the system's authorities and those of TLSCA; nil: the system's alone
-	TLSServerName  string         // the name the certificate must carry; empty: the host of Address
-	TLSVerify      bool
-	Connections    int // 1 to 64
+	Name        string
+	Address     string // host:port, ready to dial; IPv6 in brackets
+	User        string // never empty, no control characters
+	Password    Secret
+	Account     Secret // for ACCT, when the server answers the login with 332; empty: none
+	VirtualHost string // for HOST (RFC 7151) before the login; empty: none
+	// Proxy is a URL, SCHEME://[USER:PASSWORD@]HOST:PORT with the scheme socks5, socks5h or http, which is why it is a
+	// secret; empty: none. See [Server.ProxyURL]. With a proxy Data allows no active connections.
+	Proxy Secret
+
+	TLS           TLSMode
+	TLSCA         string         // absolute path of a PEM file; empty: none
+	RootCAs       *x509.CertPool // the system's authorities and those of TLSCA; nil: the system's alone
+	TLSServerName string         // the name the certificate must carry; empty: the host of Address
+	TLSVerify     bool           // true whenever there is a TLSPins
+	// TLSPins are SHA-256 sums of SubjectPublicKeyInfo. If there are any, the key of the server's certificate must be one
+	// of them, and that is all that is asked of the certificate.
+	TLSPins           [][sha256.Size]byte
+	ClientCertificate KeyPair // with Leaf set; zero: none
+	TLSMin            uint16  // a tls.VersionTLS..., 1.0 with TLSLegacy, else 1.2 or 1.3
+	TLSLegacy         bool    // allow the cipher suites that are no longer thought safe
+
+	Connections    int    // 1 to 64
+	Encoding       string // of file names: what htmlindex.Get takes, "utf-8" included, in lower case; empty: found out
 	Data           Data
-	ConnectTimeout time.Duration // > 0; TCP connect and TLS handshake
-	ReplyTimeout   time.Duration // > 0; from a command to its reply
-	StallTimeout   time.Duration // > 0; a transfer without a single byte
+	Compress       bool           // MODE Z where the server offers it
+	CommandLimit   int            // 256 to 4096; bytes of one command line with its line end
+	ListTimeZone   *time.Location // of the times in LIST; nil: found out
+	ConnectTimeout time.Duration  // > 0; TCP connect and TLS handshake
+	ReplyTimeout   time.Duration  // > 0; from a command to its reply
+	StallTimeout   time.Duration  // > 0; a transfer without a single byte
 }
 
 // TLSMode says how the control connection is protected.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -83,6 +84,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "ftp.example.com:21", User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
+			TLSMin: tls.VersionTLS12, CommandLimit: 4096,
 			Data:           Data{Mode: DataAuto, PASVAddress: PASVControl},
 			ConnectTimeout: 15 * time.Second, ReplyTimeout: 30 * time.Second, StallTimeout: 60 * time.Second,
 		}},
@@ -108,7 +110,15 @@ user = "mirror"
 password = { env = "ACME" }
 tls = "implicit"
 tls_server_name = "ftp.example.com"
+tls_pin = ["sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]
+tls_min = "1.3"
 connections = 64
+account = { env = "ACCOUNT" }
+virtual_host = "site.example.com"
+encoding = " Shift_JIS"
+list_time_zone = "Europe/Lisbon"
+compress = true
+command_limit = 512
 data = { mode = "active", active_ports = "50000-50010", external_ip = "198.51.100.7", pasv_address = "reply" }
 connect_timeout = "1s"
 reply_timeout = "2s"
@@ -127,7 +137,7 @@ max_delete = 500
 settle = "0s"
 marker = "sub/.mounted"
 enabled = false
-`, map[string]string{"ACME": "s3cret"})
+`, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +155,8 @@ enabled = false
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "[2001:db8::1]:990", User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
 			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
+			TLSPins: [][32]byte{countingPin()}, TLSMin: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
+			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
 			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010},
 				ExternalIP: netip.MustParseAddr("198.51.100.7"), PASVAddress: PASVReply},
 			ConnectTimeout: time.Second, ReplyTimeout: 2 * time.Second, StallTimeout: 3 * time.Second,

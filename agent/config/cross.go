@@ -52,7 +52,7 @@ func (l *loader) crossCheck(cfg *Config) {
 			continue
 		}
 		local := place{path: realPath(sync.Local)}
-		remote := place{where: strings.ToLower(server.Address) + " " + server.User, path: sync.Remote}
+		remote := place{where: strings.ToLower(server.Address+" "+server.VirtualHost) + " " + server.User, path: sync.Remote}
 		if cfg.Agent.StateDir != "" && within(state, local.path, string(filepath.Separator)) {
 			l.fail(key{"sync", name, "local"}, "contains state_dir (%s), which changes all the time: move one of them", cfg.Agent.StateDir)
 		}

@@ -85,3 +85,14 @@ func crossFile(syncs string) string {
 	}
 	return text
 }
+
+func TestVirtualHostsAreServersOfTheirOwn(t *testing.T) {
+	const two = "[server.a]\naddress = \"h\"\nvirtual_host = \"a.example.com\"\n[server.b]\naddress = \"h\"\nvirtual_host = %q\n" +
+		"[sync.a]\nserver = \"a\"\nlocal = \".\"\nremote = \"r\"\ndirection = \"up\"\nwatch = true\n" +
+		"[sync.b]\nserver = \"b\"\nlocal = \".\"\nremote = \"r\"\ndirection = \"up\"\nwatch = true\n"
+	if _, err := load(t, fmt.Sprintf(two, "b.example.com"), nil); err != nil {
+		t.Errorf("one address, two sites: %v", err)
+	}
+	_, err := load(t, fmt.Sprintf(two, "A.example.com"), nil)
+	expectProblems(t, err, "agent.toml:16: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only")
+}

@@ -31,7 +31,10 @@ func (l *loader) parse(text string) *raw {
 	return file
 }
 
-// syntaxProblem never repeats a value of a password line: the decoder's messages may quote it.
+// secretKeys are the keys whose values no message repeats.
+var secretKeys = []string{"password", "account", "proxy"}
+
+// syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it.
 func syntaxProblem(file, text string, err error) Problem {
 	parseError, ok := errors.AsType[toml.ParseError](err)
 	if !ok {
@@ -41,9 +44,11 @@ func syntaxProblem(file, text string, err error) Problem {
 	lines := strings.Split(text, "\n")
 	line := lines[min(max(problem.Line, 1), len(lines))-1]
 	isDuplicate := strings.HasPrefix(parseError.Message, "Key '")
-	if !isDuplicate && (strings.HasSuffix(parseError.LastKey, "password") || strings.Contains(line, "password")) {
-		problem.Text = `not valid TOML: a password stands in quotes; in "..." a backslash is written \\, in '...' it is itself`
-		return problem
+	for _, secret := range secretKeys {
+		if !isDuplicate && (strings.HasSuffix(parseError.LastKey, secret) || strings.Contains(line, secret)) {
+			problem.Text = `not valid TOML: the ` + secret + ` stands in quotes; in "..." a backslash is written \\, in '...' it is itself`
+			return problem
+		}
 	}
 	problem.Text = "not valid TOML: " + strings.TrimSuffix(strings.ReplaceAll(parseError.Message, "\n", " "), ".")
 	return problem
@@ -58,7 +63,7 @@ func (l *loader) decode(target reflect.Value, value any, at key) {
 			l.faulty(at, "%s", problem)
 		}
 		return
-	case *rawPassword:
+	case *rawSecret:
 		if literal, ok := value.(string); ok {
 			t.literal = &literal
 			return

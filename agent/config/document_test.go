@@ -86,7 +86,9 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	delete(inDocument, "server.password") // the plain form of password.env and password.file
+	for _, name := range secretKeys {
+		delete(inDocument, "server."+name) // the plain form of NAME.env and NAME.file
+	}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if !inDocument[name] {
 			t.Errorf("%s is not in agent.toml", name)
@@ -108,7 +110,8 @@ func TestCommentedLinesAreTheDefaults(t *testing.T) {
 	sections := map[string]reflect.Value{
 		"agent": reflect.ValueOf(&defaults.Agent).Elem(), "server": reflect.ValueOf(server).Elem(), "sync": reflect.ValueOf(sync).Elem()}
 	for _, line := range documented(t) {
-		if !line.isCommented || strings.HasPrefix(line.text, "password = ") {
+		name, value, _ := strings.Cut(line.text, " = ")
+		if !line.isCommented || slices.Contains(secretKeys, name) && value != `""` {
 			continue
 		}
 		var values map[string]any
@@ -123,7 +126,7 @@ func TestCommentedLinesAreTheDefaults(t *testing.T) {
 		if len(l.problems) > 0 {
 			t.Error(l.problems)
 		}
-		// An empty list in the file and no list are the same.
+		// An empty list in the file and no list are the same, an empty secret and none, too.
 		if shown := toString(t, got); shown != toString(t, want) {
 			t.Errorf("%q is not the default", line.text)
 		}
@@ -136,6 +139,9 @@ func toString(t *testing.T, value reflect.Value) string {
 	for i := range value.NumField() {
 		field := value.Field(i)
 		if field.Kind() == reflect.Slice && field.Len() == 0 {
+			continue
+		}
+		if secret, ok := field.Interface().(rawSecret); ok && secret.isEmpty() {
 			continue
 		}
 		text.WriteString(value.Type().Field(i).Name + "=")

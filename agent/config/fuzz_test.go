@@ -18,6 +18,7 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		string(text), minimal, "\ufeffa = 1", "[[a]]\nb = [{ c = 1 }, { c = 2 }]\n", "a.\"b\\u0041\".'c' = \"\"\"x\n\"\"\"\"\"\n", "[a", "a = {",
 		"[sync.a.b]\n[sync.\"\"]\n[sync]\nc = { d = [[1], ['''\n''']] }", "[server.a]\npassword = { command = [1] }\naddress = \"[::1]:x\"",
+		"[server.a]\naddress = \"h\"\nproxy = \"socks5://u:%40@[::1%25x]\"\ntls_pin = [\"sha256//x\", \"00:11\"]\nencoding = \"big5\"\n",
 	} {
 		f.Add(seed)
 	}
@@ -51,7 +52,9 @@ func checkConfig(t *testing.T, cfg *Config, lines int) {
 	}
 	for name, server := range cfg.Servers {
 		if server.Name != name || server.Connections < 1 || server.Connections > maxConnections || server.ReplyTimeout <= 0 ||
-			hasControl(server.User+server.Password.Reveal()+server.Address) {
+			server.CommandLimit < leastCommandLimit || server.CommandLimit > mostCommandLimit || len(server.TLSPins) > 0 && !server.TLSVerify ||
+			server.Proxy.Reveal() != "" && (server.ProxyURL().Port() == "" || server.Data.Mode == DataActive) ||
+			hasControl(server.User+server.Password.Reveal()+server.Account.Reveal()+server.Address+server.VirtualHost+server.Encoding) {
 			t.Errorf("server %q is not valid: %+v", name, server)
 		}
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -135,81 +134,6 @@ func (l *loader) path(at key, path string) string {
 		path = filepath.Join(l.folder, path)
 	}
 	return filepath.Clean(path)
-}
-
-// secret resolves the forms of a password.
-func (l *loader) secret(at key, password rawPassword) Secret {
-	switch {
-	case l.faults[at.id()]:
-		return Secret{}
-	case password.literal != nil:
-		if l.isShared && *password.literal != "" {
-			l.warn(at, "the password stands in a file that group or others can read: chmod 600 %s", l.file)
-		}
-		return l.checkSecret(at, *password.literal)
-	case password.Env != "" && password.File != "":
-		l.fail(at, "has both env and file: keep one of them")
-	case password.Env != "":
-		value := l.env(password.Env)
-		if value == "" {
-			l.fail(at, "the environment variable %q is not set or empty", password.Env)
-		}
-		return l.checkSecret(at, value)
-	case password.File != "":
-		path := l.path(at.child("file"), password.File)
-		if path == "" {
-			return Secret{}
-		}
-		content, shared, err := readSmall(path)
-		if err != nil {
-			l.fail(at, "the password file %q cannot be read: %s", path, reason(err))
-			return Secret{}
-		}
-		if shared {
-			l.warn(at, "group or others can read the password file: chmod 600 %s", path)
-		}
-		value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-		if value == "" {
-			l.fail(at, "the password file %q is empty", path)
-		}
-		return l.checkSecret(at, value)
-	case l.isTable(at):
-		if !l.faults[at.child("env").id()] && !l.faults[at.child("file").id()] {
-			l.fail(at, `the table needs env or file: { env = "NAME" } or { file = "path" }`)
-		}
-	}
-	return Secret{}
-}
-
-// isTable reports whether the key stands in the file, given that it holds no plain value.
-func (l *loader) isTable(at key) bool { return l.positions.lines[at.id()] != 0 }
-
-func (l *loader) checkSecret(at key, value string) Secret {
-	// A line break would end the PASS command, and what follows would be a command of its own.
-	if hasControl(value) {
-		l.fail(at, "the password contains a control character, such as a line break; FTP cannot send it")
-	}
-	return NewSecret(value)
-}
-
-// authorities reads the extra certificates of tls_ca.
-func (l *loader) authorities(at key, path string) *x509.CertPool {
-	if path == "" {
-		return nil
-	}
-	content, _, err := readSmall(path)
-	if err != nil {
-		l.fail(at, "%q cannot be read: %s", path, reason(err))
-		return nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool() // no system store: the given authorities are all there is
-	}
-	if !pool.AppendCertsFromPEM(content) {
-		l.fail(at, `%q holds no certificate in PEM form ("-----BEGIN CERTIFICATE-----")`, path)
-	}
-	return pool
 }
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

@@ -75,10 +75,10 @@ agent.toml:6: server.acme.connections: 65 is out of range: 1 to 64`},
 agent.toml:4: server.acme.password: defined a second time (first on line 3)`},
 	{"a password without quotes is not repeated",
 		server + "password = truesecret\n",
-		`agent.toml:3: not valid TOML: a password stands in quotes; in "..." a backslash is written \\, in '...' it is itself`},
+		`agent.toml:3: not valid TOML: the password stands in quotes; in "..." a backslash is written \\, in '...' it is itself`},
 	{"a password with a backslash is not repeated",
 		server + "password = \"se\\cret\"\n",
-		`agent.toml:3: not valid TOML: a password stands in quotes; in "..." a backslash is written \\, in '...' it is itself`},
+		`agent.toml:3: not valid TOML: the password stands in quotes; in "..." a backslash is written \\, in '...' it is itself`},
 	{"a list of tables",
 		"[[server]]\naddress = \"h\"\n[[server]]\naddress = \"i\"\n",
 		`agent.toml:1: server: must be a table, not a list of tables`},
@@ -296,7 +296,7 @@ schedule = "@daily"
 	expectProblems(t, &Error{cfg.Warnings}, `agent.toml:3: server.a.password: the password stands in a file that group or others can read: chmod 600 agent.toml
 agent.toml:4: server.a.tls: the password and all files cross the network in clear: use "explicit" if the server can
 agent.toml:8: server.b.password: group or others can read the password file: chmod 600 HERE/secret
-agent.toml:9: server.b.tls_verify: ANYONE ON THE NETWORK CAN POSE AS THIS SERVER and read the password and all files: use tls_ca for a private certificate
+agent.toml:9: server.b.tls_verify: ANYONE ON THE NETWORK CAN POSE AS THIS SERVER and read the password and all files: use tls_ca or tls_pin for a private certificate
 agent.toml:10: sync.up: has neither watch nor schedule: it runs only by "ftpferry once up"
 agent.toml:12: sync.up.local: "HERE/absent" cannot be read (no such file or directory): the sync halts until it appears`)
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // raw is the file as written, with the defaults already in place. A new option is a field here and in [Config], a check
-// in validate.go and a line in agent.toml.
+// in validate.go (of servers: server.go, tls.go) and a line in agent.toml.
 type raw struct {
 	Agent  rawAgent              `toml:"agent"`
 	Server map[string]*rawServer `toml:"server"`
@@ -27,18 +27,30 @@ type rawLog struct {
 }
 
 type rawServer struct {
-	Address        string      `toml:"address"`
-	User           string      `toml:"user"`
-	Password       rawPassword `toml:"password"`
-	TLS            string      `toml:"tls"`
-	TLSCA          string      `toml:"tls_ca"`
-	TLSServerName  string      `toml:"tls_server_name"`
-	TLSVerify      bool        `toml:"tls_verify"`
-	Connections    int64       `toml:"connections"`
-	Data           rawData     `toml:"data"`
-	ConnectTimeout duration    `toml:"connect_timeout"`
-	ReplyTimeout   duration    `toml:"reply_timeout"`
-	StallTimeout   duration    `toml:"stall_timeout"`
+	Address        string       `toml:"address"`
+	User           string       `toml:"user"`
+	Password       rawSecret    `toml:"password"`
+	Account        rawSecret    `toml:"account"`
+	VirtualHost    string       `toml:"virtual_host"`
+	Proxy          rawSecret    `toml:"proxy"`
+	TLS            string       `toml:"tls"`
+	TLSCA          string       `toml:"tls_ca"`
+	TLSServerName  string       `toml:"tls_server_name"`
+	TLSVerify      bool         `toml:"tls_verify"`
+	TLSPin         stringOrList `toml:"tls_pin"`
+	TLSCert        string       `toml:"tls_cert"`
+	TLSKey         string       `toml:"tls_key"`
+	TLSMin         string       `toml:"tls_min"`
+	TLSLegacy      bool         `toml:"tls_legacy"`
+	Connections    int64        `toml:"connections"`
+	Encoding       string       `toml:"encoding"`
+	ListTimeZone   string       `toml:"list_time_zone"`
+	Compress       bool         `toml:"compress"`
+	CommandLimit   int64        `toml:"command_limit"`
+	Data           rawData      `toml:"data"`
+	ConnectTimeout duration     `toml:"connect_timeout"`
+	ReplyTimeout   duration     `toml:"reply_timeout"`
+	StallTimeout   duration     `toml:"stall_timeout"`
 }
 
 type rawData struct {
@@ -48,11 +60,15 @@ type rawData struct {
 	PASVAddress string `toml:"pasv_address"`
 }
 
-// rawPassword is a plain string or a table.
-type rawPassword struct {
+// rawSecret is a plain string or a table.
+type rawSecret struct {
 	literal *string
 	Env     string `toml:"env"`
 	File    string `toml:"file"`
+}
+
+func (s rawSecret) isEmpty() bool {
+	return (s.literal == nil || *s.literal == "") && s.Env == "" && s.File == ""
 }
 
 type rawSync struct {
@@ -84,7 +100,10 @@ func (s *rawServer) setDefaults() {
 		User:           "anonymous",
 		TLS:            string(TLSExplicit),
 		TLSVerify:      true,
+		TLSMin:         "1.2",
 		Connections:    4,
+		Encoding:       autoEncoding,
+		CommandLimit:   mostCommandLimit,
 		Data:           rawData{Mode: string(DataAuto), PASVAddress: string(PASVControl)},
 		ConnectTimeout: duration(15 * time.Second),
 		ReplyTimeout:   duration(30 * time.Second),
@@ -106,6 +125,10 @@ var notYet = map[string]string{
 	"server.*.password.credential": "use env or file",
 	"server.*.password.command":    "use env or file",
 	"server.*.password.netrc":      "use env or file",
+	"server.*.account.credential":  "use env or file",
+	"server.*.account.command":     "use env or file",
+	"server.*.proxy.credential":    "use env or file",
+	"server.*.proxy.command":       "use env or file",
 }
 
 // setter is a raw type with rules of its own. set returns what is wrong with the TOML value, or "".

@@ -2,6 +2,9 @@ package config
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -15,10 +18,13 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	const value = "hunter2"
 	secret := NewSecret(value)
 	hidden := struct{ secret Secret }{secret} // fmt calls no methods on unexported fields
-	server := &Server{Password: secret}
+	key := []byte(value)
+	server := &Server{Password: secret, Account: secret, Proxy: NewSecret("http://u:" + value + "@h:1"),
+		ClientCertificate: NewKeyPair(&tls.Certificate{PrivateKey: ed25519.PrivateKey(key)})}
+	hiddenPair := struct{ pair KeyPair }{server.ClientCertificate}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%10.3s"} {
-		for _, shown := range []any{secret, &secret, hidden, server, *server, []Secret{secret}, map[string]Secret{"a": secret}} {
+		for _, shown := range []any{secret, &secret, hidden, hiddenPair, server.ClientCertificate, server, *server, []Secret{secret}, map[string]Secret{"a": secret}} {
 			fmt.Fprintf(&out, verb+"\n", shown)
 		}
 	}
@@ -32,7 +38,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", secret, "server", server)
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", secret, "server", server)
-	for _, leak := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value)} {
+	for _, leak := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprint(key), base64.StdEncoding.EncodeToString(key)} {
 		if strings.Contains(out.String(), leak) {
 			t.Errorf("%q is in:\n%s", leak, out.String())
 		}

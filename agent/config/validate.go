@@ -3,8 +3,6 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,8 +13,6 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 )
-
-const maxConnections = 64
 
 func (l *loader) agent(file rawAgent) Agent {
 	at := key{"agent"}
@@ -42,144 +38,6 @@ func (l *loader) agent(file rawAgent) Agent {
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
 	}
-}
-
-func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
-	servers := map[string]*Server{}
-	for name, raw := range file {
-		if !l.faults[key{"server", name}.id()] {
-			servers[name] = l.server(name, raw)
-		}
-	}
-	return servers
-}
-
-func (l *loader) server(name string, file *rawServer) *Server {
-	at := key{"server", name}
-	server := &Server{
-		Name:          name,
-		User:          l.required(at, "user", file.User, "anonymous"),
-		Password:      l.secret(at.child("password"), file.Password),
-		TLS:           oneOf(l, at.child("tls"), file.TLS, TLSExplicit, TLSImplicit, TLSNone),
-		TLSCA:         l.path(at.child("tls_ca"), file.TLSCA),
-		TLSServerName: file.TLSServerName,
-		TLSVerify:     file.TLSVerify,
-		Connections:   int(file.Connections),
-		Data: Data{
-			Mode:        oneOf(l, at.child("data").child("mode"), file.Data.Mode, DataAuto, DataPassive, DataActive),
-			ActivePorts: l.ports(at.child("data").child("active_ports"), file.Data.ActivePorts),
-			ExternalIP:  l.externalIP(at.child("data").child("external_ip"), file.Data.ExternalIP),
-			PASVAddress: oneOf(l, at.child("data").child("pasv_address"), file.Data.PASVAddress, PASVControl, PASVReply),
-		},
-		ConnectTimeout: l.duration(at.child("connect_timeout"), file.ConnectTimeout, 1),
-		ReplyTimeout:   l.duration(at.child("reply_timeout"), file.ReplyTimeout, 1),
-		StallTimeout:   l.duration(at.child("stall_timeout"), file.StallTimeout, 1),
-	}
-	server.RootCAs = l.authorities(at.child("tls_ca"), server.TLSCA)
-	if text := l.required(at, "address", file.Address, "ftp.example.com"); text != "" {
-		var err error
-		if server.Address, err = parseAddress(text, server.TLS); err != nil {
-			l.fail(at.child("address"), "%s", err)
-		}
-	}
-	if hasControl(file.User) {
-		l.fail(at.child("user"), "%q contains a control character", file.User)
-	}
-	if file.TLSServerName != "" && !isHost(file.TLSServerName) {
-		l.fail(at.child("tls_server_name"), "%q is not a host name", file.TLSServerName)
-	}
-	if file.Connections < 1 || file.Connections > maxConnections {
-		l.fail(at.child("connections"), "%d is out of range: 1 to %d", file.Connections, maxConnections)
-	}
-	if server.TLS == TLSNone && server.Password.Reveal() != "" {
-		l.warn(at.child("tls"), `the password and all files cross the network in clear: use "explicit" if the server can`)
-	}
-	if !server.TLSVerify && server.TLS != TLSNone {
-		l.warn(at.child("tls_verify"),
-			"ANYONE ON THE NETWORK CAN POSE AS THIS SERVER and read the password and all files: use tls_ca for a private certificate")
-	}
-	return server
-}
-
-// parseAddress returns HOST:PORT for a host with or without a port.
-func parseAddress(text string, mode TLSMode) (string, error) {
-	if scheme, rest, isURL := strings.Cut(text, "://"); isURL {
-		rest = strings.TrimSuffix(rest, "/")
-		cure := fmt.Sprintf("write the host alone, such as %q", rest)
-		if strings.ContainsAny(rest, "@/") { // may hold a password
-			cure = "write the host alone; user, password and folder have keys of their own"
-		}
-		if strings.EqualFold(scheme, "sftp") {
-			cure = "SFTP is another protocol, which ftpferry does not speak"
-		}
-		return "", fmt.Errorf("must not be a URL: %s", cure)
-	}
-	host, port := text, ""
-	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
-		host = text[1 : len(text)-1]
-	} else if _, err := netip.ParseAddr(text); err == nil && strings.Contains(text, ":") {
-		return "", fmt.Errorf("%q: an IPv6 address stands in brackets: %q", text, "["+text+"]")
-	} else if strings.Contains(text, ":") {
-		if host, port, err = net.SplitHostPort(text); err != nil {
-			return "", fmt.Errorf("%q is not HOST or HOST:PORT (an IPv6 address stands in brackets)", text)
-		}
-		if _, ok := parsePort(port); !ok {
-			return "", fmt.Errorf("the port of %q must be a number from 1 to 65535", text)
-		}
-	}
-	isBracketed := strings.HasPrefix(text, "[")
-	if _, err := netip.ParseAddr(host); isBracketed && (err != nil || !strings.Contains(host, ":")) {
-		return "", fmt.Errorf("%q: brackets are for IPv6 addresses", text)
-	}
-	if !isBracketed && !isHost(host) {
-		return "", fmt.Errorf("%q is not a host name or IP address (a name with other letters is written as xn--...)", host)
-	}
-	if port == "" {
-		port = "21"
-		if mode == TLSImplicit {
-			port = "990"
-		}
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
-// isHost accepts IPv4 addresses and names of ASCII letters, digits, '-', '_' and '.'.
-func isHost(text string) bool {
-	return text != "" && len(text) <= 253 && !strings.ContainsFunc(text, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
-	})
-}
-
-func parsePort(text string) (uint16, bool) {
-	port, err := strconv.ParseUint(text, 10, 16)
-	return uint16(port), err == nil && port > 0
-}
-
-func (l *loader) ports(at key, text string) PortRange {
-	if text == "" {
-		return PortRange{}
-	}
-	low, high, isRange := strings.Cut(text, "-")
-	if !isRange {
-		high = low
-	}
-	first, okFirst := parsePort(strings.TrimSpace(low))
-	last, okLast := parsePort(strings.TrimSpace(high))
-	if !okFirst || !okLast || first > last {
-		l.fail(at, `%q is not a range of ports: write "50000-50010", or one port, each 1 to 65535 and the smaller first`, text)
-	}
-	return PortRange{first, last}
-}
-
-func (l *loader) externalIP(at key, text string) netip.Addr {
-	if text == "" || text == "auto" {
-		return netip.Addr{}
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil || address.Zone() != "" || address.IsUnspecified() || address.IsMulticast() {
-		l.fail(at, `%q is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`, text)
-	}
-	return address.Unmap()
 }
 
 func (l *loader) syncs(file map[string]*rawSync, servers map[string]*rawServer) map[string]*Sync {
@@ -273,13 +131,9 @@ func (l *loader) direction(at key, text string) Direction {
 }
 
 func (l *loader) schedules(at key, file *rawSync) []Schedule {
-	zone := time.Local
-	if file.TimeZone != "" {
-		var err error
-		if zone, err = time.LoadLocation(file.TimeZone); err != nil {
-			l.fail(at.child("time_zone"), `%q is not known: write an IANA name such as "Europe/Lisbon" or "UTC"`, file.TimeZone)
-			zone = time.UTC
-		}
+	zone := l.zone(at.child("time_zone"), file.TimeZone)
+	if zone == nil {
+		zone = time.Local
 	}
 	var schedules []Schedule
 	for _, spec := range file.Schedule {
@@ -291,6 +145,18 @@ func (l *loader) schedules(at key, file *rawSync) []Schedule {
 		schedules = append(schedules, schedule)
 	}
 	return schedules
+}
+
+// zone returns nil for "", and for a name that is not known.
+func (l *loader) zone(at key, name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		l.fail(at, `%q is not known: write an IANA name such as "Europe/Lisbon" or "UTC"`, name)
+	}
+	return zone
 }
 
 func (l *loader) patterns(at key, patterns []string) []string {

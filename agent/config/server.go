@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxConnections = 64
+
+	// A command has at least room for a verb and a file name of a common length. Beyond 4096 bytes servers hang up, or
+	// never answer.
+	leastCommandLimit = 256
+	mostCommandLimit  = 4096
+)
+
+func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
+	servers := map[string]*Server{}
+	for name, raw := range file {
+		if !l.faults[key{"server", name}.id()] {
+			servers[name] = l.server(name, raw)
+		}
+	}
+	return servers
+}
+
+func (l *loader) server(name string, file *rawServer) *Server {
+	at := key{"server", name}
+	server := &Server{
+		Name:         name,
+		User:         l.required(at, "user", file.User, "anonymous"),
+		Password:     l.secret(at.child("password"), "password", file.Password),
+		Account:      l.secret(at.child("account"), "account", file.Account),
+		VirtualHost:  file.VirtualHost,
+		Proxy:        l.proxy(at.child("proxy"), file.Proxy),
+		TLS:          oneOf(l, at.child("tls"), file.TLS, TLSExplicit, TLSImplicit, TLSNone),
+		Connections:  int(file.Connections),
+		CommandLimit: int(file.CommandLimit),
+		Compress:     file.Compress,
+		Encoding:     l.encoding(at.child("encoding"), file.Encoding),
+		ListTimeZone: l.zone(at.child("list_time_zone"), file.ListTimeZone),
+		Data: Data{
+			Mode:        oneOf(l, at.child("data").child("mode"), file.Data.Mode, DataAuto, DataPassive, DataActive),
+			ActivePorts: l.ports(at.child("data").child("active_ports"), file.Data.ActivePorts),
+			ExternalIP:  l.externalIP(at.child("data").child("external_ip"), file.Data.ExternalIP),
+			PASVAddress: oneOf(l, at.child("data").child("pasv_address"), file.Data.PASVAddress, PASVControl, PASVReply),
+		},
+		ConnectTimeout: l.duration(at.child("connect_timeout"), file.ConnectTimeout, 1),
+		ReplyTimeout:   l.duration(at.child("reply_timeout"), file.ReplyTimeout, 1),
+		StallTimeout:   l.duration(at.child("stall_timeout"), file.StallTimeout, 1),
+	}
+	l.tls(at, file, server)
+	if text := l.required(at, "address", file.Address, "ftp.example.com"); text != "" {
+		var err error
+		if server.Address, err = parseAddress(text, server.TLS); err != nil {
+			l.fail(at.child("address"), "%s", err)
+		}
+	}
+	if hasControl(file.User) {
+		l.fail(at.child("user"), "%q contains a control character", file.User)
+	}
+	if file.VirtualHost != "" && !isHost(file.VirtualHost) {
+		l.fail(at.child("virtual_host"), `%q is not a host name: write the name alone, such as "ftp.example.com"`, file.VirtualHost)
+	}
+	if file.Connections < 1 || file.Connections > maxConnections {
+		l.fail(at.child("connections"), "%d is out of range: 1 to %d", file.Connections, maxConnections)
+	}
+	if file.CommandLimit < leastCommandLimit || file.CommandLimit > mostCommandLimit {
+		l.fail(at.child("command_limit"), "%d is out of range: %d to %d bytes", file.CommandLimit, leastCommandLimit, mostCommandLimit)
+	}
+	l.checkProxied(at.child("data"), file)
+	return server
+}
+
+// parseAddress returns HOST:PORT for a host with or without a port.
+func parseAddress(text string, mode TLSMode) (string, error) {
+	if scheme, rest, isURL := strings.Cut(text, "://"); isURL {
+		rest = strings.TrimSuffix(rest, "/")
+		cure := fmt.Sprintf("write the host alone, such as %q", rest)
+		if strings.ContainsAny(rest, "@/") { // may hold a password
+			cure = "write the host alone; user, password and folder have keys of their own"
+		}
+		if strings.EqualFold(scheme, "sftp") {
+			cure = "SFTP is another protocol, which ftpferry does not speak"
+		}
+		return "", fmt.Errorf("must not be a URL: %s", cure)
+	}
+	host, port := text, ""
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		host = text[1 : len(text)-1]
+	} else if _, err := netip.ParseAddr(text); err == nil && strings.Contains(text, ":") {
+		return "", fmt.Errorf("%q: an IPv6 address stands in brackets: %q", text, "["+text+"]")
+	} else if strings.Contains(text, ":") {
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return "", fmt.Errorf("%q is not HOST or HOST:PORT (an IPv6 address stands in brackets)", text)
+		}
+		if _, ok := parsePort(port); !ok {
+			return "", fmt.Errorf("the port of %q must be a number from 1 to 65535", text)
+		}
+	}
+	isBracketed := strings.HasPrefix(text, "[")
+	if _, err := netip.ParseAddr(host); isBracketed && (err != nil || !strings.Contains(host, ":")) {
+		return "", fmt.Errorf("%q: brackets are for IPv6 addresses", text)
+	}
+	if !isBracketed && !isHost(host) {
+		return "", fmt.Errorf("%q is not a host name or IP address (a name with other letters is written as xn--...)", host)
+	}
+	if port == "" {
+		port = "21"
+		if mode == TLSImplicit {
+			port = "990"
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// isHost accepts IPv4 addresses and names of ASCII letters, digits, '-', '_' and '.'.
+func isHost(text string) bool {
+	return text != "" && len(text) <= 253 && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
+	})
+}
+
+func parsePort(text string) (uint16, bool) {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return uint16(port), err == nil && port > 0
+}
+
+func (l *loader) ports(at key, text string) PortRange {
+	if text == "" {
+		return PortRange{}
+	}
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	first, okFirst := parsePort(strings.TrimSpace(low))
+	last, okLast := parsePort(strings.TrimSpace(high))
+	if !okFirst || !okLast || first > last {
+		l.fail(at, `%q is not a range of ports: write "50000-50010", or one port, each 1 to 65535 and the smaller first`, text)
+	}
+	return PortRange{first, last}
+}
+
+func (l *loader) externalIP(at key, text string) netip.Addr {
+	if text == "" || text == "auto" {
+		return netip.Addr{}
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Zone() != "" || address.IsUnspecified() || address.IsMulticast() {
+		l.fail(at, `%q is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`, text)
+	}
+	return address.Unmap()
+}
