@@ -56,6 +56,9 @@ func (p *player) end() {
 }
 
 func (p *player) play(step Step) error {
+	if step.Call != nil {
+		step.Call()
+	}
 	if err := p.pause(step.Hold, step.Delay); err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (p *player) play(step Step) error {
 			return fmt.Errorf("data connection: %w", err)
 		}
 	}
-	p.control.flood(step.Flood)
+	p.control.flood(step.Flood, step.Pace)
 	if p.control.finish(step.End) || step.Flood != "" {
 		p.control = nil
 	}
@@ -183,6 +186,7 @@ func (p *player) reply(step Step) (string, error) {
 		text = strings.NewReplacer(
 			"{port}", strconv.Itoa(address.Port),
 			"{pasv}", fmt.Sprintf("%s,%d,%d", ip, address.Port>>8, address.Port&0xff),
+			"{bytes}", fmt.Sprintf("%d,%d", address.Port>>8, address.Port&0xff),
 		).Replace(text)
 	}
 	if text != "" {
@@ -210,7 +214,7 @@ func (p *player) transfer(d *Data) error {
 	if err := p.receive(d); err != nil {
 		return err
 	}
-	p.data.flood(d.Flood)
+	p.data.flood(d.Flood, d.Pace)
 	if p.data.finish(d.End) || d.Flood != "" {
 		p.data = nil
 	}
@@ -303,7 +307,7 @@ func (c *channel) send(text string, pace time.Duration) error {
 }
 
 // flood ends when the other side does not take any more, and closes the connection.
-func (c *channel) flood(text string) {
+func (c *channel) flood(text string, pace time.Duration) {
 	if text == "" {
 		return
 	}
@@ -312,6 +316,7 @@ func (c *channel) flood(text string) {
 			c.raw.Close()
 			return
 		}
+		time.Sleep(pace)
 	}
 }
 
