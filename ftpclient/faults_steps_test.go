@@ -66,19 +66,19 @@ func wholeSessions(t *testing.T) []wholeSession {
 	}
 }
 
-// run dials, does what the session is about and closes. It tells the error, whether it is one
-// of the login, and whether the connection could be used afterwards.
-func (w wholeSession) run(ctx context.Context, address string, change func(*ftpclient.Options)) (err error, login, usable bool) {
+// run dials, does what the session is about and closes. It tells whether the error is one of
+// the login, and whether the connection could be used afterwards.
+func (w wholeSession) run(ctx context.Context, address string, change func(*ftpclient.Options)) (login, usable bool, err error) {
 	o := testOptions()
 	w.change(&o)
 	change(&o)
 	conn, err := ftpclient.Dial(ctx, address, o)
 	if err != nil {
-		return err, true, false
+		return true, false, err
 	}
 	defer conn.Close()
 	err = w.do(ctx, conn)
-	return err, false, conn.Usable()
+	return false, conn.Usable(), err
 }
 
 // eachStep runs a test for each step of each session at which the server says something, but
@@ -132,7 +132,7 @@ func TestTheServerFailsAtAnyStep(t *testing.T) {
 				fault.Expect = step.Expect
 				server := ftptest.NewScript(t, append(before, fault)...)
 				start := time.Now()
-				err, login, usable := w.run(t.Context(), server.Addr, func(*ftpclient.Options) {})
+				login, usable, err := w.run(t.Context(), server.Addr, func(*ftpclient.Options) {})
 				if took := time.Since(start); took > 5*time.Second {
 					t.Errorf("it took %s", took)
 				}

@@ -79,7 +79,7 @@ func TestEachWaitHasItsEnd(t *testing.T) {
 		o.ReplyTimeout, o.ConnectTimeout, o.FinalReplyTimeout, o.StallTimeout = time.Second, time.Second, time.Second, time.Second
 	}
 	silence(t, moments(t), func(m moment, address string, _ <-chan struct{}) error {
-		err, _, usable := m.session.run(t.Context(), address, second)
+		_, usable, err := m.session.run(t.Context(), address, second)
 		if !errors.Is(err, ftpclient.ErrTimeout) && !errors.Is(err, ftpclient.ErrStalled) {
 			return fmt.Errorf("%v, want a time-out", err)
 		}
@@ -102,7 +102,7 @@ func TestTheEndOfTheContextEndsEachWait(t *testing.T) {
 			cancelled <- time.Now()
 			cancel(why)
 		}()
-		err, _, usable := m.session.run(ctx, address, func(*ftpclient.Options) {})
+		_, usable, err := m.session.run(ctx, address, func(*ftpclient.Options) {})
 		if took := time.Since(<-cancelled); took > atOnce {
 			return fmt.Errorf("it took %s", took)
 		}
