@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -380,6 +381,29 @@ func TestAHugeReplyIsNotKept(t *testing.T) {
 	address := listen(t, func(conn net.Conn) { conn.Write(line) })
 	_, err := ftpclient.Dial(t.Context(), address, testOptions())
 	outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassUnavailable}.check(t, err)
+}
+
+// TestASocketThatNoticesADeadlineFirst is about callers who tell their own deadline from a
+// server's silence by asking their context.
+func TestASocketThatNoticesADeadlineFirst(t *testing.T) {
+	o := testOptions()
+	o.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		deadline, _ := ctx.Deadline()
+		for time.Now().Before(deadline) { // closer to it than a timer gets
+		}
+		return nil, os.ErrDeadlineExceeded
+	}
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
+		_, err := ftpclient.Dial(ctx, "server.example:21", o)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+			t.Errorf("%v, and the context: %v", err, ctx.Err())
+		}
+		cancel()
+	}
+	o.ConnectTimeout = 2 * time.Millisecond
+	_, err := ftpclient.Dial(t.Context(), "server.example:21", o)
+	outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
 }
 
 func TestDialGivesUpWhenItsContextEnds(t *testing.T) {
