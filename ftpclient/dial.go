@@ -133,7 +133,13 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 func dialWithin(ctx context.Context, timeout time.Duration, dial data.Dial, address string) (net.Conn, error) {
 	dialling, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
-	return dial(dialling, "tcp", address)
+	conn, err := dial(dialling, "tcp", address)
+	if deadline, ok := dialling.Deadline(); err != nil && ok && !time.Now().Before(deadline) {
+		// Sockets notice a deadline before contexts do, and callers ask their context.
+		<-dialling.Done()
+		err = fmt.Errorf("%w: %w", control.Ended(dialling), err)
+	}
+	return conn, err
 }
 
 // endpoints are the ends of the control connection. Behind a proxy nothing is known of the

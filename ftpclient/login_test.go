@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -274,8 +275,8 @@ func TestTheSystemIsAskedForWhereListingsNeedIt(t *testing.T) {
 	script := steps{{Send: "220 ready"}}.then(talk("USER ferry", "230-Welcome to this mirror of vsftpd.\n230 Idle timeout: 5 minutes", "FEAT", "500 no",
 		"SYST", "215 VMS OpenVMS V8.4", "PWD", `257 "SYS$LOGIN:[FERRY]"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)
 	conn := dial(t, t.Context(), ftptest.NewScript(t, script...).Addr, testOptions())
-	if f := conn.Facts(); f.Server != "vms" || f.IdleLimit.Duration() != 5*time.Minute || conn.Home() != "SYS$LOGIN:[FERRY]" || conn.System() != "VMS OpenVMS V8.4" {
-		t.Errorf("%+v, %q, %q", f, conn.Home(), conn.System())
+	if f := conn.Facts(); f.Server != "vms" || f.IdleLimit.Duration() != 5*time.Minute || conn.System() != "VMS OpenVMS V8.4" {
+		t.Errorf("%+v, %q", f, conn.System())
 	}
 }
 
@@ -380,6 +381,29 @@ func TestAHugeReplyIsNotKept(t *testing.T) {
 	address := listen(t, func(conn net.Conn) { conn.Write(line) })
 	_, err := ftpclient.Dial(t.Context(), address, testOptions())
 	outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassUnavailable}.check(t, err)
+}
+
+// TestASocketThatNoticesADeadlineFirst is about callers who tell their own deadline from a
+// server's silence by asking their context.
+func TestASocketThatNoticesADeadlineFirst(t *testing.T) {
+	o := testOptions()
+	o.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		deadline, _ := ctx.Deadline()
+		for time.Now().Before(deadline) { // closer to it than a timer gets
+		}
+		return nil, os.ErrDeadlineExceeded
+	}
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Millisecond)
+		_, err := ftpclient.Dial(ctx, "server.example:21", o)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+			t.Errorf("%v, and the context: %v", err, ctx.Err())
+		}
+		cancel()
+	}
+	o.ConnectTimeout = 2 * time.Millisecond
+	_, err := ftpclient.Dial(t.Context(), "server.example:21", o)
+	outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
 }
 
 func TestDialGivesUpWhenItsContextEnds(t *testing.T) {
