@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
@@ -31,6 +33,11 @@ type Conn struct {
 	// the server agreed.
 	unreachable  []data.Attempt
 	listingLimit int64 // bytes in one listing
+
+	buffer             []byte        // for copying, nil before the first use
+	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
+	deflating          bool          // the server is in MODE Z
+	hashing            Algorithm     // of HASH, "" before it was chosen
 
 	running running // what Close has to end
 }
@@ -125,7 +132,12 @@ func (c *Conn) doSecret(ctx context.Context, op, verb, argument string) (control
 }
 
 func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Command) (control.Reply, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout, ErrTimeout)
+	return c.doPatiently(ctx, op, p, command, c.options.ReplyTimeout)
+}
+
+// doPatiently is doCommand for a command that the server may work on for long.
+func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Command, patience time.Duration) (control.Reply, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrTimeout)
 	defer cancel()
 	if err := control.Ended(ctx); err != nil {
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
@@ -74,6 +76,19 @@ type Options struct {
 	TLSConfig *tls.Config
 
 	Data DataOptions
+
+	// Transfers.
+
+	// Compress asks for compressed data connections (MODE Z) where the server offers them:
+	// for slow lines, and for text. Files that are compressed already, going by their
+	// extension, and transfers from an offset go as they are.
+	Compress bool
+	// UploadRate and DownloadRate limit this connection, in bytes a second on the data
+	// connection; 0 means no limit.
+	UploadRate, DownloadRate int64
+	// UploadLimiter and DownloadLimiter do so for all connections that share them. The burst
+	// of a limiter is the largest piece that moves at once; nil means no limit.
+	UploadLimiter, DownloadLimiter *rate.Limiter
 
 	// Facts is what an earlier connection learned about this server.
 	Facts Facts

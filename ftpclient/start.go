@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -34,9 +35,18 @@ func (c *Conn) Store(ctx context.Context, p string, offset int64) (*Transfer, er
 	return c.start(ctx, request{op: "store", path: p, verb: "STOR", named: true, offset: offset, upload: true})
 }
 
+// Append starts an upload to the end of the file p (APPE), which is made if it is not there.
+// Nothing tells the server where its end has to be: ResumeStore looks first.
+func (c *Conn) Append(ctx context.Context, p string) (*Transfer, error) {
+	return c.start(ctx, request{op: "append", path: p, verb: "APPE", named: true, upload: true})
+}
+
 func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	command, err := c.transferCommand(ctx, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.setMode(ctx, r); err != nil {
 		return nil, err
 	}
 	pending, mode, err := c.prepare(ctx, r)
@@ -47,6 +57,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 		reply, err := c.do(ctx, r.op, r.path, "REST", strconv.FormatInt(r.offset, 10))
 		if err == nil && !reply.Intermediate() {
 			err = c.refusal(r.op, r.path, "REST", reply)
+			c.restart(ctx, r, reply)
 		}
 		if err != nil {
 			pending.Close()
@@ -182,16 +193,46 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		return t.explainOpen(ctx, o.err)
 	}
 	t.guarded, t.stream = o.guarded, o.stream
+	if c.deflating {
+		t.codec = newCodec(o.stream, t.request.upload)
+	}
 	c.running.set(o.guarded)
 	if secured, ok := o.stream.(*tls.Conn); ok {
 		t.resumed = secured.ConnectionState().DidResume
 	}
-	stopWatch := context.AfterFunc(ctx, t.guarded.Reset)
+	t.watch(ctx)
+	return nil
+}
+
+// watch resets the data connection when ctx ends, and when the server refuses the rest of
+// the transfer: it may have stopped to read without closing.
+func (t *Transfer) watch(ctx context.Context) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		finished := t.call.Finished()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ctx.Done():
+				t.guarded.Reset()
+				return
+			case <-finished:
+				if reply, err := t.call.Wait(ctx); err == nil && !reply.Completed() {
+					t.guarded.Reset()
+					return
+				}
+				finished = nil
+			}
+		}
+	}()
+	var once sync.Once
 	t.release = func() error {
-		stopWatch()
+		once.Do(func() { close(stop) })
+		<-ended
 		return control.Ended(ctx)
 	}
-	return nil
 }
 
 func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
@@ -200,7 +241,9 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 		pending.Close()
 		return opened{err: err}
 	}
+	data.LimitSilence(conn, c.options.StallTimeout+c.options.FinalReplyTimeout)
 	guarded := data.Guard(conn, c.options.StallTimeout)
+	c.pace(guarded)
 	if c.tls == nil {
 		return opened{guarded: guarded, stream: guarded}
 	}
@@ -226,12 +269,23 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 func (c *Conn) refused(ctx context.Context, r request, reply control.Reply) error {
 	refusal := c.refusal(r.op, r.path, r.verb, reply)
 	c.dropSession(reply)
-	if r.offset > 0 && c.Usable() {
-		if _, err := c.do(ctx, r.op, r.path, "REST", "0"); err != nil {
-			return errors.Join(refusal, err)
-		}
+	if r.offset > 0 {
+		c.restart(ctx, r, control.Reply{})
 	}
 	return refusal
+}
+
+// restart takes back a REST that was not used up, or was itself answered with an error: it
+// would stand for the next transfer, so a connection that does not take it back is given up.
+func (c *Conn) restart(ctx context.Context, r request, rest control.Reply) {
+	unknown := func(code int) bool { return code == 500 || code == 502 || code == 504 }
+	if !c.Usable() || unknown(rest.Code) {
+		return
+	}
+	reply, err := c.do(ctx, r.op, r.path, "REST", "0")
+	if err == nil && !reply.Intermediate() && !unknown(reply.Code) {
+		c.kill()
+	}
 }
 
 // explainOpen reads the server's verdict on a data connection that did not come to be; it
@@ -257,7 +311,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {
-		c.kill() // whether the REST still stands is not known
+		c.restart(ctx, t.request, control.Reply{}) // whether the REST still stands is not known
 	}
 	return e
 }
