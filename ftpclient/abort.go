@@ -117,6 +117,9 @@ func (t *Transfer) resynchronise(ctx context.Context) bool {
 		return t.conn.Usable()
 	default:
 	}
+	if ctx.Err() != nil {
+		return false
+	}
 	if _, err := t.send("ABOR", control.Abort); err != nil {
 		return false
 	}
