@@ -69,3 +69,30 @@ func NewCertificate(t testing.TB) (cert tls.Certificate, certFile, keyFile, caFi
 	pool.AddCert(authorityCertificate)
 	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, certFile, keyFile, caFile, pool
 }
+
+// NewClientCertificate makes a certificate for a client. It is its own authority: caFile holds it as PEM until the end of
+// the test, for [RealOptions.ClientCAFile].
+func NewClientCertificate(t testing.TB) (cert tls.Certificate, caFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make a client certificate: %v", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "ftpferry test client"},
+		NotBefore:   time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:    time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatalf("make a client certificate: %v", err)
+	}
+	caFile = filepath.Join(t.TempDir(), "client.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(caFile, text, 0o644); err != nil {
+		t.Fatalf("make a client certificate: %v", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, caFile
+}

@@ -22,6 +22,7 @@ const ServersVariable = "FTPFERRY_SERVERS"
 var needs = map[string]func() error{
 	"root":       probeRoot,
 	"namespaces": probeNamespaces,
+	"deaf port":  probeDeafPort,
 	"pyftpdlib": func() error {
 		_, err := findPython()
 		return err
@@ -29,7 +30,7 @@ var needs = map[string]func() error{
 }
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
-// process namespaces), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it,
+// process namespaces), "deaf port" (see [DeafPort]), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it,
 // the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()

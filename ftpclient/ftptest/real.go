@@ -23,16 +23,6 @@ var RealServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
 // startLimit is how long a server may take until its first greeting.
 const startLimit = 15 * time.Second
 
-// RealOptions is how a real server is set up. The zero value is a plain server for many clients on a new folder.
-type RealOptions struct {
-	TLS         bool   // explicit TLS is offered, for the control connection and for data
-	RequireTLS  bool   // and nothing works without it; includes TLS
-	ImplicitTLS bool   // TLS from the first byte; includes TLS; vsftpd and proftpd only
-	MaxClients  int    // how many may be connected (proftpd: logged in) at a time; 0 for many
-	Port        int    // on 127.0.0.1; 0 for a free one
-	Root        string // the folder to serve, with an absolute path; "" for a new one that ends with the test
-}
-
 // RealServer is an FTP server in a process of its own, for one test. Its methods must not be called at the same time.
 type RealServer struct {
 	Name       string
@@ -64,10 +54,10 @@ func Real(t testing.TB, name string, o RealOptions) *RealServer {
 	for _, need := range recipe.needs {
 		Need(t, need)
 	}
-	if o.ImplicitTLS && !recipe.implicitTLS {
-		t.Fatalf("ftptest.Real: %s has no implicit TLS", name)
+	if err := o.check(name); err != nil {
+		t.Fatalf("ftptest.Real: %v", err)
 	}
-	o.TLS = o.TLS || o.RequireTLS || o.ImplicitTLS
+	o.TLS = o.TLS || o.RequireTLS || o.ImplicitTLS || o.ClientCAFile != ""
 	if o.Root == "" {
 		o.Root = t.TempDir()
 	}
@@ -77,6 +67,9 @@ func Real(t testing.TB, name string, o RealOptions) *RealServer {
 	}
 	if s.setup.MaxClients == 0 {
 		s.setup.MaxClients = 1000
+	}
+	if s.setup.IdleTimeout == 0 {
+		s.setup.IdleTimeout = 15 * time.Minute
 	}
 	if o.TLS {
 		_, s.setup.CertFile, s.setup.KeyFile, s.CAFile, s.CertPool = NewCertificate(t)
@@ -156,6 +149,9 @@ func (s *RealServer) launch() error {
 	}
 	defer output.Close()
 	command.Stdout, command.Stderr = output, output
+	if err := s.setup.addEnvironment(command); err != nil {
+		return err
+	}
 	if s.stdin, err = command.StdinPipe(); err != nil {
 		return err
 	}
@@ -196,6 +192,9 @@ func (s *RealServer) greet() error {
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
+	}
+	if s.setup.ImplicitTLS && s.setup.ClientCAFile != "" {
+		return nil // it greets nobody without a certificate
 	}
 	if s.setup.ImplicitTLS {
 		conn = tls.Client(conn, &tls.Config{RootCAs: s.CertPool, ServerName: "127.0.0.1"})

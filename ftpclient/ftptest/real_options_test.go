@@ -12,7 +12,7 @@ import (
 )
 
 func TestImplicitTLSIsThereFromTheFirstByte(t *testing.T) {
-	for _, name := range []string{"vsftpd", "proftpd"} {
+	for _, name := range []string{"vsftpd", "proftpd", "pyftpdlib"} {
 		t.Run(name, func(t *testing.T) {
 			s := Real(t, name, RealOptions{ImplicitTLS: true})
 			c := dial(t, s, false)

@@ -1,14 +1,18 @@
 package ftptest
 
 import (
+	"cmp"
+	"crypto/tls"
 	"embed"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"text/template"
+	"time"
 )
 
 // The one login of every real server. The hash is crypt(3) of the password.
@@ -27,21 +31,49 @@ type setup struct {
 	Dir               string // for configuration, logs and state of the server
 	User, Password    string
 	CertFile, KeyFile string // PEM; "" without TLS
-	Modules           string // folder of the server's own modules
+	ModulePath        string // folder of the server's own modules
 }
+
+// Idle is the idle time-out in seconds.
+func (s setup) Idle() int { return int(s.IdleTimeout / time.Second) }
+
+// OnlyTLS12 is for servers that list the versions.
+func (s setup) OnlyTLS12() bool { return s.MaxTLS == tls.VersionTLS12 }
+
+// HasQuota is for servers that keep quotas apart.
+func (s setup) HasQuota() bool { return s.QuotaFiles > 0 || s.QuotaBytes > 0 }
+
+// KiloThrottle is the bandwidth in KiB a second.
+func (s setup) KiloThrottle() float64 { return float64(s.Throttle) / 1024 }
 
 // recipe is how one kind of server is run.
 type recipe struct {
-	needs       []string
-	implicitTLS bool
-	prepare     func(setup) (*exec.Cmd, error) // writes what the server needs into setup.Dir
+	needs   []string
+	offers  []string                       // fields of RealOptions beyond everyServer
+	prepare func(setup) (*exec.Cmd, error) // writes what the server needs into setup.Dir
 }
 
 var recipes = map[string]recipe{
-	"vsftpd":    {needs: []string{"root", "namespaces"}, implicitTLS: true, prepare: prepareVsftpd},
-	"proftpd":   {needs: []string{"root", "namespaces"}, implicitTLS: true, prepare: prepareProftpd},
-	"pure-ftpd": {needs: []string{"root", "namespaces"}, prepare: preparePureFTPd},
-	"pyftpdlib": {prepare: preparePyftpdlib},
+	"vsftpd": {
+		needs:   []string{"root", "namespaces"},
+		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime"},
+		prepare: prepareVsftpd,
+	},
+	"proftpd": {
+		needs: []string{"root", "namespaces"},
+		offers: []string{"ImplicitTLS", "NoRestart", "NoOverwrite", "NoDotNames", "HideDotFiles", "Deny", "Modules",
+			"QuotaFiles", "QuotaBytes", "LocalTime"},
+		prepare: prepareProftpd,
+	},
+	"pure-ftpd": {
+		needs:   []string{"root", "namespaces"},
+		offers:  []string{"AutoRename", "NoDotNames", "HideDotFiles", "QuotaFiles", "QuotaBytes"},
+		prepare: preparePureFTPd,
+	},
+	"pyftpdlib": {
+		offers:  []string{"ImplicitTLS", "Deny", "LocalTime"},
+		prepare: preparePyftpdlib,
+	},
 }
 
 // prepareVsftpd logs in a true local user, which needs an account: one that exists in the server's namespace alone.
@@ -85,7 +117,7 @@ func prepareProftpd(s setup) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Modules = filepath.Join(filepath.Dir(server.path), "..", "lib", "proftpd")
+	s.ModulePath = filepath.Join(filepath.Dir(server.path), "..", "lib", "proftpd")
 	files := map[string]string{
 		"passwd": account(passwordHash, s.Root),
 		"group":  fmt.Sprintf("%s:x:%d:\n", user, loginID),
@@ -97,7 +129,38 @@ func prepareProftpd(s setup) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.HasQuota() {
+		if err := s.makeQuota(filepath.Join(filepath.Dir(server.path), "ftpquota")); err != nil {
+			return nil, err
+		}
+	}
 	return server.isolated(nil, "--nodaemon", "--debug", "3", "--config", configuration), nil
+}
+
+// makeQuota writes the tables of mod_quotatab_file, unless an earlier start did.
+func (s setup) makeQuota(tool string) error {
+	limits, tally := filepath.Join(s.Dir, "quota.limits"), filepath.Join(s.Dir, "quota.tally")
+	if _, err := os.Stat(limits); err == nil {
+		return nil
+	}
+	record := []string{"--add-record", "--type=limit", "--table-path=" + limits, "--name=" + user, "--quota-type=user",
+		"--limit-type=hard"}
+	if s.QuotaFiles > 0 {
+		record = append(record, "--files-upload="+strconv.Itoa(s.QuotaFiles))
+	}
+	if s.QuotaBytes > 0 {
+		record = append(record, "--bytes-upload="+strconv.FormatInt(s.QuotaBytes, 10))
+	}
+	for _, args := range [][]string{
+		{"--create-table", "--type=limit", "--table-path=" + limits},
+		{"--create-table", "--type=tally", "--table-path=" + tally},
+		record,
+	} {
+		if output, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ftpquota: %w: %s", err, output)
+		}
+	}
+	return nil
 }
 
 // preparePureFTPd makes a virtual user. What the server logs goes to syslog only, so Log has just its transfers.
@@ -107,7 +170,11 @@ func preparePureFTPd(s setup) (*exec.Cmd, error) {
 		return nil, err
 	}
 	at := func(name string) string { return filepath.Join(s.Dir, name) }
-	account := fmt.Sprintf("%s:%s:%d:%d::%s/./::::::::::::\n", user, passwordHash, loginID, loginID, s.Root)
+	quota := ":"
+	if s.HasQuota() { // where one of them is missing, it counts as 0
+		quota = fmt.Sprintf("%d:%d", cmp.Or(s.QuotaFiles, math.MaxInt32), cmp.Or(s.QuotaBytes, math.MaxInt64))
+	}
+	account := fmt.Sprintf("%s:%s:%d:%d::%s/./::::::%s::::::\n", user, passwordHash, loginID, loginID, s.Root, quota)
 	if err := s.write(map[string]string{"users": account}); err != nil {
 		return nil, err
 	}
@@ -120,13 +187,31 @@ func preparePureFTPd(s setup) (*exec.Cmd, error) {
 	args := []string{
 		"-S", "127.0.0.1," + strconv.Itoa(s.Port), "-c", strconv.Itoa(s.MaxClients), "-g", at("pid"),
 		"-l", "puredb:" + at("users.pdb"), "-E", "-A", "-H",
-		"-D", "-L", "1000000:100", // dot files in listings, and no short limit on these
+		"-L", "1000000:100", // no short limit on listings
 		"-U", "133:022", // for files and for folders
-		"-I", "15", // minutes
+		"-I", strconv.Itoa(int(s.IdleTimeout / time.Minute)),
 		"-O", "clf:" + at("transfers.log"),
 	}
+	for _, option := range []struct {
+		wanted bool
+		args   []string
+	}{
+		{!s.HideDotFiles, []string{"-D"}},
+		{s.NoDotNames, []string{"-x"}},
+		{s.AutoRename, []string{"-r"}},
+		{s.Throttle > 0, []string{"-T", strconv.Itoa(s.Throttle / 1024)}},
+	} {
+		if option.wanted {
+			args = append(args, option.args...)
+		}
+	}
 	if s.TLS {
-		certificate, err := s.join("server.pem", s.CertFile, s.KeyFile)
+		files := []string{s.CertFile, s.KeyFile}
+		if s.ClientCAFile != "" {
+			files = append(files, s.ClientCAFile)
+			args = append(args, "-J", "-C:HIGH")
+		}
+		certificate, err := s.join("server.pem", files...)
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +238,21 @@ func preparePyftpdlib(s setup) (*exec.Cmd, error) {
 		return nil, err
 	}
 	return exec.Command(python, script, string(options)), nil
+}
+
+// addEnvironment sets what servers take from there. OpenSSL reads the file that OPENSSL_CONF names in every server, and
+// not all of them have an option for the version.
+func (s setup) addEnvironment(command *exec.Cmd) error {
+	command.Env = command.Environ()
+	if s.TimeZone != "" {
+		command.Env = append(command.Env, "TZ="+s.TimeZone)
+	}
+	if !s.OnlyTLS12() {
+		return nil
+	}
+	command.Env = append(command.Env, "OPENSSL_CONF="+filepath.Join(s.Dir, "openssl.cnf"))
+	return s.write(map[string]string{"openssl.cnf": "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\n" +
+		"system_default = versions\n[versions]\nMaxProtocol = TLSv1.2\n"})
 }
 
 // account returns a line in the form of passwd(5).

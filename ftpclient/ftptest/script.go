@@ -19,7 +19,9 @@ type Step struct {
 	Passive bool            // listen for data connections; without Send and Raw, tell where in a fitting 227 or 229
 	Send    string          // lines to send, CRLF put in; {port} and {pasv} become the place of the passive listener
 	Raw     string          // bytes to send as they are
+	Clear   string          // bytes to send below TLS
 	Pace    time.Duration   // when not zero, Send and Raw go byte by byte with this pause after each
+	Flood   string          // bytes to send again and again until the client is gone; nothing may come after it but another client
 	TLS     *TLS            // shake hands on the control connection
 	Data    *Data           // what happens on the data connection
 	End     End             // what becomes of the control connection; after Close and Reset the next step awaits another one
@@ -31,6 +33,7 @@ type Data struct {
 	From    string        // dial from this local address
 	TLS     *TLS          // shake hands, as the server
 	Send    string        // bytes to send
+	Flood   string        // bytes to send again and again until the client is gone; it ends the connection
 	Receive int           // how many bytes to read; All for those until the end, however that comes
 	Want    string        // what Receive has to have read
 	Pace    time.Duration // pause after each byte sent, and after each [PaceBlock] bytes read
@@ -62,6 +65,7 @@ const (
 	HalfClose            // no more is sent; reading goes on
 	Close                // in order
 	Reset                // with RST
+	CutRecord            // in the middle of a TLS record, without close_notify
 )
 
 // Script is an FTP server that does what its steps say and nothing else. What a client does differently fails the test,

@@ -74,7 +74,12 @@ func (p *player) play(step Step) error {
 		return err
 	}
 	if err := p.control.send(text, step.Pace); err != nil {
-		return fmt.Errorf("send %q: %w", text, err)
+		return fmt.Errorf("send %s: %w", excerpt(text), err)
+	}
+	if step.Clear != "" { // a pipe waits for somebody to read nothing, too
+		if _, err := io.WriteString(p.control.raw, step.Clear); err != nil {
+			return fmt.Errorf("send %q below TLS: %w", step.Clear, err)
+		}
 	}
 	if step.TLS != nil {
 		if err := p.control.secure(step.TLS); err != nil {
@@ -86,7 +91,8 @@ func (p *player) play(step Step) error {
 			return fmt.Errorf("data connection: %w", err)
 		}
 	}
-	if p.control.finish(step.End) {
+	p.control.flood(step.Flood)
+	if p.control.finish(step.End) || step.Flood != "" {
 		p.control = nil
 	}
 	return nil
@@ -204,7 +210,8 @@ func (p *player) transfer(d *Data) error {
 	if err := p.receive(d); err != nil {
 		return err
 	}
-	if p.data.finish(d.End) {
+	p.data.flood(d.Flood)
+	if p.data.finish(d.End) || d.Flood != "" {
 		p.data = nil
 	}
 	return nil
@@ -295,6 +302,19 @@ func (c *channel) send(text string, pace time.Duration) error {
 	return nil
 }
 
+// flood ends when the other side does not take any more, and closes the connection.
+func (c *channel) flood(text string) {
+	if text == "" {
+		return
+	}
+	for {
+		if _, err := io.WriteString(c.conn, text); err != nil {
+			c.raw.Close()
+			return
+		}
+	}
+}
+
 // finish reports whether the channel is no more. Errors do not matter: the other side may be gone.
 func (c *channel) finish(end End) bool {
 	tcp, isTCP := c.raw.(*net.TCPConn)
@@ -314,8 +334,11 @@ func (c *channel) finish(end End) bool {
 		c.raw.Close()
 	case Close:
 		c.raw.Close()
+	case CutRecord:
+		io.WriteString(c.raw, "\x17\x03\x03\x01\x00cut") // application data, 256 bytes long
+		c.raw.Close()
 	}
-	return end == Close || end == Reset
+	return end == Close || end == Reset || end == CutRecord
 }
 
 // portAddress reads the argument of PORT (RFC 959 section 4.1.2).

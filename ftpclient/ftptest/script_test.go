@@ -294,3 +294,47 @@ func TestScriptEndsTLSWithAndWithoutCloseNotify(t *testing.T) {
 		})
 	}
 }
+
+func TestFloodGoesOnUntilTheClientIsGone(t *testing.T) {
+	s := NewScript(t, Step{Send: "220 hi", Flood: "220-more\r\n"}, Step{Send: "220 the next one"})
+	first := call(t, s)
+	first.hear("220 hi")
+	for range 10_000 {
+		first.hear("220-more")
+	}
+	first.Close()
+	call(t, s).hear("220 the next one")
+	s.Wait()
+}
+
+func TestBytesBelowTLSAndCutRecordsAreErrorsForTheClient(t *testing.T) {
+	certificate, _, _, _, pool := NewCertificate(t)
+	secure := &TLS{Config: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+	for _, c := range []struct {
+		step Step
+		want string
+	}{
+		{Step{Clear: "500 OOPS: out of memory\r\n", End: Close}, "received record with version"},
+		{Step{End: CutRecord}, "unexpected EOF"},
+	} {
+		s := NewScript(t, Step{TLS: secure}, Step{Send: "220 hi"}, c.step)
+		conn, err := tls.Dial("tcp", s.Addr, &tls.Config{RootCAs: pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if got, err := io.ReadAll(conn); string(got) != "220 hi\r\n" || err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %q, %v, want an error with %q", got, err, c.want)
+		}
+	}
+}
+
+func TestADeafPortNeverAnswers(t *testing.T) {
+	Need(t, "deaf port")
+	port := DeafPort(t)
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 200*time.Millisecond)
+	if err == nil {
+		conn.Close()
+		t.Error("connected, want a time-out")
+	}
+}

@@ -1,0 +1,63 @@
+package ftptest
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// leakPatience is how long a goroutine or a descriptor may take to go away: the kernel and the other side have a say.
+const leakPatience = 3 * time.Second
+
+// Leaks sees to it that at the end of the test no goroutine is left that was not there at the call, and, on Linux, no
+// file, pipe or socket either. Call it first, so that it looks after all other cleanups, and not in a test that runs in
+// parallel with others; its own subtests may.
+func Leaks(t testing.TB) {
+	t.Helper()
+	known := goleak.IgnoreCurrent()
+	before := descriptors()
+	t.Cleanup(func() {
+		if err := goleak.Find(known); err != nil {
+			t.Errorf("left behind: %v", err)
+		}
+		var left []string
+		for deadline := time.Now().Add(leakPatience); ; time.Sleep(5 * time.Millisecond) {
+			left = left[:0]
+			for number, what := range descriptors() {
+				if before[number] != what {
+					left = append(left, number+" "+what)
+				}
+			}
+			if len(left) == 0 || time.Now().After(deadline) {
+				break
+			}
+		}
+		if slices.Sort(left); len(left) > 0 {
+			t.Errorf("left open: %s", strings.Join(left, ", "))
+		}
+	})
+}
+
+// descriptors maps the numbers of what this process has open to what it is; empty where the system does not tell. What
+// the runtime keeps for itself is left out.
+func descriptors() map[string]string {
+	const folder = "/proc/self/fd"
+	open := map[string]string{}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return open
+	}
+	for _, entry := range entries {
+		if what, err := os.Readlink(filepath.Join(folder, entry.Name())); err == nil {
+			open[entry.Name()] = what
+		} // else it was the folder itself
+	}
+	maps.DeleteFunc(open, func(_, what string) bool { return strings.HasPrefix(what, "anon_inode:") })
+	return open
+}

@@ -1,0 +1,50 @@
+package ftptest
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestLeaksFindsGoroutinesAndDescriptors(t *testing.T) {
+	blocked := make(chan struct{})
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // wakes up what the runtime keeps for itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, c := range []struct {
+		name  string
+		leave func() (undo func())
+		want  string // "" for no complaint
+	}{
+		{"nothing is left", func() func() { return func() {} }, ""},
+		{"a goroutine is left", func() func() {
+			go func() { <-blocked }()
+			return func() { close(blocked) }
+		}, "left behind"},
+		{"a file is left", func() func() {
+			file, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { file.Close() }
+		}, "left open"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.want == "left open" && runtime.GOOS != "linux" {
+				return // nobody tells what is open
+			}
+			r := &recorder{TB: t}
+			Leaks(r)
+			undo := c.leave()
+			r.end()
+			undo()
+			if got := strings.Join(r.errors, "\n"); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
