@@ -61,6 +61,7 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 		return e
 	}
 	t.done = true
+	t.blameCompression()
 	t.guarded.Reset()
 	t.conn.running.set(nil)
 	patience := min(explainPatience, t.conn.options.FinalReplyTimeout)

@@ -20,11 +20,16 @@ var compressed = []string{
 	".webp", ".whl", ".woff", ".woff2", ".xlsx", ".xz", ".z", ".zip", ".zst",
 }
 
+// brokenDeflate is the server that does not get through compressed uploads of more than some
+// ten kilobytes: mod_deflate of ProFTPD 1.3.8 never ends, or says "451 Input/output error".
+const brokenDeflate = "proftpd"
+
 // setMode switches to compression and back (draft-preston-ftpext-deflate): servers keep MODE
 // from transfer to transfer. Compressed streams have no offsets.
 func (c *Conn) setMode(ctx context.Context, r request) error {
 	wanted := c.options.Compress && !c.facts.NoCompression && r.offset == 0 && c.features.Has("MODE") &&
 		slices.ContainsFunc(c.features["MODE"], func(modes string) bool { return strings.Contains(strings.ToUpper(modes), "Z") }) &&
+		!(r.upload && (c.facts.NoCompressedStore || c.facts.Server == brokenDeflate)) &&
 		!(r.named && slices.Contains(compressed, strings.ToLower(path.Ext(r.path))))
 	if wanted == c.deflating {
 		return nil
@@ -47,6 +52,14 @@ func (c *Conn) setMode(ctx context.Context, r request) error {
 		return c.refusal(r.op, r.path, "MODE", reply)
 	}
 	return nil
+}
+
+// blameCompression has later uploads go uncompressed when a compressed one failed and the
+// server is the one to ask why.
+func (t *Transfer) blameCompression() {
+	if t.codec != nil && t.request.upload {
+		t.conn.facts.NoCompressedStore = true
+	}
 }
 
 // codec is a zlib stream (RFC 1950) in one direction. What it inflates goes to its reader

@@ -23,6 +23,8 @@ type Facts struct {
 	Appending string `json:"appending,omitempty"`
 	// NoCompression: the server lists MODE Z and refuses it.
 	NoCompression bool `json:"no_compression,omitempty"`
+	// NoCompressedStore: a compressed upload failed where the server takes others.
+	NoCompressedStore bool `json:"no_compressed_store,omitempty"`
 
 	// Names, listings and times.
 

@@ -85,16 +85,16 @@ func learnAll(facts []*string, what string) {
 func (c *Conn) storedPrefix(ctx context.Context, p string, source io.ReaderAt, size int64) (int64, error) {
 	stored, err := c.Size(ctx, p)
 	if err != nil || stored == 0 || stored > size || c.cannotResume() {
-		return 0, ifDead(c, err)
+		return 0, c.unlessRefused(err)
 	}
 	same, err := c.SamePrefix(ctx, p, source, stored)
 	if err != nil || !same {
-		return 0, ifDead(c, err)
+		return 0, c.unlessRefused(err)
 	}
 	// Right before it goes on: a server that is told a wrong offset leaves a hole or repeats.
 	now, err := c.Size(ctx, p)
 	if err != nil || now != stored {
-		return 0, ifDead(c, err)
+		return 0, c.unlessRefused(err)
 	}
 	return stored, nil
 }
@@ -104,9 +104,9 @@ func (c *Conn) cannotResume() bool {
 	return unfit(c.facts.StoreRestart) && unfit(c.facts.Appending)
 }
 
-// ifDead lets errors go that a transfer from the start can do without: refusals, not the
-// loss of the connection nor errors of the source.
-func ifDead(c *Conn, err error) error {
+// unlessRefused lets errors go that a transfer from the start can do without: refusals, not
+// the loss of the connection nor errors of the source.
+func (c *Conn) unlessRefused(err error) error {
 	var e *Error
 	if errors.As(err, &e) && (e.Code != 0 || errors.Is(err, ErrUnsupported)) && c.Usable() {
 		return nil
@@ -120,6 +120,9 @@ func (c *Conn) resumedCheck(p string, source io.ReaderAt, offset, size int64, fa
 		err := c.VerifySize(ctx, p, size)
 		if err == nil && *fact == "" {
 			err = c.sameSeam(ctx, p, source, offset, size)
+			if err != nil && c.unlessRefused(err) == nil {
+				return nil // it cannot be read back: the size has to do, and nothing is learned
+			}
 		}
 		switch {
 		case errors.Is(err, ErrMismatch):
@@ -268,11 +271,11 @@ func (c *Conn) retrieveOverlap(ctx context.Context, p string, part io.ReaderAt, 
 	}
 	t, err := c.Retrieve(ctx, p, length-overlap)
 	if err != nil {
-		return nil, ifDead(c, err)
+		return nil, c.unlessRefused(err)
 	}
 	if _, err := io.ReadFull(t, got); err != nil {
 		_, err := t.Finish(ctx)
-		return nil, ifDead(c, err)
+		return nil, c.unlessRefused(err)
 	}
 	if bytes.Equal(got, want) {
 		t.bytes = 0

@@ -57,7 +57,6 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 		reply, err := c.do(ctx, r.op, r.path, "REST", strconv.FormatInt(r.offset, 10))
 		if err == nil && !reply.Intermediate() {
 			err = c.refusal(r.op, r.path, "REST", reply)
-			c.restart(ctx, r, reply)
 		}
 		if err != nil {
 			pending.Close()
@@ -205,7 +204,8 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 }
 
 // watch resets the data connection when ctx ends, and when the server refuses the rest of
-// the transfer: it may have stopped to read without closing.
+// the transfer: it may have stopped to read without closing. A control connection that is
+// merely lost ends nothing: the data may well come through.
 func (t *Transfer) watch(ctx context.Context) {
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -219,7 +219,8 @@ func (t *Transfer) watch(ctx context.Context) {
 				t.guarded.Reset()
 				return
 			case <-finished:
-				if reply, err := t.call.Wait(ctx); err == nil && !reply.Completed() {
+				reply, err := t.call.Wait(ctx)
+				if err == nil && !reply.Completed() || t.request.upload && errors.Is(err, ErrClosing) {
 					t.guarded.Reset()
 					return
 				}
@@ -270,20 +271,19 @@ func (c *Conn) refused(ctx context.Context, r request, reply control.Reply) erro
 	refusal := c.refusal(r.op, r.path, r.verb, reply)
 	c.dropSession(reply)
 	if r.offset > 0 {
-		c.restart(ctx, r, control.Reply{})
+		c.takeBackREST(ctx, r)
 	}
 	return refusal
 }
 
-// restart takes back a REST that was not used up, or was itself answered with an error: it
-// would stand for the next transfer, so a connection that does not take it back is given up.
-func (c *Conn) restart(ctx context.Context, r request, rest control.Reply) {
-	unknown := func(code int) bool { return code == 500 || code == 502 || code == 504 }
-	if !c.Usable() || unknown(rest.Code) {
+// takeBackREST ends a REST that was not used up and would stand for the next transfer. A
+// connection whose server does not take it back is given up.
+func (c *Conn) takeBackREST(ctx context.Context, r request) {
+	if !c.Usable() {
 		return
 	}
 	reply, err := c.do(ctx, r.op, r.path, "REST", "0")
-	if err == nil && !reply.Intermediate() && !unknown(reply.Code) {
+	if err == nil && !reply.Intermediate() {
 		c.kill()
 	}
 }
@@ -311,7 +311,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {
-		c.restart(ctx, t.request, control.Reply{}) // whether the REST still stands is not known
+		c.takeBackREST(ctx, t.request) // whether it still stands is not known
 	}
 	return e
 }

@@ -193,12 +193,14 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	switch {
 	case err != nil:
 		t.conn.kill()
+		t.blameCompression()
 		e := t.conn.connectionError(t.request.op, t.request.path, err)
 		if cause == nil && endError == nil && control.Ended(ctx) == nil {
 			e.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, e.Err)
 		}
 		return result, e
 	case !reply.Completed():
+		t.blameCompression()
 		t.conn.dropSession(reply)
 		return result, t.conn.refusal(t.request.op, t.request.path, t.request.verb, reply)
 	case t.request.upload && cause != nil:
