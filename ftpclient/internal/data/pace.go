@@ -22,7 +22,7 @@ func (g *Guarded) Pace(in, out []*rate.Limiter) {
 // so that bytes keep moving and no side takes the connection for dead.
 func NewLimiter(bytesPerSecond int64) *rate.Limiter {
 	const largest = 256 << 10
-	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/8, 1), largest)))
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(min(max(bytesPerSecond/16, 1), largest)))
 }
 
 // pacer waits for leave to move bytes in one direction. What has moved is charged at once
