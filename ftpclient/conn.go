@@ -35,6 +35,7 @@ type Conn struct {
 	listingLimit int64 // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use
+	batchBuffer        []byte        // below TLS, the same
 	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen

@@ -138,6 +138,7 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 
 type opened struct {
 	guarded *data.Guarded
+	batch   *batch // nil without TLS
 	stream  net.Conn
 	err     error
 }
@@ -150,7 +151,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	opening, cancel := context.WithTimeoutCause(ctx, 2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	result := make(chan opened, 1)
-	go func() { result <- c.openStream(opening, pending) }()
+	go func() { result <- c.openStream(opening, pending, t.request.upload) }()
 	abandon := func() {
 		cancel()
 		pending.Close()
@@ -191,7 +192,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	if o.err != nil {
 		return t.explainOpen(ctx, o.err)
 	}
-	t.guarded, t.stream = o.guarded, o.stream
+	t.guarded, t.batch, t.stream = o.guarded, o.batch, o.stream
 	if c.deflating {
 		t.codec = newCodec(o.stream, t.request.upload)
 	}
@@ -236,7 +237,7 @@ func (t *Transfer) watch(ctx context.Context) {
 	}
 }
 
-func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
+func (c *Conn) openStream(ctx context.Context, pending data.Pending, upload bool) opened {
 	conn, err := pending.Open(ctx)
 	if err != nil {
 		pending.Close()
@@ -248,7 +249,8 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 	if c.tls == nil {
 		return opened{guarded: guarded, stream: guarded}
 	}
-	secured := tls.Client(guarded, c.tls)
+	batch := c.batch(guarded, upload)
+	secured := tls.Client(batch, c.tls)
 	// Explicitly, because a file without bytes would never start it.
 	if err := secured.HandshakeContext(ctx); err != nil {
 		guarded.Reset()
@@ -262,7 +264,7 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 		guarded.Reset()
 		return opened{err: fmt.Errorf("%w: data and control connection show different certificates", ErrInsecure)}
 	}
-	return opened{guarded: guarded, stream: secured}
+	return opened{guarded: guarded, batch: batch, stream: secured}
 }
 
 // refused turns the refusal of a transfer command into an error, and takes back a REST that

@@ -25,6 +25,7 @@ type Transfer struct {
 	call    *control.Call
 	guarded *data.Guarded
 	stream  net.Conn // guarded, or TLS on top of it
+	batch   *batch   // below TLS, nil without
 	codec   *codec   // compression on top of stream, nil without
 	mode    Mode
 	begun   time.Time
@@ -96,7 +97,7 @@ func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 
 // Write writes to an upload. After an error, Finish tells the server's reason.
 func (t *Transfer) Write(p []byte) (int, error) {
-	n, err := t.sink().Write(p)
+	n, err := t.write(p)
 	t.bytes += int64(n)
 	t.fail(err)
 	return n, err
@@ -130,11 +131,14 @@ func (t *Transfer) source() io.Reader {
 	return t.stream
 }
 
-func (t *Transfer) sink() io.Writer {
-	if t.codec != nil {
-		return t.codec
+func (t *Transfer) write(p []byte) (int, error) {
+	switch {
+	case t.codec != nil:
+		return t.codec.Write(p)
+	case t.batch != nil:
+		return t.batch.hold(t.stream, p)
 	}
-	return t.stream
+	return t.stream.Write(p)
 }
 
 // ofNetwork tells the errors of a socket from those of a file where one system call has both.

@@ -321,7 +321,8 @@ func TestTransfersEndWithTheirContext(t *testing.T) {
 		want.check(t, err)
 	})
 	t.Run("in the middle of an upload", func(t *testing.T) {
-		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All}})
+		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All}},
+			ftptest.Step{Expect: "ABOR"}, ftptest.Step{Expect: "NOOP"})
 		transfer, err := conn.Store(ctx, "/f", 0)
 		if err != nil {
 			t.Fatal(err)
