@@ -92,7 +92,7 @@ func Classify(err error) Class {
 	if errors.Is(err, ErrUnsendable) || errors.Is(err, ErrUnsupported) {
 		return ClassPermanent
 	}
-	if errors.Is(err, ErrInsecure) || errors.Is(err, ErrCertificate) {
+	if errors.Is(err, ErrInsecure) || errors.Is(err, ErrOptions) || errors.Is(err, ErrCertificate) {
 		return ClassSetup
 	}
 	var e *Error

@@ -26,7 +26,10 @@ type Conn struct {
 	endpoint data.Endpoints
 	tls      *tls.Config
 	leaf     []byte
+	session  *tlsSession
 	features Features
+	system   string // answer to SYST, "" where nobody asked
+	utf8     bool   // the server lists UTF8 or has agreed to OPTS UTF8 ON
 	facts    Facts
 	home     string
 	// unreachable are modes whose connection did not come to be in this session although
@@ -138,6 +141,10 @@ func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Comm
 
 // doPatiently is doCommand for a command that the server may work on for long.
 func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Command, patience time.Duration) (control.Reply, error) {
+	if command.Len() > c.options.CommandLimit {
+		err := fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, command.Len(), c.options.CommandLimit)
+		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrTimeout)
 	defer cancel()
 	if err := control.Ended(ctx); err != nil {
@@ -165,13 +172,16 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 		// vsftpd tells its last words ("500 OOPS") in clear text.
 		err = fmt.Errorf("%w: clear text %q in the protected connection: %w", ErrProtocol, record.RecordHeader[:], err)
 	}
-	return &Error{Op: op, Path: p, Err: err}
+	return &Error{Op: op, Path: p, Err: c.session.explain(op, err)}
 }
 
 // refusal is the error of a reply that is not the one hoped for.
 func (c *Conn) refusal(op, p, verb string, reply control.Reply) *Error {
 	e := replyError(op, p, verb, reply)
 	e.Server = c.facts.Server
+	if notResumed(reply.Code, reply.Text(), c.session != nil, e.Server) {
+		e.Err = c.session.refusal(time.Now())
+	}
 	return e
 }
 

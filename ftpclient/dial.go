@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
@@ -18,6 +19,9 @@ import (
 // greeting, TLS) or "login".
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, &Error{Op: "connect", Path: address, Err: err}
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, &Error{Op: "connect", Path: address, Err: err}
@@ -32,17 +36,32 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		facts:    o.Facts,
 		tls:      greeted.tls,
 		leaf:     greeted.leaf,
-		endpoint: endpoints(greeted.nc),
+		session:  greeted.session,
+		endpoint: endpoints(greeted.nc, host, o.Proxy != nil),
 		control:  control.New(greeted.nc, greeted.br, o.Logger),
 
 		listingLimit: maxListing,
 	}
-	if err := c.login(ctx, greeted.loggedIn); err != nil {
+	c.hearGreeting(greeted.greeting)
+	if err := c.login(ctx, greeted.greeting.Code == 230); err != nil {
 		c.control.Close()
 		return nil, err
 	}
 	return c, nil
 }
+
+// Redial opens another connection to the same server, with the same options and with what
+// has been learned so far. It leaves c as it is, dead or alive: after a final reply that was
+// lost, the new one can tell what became of the transfer.
+func (c *Conn) Redial(ctx context.Context) (*Conn, error) {
+	o := c.options
+	o.Facts = c.facts
+	return Dial(ctx, c.address, o)
+}
+
+// ErrNotSent: the connection ended before the server can have got the command, so that it
+// has not been carried out. Where an error of a lost connection is not ErrNotSent, that is open.
+var ErrNotSent = control.ErrNotSent
 
 // greeted is a connection that has said hello, and is protected if it is to be.
 type greeted struct {
@@ -50,7 +69,8 @@ type greeted struct {
 	br       *bufio.Reader
 	tls      *tls.Config // for data connections; nil without TLS
 	leaf     []byte      // certificate of the control connection
-	loggedIn bool        // the greeting was 230
+	session  *tlsSession // nil without TLS
+	greeting control.Reply
 }
 
 func greet(ctx context.Context, address, host string, o Options) (g greeted, err error) {
@@ -66,7 +86,11 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 		}
 		return &Error{Op: "connect", Path: address, Err: err}
 	}
-	nc, err := o.DialContext(ctx, "tcp", address)
+	dial := o.DialContext
+	if o.Proxy != nil {
+		dial = proxyDialer(o.Proxy, o.DialContext)
+	}
+	nc, err := dialWithin(ctx, o.ConnectTimeout, dial, address)
 	if err != nil {
 		return g, fail(err)
 	}
@@ -87,15 +111,13 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 			return g, err
 		}
 	}
-	reply, err := readGreeting(g.br, o)
-	if err != nil {
+	if g.greeting, err = readGreeting(g.br, o); err != nil {
 		if errors.Is(context.Cause(ctx), ErrTimeout) && o.TLS != TLSImplicit {
 			hint := errors.New(`no greeting; if the server speaks TLS from the first byte, use tls = "implicit"`)
 			err = &Error{Op: "connect", Path: address, Err: fmt.Errorf("%w: %w", ErrTimeout, hint)}
 		}
-		return g, err
+		return g, g.session.explain("connect", err)
 	}
-	g.loggedIn = reply.Code == 230
 	if o.TLS == TLSExplicit {
 		if err := g.authTLS(o); err != nil {
 			return g, err
@@ -107,30 +129,28 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	return g, nil
 }
 
-// readGreeting reads 220 or 230, after any 120 ("ready in n minutes").
-func readGreeting(br *bufio.Reader, o Options) (control.Reply, error) {
-	for {
-		reply, err := control.ReadReply(br)
-		if err != nil {
-			return reply, err
-		}
-		o.Logger.Debug("reply", "code", reply.Code, "text", reply.Text())
-		switch {
-		case reply.Preliminary():
-		case reply.Completed():
-			return reply, nil
-		default:
-			return reply, replyError("connect", "", "", reply)
-		}
-	}
+// dialWithin gives dialling, proxies included, no more than timeout.
+func dialWithin(ctx context.Context, timeout time.Duration, dial data.Dial, address string) (net.Conn, error) {
+	dialling, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	defer cancel()
+	return dial(dialling, "tcp", address)
 }
 
-func endpoints(nc net.Conn) data.Endpoints {
+// endpoints are the ends of the control connection. Behind a proxy nothing is known of the
+// server but what was dialled; PASV works there for every address, as only its port counts.
+func endpoints(nc net.Conn, host string, proxied bool) data.Endpoints {
 	address := func(a net.Addr) netip.AddrPort {
 		if tcp, ok := a.(*net.TCPAddr); ok {
 			return tcp.AddrPort()
 		}
 		return netip.AddrPort{}
 	}
-	return data.Endpoints{Local: address(nc.LocalAddr()), Server: address(nc.RemoteAddr())}
+	if proxied {
+		server, err := netip.ParseAddr(host)
+		if err != nil {
+			server = netip.IPv4Unspecified()
+		}
+		return data.Endpoints{Server: netip.AddrPortFrom(server, 0), Host: host}
+	}
+	return data.Endpoints{Local: address(nc.LocalAddr()), Server: address(nc.RemoteAddr()), Host: host}
 }

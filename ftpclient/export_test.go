@@ -5,3 +5,6 @@ func (c *Conn) LimitListing(bytes int64) { c.listingLimit = bytes }
 
 // SetServer sets what kind of server this is taken for.
 func (c *Conn) SetServer(kind string) { c.facts.Server = kind }
+
+// System is the answer to SYST.
+func (c *Conn) System() string { return c.system }

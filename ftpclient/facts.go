@@ -1,5 +1,7 @@
 package ftpclient
 
+import "time"
+
 // Facts is what was learned about a server by talking to it, as a value: hand the facts of
 // the last connection in at Dial, read the new ones with Conn.Facts, keep them where you
 // like. Wrong facts cost a round trip or two and nothing else.
@@ -39,4 +41,13 @@ type Facts struct {
 	NoDotNames bool `json:"no_dot_names,omitempty"`
 
 	// Limits.
+
+	// IdleLimit is after how many seconds of idleness the server hangs up, 0 when unknown.
+	IdleLimit Seconds `json:"idle_limit,omitempty"`
 }
+
+// Seconds is a time in whole seconds.
+type Seconds int64
+
+// Duration returns the same time.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }

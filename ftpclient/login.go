@@ -3,6 +3,7 @@ package ftpclient
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -17,6 +18,9 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 		}
 	}
 	if err := c.readFeatures(ctx); err != nil {
+		return err
+	}
+	if err := c.introduce(ctx); err != nil {
 		return err
 	}
 	if c.tls != nil {
@@ -39,28 +43,74 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	return nil
 }
 
-// authenticate sends USER and PASS. Servers may be content after USER (230, 232).
+// authenticate sends HOST, USER, PASS and ACCT, as far as the server asks for them (RFC 959
+// section 6, RFC 7151). A server may be content after USER (230, 232) or PASS (230, 202).
 func (c *Conn) authenticate(ctx context.Context) error {
+	if c.options.VirtualHost != "" {
+		if err := c.chooseHost(ctx); err != nil {
+			return err
+		}
+	}
 	verb := "USER"
 	reply, err := c.do(ctx, "login", "", verb, c.options.User)
 	if err != nil {
 		return err
 	}
-	if reply.Code == 331 {
+	if reply.Intermediate() && reply.Code != needAccount {
 		verb = "PASS"
-		reply, err = c.doSecret(ctx, "login", verb, c.options.Password)
-		if err != nil {
+		if reply, err = c.doSecret(ctx, "login", verb, c.options.Password); err != nil {
+			return err
+		}
+	}
+	if reply.Code == needAccount && c.options.Account != "" {
+		verb = "ACCT"
+		if reply, err = c.doSecret(ctx, "login", verb, c.options.Account); err != nil {
 			return err
 		}
 	}
 	if !reply.Completed() {
-		return c.refusal("login", "", verb, reply)
+		return c.refusal("login", "", verb, c.masked(reply))
 	}
+	c.hearWelcome(reply)
 	return nil
 }
 
-// readFeatures asks FEAT after the login, because servers change the list with it, and
-// switches names to UTF-8 where that has to be asked for.
+// needAccount is the reply to USER or PASS that asks for ACCT.
+const needAccount = 332
+
+// masked takes what is secret out of a reply: servers repeat what they do not understand.
+func (c *Conn) masked(reply control.Reply) control.Reply {
+	lines := slices.Clone(reply.Lines)
+	for i := range lines {
+		lines[i] = control.Mask(control.Mask(lines[i], c.options.Password), c.options.Account)
+	}
+	return control.Reply{Code: reply.Code, Lines: lines}
+}
+
+// chooseHost names the virtual host. Over TLS the server knows it already (server name
+// indication), so that it need not know the command.
+func (c *Conn) chooseHost(ctx context.Context) error {
+	reply, err := c.do(ctx, "login", "", "HOST", c.options.VirtualHost)
+	if err != nil {
+		return err
+	}
+	if reply.Completed() {
+		return nil
+	}
+	e := c.refusal("login", "", "HOST", reply)
+	switch reply.Code {
+	case 500, 502, 530: // vsftpd and Pure-FTPd answer whatever comes before USER with 530
+		if c.tls != nil {
+			return nil
+		}
+		e.Err = fmt.Errorf("%w: the command HOST, by which the virtual host %q is chosen", ErrUnsupported, c.options.VirtualHost)
+	default:
+		e.Err = fmt.Errorf("the virtual host %q was refused", c.options.VirtualHost)
+	}
+	return e
+}
+
+// readFeatures asks FEAT after the login, because servers change the list with it.
 func (c *Conn) readFeatures(ctx context.Context) error {
 	reply, err := c.do(ctx, "login", "", "FEAT", "")
 	if err != nil {
@@ -70,16 +120,112 @@ func (c *Conn) readFeatures(ctx context.Context) error {
 	if reply.Completed() {
 		c.features = parseFeatures(reply.Lines)
 	}
-	if c.features.Has("UTF8") {
-		// Refusals are fine: two of the servers in use have UTF-8 on and refuse the command.
-		if _, err := c.do(ctx, "login", "", "OPTS", "UTF8 ON"); err != nil {
+	if c.facts.Server == "" {
+		c.facts.Server = serverKindByFeatures(c.features)
+	}
+	return nil
+}
+
+// saysUTF8 are servers that do not list UTF8 but agree to OPTS UTF8 ON.
+var saysUTF8 = []string{"vsftpd"}
+
+// introduce tells the server about this client and how it wants names, facts and texts. All
+// of it is a wish: refusals are no matter.
+func (c *Conn) introduce(ctx context.Context) error {
+	if c.features.Has("CLNT") { // first, because some servers do UTF-8 only behind it
+		if _, err := c.doSecret(ctx, "login", "CLNT", c.options.ClientName); err != nil {
 			return err
+		}
+	}
+	wish := func(verb, argument string) (control.Reply, error) { return c.do(ctx, "login", "", verb, argument) }
+	c.utf8 = c.features.Has("UTF8")
+	if c.utf8 || slices.Contains(saysUTF8, c.facts.Server) {
+		// Two of the servers in use that list UTF8 have it on and refuse the command.
+		reply, err := wish("OPTS", "UTF8 ON")
+		if err != nil {
+			return err
+		}
+		c.utf8 = c.utf8 || reply.Completed()
+	}
+	if facts := wantedFacts(c.features); facts != "" {
+		if _, err := wish("OPTS", "MLST "+facts); err != nil {
+			return err
+		}
+	}
+	if language := wantedLanguage(c.features); language != "" {
+		if _, err := wish("LANG", language); err != nil {
+			return err
+		}
+	}
+	return c.askSystem(ctx)
+}
+
+// unixServers need no SYST: their listings have one form.
+var unixServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
+
+// askSystem asks for the hint by which LIST is read, where it will be used. Many servers say
+// UNIX and do not mean it.
+func (c *Conn) askSystem(ctx context.Context) error {
+	if c.features.Has("MLST") || c.features.Has("MLSD") {
+		return nil
+	}
+	if slices.Contains(unixServers, c.facts.Server) {
+		c.system = "UNIX"
+		return nil
+	}
+	reply, err := c.do(ctx, "login", "", "SYST", "")
+	if err != nil {
+		return err
+	}
+	if reply.Completed() {
+		c.system = reply.Last()
+		if c.facts.Server == "" {
+			c.facts.Server = systems.of(c.system)
 		}
 	}
 	return nil
 }
 
-// protectData demands encrypted data connections (RFC 4217 sections 8 and 9).
+// wanted are the facts of RFC 3659 that are of use. Servers ignore the case of their names.
+var wanted = []string{"type", "size", "modify", "unique", "unix.mode", "perm"}
+
+// wantedFacts returns the argument of OPTS MLST, "" when what the server offers of the wanted
+// facts is on by default, as a star tells (RFC 3659 section 7.8).
+func wantedFacts(f Features) string {
+	var ask strings.Builder
+	missing := false
+	for _, fact := range f.Parameters("MLST") {
+		name, on := strings.CutSuffix(fact, "*")
+		if slices.Contains(wanted, strings.ToLower(name)) {
+			ask.WriteString(name + ";")
+			missing = missing || !on
+		}
+	}
+	if !missing {
+		return ""
+	}
+	return ask.String()
+}
+
+// wantedLanguage returns the argument of LANG that makes texts English, as the patterns that
+// read them are; "" where they are or cannot be (RFC 2640 section 4).
+func wantedLanguage(f Features) string {
+	choice := ""
+	for _, offered := range f.Parameters("LANG") {
+		tag, current := strings.CutSuffix(offered, "*")
+		english := strings.EqualFold(tag, "en") || len(tag) > 3 && strings.EqualFold(tag[:3], "en-")
+		if english && current {
+			return ""
+		}
+		if english && choice == "" {
+			choice = tag
+		}
+	}
+	return choice
+}
+
+// protectData demands encrypted data connections (RFC 4217 sections 8 and 9). Servers with
+// implicit TLS are asked as well: not all of them protect data unasked.
 func (c *Conn) protectData(ctx context.Context) error {
 	if _, err := c.do(ctx, "login", "", "PBSZ", "0"); err != nil {
 		return err
@@ -96,13 +242,18 @@ func (c *Conn) protectData(ctx context.Context) error {
 	return nil
 }
 
-// parsePWD takes the folder out of 257 "folder" text. Quotes in the name are doubled by
-// most servers and not by all, so an odd reading ends at the last quote of the line.
+// parsePWD takes the folder out of 257 "folder" text, as it is written there: on systems
+// other than Unix it may be DISK:[USER] or 'USER.'. Quotes in the name are doubled by most
+// servers and not by all, so an odd reading ends at the last quote of the line. Servers that
+// write no quotes are understood if the name begins or ends like one.
 func parsePWD(reply control.Reply) string {
 	text := reply.Last()
-	open := strings.IndexByte(text, '"')
-	if !reply.Completed() || open < 0 {
+	if !reply.Completed() {
 		return "/"
+	}
+	open := strings.IndexByte(text, '"')
+	if open < 0 {
+		return bareFolder(text)
 	}
 	rest := text[open+1:]
 	for i := 0; i < len(rest); i++ {
@@ -120,6 +271,15 @@ func parsePWD(reply control.Reply) string {
 	}
 	if last := strings.LastIndexByte(rest, '"'); last > 0 {
 		return rest[:last]
+	}
+	return "/"
+}
+
+// bareFolder reads a folder without quotes: /a/folder, or DISK:[USER] of VMS.
+func bareFolder(text string) string {
+	word, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if strings.HasPrefix(word, "/") || strings.Contains(word, ":[") && strings.HasSuffix(word, "]") {
+		return word
 	}
 	return "/"
 }

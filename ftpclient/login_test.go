@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ func TestLogin(t *testing.T) {
 	short := func(o *ftpclient.Options) {
 		o.ReplyTimeout, o.ConnectTimeout = 50*time.Millisecond, 50*time.Millisecond
 	}
+	virtual := func(o *ftpclient.Options) { o.VirtualHost = "ftp.example" }
 	tests := []struct {
 		name   string
 		script steps
@@ -41,7 +44,49 @@ func TestLogin(t *testing.T) {
 				then(talk("USER ferry", "230 in")...).then(rest...)},
 		{name: "UTF-8 is switched on, and a refusal of that is no matter",
 			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "211-F\n UTF8\n211 End", "OPTS UTF8 ON", "501 it is",
-				"PWD", "502 what?", "TYPE I", "200 ok", "QUIT", "221 bye")...)},
+				"SYST", "500 what?", "PWD", "502 what?", "TYPE I", "200 ok", "QUIT", "221 bye")...)},
+		{name: "a password is superfluous where the user has to have none (232)",
+			script: greeting.then(talk("USER ferry", "232 in")...).then(rest...)},
+		{name: "any 3yz after the user asks for a password",
+			script: greeting.then(talk("USER ferry", "336 s/key 97 ab12", "PASS secret", "230 in")...).then(rest...)},
+		{name: "an account is asked for behind the password",
+			script: user.then(talk("PASS secret", "332 account?", "ACCT books", "230 in")...).then(rest...),
+			change: func(o *ftpclient.Options) { o.Account = "books" }},
+		{name: "an account is asked for behind the user",
+			script: greeting.then(talk("USER ferry", "332 account?", "ACCT books", "202 superfluous")...).then(rest...),
+			change: func(o *ftpclient.Options) { o.Account = "books" }},
+		{name: "an account is not told where nobody asks",
+			script: user.then(talk("PASS secret", "230 in")...).then(rest...),
+			change: func(o *ftpclient.Options) { o.Account = "books" }},
+		{name: "an account is wrong",
+			script: user.then(talk("PASS secret", "332 account?", "ACCT books", "532 no books")...),
+			change: func(o *ftpclient.Options) { o.Account = "books" },
+			want:   outcome{code: 532, class: ftpclient.ClassAuthentication}},
+		{name: "a virtual host is chosen first",
+			script: greeting.then(talk("HOST ftp.example", "220 here it is", "USER ferry", "230 in")...).then(rest...),
+			change: virtual},
+		{name: "a virtual host is not there",
+			script: greeting.then(talk("HOST ftp.example", "504 no such host")...), change: virtual,
+			want: outcome{code: 504, class: ftpclient.ClassPermanent}},
+		{name: "a server knows no virtual hosts, and nothing of its users",
+			script: greeting.then(talk("HOST ftp.example", "530 Please login with USER and PASS.")...), change: virtual,
+			want: outcome{is: ftpclient.ErrUnsupported, code: 530, class: ftpclient.ClassPermanent}},
+		{name: "the client gives its name, and asks for UTF-8, facts and English",
+			script: greeting.then(talk("USER ferry", "230 in",
+				"FEAT", "211-F\n CLNT\n UTF8\n MLST type*;size*;modify*;UNIX.mode;UNIX.owner;perm;\n LANG de-DE*;en-GB;fr\n211 End",
+				"CLNT ferry 9", "200 hello", "OPTS UTF8 ON", "200 ok", "OPTS MLST type;size;modify;UNIX.mode;perm;", "200 ok",
+				"LANG en-GB", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...),
+			change: func(o *ftpclient.Options) { o.ClientName = "ferry 9" }},
+		{name: "nothing is asked for that is there already",
+			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "211-F\n MLST type*;size*;modify*;UNIX.owner;\n LANG EN*;FR\n211 End",
+				"PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)},
+		{name: "refusals of wishes are no matter",
+			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "211-F\n CLNT\n UTF8\n MLST size;\n LANG DE;EN\n211 End",
+				"CLNT ftpferry", "500 no", "OPTS UTF8 ON", "504 no", "OPTS MLST size;", "501 no", "LANG EN", "504 no",
+				"PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)},
+		{name: "a server that does not list UTF8 and has it is asked",
+			script: steps{{Send: "220 (vsFTPd 3.0.3)"}}.then(talk("USER ferry", "230 in", "FEAT", "211-F\n SIZE\n211 End",
+				"OPTS UTF8 ON", "200 Always in UTF8 mode.", "PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)},
 		{name: "nobody is there",
 			change: func(o *ftpclient.Options) {
 				o.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") }
@@ -72,11 +117,33 @@ func TestLogin(t *testing.T) {
 			script: user.then(talk("PASS secret", "332 account?")...),
 			want:   outcome{code: 332, class: ftpclient.ClassAuthentication}},
 		{name: "binary transfers are refused",
-			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "500 no", "PWD", `257 "/"`, "TYPE I", "504 no")...),
+			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "500 no", "SYST", "500 no", "PWD", `257 "/"`, "TYPE I", "504 no")...),
 			want:   outcome{code: 504, class: ftpclient.ClassPermanent}},
 		{name: "it is an SSH server",
 			script: steps{{Raw: "SSH-2.0-OpenSSH_9.2p1\r\n"}},
 			want:   outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassUnavailable}},
+		{name: "it is a mail server",
+			script: steps{{Send: "220 mx.example ESMTP Postfix"}},
+			want:   outcome{is: ftpclient.ErrProtocol, class: ftpclient.ClassUnavailable}},
+		{name: "the server is full, and says so with 530",
+			script: steps{{Send: "530 Sorry, too many connections", End: ftptest.Close}},
+			want:   outcome{code: 530, class: ftpclient.ClassBusy}},
+		{name: "the server gives up behind the login",
+			script: greeting.then(talk("USER ferry", "230 in", "FEAT", "211-F\n MLST\n211 End", "PWD", "421 bye")...),
+			want:   outcome{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassUnavailable}},
+		{name: "the server says something unasked in the middle of the login",
+			script: greeting.then(talk("USER ferry", "230 in\n230 Welcome again")...),
+			want:   outcome{is: ftpclient.ErrDesync, class: ftpclient.ClassUnavailable}},
+		{name: "a refusal repeats the password",
+			script: user.then(talk("PASS secret", "530 secret is wrong for ferry")...),
+			want:   outcome{code: 530, class: ftpclient.ClassAuthentication}},
+		{name: "a limit of commands makes no sense",
+			change: func(o *ftpclient.Options) { o.CommandLimit = 10 },
+			want:   outcome{is: ftpclient.ErrOptions, class: ftpclient.ClassSetup}},
+		{name: "a user is too long for the server",
+			script: greeting,
+			change: func(o *ftpclient.Options) { o.CommandLimit, o.User = 64, strings.Repeat("u", 58) },
+			want:   outcome{is: ftpclient.ErrUnsendable, class: ftpclient.ClassPermanent}},
 		{name: "nobody says anything",
 			change: short,
 			want:   outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}},
@@ -120,11 +187,120 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+func TestTLSNamesTheVirtualHost(t *testing.T) {
+	certificate, _, _, _, trusted := ftptest.NewCertificate(t) // for localhost, too
+	var asked atomic.Value
+	control := &ftptest.TLS{Config: &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		asked.Store(hello.ServerName)
+		return &certificate, nil
+	}}}
+	for _, reply := range []string{"220 here", "500 what?", "502 what?", "530 not yet"} {
+		script := secureSession(control, nil)
+		script = append(script[:2:2], append(talk("HOST localhost", reply), script[2:]...)...)
+		connect(t, script, func(o *ftpclient.Options) {
+			o.TLS, o.VirtualHost, o.TLSConfig = ftpclient.TLSExplicit, "localhost", &tls.Config{RootCAs: trusted}
+		})
+		if asked.Load() != "localhost" {
+			t.Errorf("TLS named %q", asked.Load())
+		}
+	}
+}
+
+func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true})
+			o := optionsFor(server, securities[2])
+			o.TLS = ftpclient.TLSImplicit
+			_, err := ftpclient.Dial(t.Context(), server.Addr, o)
+			outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}.check(t, err)
+			if !strings.Contains(err.Error(), `use tls = "explicit"`) {
+				t.Error(err)
+			}
+			o.TLS = ftpclient.TLSNone
+			if _, err := ftpclient.Dial(t.Context(), server.Addr, o); err == nil {
+				t.Error("logged in without TLS")
+			}
+		})
+	}
+	for _, name := range []string{"vsftpd", "proftpd"} {
+		t.Run(name+", implicit", func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{ImplicitTLS: true})
+			o := optionsFor(server, securities[2])
+			o.ConnectTimeout, o.ReplyTimeout = time.Second, time.Second
+			_, err := ftpclient.Dial(t.Context(), server.Addr, o)
+			outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
+			if !strings.Contains(err.Error(), `use tls = "implicit"`) {
+				t.Error(err)
+			}
+			o.TLS, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second
+			conn := dial(t, t.Context(), server.Addr, o)
+			if result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello")); err != nil || !result.TLSResumed {
+				t.Errorf("%+v, %v", result, err)
+			}
+		})
+	}
+}
+
+func TestSecretsAreInNoLog(t *testing.T) {
+	var log strings.Builder
+	script := steps{{Send: "220 ready"}}.then(talk("USER ferry", "331 password?", "PASS secret", "332-PASS secret is not enough\n332 account?",
+		"ACCT books", "500 ACCT books?")...)
+	o := testOptions()
+	o.Account = "books"
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	_, err := ftpclient.Dial(t.Context(), ftptest.NewScript(t, script...).Addr, o)
+	if err == nil || strings.Contains(err.Error(), "books") {
+		t.Errorf("%v", err)
+	}
+	if text := log.String(); strings.Contains(text, "secret") || strings.Contains(text, "books") || !strings.Contains(text, "PASS ***") {
+		t.Error(text)
+	}
+}
+
+func TestWhatTheServerSaysAboutItselfIsLearned(t *testing.T) {
+	greeting := "220---------- Welcome to Pure-FTPd [privsep] [TLS] ----------\n220-You are user number 1 of 50 allowed.\n" +
+		"220 You will be disconnected after 15 minutes of inactivity."
+	script := steps{{Send: greeting}}.then(talk("USER ferry", "230 in", "FEAT", "211-F\n MLST\n211 End", "PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)
+	conn := dial(t, t.Context(), ftptest.NewScript(t, script...).Addr, testOptions())
+	if f := conn.Facts(); f.Server != "pure-ftpd" || f.IdleLimit.Duration() != 15*time.Minute {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestTheSystemIsAskedForWhereListingsNeedIt(t *testing.T) {
+	script := steps{{Send: "220 ready"}}.then(talk("USER ferry", "230-Welcome to this mirror of vsftpd.\n230 Idle timeout: 5 minutes", "FEAT", "500 no",
+		"SYST", "215 VMS OpenVMS V8.4", "PWD", `257 "SYS$LOGIN:[FERRY]"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)
+	conn := dial(t, t.Context(), ftptest.NewScript(t, script...).Addr, testOptions())
+	if f := conn.Facts(); f.Server != "vms" || f.IdleLimit.Duration() != 5*time.Minute || conn.Home() != "SYS$LOGIN:[FERRY]" || conn.System() != "VMS OpenVMS V8.4" {
+		t.Errorf("%+v, %q, %q", f, conn.Home(), conn.System())
+	}
+}
+
+func TestRedialGoesOnWithWhatIsKnown(t *testing.T) {
+	script := open("MLST", talk("NOOP", "421 Timeout.")).then(ftptest.Step{End: ftptest.Close}).then(session("MLST", nil)...)
+	conn, _ := connect(t, script)
+	conn.LearnNoDotNames()
+	if err := conn.Noop(t.Context()); !errors.Is(err, ftpclient.ErrClosing) {
+		t.Fatal(err)
+	}
+	again, err := conn.Redial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { again.Close() })
+	if !again.Usable() || !again.Facts().NoDotNames || conn.Usable() {
+		t.Errorf("usable: %v and %v, facts: %+v", again.Usable(), conn.Usable(), again.Facts())
+	}
+}
+
 func TestTLSLogin(t *testing.T) {
 	certificate, _, _, _, trusted := ftptest.NewCertificate(t)
 	control := &ftptest.TLS{Config: &tls.Config{Certificates: []tls.Certificate{certificate}}}
 	beginning := steps{{Send: "220 ready"}, {Expect: "AUTH TLS", Send: "234 go on", TLS: control}}
-	login := talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?", "PBSZ 0", "200 ok")
+	login := talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?", "SYST", "500 what?", "PBSZ 0", "200 ok")
 	tests := []struct {
 		name   string
 		script steps

@@ -3,13 +3,17 @@ package ftpclient
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
@@ -67,13 +71,55 @@ type DataOptions struct {
 
 // Options are what Dial needs to know. The zero value logs in anonymously over explicit TLS.
 type Options struct {
+	// Login.
+
+	// User and Password are the login; with User "" it is anonymous. Neither may hold CR, LF
+	// or NUL.
 	User, Password string
+	// Account is told to servers that ask for one at the login (ACCT). A refusal with code
+	// 332 means that it is missing.
+	Account string
+	// VirtualHost names the server that is meant, where several share an address (HOST, RFC
+	// 7151), and becomes the ServerName of TLS if that is not set. "" sends nothing.
+	VirtualHost string
+	// ClientName is told to servers that list CLNT; some switch to UTF-8 by it ("ftpferry").
+	ClientName string
+
+	// TLS.
 
 	TLS TLSMode
-	// TLSConfig is cloned. ServerName defaults to the host dialled, MinVersion to TLS 1.2.
-	// ClientSessionCache is always replaced by one of this connection's own: servers demand
-	// that data connections resume the session of *their* control connection.
+	// TLSConfig is cloned. ServerName defaults to VirtualHost, then to the host dialled,
+	// MinVersion to TLS 1.2. RootCAs and Certificates come from LoadCAFile and
+	// LoadClientCertificate, if not from elsewhere. ClientSessionCache is always replaced by
+	// one of this connection's own: servers demand that data connections resume the session
+	// of *their* control connection.
 	TLSConfig *tls.Config
+	// PinnedKeys are the keys of which the server must have one. A pinned key is enough by
+	// itself: authority, name and dates of the certificate are not looked at, so that
+	// self-signed ones can be used, and a certificate of an authority in good standing with
+	// another key is refused. The CertificateError of a server that is not trusted holds the
+	// pin. Empty means that the certificate is verified as TLSConfig says.
+	PinnedKeys []PinnedKey
+	// LegacyTLS allows TLS 1.0 and 1.1, key exchange by RSA, and ciphers with CBC and 3DES,
+	// for appliances that know nothing else. All of them have known weaknesses; each
+	// connection logs a warning. TLSConfig.MinVersion and CipherSuites still restrict it.
+	LegacyTLS bool
+
+	// Network.
+
+	// Proxy is where control and data connections go through: socks5://, socks5h:// (the
+	// same: the proxy resolves names) or http:// (CONNECT), with user and password if it
+	// asks for them; the default ports are 1080 and 8080. Data connections go to the host
+	// that was dialled and the port that the server tells; active mode is impossible.
+	// nil means none; the environment is not looked at.
+	Proxy *url.URL
+	// DialContext replaces the dialling of control connections, and with Proxy of all
+	// connections to the proxy. nil means TCP, with keep-alive probes after 15 s of silence,
+	// every 5 s, and an end after 4 without an answer: NATs and firewalls forget idle
+	// connections, and during a long transfer nothing else moves on the control connection.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Data connections.
 
 	Data DataOptions
 
@@ -90,10 +136,20 @@ type Options struct {
 	// of a limiter is the largest piece that moves at once; nil means no limit.
 	UploadLimiter, DownloadLimiter *rate.Limiter
 
+	// Limits.
+
+	// CommandLimit is the longest command line sent, in bytes with its line end (4096, from
+	// 64 to 4096). Servers in use cut longer lines, close the connection over them, or do not
+	// answer; old ones take no more than 1024 or 512.
+	CommandLimit int
+
+	// What is known.
+
 	// Facts is what an earlier connection learned about this server.
 	Facts Facts
 
 	// Time-outs; 0 means the default in parentheses.
+
 	ConnectTimeout    time.Duration // TCP connect and TLS handshake (15 s)
 	ReplyTimeout      time.Duration // reply to a command (30 s)
 	StallTimeout      time.Duration // no byte moves on a data connection (60 s)
@@ -101,8 +157,6 @@ type Options struct {
 
 	// Logger gets each command and reply at debug level, secrets masked. nil means none.
 	Logger *slog.Logger
-	// DialContext replaces the dialling of the control connection, for tests.
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -118,23 +172,57 @@ func (o Options) withDefaults() Options {
 	if o.User == "" {
 		o.User, o.Password = "anonymous", "anonymous@"
 	}
+	if o.ClientName == "" {
+		o.ClientName = "ftpferry"
+	}
+	if o.CommandLimit == 0 {
+		o.CommandLimit = control.MaxCommand
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.DialContext == nil {
 		dialer := &net.Dialer{
-			Timeout: o.ConnectTimeout,
-			// NATs and firewalls forget idle connections; during a long transfer nothing
-			// else moves on the control connection.
+			Timeout:         o.ConnectTimeout,
 			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4},
 		}
 		o.DialContext = dialer.DialContext
 	}
+	if o.Proxy != nil && o.Data.Policy == DataAuto {
+		o.Data.Policy = DataPassiveOnly
+	}
 	return o
 }
 
+// ErrOptions: the options of Dial cannot work; nothing was sent.
+var ErrOptions = errors.New("options that cannot work")
+
+// check tells what is wrong with options, and what to do about it.
+func (o Options) check() error {
+	switch {
+	case o.CommandLimit < minCommandLimit || o.CommandLimit > control.MaxCommand:
+		return fmt.Errorf("%w: CommandLimit is %d; want %d to %d bytes", ErrOptions, o.CommandLimit, minCommandLimit, control.MaxCommand)
+	case o.TLS == TLSNone && len(o.PinnedKeys) > 0:
+		return fmt.Errorf("%w: PinnedKeys need TLS, which is switched off", ErrOptions)
+	case o.Proxy != nil && o.Data.Policy == DataActiveOnly:
+		return fmt.Errorf("%w: no server can connect to this client through a proxy; active mode and Proxy exclude each other", ErrOptions)
+	}
+	if o.Proxy != nil {
+		return checkProxy(o.Proxy)
+	}
+	return nil
+}
+
+// minCommandLimit leaves room for the commands of a login and for short names.
+const minCommandLimit = 64
+
 func (o Options) dataOptions() data.Options {
+	var dial data.Dial
+	if o.Proxy != nil {
+		dial = proxyDialer(o.Proxy, o.DialContext)
+	}
 	return data.Options{
+		Dial:             dial,
 		ConnectTimeout:   o.ConnectTimeout,
 		TrustPASVAddress: o.Data.TrustPASVAddress,
 		ActivePorts:      o.Data.ActivePorts,

@@ -46,7 +46,11 @@ func afterLogin(features string) steps {
 	if features != "" {
 		reply = "211-Features\n " + strings.ReplaceAll(features, ",", "\n ") + "\n211 End"
 	}
-	return talk("FEAT", reply, "PWD", `257 "/" is current`, "TYPE I", "200 binary")
+	rest := talk("PWD", `257 "/" is current`, "TYPE I", "200 binary")
+	if !strings.Contains(features, "MLS") { // the form of listings has to be guessed
+		rest = talk("SYST", "215 UNIX Type: L8").then(rest...)
+	}
+	return talk("FEAT", reply).then(rest...)
 }
 
 // secureSession is a login with TLS, then, and the farewell.
@@ -58,7 +62,7 @@ func secureSession(control *ftptest.TLS, then steps) steps {
 func secureOpen(control *ftptest.TLS, then steps) steps {
 	s := steps{{Send: "220 ready"}, {Expect: "AUTH TLS", Send: "234 go on", TLS: control}}
 	s = s.then(talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?",
-		"PBSZ 0", "200 ok", "PROT P", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 binary")...)
+		"SYST", "500 what?", "PBSZ 0", "200 ok", "PROT P", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 binary")...)
 	return s.then(then...)
 }
 

@@ -176,7 +176,7 @@ func TestClearTextInAProtectedConnectionIsReported(t *testing.T) {
 			address := listen(t, func(conn net.Conn) {
 				secured := tls.Server(conn, config)
 				io.WriteString(secured, "230 in\r\n")
-				replies := map[string]string{"FEAT": "500 no", "PBSZ": "200 ok", "PROT": "200 ok", "PWD": `257 "/"`, "TYPE": "200 ok"}
+				replies := map[string]string{"FEAT": "500 no", "SYST": "500 no", "PBSZ": "200 ok", "PROT": "200 ok", "PWD": `257 "/"`, "TYPE": "200 ok"}
 				for lines := bufio.NewScanner(secured); lines.Scan(); {
 					verb, _, _ := strings.Cut(lines.Text(), " ")
 					if reply, ok := replies[verb]; ok {

@@ -151,13 +151,22 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	opening, cancel := context.WithTimeoutCause(ctx, 2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	result := make(chan opened, 1)
-	go func() { result <- c.openStream(opening, pending, t.request.upload) }()
-	abandon := func() {
+	go func() {
+		if c.facts.Server == "pyftpdlib" {
+			// It closes a data connection on which the handshake begins before the command is
+			// there; on two connections, nothing but a reply shows the order.
+			t.call.Started(opening) // its error is seen below, too
+		}
+		result <- c.openStream(opening, pending, t.request.upload)
+	}()
+	abandon := func() error {
 		cancel()
 		pending.Close()
-		if o := <-result; o.guarded != nil {
+		o := <-result
+		if o.guarded != nil {
 			o.guarded.Reset()
 		}
+		return o.err
 	}
 	waiting, stop := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+c.options.ConnectTimeout, ErrTimeout)
 	defer stop()
@@ -183,9 +192,12 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
 		if !last.Completed() {
-			abandon()
+			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
+			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
+				refusal.Err = cause // the server only tells that this side hung up
+			}
 			c.dropSession(last)
-			return c.refusal(t.request.op, t.request.path, t.request.verb, last)
+			return refusal
 		}
 		o = <-result
 	}
@@ -310,6 +322,9 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	if reply.Code >= 400 {
 		e.Code, e.Text = reply.Code, shorten(reply.Text())
+		if refusal := c.refusal("", "", "", reply); refusal.Err != nil {
+			e.Err = fmt.Errorf("%w: %w", refusal.Err, cause)
+		}
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {

@@ -26,10 +26,12 @@ func unfinished(features string, steps ...[]step) []step {
 	if features != "" {
 		feat = "211-Features\n " + features + "\n211 End"
 	}
-	return slices.Concat(append([][]step{{
-		{Send: "220 Hello."}, {Expect: "USER u", Send: "230 Come in."}, {Expect: "FEAT", Send: feat},
-		{Expect: "PWD", Send: `257 "/"`}, {Expect: "TYPE I", Send: "200 Binary."},
-	}}, steps...)...)
+	login := []step{{Send: "220 Hello."}, {Expect: "USER u", Send: "230 Come in."}, {Expect: "FEAT", Send: feat}}
+	if features == "" { // the form of listings has to be guessed
+		login = append(login, step{Expect: "SYST", Send: "215 UNIX Type: L8"})
+	}
+	login = append(login, step{Expect: "PWD", Send: `257 "/"`}, step{Expect: "TYPE I", Send: "200 Binary."})
+	return slices.Concat(append([][]step{login}, steps...)...)
 }
 
 // lists is the listing of a folder with the final reply.

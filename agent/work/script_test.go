@@ -50,7 +50,7 @@ func do(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline
 	t.Helper()
 	login := []step{
 		{Send: "220 Hello."}, {Expect: "USER u", Send: "230 Come in."}, {Expect: "FEAT", Send: "211-Features\n MFMT\n211 End"},
-		{Expect: "PWD", Send: `257 "/"`}, {Expect: "TYPE I", Send: "200 Binary."},
+		{Expect: "SYST", Send: "215 UNIX Type: L8"}, {Expect: "PWD", Send: `257 "/"`}, {Expect: "TYPE I", Send: "200 Binary."},
 	}
 	server := ftptest.NewScript(t, slices.Concat(login, steps, []step{{Expect: "QUIT", Send: "221 Bye."}})...)
 	var conn *ftpclient.Conn

@@ -62,6 +62,9 @@ func (c Command) Secret() Command {
 	return c
 }
 
+// Len is the length of the command line in bytes, with its line end.
+func (c Command) Len() int { return len(c.line()) }
+
 func (c Command) line() string {
 	if c.argument == "" {
 		return c.verb + "\r\n"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -57,7 +58,7 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", reply.Text())
+		c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), c.secret()))
 		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
@@ -85,6 +86,27 @@ func (c *Conn) deliver(reply Reply) error {
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
+}
+
+// secret is the argument of a command on its way that must not be logged, "" without one.
+func (c *Conn) secret() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.calls {
+		if call.secret != "" {
+			return call.secret
+		}
+	}
+	return ""
+}
+
+// Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a
+// few characters stay, since hiding those would tell them ("***word").
+func Mask(text, secret string) string {
+	if len(secret) < 4 {
+		return text
+	}
+	return strings.ReplaceAll(text, secret, "***")
 }
 
 // fail closes the connection for good and tells everybody who waits. The first reason wins.
@@ -179,6 +201,9 @@ func (c *Conn) note(commands []Command) (calls []*Call, first uint64, err error)
 	for _, command := range commands {
 		c.last++
 		call := newCall()
+		if command.secret {
+			call.secret = command.argument
+		}
 		c.matcher.Push(c.last, command)
 		c.calls[c.last] = call
 		calls = append(calls, call)
@@ -217,7 +242,8 @@ type Call struct {
 	first    Reply
 	final    Reply
 	err      error
-	unsent   bool // its line was not written to the end
+	secret   string // what logs must not show of its reply
+	unsent   bool   // its line was not written to the end
 }
 
 func newCall() *Call {

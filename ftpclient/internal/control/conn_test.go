@@ -356,3 +356,52 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		}
 	})
 }
+
+// deaf is a connection that takes everything written to it.
+type deaf struct {
+	net.Conn
+	reader *io.PipeReader
+}
+
+func (d deaf) Read(p []byte) (int, error)     { return d.reader.Read(p) }
+func (deaf) Write(p []byte) (int, error)      { return len(p), nil }
+func (deaf) SetWriteDeadline(time.Time) error { return nil }
+func (d deaf) Close() error                   { return d.reader.Close() }
+
+// FuzzConn sends commands and delivers replies at random: whatever comes, nobody waits
+// after Close.
+func FuzzConn(f *testing.F) {
+	f.Add([]byte{1, 3, 0, 2}, "150 go\r\n225 aborted\r\n200 ok\r\n")
+	f.Add([]byte{1, 1, 1}, "421 bye\r\n")
+	f.Add([]byte{0, 0}, "226 x\r\n226 x\r\n226 x\r\n")
+	verbs := []string{"NOOP", "STOR", "PWD", "ABOR"}
+	f.Fuzz(func(t *testing.T, sent []byte, replies string) {
+		reader, writer := io.Pipe()
+		connection := deaf{reader: reader}
+		c := New(connection, bufio.NewReader(connection), slog.New(slog.DiscardHandler))
+		var calls []*Call
+		for _, b := range sent {
+			if call, err := c.Send(testCommand(t, verbs[int(b)%len(verbs)])); err == nil {
+				calls = append(calls, call)
+			}
+			half := len(replies) / 2
+			io.WriteString(writer, replies[:half]) // an error says that the connection is dead
+			replies = replies[half:]
+		}
+		c.Close()
+		writer.Close()
+		for i, call := range calls {
+			select {
+			case <-call.Finished():
+			default:
+				t.Fatalf("command %d still waits", i)
+			}
+			if call.err == nil && call.final.Code < 200 {
+				t.Fatalf("command %d ended with %v and no error", i, call.final)
+			}
+		}
+		if len(c.calls) != 0 || c.Idle() {
+			t.Fatalf("%d calls are left", len(c.calls))
+		}
+	})
+}

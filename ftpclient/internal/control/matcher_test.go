@@ -125,6 +125,7 @@ func TestMatcher(t *testing.T) {
 func FuzzMatcher(f *testing.F) {
 	f.Add([]byte{0, 1, 4, 3, 5, 2, 7, 9})
 	f.Add([]byte{2, 3, 4, 6, 19, 5, 7})
+	f.Add([]byte{2, 1, 8, 6, 9, 3}) // one reply for ABOR and the transfer
 	verbs := []string{"PWD", "STOR", "STAT", "NOOP", "ABOR"}
 	codes := []int{150, 200, 226, 426, 225, 211, 500, 550, 331, 421, 120}
 	f.Fuzz(func(t *testing.T, line []byte) {

@@ -121,6 +121,9 @@ func readLine(br *bufio.Reader) (string, error) {
 		return "", fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(text))
 	}
 	if strings.IndexByte(text, 0) >= 0 {
+		if len(text) == 4 {
+			return "", fmt.Errorf("%w: NUL byte in a reply: %s", ErrProtocol, describeGarbage(text))
+		}
 		return "", fmt.Errorf("%w: NUL byte in a reply", ErrProtocol)
 	}
 	return text, nil
@@ -166,8 +169,18 @@ func describeGarbage(line string) string {
 		return "this is an SSH server; SFTP is another protocol than FTP"
 	case strings.HasPrefix(line, "HTTP/") || strings.HasPrefix(line, "<"):
 		return "this is a web server"
+	case strings.HasPrefix(line, "+OK") || strings.HasPrefix(line, "* OK"):
+		return "this is a mail server (POP3 or IMAP)"
+	case strings.HasPrefix(line, "RFB "):
+		return "this is a VNC server"
+	case strings.HasPrefix(line, "@RSYNCD:"):
+		return "this is an rsync server"
+	case len(line) > 1 && line[0] == 0xff && line[1] >= 0xf0:
+		return "this is a telnet server"
 	case isTLSRecord([]byte(line)):
 		return `the server speaks TLS from the first byte; use tls = "implicit"`
+	case len(line) == 4 && line[3] == 0: // length and number of a packet, and version 10, which is LF
+		return "this is a MySQL server"
 	}
 	const shown = 60
 	if len(line) > shown {

@@ -3,6 +3,7 @@ package control
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -72,6 +73,12 @@ func TestReadReplyRefuses(t *testing.T) {
 		{"an SSH server", "SSH-2.0-OpenSSH_9.2\r\n", ErrProtocol, "SFTP"},
 		{"a web server", "HTTP/1.1 400 Bad Request\r\n", ErrProtocol, "web server"},
 		{"a web page", "<html>\r\n", ErrProtocol, "web server"},
+		{"a POP3 server", "+OK ready\r\n", ErrProtocol, "mail server"},
+		{"an IMAP server", "* OK [CAPABILITY IMAP4rev1] ready\r\n", ErrProtocol, "mail server"},
+		{"a MySQL server", "J\x00\x00\x00\n8.0.36\x00", ErrProtocol, "MySQL"},
+		{"a telnet server", "\xff\xfd\x18\xff\xfd\x20\r\n", ErrProtocol, "telnet"},
+		{"an rsync server", "@RSYNCD: 31.0\n", ErrProtocol, "rsync"},
+		{"a VNC server", "RFB 003.008\n", ErrProtocol, "VNC"},
 		{"an alert of TLS", "\x15\x03\x01\x00\x02\x02\x28", ErrProtocol, "implicit"},
 		{"a handshake of TLS", "\x16\x03\x01\x00\n", ErrProtocol, "implicit"},
 	}
@@ -88,6 +95,19 @@ func TestReadReplyRefuses(t *testing.T) {
 	}
 }
 
+// encode writes a reply as a server would.
+func encode(r Reply) string {
+	last := len(r.Lines) - 1
+	if last == 0 {
+		return fmt.Sprintf("%03d %s\r\n", r.Code, r.Lines[0])
+	}
+	text := fmt.Sprintf("%03d-%s\r\n", r.Code, r.Lines[0])
+	for _, line := range r.Lines[1:last] {
+		text += line + "\r\n"
+	}
+	return text + fmt.Sprintf("%03d %s\r\n", r.Code, r.Lines[last])
+}
+
 func FuzzReadReply(f *testing.F) {
 	f.Add([]byte("220-hi\r\n 220 x\r\n220 ready\r\n"))
 	f.Add([]byte("211-F\n\n211\n"))
@@ -101,6 +121,9 @@ func FuzzReadReply(f *testing.F) {
 			}
 			if reply.Code < 100 || reply.Code > 699 || len(reply.Lines) == 0 {
 				t.Fatalf("%+v", reply)
+			}
+			if again, err := ReadReply(bufio.NewReader(strings.NewReader(encode(reply)))); err != nil || !cmp.Equal(again, reply) {
+				t.Fatalf("%+v is read again as %+v, %v", reply, again, err)
 			}
 			size := 0
 			for _, line := range reply.Lines {

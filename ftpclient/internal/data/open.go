@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -13,6 +14,10 @@ import (
 
 // Options are the parts of a data connection that an operator decides.
 type Options struct {
+	// Dial replaces the dialling of passive connections: it leads through a proxy, which is
+	// told Endpoints.Host and not an address. nil means TCP from the address of the control
+	// connection.
+	Dial Dial
 	// ConnectTimeout bounds dialling out and waiting for the server's call.
 	ConnectTimeout time.Duration
 	// TrustPASVAddress makes PASV use the address in the reply instead of the control
@@ -24,14 +29,21 @@ type Options struct {
 	ExternalAddress netip.Addr
 }
 
+// Dial connects to an address of the form host:port.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // PortRange is an inclusive range of TCP ports.
 type PortRange struct{ First, Last uint16 }
 
 // Control sends a command on the control connection and returns its final reply.
 type Control func(ctx context.Context, verb, argument string) (control.Reply, error)
 
-// Endpoints are both ends of the control connection.
-type Endpoints struct{ Local, Server netip.AddrPort }
+// Endpoints are both ends of the control connection. Behind a proxy, Server is the address
+// of the server if that is known and the unspecified one if not, and Local is of no use.
+type Endpoints struct {
+	Local, Server netip.AddrPort
+	Host          string // as it was dialled
+}
 
 // Pending is a data connection on its way: prepared before the transfer command is sent and
 // opened after it. Close gives it up; it may be called more than once and after Open.
@@ -121,8 +133,25 @@ func (c connected) Open(context.Context) (net.Conn, error) { return c.Conn, nil 
 func (c connected) Target() string                         { return c.target }
 
 // dial connects from the address of the control connection: servers refuse data
-// connections from elsewhere.
+// connections from elsewhere. A proxy gets the name of the server, since it alone knows
+// which address it has connected to.
 func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pending, error) {
+	if o.Dial != nil {
+		target := to.String()
+		if to.Addr() == ends.Server.Addr() {
+			target = net.JoinHostPort(ends.Host, strconv.Itoa(int(to.Port())))
+		}
+		if o.ConnectTimeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, o.ConnectTimeout)
+			defer cancel()
+		}
+		conn, err := o.Dial(ctx, "tcp", target)
+		if err != nil {
+			return nil, err
+		}
+		return connected{conn, target}, nil
+	}
 	dialer := net.Dialer{
 		Timeout:   o.ConnectTimeout,
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
@@ -142,6 +171,9 @@ type listening struct {
 }
 
 func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o Options) (Pending, error) {
+	if o.Dial != nil {
+		return nil, fmt.Errorf("%s is impossible: no server can connect to this client through a proxy", mode)
+	}
 	listener, err := listen(ends.Local.Addr(), o.ActivePorts)
 	if err != nil {
 		return nil, err

@@ -251,3 +251,52 @@ func TestActivePorts(t *testing.T) {
 		l.Close()
 	})
 }
+
+func TestAProxyIsToldTheHost(t *testing.T) {
+	tests := []struct {
+		name  string
+		mode  Mode
+		reply string
+		trust bool
+		want  string
+	}{
+		{"EPSV", EPSV, "ok (|||2000|)", false, "ftp.example:2000"},
+		{"PASV, whose address is ignored", PASV, "ok (10,0,0,7,7,208)", false, "ftp.example:2000"},
+		{"PASV without an address", PASV, "ok (0,0,0,0,7,208)", true, "ftp.example:2000"},
+		{"PASV whose address is trusted", PASV, "ok (10,0,0,7,7,208)", true, "10.0.0.7:2000"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer server.Close()
+			var asked string
+			o := Options{TrustPASVAddress: test.trust, ConnectTimeout: time.Minute, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if _, ok := ctx.Deadline(); !ok || network != "tcp" {
+					t.Errorf("%s, with a deadline: %v", network, ok)
+				}
+				asked = address
+				return client, nil
+			}}
+			do, _ := answering(227, test.reply)
+			behind := Endpoints{Server: netip.AddrPortFrom(netip.IPv4Unspecified(), 0), Host: "ftp.example"}
+			pending, err := Prepare(t.Context(), test.mode, behind, do, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pending.Close()
+			if asked != test.want || pending.Target() != test.want {
+				t.Errorf("dialled %q, told %q, want %q", asked, pending.Target(), test.want)
+			}
+		})
+	}
+}
+
+func TestActiveModeIsImpossibleBehindAProxy(t *testing.T) {
+	for _, mode := range []Mode{EPRT, PORT} {
+		do, sent := answering(200, "ok")
+		_, err := Prepare(t.Context(), mode, ends, do, Options{Dial: new(net.Dialer).DialContext})
+		if err == nil || !strings.Contains(err.Error(), "proxy") || len(*sent) != 0 {
+			t.Errorf("%s: %v after %q", mode, err, *sent)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package ftpclient_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+func TestRealServersTellWhatTheyAre(t *testing.T) {
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{})
+			conn := dial(t, t.Context(), server.Addr, optionsFor(server, securities[0]))
+			f := conn.Facts()
+			if f.Server != name {
+				t.Errorf("%q", f.Server)
+			}
+			if idle := f.IdleLimit.Duration(); (idle == 15*time.Minute) != (name == "pure-ftpd") {
+				t.Errorf("idle limit: %s", idle)
+			}
+			again, err := conn.Redial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Close()
+			if !again.Usable() || again.Facts() != f {
+				t.Errorf("the second connection: %+v", again.Facts())
+			}
+		})
+	}
+}
+
+// TestRealServersThatDemandResumptionAreUnderstood makes a client that does not resume.
+func TestRealServersThatDemandResumptionAreUnderstood(t *testing.T) {
+	for _, name := range []string{"vsftpd", "proftpd"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true})
+			for _, s := range securities[1:] {
+				o := optionsFor(server, s)
+				o.TLSConfig.SessionTicketsDisabled = true
+				conn := dial(t, t.Context(), server.Addr, o)
+				_, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello"))
+				if !errors.Is(err, ftpclient.ErrNotResumed) || errors.Is(err, ftpclient.ErrTicketExpired) {
+					t.Errorf("%s: %v", s.name, err)
+				}
+				if conn.Usable() {
+					t.Errorf("%s: the connection is used on", s.name)
+				}
+			}
+		})
+	}
+}
+
+func TestATicketThatHasRunOutIsToldFromASetUpThatCannotWork(t *testing.T) {
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			config := certified(t, v.version)
+			// It has the same certificate and other ticket keys, as a server that was restarted.
+			restarted := &tls.Config{Certificates: config.Certificates, MinVersion: v.version, MaxVersion: v.version}
+			conn, _ := connect(t, secureOpen(&ftptest.TLS{Config: config}, steps{
+				passive,
+				{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{TLS: &ftptest.TLS{Config: config, MustResume: true}, Send: "hello", End: ftptest.Close}},
+				{Send: "226 done"},
+				passive,
+				{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{TLS: &ftptest.TLS{Config: restarted}, End: ftptest.Close}},
+				{Send: "425 Unable to build data connection: TLS session of data connection not resumed."},
+			}), secure)
+			if content, _, err := get(t.Context(), conn, "/f"); err != nil || content != "hello" {
+				t.Fatalf("%q, %v", content, err)
+			}
+			_, _, err := get(t.Context(), conn, "/f")
+			if !errors.Is(err, ftpclient.ErrTicketExpired) || errors.Is(err, ftpclient.ErrNotResumed) {
+				t.Error(err)
+			}
+		})
+	}
+}
