@@ -98,3 +98,25 @@ func TestFormsOfHashes(t *testing.T) {
 		}
 	})
 }
+
+// FuzzHashes holds that a hash is never taken from anything but hexadecimal digits of the line.
+func FuzzHashes(f *testing.F) {
+	const md5 = "5d41402abc4b2a76b9719d911017c592"
+	f.Add("MD5 0-5 "+md5+" name", "name", int64(5))
+	f.Add(`251 "/d/f" `+md5, "/d/f", int64(0))
+	f.Add("250 ABCDE1", "/f", int64(-1))
+	f.Add(md5, md5, int64(1))
+	f.Fuzz(func(t *testing.T, line, p string, length int64) {
+		for _, a := range algorithms {
+			for _, digest := range [][]byte{ftpclient.ParseDigest(line, p, a.New().Size()), ftpclient.ParseHASH(line, a, length)} {
+				if digest == nil {
+					continue
+				}
+				text := strings.TrimLeft(hex.EncodeToString(digest), "0")
+				if len(digest) != a.New().Size() || !strings.Contains(strings.ToLower(line), text) {
+					t.Errorf("%x out of %q", digest, line)
+				}
+			}
+		}
+	})
+}
