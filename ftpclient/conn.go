@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
@@ -32,6 +34,12 @@ type Conn struct {
 	// the server agreed.
 	unreachable  []data.Attempt
 	listingLimit int64 // bytes in one listing
+
+	buffer             []byte        // for copying, nil before the first use
+	batchBuffer        []byte        // below TLS, the same
+	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
+	deflating          bool          // the server is in MODE Z
+	hashing            Algorithm     // of HASH, "" before it was chosen
 
 	running running // what Close has to end
 }
@@ -114,11 +122,16 @@ func (c *Conn) doSecret(ctx context.Context, op, verb, argument string) (control
 }
 
 func (c *Conn) doCommand(ctx context.Context, op, p string, command control.Command) (control.Reply, error) {
+	return c.doPatiently(ctx, op, p, command, c.options.ReplyTimeout)
+}
+
+// doPatiently is doCommand for a command that the server may work on for long.
+func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Command, patience time.Duration) (control.Reply, error) {
 	if command.Len() > c.options.CommandLimit {
 		err := fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, command.Len(), c.options.CommandLimit)
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout, ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrTimeout)
 	defer cancel()
 	if err := control.Ended(ctx); err != nil {
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}

@@ -13,6 +13,12 @@
 // TLS 1.3 uploads whole, and waits for the server's verdict. Even that verdict says nothing
 // about length, so compare Conn.Size with what was sent before a file gets its final name.
 //
+// What was broken off goes on by ResumeStore and ResumeRetrieve, which first prove that what
+// is there is the beginning of what is to be there: servers leave holes, append, truncate or
+// ignore offsets. When everything went through and only the verdict was lost, Finish says
+// ErrUnconfirmed, and VerifySize, SamePrefix or Hash tell on a new connection what has arrived.
+// Abort and Stop end a transfer early and keep the connection, if the server is in step.
+//
 // The package makes one attempt and reports exactly what happened. It retries nothing,
 // stores nothing and decides nothing about files. Errors are *Error; Classify says what can
 // be done about one; what was learned about a server is a Facts value to keep for the next

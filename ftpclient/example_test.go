@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log"
 	"os"
@@ -35,6 +36,45 @@ func ExampleConn_Store() {
 		return conn.Rename(ctx, temporary, target)
 	}
 	_ = upload
+}
+
+// A long upload whose verdict is lost with the control connection may be complete: a second
+// connection tells. Where it is not, the rest is sent.
+func ExampleConn_ResumeStore() {
+	upload := func(ctx context.Context, address string, o ftpclient.Options, file *os.File, size int64, temporary string) error {
+		for {
+			conn, err := ftpclient.Dial(ctx, address, o)
+			if err != nil {
+				return err
+			}
+			transfer, offset, err := conn.ResumeStore(ctx, temporary, file, size)
+			if err == nil {
+				if _, err = file.Seek(offset, io.SeekStart); err != nil {
+					transfer.Abort(ctx)
+				} else {
+					transfer.ReadFrom(file) // Finish tells its error
+					_, err = transfer.Finish(ctx)
+				}
+			}
+			o.Facts = conn.Facts() // what this server does with resumed uploads
+			conn.Close()
+			if ftpclient.Classify(err) != ftpclient.ClassConnection {
+				return err // nil, too
+			}
+		}
+	}
+	confirm := func(ctx context.Context, address string, o ftpclient.Options, uploadError error, temporary string, size int64) error {
+		if !errors.Is(uploadError, ftpclient.ErrUnconfirmed) {
+			return uploadError
+		}
+		conn, err := ftpclient.Dial(ctx, address, o)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return conn.VerifySize(ctx, temporary, size) // ErrMismatch if it is not whole
+	}
+	_, _ = upload, confirm
 }
 
 // A listing proves the absence of a name only if it is complete.

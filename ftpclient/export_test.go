@@ -1,7 +1,22 @@
 package ftpclient
 
+import "github.com/ftpferry/ftpferry/ftpclient/internal/control"
+
 // LimitListing sets the size at which a listing counts as hostile.
 func (c *Conn) LimitListing(bytes int64) { c.listingLimit = bytes }
 
+// SetServer sets what kind of server this is taken for.
+func (c *Conn) SetServer(kind string) { c.facts.Server = kind }
+
 // System is the answer to SYST.
 func (c *Conn) System() string { return c.system }
+
+// ParseDigest finds a hash in the last line of a reply about the file p.
+func ParseDigest(line, p string, size int) []byte {
+	return parseDigest(control.Reply{Code: 250, Lines: []string{line}}, p, size)
+}
+
+// ParseHASH reads the last line of a reply to HASH.
+func ParseHASH(line string, a Algorithm, length int64) []byte {
+	return parseHASH(control.Reply{Code: 213, Lines: []string{line}}, a, length)
+}

@@ -18,6 +18,15 @@ type Facts struct {
 	// CloseNotify: the server ends TLS on data connections properly, so that a listing that
 	// ends without was cut.
 	CloseNotify bool `json:"close_notify,omitempty"`
+	// StoreRestart is how the server takes REST before STOR: "works" when a resumed upload
+	// was proven to be right, "refused", or "broken" when one was wrong; "" when unknown.
+	StoreRestart string `json:"store_restart,omitempty"`
+	// Appending is the same for APPE.
+	Appending string `json:"appending,omitempty"`
+	// NoCompression: the server lists MODE Z and refuses it.
+	NoCompression bool `json:"no_compression,omitempty"`
+	// NoCompressedStore: a compressed upload failed where the server takes others.
+	NoCompressedStore bool `json:"no_compressed_store,omitempty"`
 
 	// Names, listings and times.
 

@@ -144,8 +144,8 @@ func TestList(t *testing.T) {
 }
 
 func TestAListingOverTheLimitIsGivenUp(t *testing.T) {
-	endless := &ftptest.Data{Send: strings.Repeat(unixLine("a"), 10), Receive: ftptest.All, End: ftptest.Close}
-	conn, _ := connect(t, session("", steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: endless}, {Send: "426 cut"}}))
+	endless := &ftptest.Data{Send: strings.Repeat(unixLine("a"), 10)}
+	conn, _ := connect(t, session("", steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: endless}}.then(aborted...)))
 	conn.LimitListing(100)
 	_, err := conn.List(t.Context(), "/d")
 	outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}.check(t, err)

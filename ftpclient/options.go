@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
@@ -129,6 +131,19 @@ type Options struct {
 	Encoding string
 	// ListLocation is the zone of the times that LIST shows. nil finds out, see Facts.ListOffset.
 	ListLocation *time.Location
+
+	// Transfers.
+
+	// Compress asks for compressed data connections (MODE Z) where the server offers them:
+	// for slow lines, and for text. Files that are compressed already, going by their
+	// extension, and transfers from an offset go as they are.
+	Compress bool
+	// UploadRate and DownloadRate limit this connection, in bytes a second on the data
+	// connection; 0 means no limit.
+	UploadRate, DownloadRate int64
+	// UploadLimiter and DownloadLimiter do so for all connections that share them. The burst
+	// of a limiter is the largest piece that moves at once; nil means no limit.
+	UploadLimiter, DownloadLimiter *rate.Limiter
 
 	// Limits.
 

@@ -74,6 +74,11 @@ func download(command, content, final string) steps {
 	return steps{passive, {Expect: command, Send: "150 here it comes", Data: &ftptest.Data{Send: content, End: ftptest.Close}}, {Send: final}}
 }
 
+// aborted is the end of a transfer that the client gives up: ABOR is there when the server
+// looks at how the data have ended.
+var aborted = steps{{Expect: "ABOR", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "426 cut\n226 ABOR done"},
+	{Expect: "NOOP", Send: "200 here"}}
+
 // testOptions are for scripted servers: patient enough for a loaded machine.
 func testOptions() ftpclient.Options {
 	return ftpclient.Options{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -34,9 +35,18 @@ func (c *Conn) Store(ctx context.Context, p string, offset int64) (*Transfer, er
 	return c.start(ctx, request{op: "store", path: p, verb: "STOR", named: true, offset: offset, upload: true})
 }
 
+// Append starts an upload to the end of the file p (APPE), which is made if it is not there.
+// Nothing tells the server where its end has to be: ResumeStore looks first.
+func (c *Conn) Append(ctx context.Context, p string) (*Transfer, error) {
+	return c.start(ctx, request{op: "append", path: p, verb: "APPE", named: true, upload: true})
+}
+
 func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	command, err := c.transferCommand(ctx, r)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.setMode(ctx, r); err != nil {
 		return nil, err
 	}
 	pending, mode, err := c.prepare(ctx, r)
@@ -128,6 +138,7 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 
 type opened struct {
 	guarded *data.Guarded
+	batch   *batch // nil without TLS
 	stream  net.Conn
 	err     error
 }
@@ -146,14 +157,16 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			// there; on two connections, nothing but a reply shows the order.
 			t.call.Started(opening) // its error is seen below, too
 		}
-		result <- c.openStream(opening, pending)
+		result <- c.openStream(opening, pending, t.request.upload)
 	}()
-	abandon := func() {
+	abandon := func() error {
 		cancel()
 		pending.Close()
-		if o := <-result; o.guarded != nil {
+		o := <-result
+		if o.guarded != nil {
 			o.guarded.Reset()
 		}
+		return o.err
 	}
 	waiting, stop := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+c.options.ConnectTimeout, ErrTimeout)
 	defer stop()
@@ -179,39 +192,77 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
 		if !last.Completed() {
-			abandon()
+			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
+			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
+				refusal.Err = cause // the server only tells that this side hung up
+			}
 			c.dropSession(last)
-			return c.refusal(t.request.op, t.request.path, t.request.verb, last)
+			return refusal
 		}
 		o = <-result
 	}
 	if o.err != nil {
 		return t.explainOpen(ctx, o.err)
 	}
-	t.guarded, t.stream = o.guarded, o.stream
+	t.guarded, t.batch, t.stream = o.guarded, o.batch, o.stream
+	if c.deflating {
+		t.zlib = newZlibStream(o.stream, t.request.upload)
+	}
 	c.running.set(o.guarded)
 	if secured, ok := o.stream.(*tls.Conn); ok {
 		t.resumed = secured.ConnectionState().DidResume
 	}
-	stopWatch := context.AfterFunc(ctx, t.guarded.Reset)
-	t.release = func() error {
-		stopWatch()
-		return control.Ended(ctx)
-	}
+	t.watch(ctx)
 	return nil
 }
 
-func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
+// watch resets the data connection when ctx ends, and when the server refuses the rest of
+// the transfer: it may have stopped to read without closing. A control connection that is
+// merely lost ends nothing: the data may well come through.
+func (t *Transfer) watch(ctx context.Context) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		finished := t.call.Finished()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ctx.Done():
+				t.guarded.Reset()
+				return
+			case <-finished:
+				reply, err := t.call.Wait(ctx)
+				if err == nil && !reply.Completed() || t.request.upload && errors.Is(err, ErrClosing) {
+					t.guarded.Reset()
+					return
+				}
+				finished = nil
+			}
+		}
+	}()
+	var once sync.Once
+	t.release = func() error {
+		once.Do(func() { close(stop) })
+		<-ended
+		return control.Ended(ctx)
+	}
+}
+
+func (c *Conn) openStream(ctx context.Context, pending data.Pending, upload bool) opened {
 	conn, err := pending.Open(ctx)
 	if err != nil {
 		pending.Close()
 		return opened{err: err}
 	}
+	data.LimitSilence(conn, c.options.StallTimeout+c.options.FinalReplyTimeout)
 	guarded := data.Guard(conn, c.options.StallTimeout)
+	c.pace(guarded)
 	if c.tls == nil {
 		return opened{guarded: guarded, stream: guarded}
 	}
-	secured := tls.Client(guarded, c.tls)
+	batch := c.batch(guarded, upload)
+	secured := tls.Client(batch, c.tls)
 	// Explicitly, because a file without bytes would never start it.
 	if err := secured.HandshakeContext(ctx); err != nil {
 		guarded.Reset()
@@ -225,7 +276,7 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 		guarded.Reset()
 		return opened{err: fmt.Errorf("%w: data and control connection show different certificates", ErrInsecure)}
 	}
-	return opened{guarded: guarded, stream: secured}
+	return opened{guarded: guarded, batch: batch, stream: secured}
 }
 
 // refused turns the refusal of a transfer command into an error, and takes back a REST that
@@ -233,12 +284,22 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending) opened {
 func (c *Conn) refused(ctx context.Context, r request, reply control.Reply) error {
 	refusal := c.refusal(r.op, r.path, r.verb, reply)
 	c.dropSession(reply)
-	if r.offset > 0 && c.Usable() {
-		if _, err := c.do(ctx, r.op, r.path, "REST", "0"); err != nil {
-			return errors.Join(refusal, err)
-		}
+	if r.offset > 0 {
+		c.takeBackREST(ctx, r)
 	}
 	return refusal
+}
+
+// takeBackREST ends a REST that was not used up and would stand for the next transfer. A
+// connection whose server does not take it back is given up.
+func (c *Conn) takeBackREST(ctx context.Context, r request) {
+	if !c.Usable() {
+		return
+	}
+	reply, err := c.do(ctx, r.op, r.path, "REST", "0")
+	if err == nil && !reply.Intermediate() {
+		c.kill()
+	}
 }
 
 // explainOpen reads the server's verdict on a data connection that did not come to be; it
@@ -267,7 +328,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	c.dropSession(reply)
 	if t.request.offset > 0 {
-		c.kill() // whether the REST still stands is not known
+		c.takeBackREST(ctx, t.request) // whether it still stands is not known
 	}
 	return e
 }

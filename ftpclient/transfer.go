@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -15,14 +17,16 @@ import (
 )
 
 // Transfer is a file (or a listing) on its way. Read or write it, then call Finish, which is
-// the only source of success; or call Abort. One of the two must be called. When the context
-// given at its start ends, the data connection is reset.
+// the only source of success; or give it up by Abort or Stop. One of them must be called.
+// When the context given at its start ends, the data connection is reset.
 type Transfer struct {
 	conn    *Conn
 	request request
 	call    *control.Call
 	guarded *data.Guarded
-	stream  net.Conn // guarded, or TLS on top of it
+	stream  net.Conn    // guarded, or TLS on top of it
+	batch   *batch      // below TLS, nil without
+	zlib    *zlibStream // compression on top of stream, nil without
 	mode    Mode
 	begun   time.Time
 	bytes   int64
@@ -32,37 +36,68 @@ type Transfer struct {
 	resumed bool
 	release func() error // ends the watch over the context; tells why that has ended, if it has
 	done    bool
+	check   func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
 }
 
-// Result is what Finish reports of a transfer that the server calls complete.
+// Result is what Finish reports of a transfer.
 type Result struct {
-	Bytes    int64
+	Bytes    int64 // of content, from the offset on
+	Moved    int64 // bytes on the data connection: with TLS, and as compressed
 	Duration time.Duration
 	Code     int
 	Text     string // the final reply
 	Mode     Mode
+	// Local and Peer are the ends of the data connection, zero where it is not TCP.
+	Local, Peer netip.AddrPort
 	// TLSResumed: the data connection took over the TLS session of the control connection.
 	TLSResumed bool
 	// CleanEnd: the peer ended a download in the way of TLS (close_notify). Without it the
 	// end of the stream may be a cut. Always true without TLS.
 	CleanEnd bool
+	// Confirmed: the server calls the transfer complete. True whenever Finish returns no error.
+	Confirmed bool
 }
 
 // Read reads from a download.
 func (t *Transfer) Read(p []byte) (int, error) {
-	n, err := t.stream.Read(p)
-	t.bytes += int64(n)
+	n, err := t.source().Read(p)
+	t.received(int64(n), err)
+	return n, err
+}
+
+func (t *Transfer) received(n int64, err error) {
+	t.bytes += n
 	if errors.Is(err, io.EOF) {
 		t.atEOF = true
-	} else if err != nil {
+	} else {
 		t.fail(err)
+	}
+}
+
+// WriteTo downloads everything into w, by splice if w is an *os.File, the connection is
+// plain and the system can. An error of w makes Finish abort the download.
+func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
+	file, isFile := w.(*os.File)
+	if isFile && t.direct() {
+		n, err := t.guarded.ReceiveFile(file)
+		t.bytes += n
+		if err == nil {
+			t.atEOF = true
+		} else if t.failure == nil {
+			t.failure, t.ours = err, !ofNetwork(err)
+		}
+		return n, err
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{t}, t.conn.copyBuffer())
+	if err != nil && t.failure == nil { // not one of Read
+		t.failure, t.ours = err, true
 	}
 	return n, err
 }
 
 // Write writes to an upload. After an error, Finish tells the server's reason.
 func (t *Transfer) Write(p []byte) (int, error) {
-	n, err := t.stream.Write(p)
+	n, err := t.write(p)
 	t.bytes += int64(n)
 	t.fail(err)
 	return n, err
@@ -73,17 +108,53 @@ func (t *Transfer) Write(p []byte) (int, error) {
 // a complete file.
 func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 	file, isFile := r.(*os.File)
-	if isFile && t.stream == net.Conn(t.guarded) {
-		n, err := t.guarded.SendFile(file)
+	if isFile && t.direct() {
+		n, err := t.guarded.SendFile(file, t.conn.copyBuffer())
 		t.bytes += n
 		t.fail(err)
 		return n, err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{r}, make([]byte, data.BufferSize))
+	n, err := io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{r}, t.conn.copyBuffer())
 	if err != nil && t.failure == nil { // not one of Write
 		t.failure, t.ours = err, true
 	}
 	return n, err
+}
+
+// direct reports whether content goes to the socket as it is.
+func (t *Transfer) direct() bool { return t.zlib == nil && t.stream == net.Conn(t.guarded) }
+
+func (t *Transfer) source() io.Reader {
+	if t.zlib != nil {
+		return t.zlib
+	}
+	return t.stream
+}
+
+func (t *Transfer) write(p []byte) (int, error) {
+	switch {
+	case t.zlib != nil:
+		return t.zlib.Write(p)
+	case t.batch != nil:
+		return t.batch.hold(t.stream, p)
+	}
+	return t.stream.Write(p)
+}
+
+// ofNetwork tells the errors of a socket from those of a file where one system call has both.
+func ofNetwork(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, data.ErrStalled) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, syscall.ENETUNREACH) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// copyBuffer is for the copying of one transfer at a time.
+func (c *Conn) copyBuffer() []byte {
+	if c.buffer == nil {
+		c.buffer = make([]byte, data.BufferSize)
+	}
+	return c.buffer
 }
 
 func (t *Transfer) fail(err error) {
@@ -95,17 +166,16 @@ func (t *Transfer) fail(err error) {
 // Bytes is the number of bytes of content that went through so far.
 func (t *Transfer) Bytes() int64 { return t.bytes }
 
-const (
-	// drainPatience bounds the wait for the server to end its side of an upload after it has
-	// said that all is well.
-	drainPatience = 5 * time.Second
-	// abortPatience bounds the wait for the reply to a transfer that was broken off.
-	abortPatience = 2 * time.Second
-)
+// drainPatience bounds the wait for the server to end its side of an upload after it has
+// said that all is well.
+const drainPatience = 5 * time.Second
 
 // Finish ends the data connection and waits for the server's verdict. nil means that the
 // server calls the transfer complete and that nothing went wrong on this side. A download
 // must have been read to its end. Errors are *Error.
+//
+// An error that wraps ErrUnconfirmed says that everything went through and only the verdict
+// did not come: connect again and ask (VerifySize, SamePrefix) before sending all anew.
 func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	if t.done {
 		return Result{}, &Error{Op: t.request.op, Path: t.request.path, Err: errors.New("the transfer has ended before")}
@@ -113,47 +183,78 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	if !t.request.upload && !t.atEOF && t.failure == nil {
 		t.failure, t.ours = errors.New("download was not read to its end"), true
 	}
+	result := t.result()
 	if t.failure != nil {
-		return Result{}, t.breakOff(ctx)
+		return result, t.breakOff(ctx)
 	}
 	t.done = true
-	clean := t.request.upload || t.stream == net.Conn(t.guarded) || !t.guarded.SawEOF()
+	result.CleanEnd = t.request.upload || t.stream == net.Conn(t.guarded) || !t.guarded.SawEOF()
+	reply, endError, err := t.awaitVerdict(ctx)
+	cause := t.release()
+	t.conn.running.set(nil)
+	result.Bytes, result.Moved, result.Duration = t.bytes, t.guarded.Moved(), time.Since(t.begun)
+	fail := &Error{Op: t.request.op, Path: t.request.path}
+	switch {
+	case err != nil:
+		t.conn.kill()
+		t.blameCompression()
+		e := t.conn.connectionError(t.request.op, t.request.path, err)
+		if cause == nil && endError == nil && control.Ended(ctx) == nil {
+			e.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, e.Err)
+		}
+		return result, e
+	case !reply.Completed():
+		t.blameCompression()
+		t.conn.dropSession(reply)
+		return result, t.conn.refusal(t.request.op, t.request.path, t.request.verb, reply)
+	case t.request.upload && cause != nil:
+		// The reset that comes with the end of the context may have cut the upload, and some
+		// servers call that complete.
+		fail.Err = cause
+		return result, fail
+	case t.request.upload && endError != nil:
+		fail.Err = fmt.Errorf("end of the data connection: %w", endError)
+		return result, fail
+	}
+	t.conn.facts.DataMode = t.mode.String()
+	result.Code, result.Text = reply.Code, shorten(reply.Text())
+	if t.check != nil {
+		if err := t.check(ctx); err != nil {
+			return result, err
+		}
+	}
+	result.Confirmed = true
+	return result, nil
+}
+
+func (t *Transfer) result() Result {
+	address := func(a net.Addr) netip.AddrPort {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			return tcp.AddrPort()
+		}
+		return netip.AddrPort{}
+	}
+	return Result{
+		Bytes: t.bytes, Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.mode, TLSResumed: t.resumed,
+		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
+	}
+}
+
+// awaitVerdict ends the data connection and waits for the final reply. endError is one of
+// telling the server the end of an upload.
+func (t *Transfer) awaitVerdict(ctx context.Context) (reply control.Reply, endError, err error) {
 	t.guarded.Conn.SetReadDeadline(time.Time{}) // the stall time-out of the last read
 	ended := make(chan error, 1)
 	go func() { ended <- t.endStream() }()
 	waiting, stop := context.WithTimeoutCause(ctx, t.conn.options.FinalReplyTimeout, ErrTimeout)
 	defer stop()
-	reply, err := t.call.Wait(waiting)
+	reply, err = t.call.Wait(waiting)
 	if err != nil || !reply.Completed() {
 		t.guarded.Reset()
 	} else {
 		t.guarded.Conn.SetReadDeadline(time.Now().Add(drainPatience))
 	}
-	endError := <-ended
-	cause := t.release()
-	t.conn.running.set(nil)
-	fail := &Error{Op: t.request.op, Path: t.request.path}
-	switch {
-	case err != nil:
-		t.conn.kill()
-		return Result{}, t.conn.connectionError(t.request.op, t.request.path, err)
-	case !reply.Completed():
-		t.conn.dropSession(reply)
-		return Result{}, t.conn.refusal(t.request.op, t.request.path, t.request.verb, reply)
-	case t.request.upload && cause != nil:
-		// The reset that comes with the end of the context may have cut the upload, and some
-		// servers call that complete.
-		fail.Err = cause
-		return Result{}, fail
-	case t.request.upload && endError != nil:
-		fail.Err = fmt.Errorf("end of the data connection: %w", endError)
-		return Result{}, fail
-	}
-	t.conn.facts.DataMode = t.mode.String()
-	return Result{
-		Bytes: t.bytes, Duration: time.Since(t.begun), Code: reply.Code, Text: shorten(reply.Text()),
-		Mode: t.mode, TLSResumed: t.resumed, CleanEnd: clean,
-	}, nil
+	return reply, <-ended, err
 }
 
 // endStream ends the data connection so that every byte of an upload arrives: first the end
@@ -170,6 +271,11 @@ func (t *Transfer) endStream() error {
 		}
 		return nil
 	}
+	if t.zlib != nil {
+		if err := t.zlib.Close(); err != nil {
+			return err
+		}
+	}
 	if isTLS {
 		if err := secured.CloseWrite(); err != nil {
 			return err
@@ -181,49 +287,4 @@ func (t *Transfer) endStream() error {
 	}
 	io.Copy(io.Discard, t.guarded.Conn)
 	return nil
-}
-
-// breakOff ends a transfer that failed on this side. The server's reply, if it comes soon,
-// holds the cause (552, 451, ...) that a write error only hides.
-func (t *Transfer) breakOff(ctx context.Context) error {
-	e := &Error{Op: t.request.op, Path: t.request.path, Err: t.failure}
-	reply, err := t.awaitBroken(ctx)
-	cause := t.release()
-	if cause == nil {
-		cause = control.Ended(ctx)
-	}
-	switch {
-	case cause != nil:
-		e.Err = cause
-	case err == nil && reply.Code >= 400 && !t.ours:
-		e.Code, e.Text = reply.Code, shorten(reply.Text())
-		t.conn.dropSession(reply)
-	}
-	return e
-}
-
-// Abort gives the transfer up. The connection stays usable if the server answers soon.
-// It does nothing after Finish. A ctx that has ended costs the connection.
-func (t *Transfer) Abort(ctx context.Context) {
-	if !t.done {
-		t.awaitBroken(ctx)
-	}
-}
-
-// awaitBroken resets the data connection, so that an upload does not look complete, and
-// waits a little for the transfer's reply. No ABOR: half of the servers in use read it only
-// after the end of the data connection, which alone makes all of them answer. A connection
-// without an answer is not used again.
-func (t *Transfer) awaitBroken(ctx context.Context) (control.Reply, error) {
-	t.done = true
-	t.release()
-	t.guarded.Reset()
-	t.conn.running.set(nil)
-	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
-	defer stop()
-	reply, err := t.call.Wait(waiting)
-	if err != nil {
-		t.conn.kill()
-	}
-	return reply, err
 }

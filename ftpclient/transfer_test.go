@@ -153,11 +153,12 @@ func TestUpload(t *testing.T) {
 			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: 1}}},
 			want:   outcome{is: ftpclient.ErrStalled, class: ftpclient.ClassConnection}}, endless},
 		{row{name: "a source that fails is the error, not the reply to the end it causes",
-			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "426 cut"}},
+			script: steps{{Expect: "STOR /f", Send: "150 go"}}.then(aborted...),
 			want:   outcome{is: broken, class: ftpclient.ClassConnection}}, halfway},
 		{row{name: "a source that fails is an error where the server is content",
-			script: steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "226 done"}},
-			want:   outcome{is: broken, class: ftpclient.ClassConnection}}, halfway},
+			script: steps{{Expect: "STOR /f", Send: "150 go"}, {Expect: "ABOR", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}},
+				{Send: "226 done\n225 nothing to abort"}, {Expect: "NOOP", Send: "200 here"}},
+			want: outcome{is: broken, class: ftpclient.ClassConnection}}, halfway},
 		{row{name: "the final reply never comes", lost: true, change: impatient,
 			script: steps{{Expect: "STOR /f", Send: "150 go", Data: receive}},
 			want:   outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}}, hello},
@@ -320,7 +321,8 @@ func TestTransfersEndWithTheirContext(t *testing.T) {
 		want.check(t, err)
 	})
 	t.Run("in the middle of an upload", func(t *testing.T) {
-		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All}})
+		conn, _, ctx, cancel := begin(t, ftptest.Step{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All}},
+			ftptest.Step{Expect: "ABOR"}, ftptest.Step{Expect: "NOOP"})
 		transfer, err := conn.Store(ctx, "/f", 0)
 		if err != nil {
 			t.Fatal(err)
@@ -373,39 +375,6 @@ func TestTransfersEndWithTheirContext(t *testing.T) {
 	})
 }
 
-func TestAbort(t *testing.T) {
-	// The server notices the end of the data connection.
-	begun := ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "part", Receive: ftptest.All, End: ftptest.Close}}
-	abort := func(t *testing.T, conn *ftpclient.Conn) {
-		transfer, err := conn.Retrieve(t.Context(), "/f", 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(transfer, make([]byte, 4)); err != nil {
-			t.Fatal(err)
-		}
-		transfer.Abort(t.Context())
-		transfer.Abort(t.Context())
-		if _, err := transfer.Finish(t.Context()); err == nil {
-			t.Error("success")
-		}
-	}
-	t.Run("a server that answers keeps the connection", func(t *testing.T) {
-		conn, _ := connect(t, session("", steps{passive, begun, {Send: "426 cut"}}.then(talk("NOOP", "200 ok")...)))
-		abort(t, conn)
-		if err := conn.Noop(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("a server that does not answer loses it", func(t *testing.T) {
-		conn, _ := connect(t, open("", steps{passive, begun}))
-		abort(t, conn)
-		if conn.Usable() {
-			t.Error("a connection that is owed a reply is in use")
-		}
-	})
-}
-
 // TestAnAbortedUploadDoesNotLookComplete has a server that looks at how its data end, and is
 // content in any case, as some are.
 func TestAnAbortedUploadDoesNotLookComplete(t *testing.T) {
@@ -422,7 +391,8 @@ func TestAnAbortedUploadDoesNotLookComplete(t *testing.T) {
 			defer data.Close()
 			ended := make(chan struct{})
 			script := steps{{Expect: "EPSV", Send: fmt.Sprintf("229 (|||%d|)", data.Addr().(*net.TCPAddr).Port)},
-				{Expect: "STOR /f", Send: "150 go"}, {Hold: ended, Send: "226 done"}}
+				{Expect: "STOR /f", Send: "150 go"}, {Expect: "ABOR"}, {Hold: ended, Send: "226 done\n225 nothing to abort"},
+				{Expect: "NOOP", Send: "200 here"}}
 			conn, _ := connect(t, session("", script))
 			go func() {
 				defer close(ended)

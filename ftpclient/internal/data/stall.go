@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,16 +18,23 @@ var ErrStalled = errors.New("data connection stalled")
 // a transfer may take days but not hang. It also notes how the peer ended the stream,
 // which crypto/tls does not tell: a TLS stream that was cut off looks to its reader like
 // one that ended.
+//
+// It can be slowed down, too (see Pace): waiting for the right to move bytes is no stall.
 type Guarded struct {
 	net.Conn
 	stall time.Duration
 	eof   atomic.Bool
 	moved atomic.Int64
+	in    pacer
+	out   pacer
+
+	closing sync.Once
+	closed  chan struct{} // closed by Close and Reset
 }
 
 // Guard wraps conn. A stall of 0 means no limit.
 func Guard(conn net.Conn, stall time.Duration) *Guarded {
-	return &Guarded{Conn: conn, stall: stall}
+	return &Guarded{Conn: conn, stall: stall, closed: make(chan struct{})}
 }
 
 // SawEOF reports whether the peer has closed the TCP stream below TLS. After a clean end of
@@ -45,11 +53,18 @@ func (g *Guarded) deadline() time.Time {
 
 // Read reads like net.Conn with a fresh stall time-out.
 func (g *Guarded) Read(p []byte) (int, error) {
+	if err := g.in.wait(g.closed); err != nil {
+		return 0, err
+	}
+	p = p[:g.in.piece(len(p))]
 	if err := g.Conn.SetReadDeadline(g.deadline()); err != nil {
 		return 0, err
 	}
 	n, err := g.Conn.Read(p)
 	g.moved.Add(int64(n))
+	if err := g.in.charge(n); err != nil {
+		return n, err
+	}
 	if errors.Is(err, io.EOF) {
 		g.eof.Store(true)
 	}
@@ -60,6 +75,23 @@ func (g *Guarded) Read(p []byte) (int, error) {
 func (g *Guarded) Write(p []byte) (int, error) {
 	written := 0
 	for {
+		if err := g.out.wait(g.closed); err != nil {
+			return written, err
+		}
+		n, err := g.writePiece(p[written:][:g.out.piece(len(p)-written)])
+		written += n
+		if err == nil {
+			err = g.out.charge(n)
+		}
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+func (g *Guarded) writePiece(p []byte) (int, error) {
+	written := 0
+	for {
 		if err := g.Conn.SetWriteDeadline(g.deadline()); err != nil {
 			return written, err
 		}
@@ -68,37 +100,6 @@ func (g *Guarded) Write(p []byte) (int, error) {
 		g.moved.Add(int64(n))
 		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, g.explain(err)
-		}
-	}
-}
-
-// SendFile copies the rest of file, by sendfile where the system has it. Only for plain
-// connections. It returns the bytes sent.
-func (g *Guarded) SendFile(file *os.File) (int64, error) {
-	readerFrom, ok := g.Conn.(io.ReaderFrom)
-	start, err := file.Seek(0, io.SeekCurrent)
-	if !ok || err != nil {
-		return io.CopyBuffer(struct{ io.Writer }{g}, struct{ io.Reader }{file}, make([]byte, BufferSize))
-	}
-	const piece = 4 << 20
-	var sent int64
-	for {
-		if err := g.Conn.SetWriteDeadline(g.deadline()); err != nil {
-			return sent, err
-		}
-		n, err := readerFrom.ReadFrom(&io.LimitedReader{R: file, N: piece})
-		sent += n
-		g.moved.Add(n)
-		switch {
-		case err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)):
-			return sent, g.explain(err)
-		case err == nil && n == 0:
-			return sent, nil
-		case err != nil:
-			// More may have been read than was written.
-			if _, err := file.Seek(start+sent, io.SeekStart); err != nil {
-				return sent, err
-			}
 		}
 	}
 }
@@ -118,13 +119,16 @@ func (g *Guarded) CloseWrite() error {
 	return nil
 }
 
+// Close closes the connection, and ends whoever waits for the right to move bytes.
+func (g *Guarded) Close() error {
+	g.closing.Do(func() { close(g.closed) })
+	return g.Conn.Close()
+}
+
 // Reset closes the connection so that the peer sees an error, not the end of a file.
 func (g *Guarded) Reset() {
 	if tcp, ok := g.Conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
-	g.Conn.Close()
+	g.Close()
 }
-
-// BufferSize is the size of copy buffers: large enough that system calls do not count.
-const BufferSize = 256 << 10
