@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -15,19 +16,26 @@ import (
 // leakPatience is how long a goroutine or a descriptor may take to go away: the kernel and the other side have a say.
 const leakPatience = 3 * time.Second
 
+// memoryWithoutCollection is how much a test may use before the garbage is collected all the same.
+const memoryWithoutCollection = 1 << 30
+
 // Leaks sees to it that at the end of the test no goroutine is left that was not there at the call, and, on Linux, no
-// file, pipe or socket either. Call it first, so that it looks after all other cleanups, and not in a test that runs in
+// file, pipe or socket either: it switches the garbage collector off, which would close what is forgotten. Call it first, so that it looks after all other cleanups, and not in a test that runs in
 // parallel with others; its own subtests may.
 func Leaks(t testing.TB) {
 	t.Helper()
 	known := goleak.IgnoreCurrent()
 	before := descriptors()
+	// The collector closes what was forgotten, and nobody would see it.
+	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(memoryWithoutCollection)
 	t.Cleanup(func() {
+		defer debug.SetGCPercent(percent)
+		defer debug.SetMemoryLimit(limit)
 		if err := goleak.Find(known); err != nil {
 			t.Errorf("left behind: %v", err)
 		}
 		var left []string
-		for deadline := time.Now().Add(leakPatience); ; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(leakPatience); ; time.Sleep(20 * time.Millisecond) {
 			left = left[:0]
 			for number, what := range descriptors() {
 				if before[number] != what {

@@ -25,6 +25,14 @@ func TestLeaksFindsGoroutinesAndDescriptors(t *testing.T) {
 			go func() { <-blocked }()
 			return func() { close(blocked) }
 		}, "left behind"},
+		{"a connection is forgotten", func() func() {
+			conn, err := net.Dial("tcp", listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s is not closed", conn.LocalAddr())
+			return runtime.GC // which closes it
+		}, "left open"},
 		{"a file is left", func() func() {
 			file, err := os.Open(os.DevNull)
 			if err != nil {
