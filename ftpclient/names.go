@@ -105,7 +105,7 @@ func (c *Conn) renameCommands(ctx context.Context, from, to string) (rnfr, rnto 
 // commonFolder is the deepest folder that both absolute paths are in.
 func commonFolder(a, b string) string {
 	folder := path.Dir(a)
-	for below(folder, b) == "" {
+	for folder != "/" && below(folder, b) == "" {
 		folder = path.Dir(folder)
 	}
 	return folder
