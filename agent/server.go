@@ -14,13 +14,17 @@ import (
 // clientOptions translates the configuration of a server for the FTP client.
 func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) ftpclient.Options {
 	o := ftpclient.Options{
-		User: s.User, Password: s.Password.Reveal(),
+		User: s.User, Password: s.Password.Reveal(), Account: s.Account.Reveal(),
+		VirtualHost: s.VirtualHost, Proxy: s.ProxyURL(),
 		TLS: map[config.TLSMode]ftpclient.TLSMode{
 			config.TLSExplicit: ftpclient.TLSExplicit,
 			config.TLSImplicit: ftpclient.TLSImplicit,
 			config.TLSNone:     ftpclient.TLSNone,
 		}[s.TLS],
-		TLSConfig: &tls.Config{RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify},
+		TLSConfig: &tls.Config{
+			RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify, MinVersion: s.TLSMin,
+		},
+		LegacyTLS: s.TLSLegacy,
 		Data: ftpclient.DataOptions{
 			Policy: map[config.DataMode]ftpclient.DataPolicy{
 				config.DataAuto:    ftpclient.DataAuto,
@@ -31,11 +35,21 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 			ExternalAddress:  s.Data.ExternalIP,
 			TrustPASVAddress: s.Data.PASVAddress == config.PASVReply,
 		},
+		Encoding:       s.Encoding,
+		ListLocation:   s.ListTimeZone,
+		Compress:       s.Compress,
+		CommandLimit:   s.CommandLimit,
 		Facts:          facts,
 		ConnectTimeout: s.ConnectTimeout,
 		ReplyTimeout:   s.ReplyTimeout,
 		StallTimeout:   s.StallTimeout,
 		Logger:         logger,
+	}
+	for _, key := range s.TLSPins {
+		o.PinnedKeys = append(o.PinnedKeys, key)
+	}
+	if certificate := s.ClientCertificate.Reveal(); certificate != nil {
+		o.TLSConfig.Certificates = []tls.Certificate{*certificate}
 	}
 	if o.User == "anonymous" && o.Password == "" {
 		o.User = "" // the client knows what anonymous servers want to hear
@@ -57,5 +71,9 @@ func workSync(s *config.Sync) work.Sync {
 // says nothing about what is there now.
 func identity(cfg *config.Config, s *config.Sync) string {
 	server := cfg.Servers[s.Server]
-	return server.User + "@" + server.Address + " " + s.Remote + " " + s.Local + " " + string(s.Direction)
+	address := server.Address
+	if server.VirtualHost != "" { // another tree at the same address
+		address += "/" + server.VirtualHost
+	}
+	return server.User + "@" + address + " " + s.Remote + " " + s.Local + " " + string(s.Direction)
 }
