@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,14 +15,18 @@ import (
 // Sources: the documentation of IIS (MS-DOS directory listing style, four-digit years) and of DIR; Windows CE has 24
 // hours. IIS writes the month first whatever the language of Windows is, others follow the language.
 func readDOS(line string, r *reading) (Entry, verdict) {
-	if isDOSHead(line) {
+	if isDOSHead(line, r.headed) {
 		return Entry{}, skipped
 	}
 	if line == "" || !isDigit(line[0]) {
 		return Entry{}, rejected
 	}
 	c := columns{line: line}
-	parts, separator, ok := threeNumbers(c.next())
+	date := c.next()
+	if strings.HasSuffix(date, ".") { // Hungarian: "2024. 01. 31."
+		date = strings.TrimSuffix(date+c.next()+c.next(), ".")
+	}
+	parts, separator, ok := threeNumbers(date)
 	if !ok {
 		return Entry{}, rejected
 	}
@@ -35,6 +40,7 @@ func readDOS(line string, r *reading) (Entry, verdict) {
 	}
 	entry := Entry{Size: -1}
 	entry.setTime(year, month, day, clock, r.Options)
+	r.headed = true
 	kind := c.next()
 	if size, ok := groupedSize(kind); ok {
 		entry.Type, entry.Size, entry.Name = File, size, c.name()
@@ -70,40 +76,63 @@ var (
 	dayFirst   = []order{dayMonthYear, monthDayYear}
 )
 
-// dosClock reads "03:47PM", "3:47 PM", "3:47p" and "15:47".
-func dosClock(c *columns) (dayTime, bool) {
+// dosClock reads "03:47PM", "3:47 PM", "3:47p", "3:47 p. m.", "15:47" and, as in East Asia, the half of the day first.
+func dosClock(c *columns) (timeOfDay, bool) {
+	afternoon, hasHalf := c.half()
 	word := c.next()
 	digits := strings.TrimRight(word, "AaPpMm.")
-	half := word[len(digits):]
-	if half == "" {
-		after := *c
-		if next := after.next(); len(next) > 1 && !isDigit(next[0]) && isHalf(next) {
-			half, *c = next, after
-		}
-	}
 	t, ok := clockTime(digits)
-	if half == "" || !ok {
-		return t, ok
+	switch {
+	case !ok:
+		return t, false
+	case digits != word && !hasHalf:
+		half := columns{line: word, at: len(digits)}
+		if afternoon, hasHalf = half.half(); !hasHalf {
+			return t, false
+		}
+	case digits == word && !hasHalf:
+		afternoon, hasHalf = c.half()
 	}
-	const noon = 12 * time.Hour
-	if !isHalf(half) || t.Duration >= noon+time.Hour {
+	if !hasHalf {
+		return t, digits == word
+	}
+	const noon = 12
+	if t.hour > noon {
 		return t, false
 	}
-	t.Duration %= noon
-	if half[0]|0x20 == 'p' {
-		t.Duration += noon
+	t.hour %= noon
+	if afternoon {
+		t.hour += noon
 	}
 	return t, true
 }
 
-// isHalf reports whether a word tells the half of a day.
-func isHalf(word string) bool {
-	for _, half := range [...]string{"am", "pm", "a", "p", "a.m.", "p.m."} {
-		if strings.EqualFold(word, half) {
-			return true
+// halves of the day, in lower case, in UTF-8 and in GBK, Big5, EUC-KR and Shift-JIS.
+var mornings = []string{"am", "a", "a.m.", "上午", "오전", "午前", "\xc9\xcf\xce\xe7", "\xa4\x57\xa4\xc8", "\xbf\xc0\xc0\xfc", "\x8c\xdf\x91\x4f"}
+
+var afternoons = []string{"pm", "p", "p.m.", "下午", "오후", "午後", "\xcf\xc2\xce\xe7", "\xa4\x55\xa4\xc8", "\xbf\xc0\xc8\xc4", "\x8c\xdf\x8c\xe3"}
+
+// half takes the next word if it tells the half of the day. In Spanish a blank may stand within, of any kind.
+func (c *columns) half() (afternoon, ok bool) {
+	after := *c
+	word := after.next()
+	if len(word) == 2 && word[1] == '.' {
+		word += after.next()
+	}
+	for _, blank := range [...]string{"\u00a0", "\u202f", "\xa0", "\xff"} {
+		if letter, rest, found := strings.Cut(word, "."+blank); found {
+			word = letter + "." + rest
+			break
 		}
 	}
-	return false
+	if isASCII(word) {
+		word = strings.ToLower(word)
+	}
+	afternoon = slices.Contains(afternoons, word)
+	if ok = afternoon || slices.Contains(mornings, word); ok {
+		*c = after
+	}
+	return afternoon, ok
 }
 
 // dosType reads "<DIR>" and its like.
@@ -163,20 +192,48 @@ func groupedSize(word string) (int64, bool) {
 	return -1, false
 }
 
-// isDOSHead knows the lines that DIR writes around its entries.
-func isDOSHead(line string) bool {
+// isDOSHead knows the lines that DIR writes around its entries. They begin with a blank, which no entry does. Those with
+// the name of the drive, its serial number or the path of the folder are known in any language.
+func isDOSHead(line string, headed bool) bool {
 	if line == "" || line[0] != ' ' {
 		return false
 	}
 	c := columns{line: line}
-	first, second := c.next(), c.next()
-	switch {
-	case first == "Volume":
-		return second == "in" && c.next() == "drive" || second == "Serial" && c.next() == "Number"
-	case first == "Directory":
-		path := c.next()
-		return second == "of" && len(path) > 2 && isLatin(path[0]) && path[1:3] == `:\`
+	first := c.next()
+	if first == "" {
+		return false
 	}
-	_, isCount := groupedSize(first)
-	return isCount && (second == "File(s)" || second == "Dir(s)")
+	if _, isCount := groupedSize(first); isCount {
+		second := c.next()
+		return second == "File(s)" || second == "Dir(s)" || headed && c.hasBytes()
+	}
+	isVolume, isDrive, last := false, false, ""
+	for word := first; word != ""; word = c.next() {
+		if len(word) > 1 && isUpper(word[0]) && word[1] == ':' && (len(word) == 2 || word[2] == '\\') {
+			return true
+		}
+		isVolume = isVolume || slices.Contains(volumeWords, strings.ToLower(word))
+		isDrive = isDrive || len(word) == 1 && isUpper(word[0])
+		last = word
+	}
+	isSerial := len(last) == len("1234-ABCD") && last[4] == '-' && isAll(last[:4], isHex) && isAll(last[5:], isHex)
+	return isVolume && isDrive || isSerial
 }
+
+// volumeWords are those of the languages that name the drive without a colon.
+var volumeWords = []string{"volume", "volumen", "volumenaam", "volymen", "wolumin", "volum"}
+
+// hasBytes reports whether a number of bytes follows, in the languages of Windows.
+func (c *columns) hasBytes() bool {
+	isNumber := false
+	for word := c.next(); word != ""; word = c.next() {
+		unit := strings.ToLower(strings.TrimRight(word, ",."))
+		if isNumber && slices.ContainsFunc(byteWords, func(known string) bool { return strings.HasPrefix(unit, known) }) {
+			return true
+		}
+		_, isNumber = groupedSize(word)
+	}
+	return false
+}
+
+var byteWords = []string{"byte", "octet", "bajt", "bájt", "tavu", "bayt", "байт", "字节", "位元組", "バイト", "바이트"}
