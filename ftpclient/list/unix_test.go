@@ -190,6 +190,7 @@ func TestUnixLinesThatWouldHaveAWrongName(t *testing.T) {
 		"-C--E-----ftp B BCC3I1 7670 531 Jan 31 12:00 a",
 		"-rw-r--r-- 1 ftp 99 4096 Jan 31 30:01 a", // what was the size is no year
 		"-rw-r--r-- 1 ftp 99 4096 Jan 31 23:ab a",
+		"-rw-r--r-- 1 ftp 99 4096 Jan 31 noon a",
 		"-rw-r--r-- 1 ftp ftp 531 40/41/42 12:00 a",
 		"-????????? ? ? ? ? a",
 		"-????????? ? ? ? ? 5 a",

@@ -103,7 +103,8 @@ func isWeekday(word string) bool {
 	return false
 }
 
-// yearFirst reads "2024年 1月31日" and "2024  ots 29". In "500 2024 Jan 31 12:00" the number is not the year but the size.
+// yearFirst reads "2024年 1月31日" and "2024  ots 29". In "500 2024 Jan 31 12:00" the number is not the year but
+// the size, and so it is where it makes no year of our times.
 func yearFirst(s string, atoms *[6]atom, o *Options) (foundDate, bool) {
 	year, month, day, next := &atoms[0], &atoms[1], &atoms[2], &atoms[3]
 	date := calendarDay{given(year.value), time.Month(month.value), day.value}
@@ -111,7 +112,7 @@ func yearFirst(s string, atoms *[6]atom, o *Options) (foundDate, bool) {
 		if next.kind == clockAtom && next.blanks <= 1 && isBlankAt(s, next.end) {
 			return finish(s, date, next.clock, next.end, o)
 		}
-	} else if following, _ := field(s, day.end); isClockLike(following) || next.isYear() && isBlankAt(s, next.end) {
+	} else if following, _ := field(s, day.end); year.value < 1900 || year.value >= 2200 || isClockLike(following) || next.isYear() && isBlankAt(s, next.end) {
 		return foundDate{}, false
 	}
 	return finish(s, date, timeOfDay{}, day.end, o)
