@@ -15,18 +15,14 @@ import (
 // Sources: the documentation of IIS (MS-DOS directory listing style, four-digit years) and of DIR; Windows CE has 24
 // hours. IIS writes the month first whatever the language of Windows is, others follow the language.
 func readDOS(line string, r *reading) (Entry, verdict) {
-	if isDOSHead(line, r.headed) {
+	if isDOSHead(line) || isForeignHead(line, r) {
 		return Entry{}, skipped
 	}
 	if line == "" || !isDigit(line[0]) {
 		return Entry{}, rejected
 	}
 	c := columns{line: line}
-	date := c.next()
-	if strings.HasSuffix(date, ".") { // Hungarian: "2024. 01. 31."
-		date = strings.TrimSuffix(date+c.next()+c.next(), ".")
-	}
-	parts, separator, ok := threeNumbers(date)
+	parts, separator, ok := c.dosDate()
 	if !ok {
 		return Entry{}, rejected
 	}
@@ -58,6 +54,15 @@ func readDOS(line string, r *reading) (Entry, verdict) {
 		entry.Name = strings.TrimLeft(entry.Name, " \t")
 	}
 	return dosTarget(entry)
+}
+
+// dosDate takes the numbers of a date, "04-27-00", "31.01.2024" and, in Hungarian, "2024. 01. 31.".
+func (c *columns) dosDate() (parts [3]string, separator byte, ok bool) {
+	date := c.next()
+	if strings.HasSuffix(date, ".") {
+		date = strings.TrimSuffix(date+c.next()+c.next(), ".")
+	}
+	return threeNumbers(date)
 }
 
 // dosDate reads a date with the year at the end, or at the start if it has four digits there.
@@ -192,32 +197,66 @@ func groupedSize(word string) (int64, bool) {
 	return -1, false
 }
 
-// isDOSHead knows the lines that DIR writes around its entries. They begin with a blank, which no entry does. Those with
-// the name of the drive, its serial number or the path of the folder are known in any language.
-func isDOSHead(line string, headed bool) bool {
+// isDOSHead knows the lines that DIR writes around its entries.
+func isDOSHead(line string) bool {
 	if line == "" || line[0] != ' ' {
 		return false
 	}
 	c := columns{line: line}
-	first := c.next()
-	if first == "" {
+	first, second := c.next(), c.next()
+	switch {
+	case first == "Volume":
+		return second == "in" && c.next() == "drive" || second == "Serial" && c.next() == "Number"
+	case first == "Directory":
+		path := c.next()
+		return second == "of" && len(path) > 2 && isLetter(path[0]) && path[1:3] == `:\`
+	}
+	_, isCount := groupedSize(first)
+	return isCount && (second == "File(s)" || second == "Dir(s)")
+}
+
+// isForeignHead knows them in other languages, by the name of the drive, its serial number, the path of the folder, or
+// a number of bytes. They begin with a blank, which no entry does. Since the text of an error may be alike, entries must
+// have come before, or come next.
+func isForeignHead(line string, r *reading) bool {
+	if line == "" || line[0] != ' ' {
 		return false
 	}
-	if _, isCount := groupedSize(first); isCount {
-		second := c.next()
-		return second == "File(s)" || second == "Dir(s)" || headed && c.hasBytes()
+	c := columns{line: line}
+	word := c.next()
+	if _, isCount := groupedSize(word); isCount {
+		return r.headed && c.hasBytes()
 	}
-	isVolume, isDrive, last := false, false, ""
-	for word := first; word != ""; word = c.next() {
-		if len(word) > 1 && isUpper(word[0]) && word[1] == ':' && (len(word) == 2 || word[2] == '\\') {
-			return true
-		}
+	count, isVolume, isDrive, isRoot, isPath, last := 0, false, false, false, false, ""
+	for ; word != ""; word = c.next() {
+		hasDrive := isUpper(word[0]) && (len(word) == 1 || word[1] == ':')
+		isDrive = isDrive || hasDrive && len(word) == 1
+		isRoot = isRoot || hasDrive && len(word) == 2
+		isPath = isPath || hasDrive && len(word) > 2 && word[2] == '\\'
 		isVolume = isVolume || slices.Contains(volumeWords, strings.ToLower(word))
-		isDrive = isDrive || len(word) == 1 && isUpper(word[0])
 		last = word
+		count++
 	}
 	isSerial := len(last) == len("1234-ABCD") && last[4] == '-' && isAll(last[:4], isHex) && isAll(last[5:], isHex)
-	return isVolume && isDrive || isSerial
+	isHead := count >= 2 && (isPath || isSerial) || count >= 4 && (isRoot || isVolume && isDrive)
+	return isHead && (r.headed || r.entryFollows())
+}
+
+// entryFollows reports whether the next lines are heads and then one that begins as an entry does.
+func (r *reading) entryFollows() bool {
+	const mostHeads = 6
+	after := r.after
+	for range mostHeads {
+		var line string
+		line, after, _ = strings.Cut(after, "\n")
+		if line = strings.TrimSuffix(line, "\r"); line == "" || line[0] == ' ' {
+			continue
+		}
+		c := columns{line: line}
+		_, _, ok := c.dosDate()
+		return ok
+	}
+	return false
 }
 
 // volumeWords are those of the languages that name the drive without a colon.

@@ -137,7 +137,7 @@ func TestLineEnds(t *testing.T) {
 	}{
 		{"CRLF", line + "a\r\n" + line + "b\r\n", []string{"a", "b"}, 0},
 		{"LF", line + "a\n" + line + "b\n", []string{"a", "b"}, 0},
-		{"CR alone", line + "a\r" + line + "b\r", []string{"a", "b"}, 0},
+		{"CR alone, which no server sends", line + "a\r" + line + "b\r", nil, 1},
 		{"none behind the last line", line + "a\r\n" + line + "b", []string{"a", "b"}, 0},
 		{"the last one cut in two", line + "a\r\n" + line + "b\r", []string{"a", "b"}, 0},
 		{"CR within the only line", line + "a\r" + line + "b", nil, 1},
@@ -199,11 +199,18 @@ func dosEntry(name string, size int64, date string) Entry {
 func TestTextAroundDIRIsNotTakenForItsHead(t *testing.T) {
 	const entry = "01/31/2024  01:05 PM             1,234 a\n"
 	for _, line := range []string{
-		" Access denied to A file", " 12 errors", "               1 2 3", " the disk is full", "File Not Found", " 1234-5678 was lost",
+		" Access denied to A file", " A:", " a C:", " at 10:00 in D:x y", " a:\\b is c", " 12 errors", "               1 2 3", " the disk is full", "File Not Found", " 1234-5678 was lost",
 		" 2 files of 3 skipped", "C:", "1234-ABCD",
 	} {
 		if got := Parse([]byte(entry+line+"\n"), Options{Now: now}); !slices.Equal(got.Unparsed, []string{line}) {
 			t.Errorf("%q is lost: %+v", line, got)
+		}
+	}
+	for _, text := range []string{" Der Pfad C:\\ftp ist weg", " Datenträger in Laufwerk C: ist weg", " Volumeseriennummer: 1234-ABCD"} {
+		for _, after := range []string{"", "\n", "\n\n", "\nFile Not Found\n", "\n-rw-r--r-- 1 a b 5 Jan 31 12:00 a\n"} {
+			if got := Parse([]byte(text+after), Options{Now: now}); len(got.Unparsed) == 0 || got.Unparsed[0] != text {
+				t.Errorf("%q is lost: %+v", text+after, got)
+			}
 		}
 	}
 	// Before the format is known, a number of bytes says nothing: this is a name in a listing of OS/2.
@@ -316,9 +323,11 @@ var heads = regexp.MustCompile(`(?i)^\s*(total |grand total|directory |volume|na
 	`jobname|no jobs|id |stepname|cputime|\d+ spool files|filename +filetype|-[- ]*--|value = |[\d.,'\x{a0}\x{202f}]+ +(file|dir)\(s\)|` +
 	`\d+ bytes|[$\\]|\S+:\[.*\]|\S+:<.*>|[\[(].*\)$)|\*MEM |000000\.dir;`)
 
+var foreignHeads = regexp.MustCompile(`(?i)^\s.*(\b[A-Z]:|[0-9a-f]{4}-[0-9a-f]{4}\s*$|vol[uy]m|wolumin|byte|octet|bajt|bájt|tavu|bayt|байт|字节|位元組|バイト|바이트)`)
+
 // mayBeAround knows the lines that formats other than Unix and MLSD have around their entries.
 func mayBeAround(line string) bool {
-	return heads.MatchString(line) || endsWithDots.MatchString(strings.ToLower(strings.TrimSpace(line)))
+	return heads.MatchString(line) || foreignHeads.MatchString(line) || endsWithDots.MatchString(strings.ToLower(strings.TrimSpace(line)))
 }
 
 // endsWithDots knows the names of the directory itself and its parent, with what formats have around names.

@@ -158,7 +158,7 @@ func (r *reading) peek() string {
 	return strings.TrimSuffix(line, "\r")
 }
 
-// Parse reads the text of a whole listing, with CRLF, LF or CR line ends; a byte order mark may stand before. Some
+// Parse reads the text of a whole listing, with CRLF or LF line ends; a byte order mark may stand before. Some
 // servers leave out the last line end, so a text that was cut off may end in a wrong name: it must have been received
 // whole, which is for the caller to know. The first line that parses, or that is a head
 // which only one format has, fixes the format for all others. Blank lines, the heads and feet of the format, older
@@ -173,9 +173,6 @@ func Parse(text []byte, o Options) Listing {
 	}
 	const byteOrderMark = "\ufeff"
 	whole := strings.TrimPrefix(string(text), byteOrderMark)
-	if strings.HasSuffix(whole, "\r") && strings.IndexByte(whole, '\n') < 0 {
-		whole = strings.ReplaceAll(whole, "\r", "\n") // as Macs ended their lines
-	}
 	result, order := readAll(whole, &o, 0)
 	if order != 0 {
 		result, _ = readAll(whole, &o, order)

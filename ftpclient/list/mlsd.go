@@ -58,11 +58,10 @@ func parseFacts(line string) (Entry, bool) {
 		understood = understood || kind != vendorFact
 		if rest[end] == ';' {
 			end++
+		} else if strings.HasPrefix(rest[end:], " ;") {
+			return Entry{}, false // it is the value that the blank belongs to, rather than the name
 		}
 		rest = rest[end:]
-		if strings.HasPrefix(rest, " ;") {
-			return Entry{}, false // the blank belongs to the value, or to the name
-		}
 	}
 	if found.Size < 0 {
 		found.Size = found.directorySize
