@@ -90,16 +90,19 @@ func dosClock(c *columns) (timeOfDay, bool) {
 	switch {
 	case !ok:
 		return t, false
-	case digits != word && !hasHalf:
-		half := columns{line: word, at: len(digits)}
-		if afternoon, hasHalf = half.half(); !hasHalf {
+	case hasHalf:
+	case digits == word:
+		if afternoon, hasHalf = c.half(); !hasHalf {
+			return t, true
+		}
+	default:
+		if len(word) == len(digits)+1 {
+			word += "m"
+		}
+		glued := columns{line: word, at: len(digits)}
+		if afternoon, hasHalf = glued.half(); !hasHalf {
 			return t, false
 		}
-	case digits == word && !hasHalf:
-		afternoon, hasHalf = c.half()
-	}
-	if !hasHalf {
-		return t, digits == word
 	}
 	const noon = 12
 	if t.hour > noon {
@@ -113,9 +116,9 @@ func dosClock(c *columns) (timeOfDay, bool) {
 }
 
 // halves of the day, in lower case, in UTF-8 and in GBK, Big5, EUC-KR and Shift-JIS.
-var mornings = []string{"am", "a", "a.m.", "上午", "오전", "午前", "\xc9\xcf\xce\xe7", "\xa4\x57\xa4\xc8", "\xbf\xc0\xc0\xfc", "\x8c\xdf\x91\x4f"}
+var mornings = []string{"am", "a.m.", "上午", "오전", "午前", "\xc9\xcf\xce\xe7", "\xa4\x57\xa4\xc8", "\xbf\xc0\xc0\xfc", "\x8c\xdf\x91\x4f"}
 
-var afternoons = []string{"pm", "p", "p.m.", "下午", "오후", "午後", "\xcf\xc2\xce\xe7", "\xa4\x55\xa4\xc8", "\xbf\xc0\xc8\xc4", "\x8c\xdf\x8c\xe3"}
+var afternoons = []string{"pm", "p.m.", "下午", "오후", "午後", "\xcf\xc2\xce\xe7", "\xa4\x55\xa4\xc8", "\xbf\xc0\xc8\xc4", "\x8c\xdf\x8c\xe3"}
 
 // half takes the next word if it tells the half of the day. In Spanish a blank may stand within, of any kind.
 func (c *columns) half() (afternoon, ok bool) {

@@ -219,6 +219,13 @@ func TestTextAroundDIRIsNotTakenForItsHead(t *testing.T) {
 	}
 }
 
+func TestALetterBehindATimeIsAName(t *testing.T) {
+	got := Parse([]byte("-[RWCEAFMS] server1 3166 Sept 14, 99 2:30 a\n-[RWCEAFMS] server1 3166 Sept 14, 99 2:30 pm p\n"), Options{Now: now})
+	if len(got.Entries) != 2 || got.Entries[0].Name != "a" || got.Entries[1].Name != "p" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestMonthsOfVMSInOtherLanguages(t *testing.T) {
 	for date, want := range map[string]time.Time{
 		"31-DEZ-2023": at("2023-12-31 12:00:00"), "31-M\xc4R-2023": at("2023-03-31 12:00:00"), "31-MÄR-2023": at("2023-03-31 12:00:00"),
@@ -342,6 +349,7 @@ func hostile(size int) map[string][]byte {
 	for _, part := range []string{
 		"\n", " ", "\t", "1 ", "1/1/1 ", "-", "d [", "a;1\n", "a;1 [", ";", "[", "Jan 1 ", "A.B;1 1 1-JAN-2024\n", "PEP *FILE A\n",
 		"PEP *MEM A/B\n", "+r,", "+", "'", "X 3390 2024/01/01 PS ", "1,111", "*", "01-01-24  01:01AM 1 a\n", "01/02/24 ", "-rw-r--r-- 1 ",
+		" C:\\x a\n", " 1 1 bytes\n", "-????????? ? ? ? ? ? a\n", "2024. 01. 31. ",
 	} {
 		texts[fmt.Sprintf("%q", part)] = bytes.Repeat([]byte(part), size/len(part))
 	}
