@@ -87,12 +87,18 @@ func englishMonth(word string) (time.Month, bool) {
 // numericDate reads dates of one word, with a time of day or without: "2024-01-31 12:00", "2024-01-31 12:00:05.123 +0100",
 // "31.01.2024", "31-Jan-24", and the ones without a year, "01-31 12:00".
 func numericDate(s, word string, end int, o *Options) (found foundDate, ok bool) {
+	zone := o.Location
+	next, nextEnd := field(s, end)
+	if day, instant, isISO := strings.Cut(word, "T"); isISO && len(day) == len("2024-01-31") {
+		word, nextEnd = day, end
+		if next, isISO = strings.CutSuffix(instant, "Z"); isISO {
+			zone = time.UTC
+		}
+	}
 	date, ambiguous, ok := splitDate(word)
 	if !ok {
 		return found, false
 	}
-	zone := o.Location
-	next, nextEnd := field(s, end)
 	t, hasClock := clock(next)
 	switch {
 	case hasClock && strings.IndexByte(next, ':') > 0:
@@ -140,9 +146,9 @@ func splitDate(word string) (date calendarDay, ambiguous, ok bool) {
 	b, okB := number(second, 2)
 	if !okB && hasThird {
 		month, isName := monthOf(second)
-		year, okYear := number(third, 4)
-		date = calendarDay{year: fullYear(year, len(third)), month: month, day: a}
-		return date, false, isName && okA && okYear && len(first) <= 2 && (len(third) == 2 || len(third) == 4)
+		year, okYear := yearOf(third)
+		date = calendarDay{year: given(year), month: month, day: a}
+		return date, false, isName && okA && okYear && len(first) <= 2 && len(third) != 3
 	}
 	if !okA || !okB {
 		return date, false, false
@@ -150,20 +156,36 @@ func splitDate(word string) (date calendarDay, ambiguous, ok bool) {
 	if !hasThird {
 		return dayAndMonth(a, b), false, mark != '.' && len(first) <= 2 && len(second) == 2
 	}
-	c, okC := number(third, 4)
+	c, okC := yearOf(third)
 	switch {
-	case !okC:
-		return date, false, false
 	case len(first) == 4 && len(third) <= 2:
-		return calendarDay{given(a), time.Month(b), c}, false, true
-	case len(first) > 2 || len(third) != 4 && !(mark == '.' && len(third) == 2):
+		day, okDay := number(third, 2)
+		return calendarDay{given(a), time.Month(b), day}, false, okDay
+	case len(first) > 2 || !okC || len(third) == 3:
 		return date, false, false
 	case mark == '.':
-		return calendarDay{fullYear(c, len(third)), time.Month(b), a}, false, true
+		return calendarDay{given(c), time.Month(b), a}, false, true
+	case len(third) == 2:
+		return shortDate([3]string{first, second, third})
 	}
 	date = dayAndMonth(a, b)
 	date.year = given(c)
 	return date, a <= 12 && b <= 12 && a != b, true
+}
+
+// shortDate reads "01-31-24", of which any number may be the year.
+func shortDate(parts [3]string) (date calendarDay, ambiguous, ok bool) {
+	for _, o := range [...]order{monthDayYear, dayMonthYear, yearMonthDay} {
+		year, month, day, fits := inOrder(parts, o)
+		other := calendarDay{year, month, day}
+		if fits && ok && other != date {
+			return date, true, true
+		}
+		if fits {
+			date, ok = other, true
+		}
+	}
+	return date, false, ok
 }
 
 // dayAndMonth takes the first number for the month unless it cannot be one.
@@ -174,16 +196,18 @@ func dayAndMonth(a, b int) calendarDay {
 	return calendarDay{month: time.Month(a), day: b}
 }
 
-// fullYear completes a year of two digits.
-func fullYear(year, digits int) int {
-	const firstOfUnix = 70
+// yearOf completes a year of two digits, and repairs one of three, which counts from 1900.
+func yearOf(word string) (int, bool) {
+	year, ok := number(word, 4)
 	switch {
-	case digits != 2:
-		return given(year)
-	case year < firstOfUnix:
-		return 2000 + year
+	case !ok || len(word) < 2 || len(word) == 3 && year >= 200:
+		return 0, false
+	case len(word) == 4:
+		return year, true
+	case len(word) == 2 && year < 70:
+		return 2000 + year, true
 	}
-	return 1900 + year
+	return 1900 + year, true
 }
 
 // isClockLike reports whether a word begins as a time of day does: no column but that has a colon after digits.
@@ -210,12 +234,28 @@ func offsetZone(word string) *time.Location {
 	return time.FixedZone("", seconds)
 }
 
-func isBlankAt(s string, at int) bool { return at < len(s) && (s[at] == ' ' || s[at] == '\t') }
-
-// afterBlank returns what follows the one blank at a position.
-func afterBlank(s string, at int) (string, bool) {
-	if !isBlankAt(s, at) {
-		return "", false
+// setTime gives an entry its time, which stays unknown where the server had none.
+func (entry *Entry) setTime(year int, month time.Month, day int, t timeOfDay, o *Options) {
+	if isKnown(year) {
+		entry.ModTime, entry.Precision = t.on(calendarDay{year, month, day}, o.Location), t.precision
 	}
-	return s[at+1:], true
+}
+
+// namedDate reads "31-JAN-2024" and, with the month first, "Jan-31-2024". A word that is no month in any language that
+// is known here leaves the time unknown: the month is 0.
+func namedDate(word string, monthFirst bool) (year int, month time.Month, day int, ok bool) {
+	first, rest, _ := strings.Cut(word, "-")
+	second, last, _ := strings.Cut(rest, "-")
+	if monthFirst {
+		first, second = second, first
+	}
+	day, okDay := number(first, 2)
+	year, okYear := yearOf(last)
+	if !okDay || !okYear || len(second) < 3 || len(second) > 12 || isDigit(second[0]) {
+		return 0, 0, 0, false
+	}
+	if month, ok = monthOf(second); !ok {
+		return year, 0, day, isAll(second, func(c byte) bool { return isLetter(c) || c >= 0x80 || c == '.' })
+	}
+	return year, month, day, isDate(year, month, day)
 }

@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,14 +15,14 @@ import (
 // Sources: the documentation of IIS (MS-DOS directory listing style, four-digit years) and of DIR; Windows CE has 24
 // hours. IIS writes the month first whatever the language of Windows is, others follow the language.
 func readDOS(line string, r *reading) (Entry, verdict) {
-	if isDOSHead(line) {
+	if isDOSHead(line) || isForeignHead(line, r) {
 		return Entry{}, skipped
 	}
 	if line == "" || !isDigit(line[0]) {
 		return Entry{}, rejected
 	}
 	c := columns{line: line}
-	parts, separator, ok := threeNumbers(c.next())
+	parts, separator, ok := c.dosDate()
 	if !ok {
 		return Entry{}, rejected
 	}
@@ -35,6 +36,7 @@ func readDOS(line string, r *reading) (Entry, verdict) {
 	}
 	entry := Entry{Size: -1}
 	entry.setTime(year, month, day, clock, r.Options)
+	r.headed = true
 	kind := c.next()
 	if size, ok := groupedSize(kind); ok {
 		entry.Type, entry.Size, entry.Name = File, size, c.name()
@@ -54,6 +56,15 @@ func readDOS(line string, r *reading) (Entry, verdict) {
 	return dosTarget(entry)
 }
 
+// dosDate takes the numbers of a date, "04-27-00", "31.01.2024" and, in Hungarian, "2024. 01. 31.".
+func (c *columns) dosDate() (parts [3]string, separator byte, ok bool) {
+	date := c.next()
+	if strings.HasSuffix(date, ".") {
+		date = strings.TrimSuffix(date+c.next()+c.next(), ".")
+	}
+	return threeNumbers(date)
+}
+
 // dosDate reads a date with the year at the end, or at the start if it has four digits there.
 func dosDate(parts [3]string, separator byte, r *reading) (year int, month time.Month, day int, ok bool) {
 	switch {
@@ -70,40 +81,66 @@ var (
 	dayFirst   = []order{dayMonthYear, monthDayYear}
 )
 
-// dosClock reads "03:47PM", "3:47 PM", "3:47p" and "15:47".
-func dosClock(c *columns) (dayTime, bool) {
+// dosClock reads "03:47PM", "3:47 PM", "3:47p", "3:47 p. m.", "15:47" and, as in East Asia, the half of the day first.
+func dosClock(c *columns) (timeOfDay, bool) {
+	afternoon, hasHalf := c.half()
 	word := c.next()
 	digits := strings.TrimRight(word, "AaPpMm.")
-	half := word[len(digits):]
-	if half == "" {
-		after := *c
-		if next := after.next(); len(next) > 1 && !isDigit(next[0]) && isHalf(next) {
-			half, *c = next, after
+	t, ok := clockTime(digits)
+	switch {
+	case !ok:
+		return t, false
+	case hasHalf:
+	case digits == word:
+		if afternoon, hasHalf = c.half(); !hasHalf {
+			return t, true
+		}
+	default:
+		if len(word) == len(digits)+1 {
+			word += "m"
+		}
+		glued := columns{line: word, at: len(digits)}
+		if afternoon, hasHalf = glued.half(); !hasHalf {
+			return t, false
 		}
 	}
-	t, ok := clockTime(digits)
-	if half == "" || !ok {
-		return t, ok
-	}
-	const noon = 12 * time.Hour
-	if !isHalf(half) || t.Duration >= noon+time.Hour {
+	const noon = 12
+	if t.hour > noon {
 		return t, false
 	}
-	t.Duration %= noon
-	if half[0]|0x20 == 'p' {
-		t.Duration += noon
+	t.hour %= noon
+	if afternoon {
+		t.hour += noon
 	}
 	return t, true
 }
 
-// isHalf reports whether a word tells the half of a day.
-func isHalf(word string) bool {
-	for _, half := range [...]string{"am", "pm", "a", "p", "a.m.", "p.m."} {
-		if strings.EqualFold(word, half) {
-			return true
+// halves of the day, in lower case, in UTF-8 and in GBK, Big5, EUC-KR and Shift-JIS.
+var mornings = []string{"am", "a.m.", "上午", "오전", "午前", "\xc9\xcf\xce\xe7", "\xa4\x57\xa4\xc8", "\xbf\xc0\xc0\xfc", "\x8c\xdf\x91\x4f"}
+
+var afternoons = []string{"pm", "p.m.", "下午", "오후", "午後", "\xcf\xc2\xce\xe7", "\xa4\x55\xa4\xc8", "\xbf\xc0\xc8\xc4", "\x8c\xdf\x8c\xe3"}
+
+// half takes the next word if it tells the half of the day. In Spanish a blank may stand within, of any kind.
+func (c *columns) half() (afternoon, ok bool) {
+	after := *c
+	word := after.next()
+	if len(word) == 2 && word[1] == '.' {
+		word += after.next()
+	}
+	for _, blank := range [...]string{"\u00a0", "\u202f", "\xa0", "\xff"} {
+		if letter, rest, found := strings.Cut(word, "."+blank); found {
+			word = letter + "." + rest
+			break
 		}
 	}
-	return false
+	if isASCII(word) {
+		word = strings.ToLower(word)
+	}
+	afternoon = slices.Contains(afternoons, word)
+	if ok = afternoon || slices.Contains(mornings, word); ok {
+		*c = after
+	}
+	return afternoon, ok
 }
 
 // dosType reads "<DIR>" and its like.
@@ -175,8 +212,70 @@ func isDOSHead(line string) bool {
 		return second == "in" && c.next() == "drive" || second == "Serial" && c.next() == "Number"
 	case first == "Directory":
 		path := c.next()
-		return second == "of" && len(path) > 2 && isLatin(path[0]) && path[1:3] == `:\`
+		return second == "of" && len(path) > 2 && isLetter(path[0]) && path[1:3] == `:\`
 	}
 	_, isCount := groupedSize(first)
 	return isCount && (second == "File(s)" || second == "Dir(s)")
 }
+
+// isForeignHead knows them in other languages, by the name of the drive, its serial number, the path of the folder, or
+// a number of bytes. They begin with a blank, which no entry does. Since the text of an error may be alike, entries must
+// have come before, or come next.
+func isForeignHead(line string, r *reading) bool {
+	if line == "" || line[0] != ' ' {
+		return false
+	}
+	c := columns{line: line}
+	word := c.next()
+	if _, isCount := groupedSize(word); isCount {
+		return r.headed && c.hasBytes()
+	}
+	count, isVolume, isDrive, isRoot, isPath, last := 0, false, false, false, false, ""
+	for ; word != ""; word = c.next() {
+		hasDrive := isUpper(word[0]) && (len(word) == 1 || word[1] == ':')
+		isDrive = isDrive || hasDrive && len(word) == 1
+		isRoot = isRoot || hasDrive && len(word) == 2
+		isPath = isPath || hasDrive && len(word) > 2 && word[2] == '\\'
+		isVolume = isVolume || slices.Contains(volumeWords, strings.ToLower(word))
+		last = word
+		count++
+	}
+	isSerial := len(last) == len("1234-ABCD") && last[4] == '-' && isAll(last[:4], isHex) && isAll(last[5:], isHex)
+	isHead := count >= 2 && (isPath || isSerial) || count >= 4 && (isRoot || isVolume && isDrive)
+	return isHead && (r.headed || r.entryFollows())
+}
+
+// entryFollows reports whether the next lines are heads and then one that begins as an entry does.
+func (r *reading) entryFollows() bool {
+	const mostHeads = 6
+	after := r.after
+	for range mostHeads {
+		var line string
+		line, after, _ = strings.Cut(after, "\n")
+		if line = strings.TrimSuffix(line, "\r"); line == "" || line[0] == ' ' {
+			continue
+		}
+		c := columns{line: line}
+		_, _, ok := c.dosDate()
+		return ok
+	}
+	return false
+}
+
+// volumeWords are those of the languages that name the drive without a colon.
+var volumeWords = []string{"volume", "volumen", "volumenaam", "volymen", "wolumin", "volum"}
+
+// hasBytes reports whether a number of bytes follows, in the languages of Windows.
+func (c *columns) hasBytes() bool {
+	isNumber := false
+	for word := c.next(); word != ""; word = c.next() {
+		unit := strings.ToLower(strings.TrimRight(word, ",."))
+		if isNumber && slices.ContainsFunc(byteWords, func(known string) bool { return strings.HasPrefix(unit, known) }) {
+			return true
+		}
+		_, isNumber = groupedSize(word)
+	}
+	return false
+}
+
+var byteWords = []string{"byte", "octet", "bajt", "bájt", "tavu", "bayt", "байт", "字节", "位元組", "バイト", "바이트"}

@@ -128,6 +128,116 @@ func TestAnErrorTextBeforeAListingDoesNotHideIt(t *testing.T) {
 	}
 }
 
+func TestLineEnds(t *testing.T) {
+	const line = "-rw-r--r-- 1 ftp ftp 5 Jan 31 12:00 "
+	for _, test := range []struct {
+		sentence, text string
+		names          []string
+		unparsed       int
+	}{
+		{"CRLF", line + "a\r\n" + line + "b\r\n", []string{"a", "b"}, 0},
+		{"LF", line + "a\n" + line + "b\n", []string{"a", "b"}, 0},
+		{"CR alone, which no server sends", line + "a\r" + line + "b\r", nil, 1},
+		{"none behind the last line", line + "a\r\n" + line + "b", []string{"a", "b"}, 0},
+		{"the last one cut in two", line + "a\r\n" + line + "b\r", []string{"a", "b"}, 0},
+		{"CR within the only line", line + "a\r" + line + "b", nil, 1},
+		{"a byte order mark before", "\ufeff" + line + "a\r\n", []string{"a"}, 0},
+		{"a byte order mark before a total", "\ufefftotal 4\r\n" + line + "a\r\n", []string{"a"}, 0},
+		{"a byte order mark within", line + "\ufeffa\r\n", []string{"\ufeffa"}, 0},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			got := Parse([]byte(test.text), Options{Now: now})
+			var names []string
+			for _, entry := range got.Entries {
+				names = append(names, entry.Name)
+			}
+			if !slices.Equal(names, test.names) || len(got.Unparsed) != test.unparsed {
+				t.Errorf("%q and %q", names, got.Unparsed)
+			}
+		})
+	}
+}
+
+func TestDIRInOtherLanguages(t *testing.T) {
+	for _, test := range []struct {
+		sentence, text string
+		want           []Entry
+	}{
+		{"Spanish", " El volumen de la unidad C no tiene etiqueta.\n El n\u00famero de serie del volumen es: 12AB-34CD\n\n" +
+			" Directorio de C:\\ftp\n\n31/01/2024  01:05 p. m.    <DIR>          .\n31/01/2024  01:05 p. m.             1.234 a b\n" +
+			"31/01/2024  12:05 a.\u00a0m.    <DIR>          c\n               1 archivos          1.234 bytes\n               2 dirs  9.999 bytes libres\n",
+			[]Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00"), dosEntry("c", -1, "2024-01-31 00:05:00")}},
+		{"German", " Datentr\u00e4ger in Laufwerk C: ist System\n Volumeseriennummer: 12AB-34CD\n\n Verzeichnis von C:\\ftp\n\n" +
+			"31.01.2024  13:05             1.234 a b\n               1 Datei(en),          1.234 Bytes\n               0 Verzeichnis(se),  9.999 Bytes frei\n",
+			[]Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00")}},
+		{"French in an old encoding", " Le volume dans le lecteur C n'a pas de nom.\n Le num\x82ro de s\x82rie du volume est 12AB-34CD\n\n R\x82pertoire de C:\\ftp\n\n" +
+			"31/01/2024  13:05             1\xff234 a b\n               1 fichier(s)            1\xff234 octets\n               0 R\x82p(s)   9\xff999\xff999 octets libres\n",
+			[]Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00")}},
+		{"Chinese", "2024/01/31  下午 01:05             1,234 a b\n2024/01/31  上午 12:05    <DIR>          c\n",
+			[]Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00"), dosEntry("c", -1, "2024-01-31 00:05:00")}},
+		{"Chinese in GBK", "2024/01/31  \xcf\xc2\xce\xe7 01:05             1,234 a b\n", []Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00")}},
+		{"Korean", "2024-01-31  오후 01:05             1,234 a b\n", []Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00")}},
+		{"Hungarian", "2024. 01. 31.  13:05             1234 a b\n", []Entry{dosEntry("a b", 1234, "2024-01-31 13:05:00")}},
+	} {
+		t.Run(test.sentence, func(t *testing.T) {
+			got := Parse([]byte(test.text), Options{Now: now})
+			if diff := cmp.Diff(Listing{Entries: test.want, Format: "dos"}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func dosEntry(name string, size int64, date string) Entry {
+	entry := Entry{Name: name, Type: File, Size: size, ModTime: at(date), Precision: time.Minute}
+	if size < 0 {
+		entry.Type = Dir
+	}
+	return entry
+}
+
+func TestTextAroundDIRIsNotTakenForItsHead(t *testing.T) {
+	const entry = "01/31/2024  01:05 PM             1,234 a\n"
+	for _, line := range []string{
+		" Access denied to A file", " A:", " a C:", " at 10:00 in D:x y", " a:\\b is c", " 12 errors", "               1 2 3", " the disk is full", "File Not Found", " 1234-5678 was lost",
+		" 2 files of 3 skipped", "C:", "1234-ABCD",
+	} {
+		if got := Parse([]byte(entry+line+"\n"), Options{Now: now}); !slices.Equal(got.Unparsed, []string{line}) {
+			t.Errorf("%q is lost: %+v", line, got)
+		}
+	}
+	for _, text := range []string{" Der Pfad C:\\ftp ist weg", " Datenträger in Laufwerk C: ist weg", " Volumeseriennummer: 1234-ABCD"} {
+		for _, after := range []string{"", "\n", "\n\n", "\nFile Not Found\n", "\n-rw-r--r-- 1 a b 5 Jan 31 12:00 a\n"} {
+			if got := Parse([]byte(text+after), Options{Now: now}); len(got.Unparsed) == 0 || got.Unparsed[0] != text {
+				t.Errorf("%q is lost: %+v", text+after, got)
+			}
+		}
+	}
+	// Before the format is known, a number of bytes says nothing: this is a name in a listing of OS/2.
+	if got := Parse([]byte("  612      A       07-28-95   16:45  12 bytes\n"), Options{Now: now}); len(got.Entries) != 1 || got.Entries[0].Name != "12 bytes" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestALetterBehindATimeIsAName(t *testing.T) {
+	got := Parse([]byte("-[RWCEAFMS] server1 3166 Sept 14, 99 2:30 a\n-[RWCEAFMS] server1 3166 Sept 14, 99 2:30 pm p\n"), Options{Now: now})
+	if len(got.Entries) != 2 || got.Entries[0].Name != "a" || got.Entries[1].Name != "p" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestMonthsOfVMSInOtherLanguages(t *testing.T) {
+	for date, want := range map[string]time.Time{
+		"31-DEZ-2023": at("2023-12-31 12:00:00"), "31-M\xc4R-2023": at("2023-03-31 12:00:00"), "31-MÄR-2023": at("2023-03-31 12:00:00"),
+		"28-FEV-2023": at("2023-02-28 12:00:00"), "31-XYZ-2023": {},
+	} {
+		got := Parse([]byte("A.TXT;1 1/3 "+date+" 12:00:00 [A]\n"), Options{Now: now})
+		if len(got.Entries) != 1 || !got.Entries[0].ModTime.Equal(want) {
+			t.Errorf("%q: %+v", date, got)
+		}
+	}
+}
+
 func TestALineThatIsCutIsUnparsed(t *testing.T) {
 	for _, test := range []struct{ whole, cut string }{
 		{"04-14-00  03:47PM                  589 readme.htm", "04-14-00  03:47PM                  589"},
@@ -220,9 +330,11 @@ var heads = regexp.MustCompile(`(?i)^\s*(total |grand total|directory |volume|na
 	`jobname|no jobs|id |stepname|cputime|\d+ spool files|filename +filetype|-[- ]*--|value = |[\d.,'\x{a0}\x{202f}]+ +(file|dir)\(s\)|` +
 	`\d+ bytes|[$\\]|\S+:\[.*\]|\S+:<.*>|[\[(].*\)$)|\*MEM |000000\.dir;`)
 
+var foreignHeads = regexp.MustCompile(`(?i)^\s.*(\b[A-Z]:|[0-9a-f]{4}-[0-9a-f]{4}\s*$|vol[uy]m|wolumin|byte|octet|bajt|bájt|tavu|bayt|байт|字节|位元組|バイト|바이트)`)
+
 // mayBeAround knows the lines that formats other than Unix and MLSD have around their entries.
 func mayBeAround(line string) bool {
-	return heads.MatchString(line) || endsWithDots.MatchString(strings.ToLower(strings.TrimSpace(line)))
+	return heads.MatchString(line) || foreignHeads.MatchString(line) || endsWithDots.MatchString(strings.ToLower(strings.TrimSpace(line)))
 }
 
 // endsWithDots knows the names of the directory itself and its parent, with what formats have around names.
@@ -237,6 +349,7 @@ func hostile(size int) map[string][]byte {
 	for _, part := range []string{
 		"\n", " ", "\t", "1 ", "1/1/1 ", "-", "d [", "a;1\n", "a;1 [", ";", "[", "Jan 1 ", "A.B;1 1 1-JAN-2024\n", "PEP *FILE A\n",
 		"PEP *MEM A/B\n", "+r,", "+", "'", "X 3390 2024/01/01 PS ", "1,111", "*", "01-01-24  01:01AM 1 a\n", "01/02/24 ", "-rw-r--r-- 1 ",
+		" C:\\x a\n", " 1 1 bytes\n", "-????????? ? ? ? ? ? a\n", "2024. 01. 31. ",
 	} {
 		texts[fmt.Sprintf("%q", part)] = bytes.Repeat([]byte(part), size/len(part))
 	}

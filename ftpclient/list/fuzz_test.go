@@ -123,6 +123,7 @@ func FuzzParseTime(f *testing.F) {
 // FuzzFactsAsAServerWritesThem makes a line as the standard has it and expects to read what it was made from.
 func FuzzFactsAsAServerWritesThem(f *testing.F) {
 	f.Add("a b", uint8(1), int64(3), int64(1706702400), uint16(0o644), "1U2", "adfrw", "")
+	f.Add(";", uint8(1), int64(3), int64(1706702400), uint16(0o644), "0", "0", "")
 	f.Add(" ; = ", uint8(3), int64(-1), int64(0), uint16(0o4755), "", "", "/target with blanks")
 	f.Fuzz(func(t *testing.T, name string, kind uint8, size, seconds int64, mode uint16, unique, perm, target string) {
 		const farthest = 1 << 37 // seconds from 1970, before the year 10000

@@ -34,7 +34,7 @@ func readJES(line string, r *reading) (Entry, verdict) {
 	if r.within == "" {
 		return Entry{}, rejected
 	}
-	if number := strings.TrimLeft(words[0], "0"); len(words) >= 5 && len(words[0]) <= 5 && isAll(number, isDigit) {
+	if number := strings.TrimLeft(words[0], "0"); len(words) >= 5 && len(words[0]) <= 5 && isDigits(number) {
 		if size, ok := decimal(words[len(words)-1]); ok {
 			entry.Name, entry.Size = r.within+"."+number, size
 			return entry, accepted
@@ -60,7 +60,7 @@ func isJobDetail(words []string) bool {
 	case "ID", "STEPNAME", "CPUTIME":
 		return true
 	}
-	return len(words) == 3 && isAll(words[0], isDigit) && strings.EqualFold(words[1], "spool") && strings.EqualFold(words[2], "files")
+	return len(words) == 3 && isDigits(words[0]) && strings.EqualFold(words[1], "spool") && strings.EqualFold(words[2], "files")
 }
 
 // isJobID knows "JOB01906", "TSU01830", "STC02133" and the long form "J0887745".
@@ -70,9 +70,9 @@ func isJobID(word string) bool {
 	}
 	switch word[:3] {
 	case "JOB", "TSU", "STC":
-		return isAll(word[3:], isDigit)
+		return isDigits(word[3:])
 	}
-	return strings.IndexByte("JTS", word[0]) >= 0 && isAll(word[1:], isDigit)
+	return strings.IndexByte("JTS", word[0]) >= 0 && isDigits(word[1:])
 }
 
 func isJobStatus(word string) bool {

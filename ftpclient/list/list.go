@@ -158,7 +158,9 @@ func (r *reading) peek() string {
 	return strings.TrimSuffix(line, "\r")
 }
 
-// Parse reads the text of a whole listing, with CRLF or LF line ends. The first line that parses, or that is a head
+// Parse reads the text of a whole listing, with CRLF or LF line ends; a byte order mark may stand before. Some
+// servers leave out the last line end, so a text that was cut off may end in a wrong name: it must have been received
+// whole, which is for the caller to know. The first line that parses, or that is a head
 // which only one format has, fixes the format for all others. Blank lines, the heads and feet of the format, older
 // versions of a file and the entries for the directory itself and its parent are left out; every other line is an
 // entry or unparsed.
@@ -169,9 +171,11 @@ func Parse(text []byte, o Options) Listing {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
-	result, order := readAll(string(text), &o, 0)
+	const byteOrderMark = "\ufeff"
+	whole := strings.TrimPrefix(string(text), byteOrderMark)
+	result, order := readAll(whole, &o, 0)
 	if order != 0 {
-		result, _ = readAll(string(text), &o, order)
+		result, _ = readAll(whole, &o, order)
 	}
 	return result
 }

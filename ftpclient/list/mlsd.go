@@ -1,7 +1,6 @@
 package list
 
 import (
-	"io/fs"
 	"strings"
 	"time"
 )
@@ -22,7 +21,14 @@ func ParseFacts(line string) (Entry, bool) {
 	return entry, true
 }
 
-func parseMLSD(line string, _ *Options) (Entry, bool) { return parseFacts(line) }
+// parseMLSD reads a line of a listing. Some servers put a slash behind the names of directories.
+func parseMLSD(line string, _ *Options) (Entry, bool) {
+	entry, ok := parseFacts(line)
+	if entry.Type == Dir {
+		entry.Name = strings.TrimSuffix(entry.Name, "/")
+	}
+	return entry, ok
+}
 
 func parseFacts(line string) (Entry, bool) {
 	found := facts{Entry: Entry{Size: -1}, directorySize: -1}
@@ -52,6 +58,8 @@ func parseFacts(line string) (Entry, bool) {
 		understood = understood || kind != vendorFact
 		if rest[end] == ';' {
 			end++
+		} else if strings.HasPrefix(rest[end:], " ;") {
+			return Entry{}, false // it is the value that the blank belongs to, rather than the name
 		}
 		rest = rest[end:]
 	}
@@ -130,7 +138,9 @@ func (f *facts) set(kind fact, value string) {
 	case permFact:
 		f.Perm = value
 	case modeFact:
-		f.Mode, _, f.HasMode = octalMode(value)
+		if bits, ok := octal(value); ok {
+			f.Mode, f.HasMode = unixMode(bits), true
+		}
 	}
 }
 
@@ -246,21 +256,6 @@ func ParseTime(value string) (t time.Time, p Precision, ok bool) {
 		return time.Time{}, 0, false
 	}
 	return time.Date(year, month, day, hour, minute, second, nanoseconds, time.UTC), precision, true
-}
-
-// octalMode reads octal permissions: "0644", "4755", and "100644" from servers that leave the type bits in.
-func octalMode(value string) (mode fs.FileMode, bits int64, ok bool) {
-	const longest = 7
-	if value == "" || len(value) > longest {
-		return 0, 0, false
-	}
-	for i := range len(value) {
-		if value[i] < '0' || value[i] > '7' {
-			return 0, 0, false
-		}
-		bits = bits<<3 | int64(value[i]-'0')
-	}
-	return unixMode(bits), bits, true
 }
 
 // lower writes a short word in lower case into the buffer; a word that is too long becomes an empty one.

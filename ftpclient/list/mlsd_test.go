@@ -56,6 +56,7 @@ func TestFactsOfServersWithTheirOwnIdeas(t *testing.T) {
 		want     Entry
 	}{
 		{"no blank before the name", "type=file;size=3;a b", file},
+		{"a directory with a slash behind", "type=dir; a b/", Entry{Name: "a b", Type: Dir, Size: -1}},
 		{"a tab before the name", "type=file;size=3;\ta b", file},
 		{"a tab in the name", "type=file;size=3; \ta b", Entry{Name: "\ta b", Type: File, Size: 3}},
 		{"many blanks before the facts", "     type=file;size=3; a b", file},
@@ -92,6 +93,14 @@ func TestFactsOfServersWithTheirOwnIdeas(t *testing.T) {
 				t.Errorf("%q (-want +got):\n%s", test.line, diff)
 			}
 		})
+	}
+}
+
+func TestFactsThatWouldGiveAWrongName(t *testing.T) {
+	for _, line := range []string{"type=file;size=12 ;modify=20240131120000; a", "type=dir; a//", "type=file; a/", "type=dir; /"} {
+		if got := Parse([]byte(line+"\r\n"), Options{}); len(got.Entries) != 0 || len(got.Unparsed) != 1 {
+			t.Errorf("%q: %+v", line, got)
+		}
 	}
 }
 

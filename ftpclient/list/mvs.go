@@ -44,7 +44,7 @@ func readMVS(line string, r *reading) (Entry, verdict) {
 
 // isMVSLetter tells the bytes of data set names.
 func isMVSLetter(c byte) bool {
-	return isLatin(c) || isDigit(c) || strings.IndexByte("@#$.-_+{}()", c) >= 0
+	return isLetter(c) || isDigit(c) || strings.IndexByte("@#$.-_+{}()", c) >= 0
 }
 
 // mvsType finds out the type from the words before the name. What is not the full row of a data set needs the head of

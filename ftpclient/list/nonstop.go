@@ -24,7 +24,7 @@ func readNonStop(line string, r *reading) (Entry, verdict) {
 	year, month, day, okDate := namedDate(date, false)
 	t, okTime := clockTime(clock)
 	entry.Size, _ = decimal(size)
-	if !isAll(size, isDigit) || !isAll(strings.TrimRight(code, "+?POL"), isDigit) || !okDate || !okTime {
+	if !isDigits(size) || !isDigits(strings.TrimRight(code, "+?POL")) || !okDate || !okTime {
 		return Entry{}, rejected
 	}
 	// The owner is "155,106" or "255, 0", and the four letters of the security stand in quotes.

@@ -33,7 +33,7 @@ func readNortel(line string, r *reading) (Entry, verdict) {
 	year, month, day, isDay := inOrder(parts, monthDayYear)
 	weekday := strings.TrimSuffix(c.next(), ".")
 	t, okTime := clockTime(c.next())
-	if !okDate || separator != '/' || !isDay || !okTime || !isAll(weekday, isLatin) || trimBlanks(c.rest()) != "" {
+	if !okDate || separator != '/' || !isDay || !okTime || !isAll(weekday, isLetter) || trimBlanks(c.rest()) != "" {
 		return Entry{}, rejected
 	}
 	entry.setTime(year, month, day, t, r.Options)

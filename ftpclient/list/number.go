@@ -3,7 +3,6 @@ package list
 import (
 	"io/fs"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -41,6 +40,34 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
+// hexadecimal reads a number of at most eight digits.
+func hexadecimal(word string) (int64, bool) {
+	if len(word) > 8 || !isAll(word, isHex) {
+		return 0, false
+	}
+	var n int64
+	for i := range len(word) {
+		digit := int64(word[i] - '0')
+		if !isDigit(word[i]) {
+			digit = int64(word[i]&^0x20-'A') + 10
+		}
+		n = n<<4 | digit
+	}
+	return n, true
+}
+
+// octal reads the bits of a Unix mode, of at most seven digits.
+func octal(word string) (int64, bool) {
+	if len(word) > 7 || !isAll(word, func(c byte) bool { return '0' <= c && c <= '7' }) {
+		return 0, false
+	}
+	var n int64
+	for i := range len(word) {
+		n = n<<3 | int64(word[i]-'0')
+	}
+	return n, true
+}
+
 // number reads a part of a date: a decimal with at least one and at most the given number of digits.
 func number(s string, digits int) (int, bool) {
 	if len(s) > digits {
@@ -48,50 +75,6 @@ func number(s string, digits int) (int, bool) {
 	}
 	n, ok := decimal(s)
 	return int(n), ok
-}
-
-// fraction reads the decimals of a second and tells the unit of the last one. What is below a nanosecond is cut off.
-func fraction(s string) (nanoseconds int, precision Precision, ok bool) {
-	precision = time.Second
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return 0, 0, false
-		}
-		if precision > time.Nanosecond {
-			precision /= 10
-			nanoseconds += int(s[i]-'0') * int(precision)
-		}
-	}
-	return nanoseconds, precision, true
-}
-
-// clock reads "15:04", "15.04" as some languages write it, "15:04:05" and "15:04:05.000000000". The end of a day may be
-// written as 24:00.
-func clock(s string) (t timeOfDay, ok bool) {
-	separator := 0
-	for separator < len(s) && isDigit(s[separator]) {
-		separator++
-	}
-	if separator == len(s) || s[separator] != ':' && s[separator] != '.' {
-		return timeOfDay{}, false
-	}
-	hours, rest := s[:separator], s[separator+1:]
-	minutes, seconds, precise := strings.Cut(rest, ":")
-	t.precision = time.Minute
-	okSecond := true
-	if precise {
-		whole, decimals, _ := strings.Cut(seconds, ".")
-		t.second, okSecond = number(whole, 2)
-		var okFraction bool
-		t.nanosecond, t.precision, okFraction = fraction(decimals)
-		okSecond = okSecond && okFraction && len(whole) == 2 && s[separator] == ':'
-	}
-	var okHour, okMinute bool
-	t.hour, okHour = number(hours, 2)
-	t.minute, okMinute = number(minutes, 2)
-	isMidnight := t.hour == 24 && t.minute == 0 && t.second == 0
-	ok = okHour && okMinute && okSecond && len(minutes) == 2 && (t.hour < 24 || isMidnight) && t.minute < 60 && t.second <= 60
-	return t, ok
 }
 
 // isDate reports whether the calendar has this day.

@@ -80,7 +80,7 @@ func os400Columns(entry *Entry, words []string, r *reading) (dated, ok bool) {
 
 // os400Date reads a date in the format of a job, DATFMT: three numbers in an order that depends on the country, or the
 // year and the number of the day (*JUL).
-func os400Date(entry *Entry, word string, t dayTime, r *reading) bool {
+func os400Date(entry *Entry, word string, t timeOfDay, r *reading) bool {
 	if parts, separator, ok := threeNumbers(word); ok {
 		prefer := os400Orders
 		if separator == '.' {

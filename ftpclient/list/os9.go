@@ -23,7 +23,7 @@ func readOS9(line string, r *reading) (Entry, verdict) {
 	parts, separator, okDate := threeNumbers(c.next())
 	clock, attributes, sector := c.next(), c.next(), c.next()
 	size, okSize := decimal(c.next())
-	if !hasUser || !isAll(group, isDigit) || !isAll(user, isDigit) || !okDate || separator != '/' || len(clock) != 4 ||
+	if !hasUser || !isDigits(group) || !isDigits(user) || !okDate || separator != '/' || len(clock) != 4 ||
 		!okSize || !isAll(sector, isHex) || len(attributes) != 8 {
 		return Entry{}, rejected
 	}

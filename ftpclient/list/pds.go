@@ -58,7 +58,7 @@ func isPDSHead(line string) bool {
 
 // isVersion knows "01.08".
 func isVersion(word string) bool {
-	return len(word) == 5 && word[2] == '.' && isAll(word[:2], isDigit) && isAll(word[3:], isDigit)
+	return len(word) == 5 && word[2] == '.' && isDigits(word[:2]) && isDigits(word[3:])
 }
 
 // isMode knows the addressing and residence modes of programs.

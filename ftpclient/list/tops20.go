@@ -30,7 +30,7 @@ func readTOPS20(line string, r *reading) (Entry, verdict) {
 	}
 	entry := Entry{Type: File, Size: -1, Unique: name[closing+1:]}
 	dot := strings.LastIndexByte(entry.Unique, '.')
-	if dot < 1 || !isAll(entry.Unique[dot+1:], isDigit) {
+	if dot < 1 || !isDigits(entry.Unique[dot+1:]) {
 		return Entry{}, rejected
 	}
 	entry.Name = entry.Unique[:dot]

@@ -19,6 +19,9 @@ const mostColumns = 32
 func parseUnix(line string, o *Options) (Entry, bool) {
 	entry, columns, ok := permissions(line)
 	if !ok {
+		if entry, ok := unreadable(line); ok {
+			return entry, true
+		}
 		return parseNumericUnix(line)
 	}
 	// At first the links and the owner must stand before the size, so that an owner called "May" is not a date.
@@ -118,6 +121,9 @@ func permissions(line string) (entry Entry, columns string, ok bool) {
 		}
 		return entry, columns, true
 	}
+	if columns, ok := batchFlags(line); ok {
+		return Entry{Type: File}, columns, true
+	}
 	switch c := line[0]; {
 	case c == '-' || c == 'f':
 		entry.Type = File
@@ -161,6 +167,51 @@ func permissions(line string) (entry Entry, columns string, ok bool) {
 	return entry, columns, columns != "" && (isBlankAt(columns, 0) || isDigit(columns[0]))
 }
 
+// unreadable reads what ls writes for a name of which it could learn no more than the type, if that:
+//
+//	-????????? ? ?    ?       ?            ? name
+func unreadable(line string) (Entry, bool) {
+	const marks = "?????????"
+	if len(line) <= len(marks) || line[1:1+len(marks)] != marks {
+		return Entry{}, false
+	}
+	entry := Entry{Size: -1}
+	switch line[0] {
+	case '-':
+		entry.Type = File
+	case 'd':
+		entry.Type = Dir
+	case 'l':
+		entry.Type = Link
+	case '?', 'p', 'c', 'b', 's':
+	default:
+		return Entry{}, false
+	}
+	at := 1 + len(marks)
+	const columnsBefore = 5 // links, owner, group, size, date
+	for range columnsBefore {
+		var column string
+		if column, at = field(line, at); column != "?" {
+			return Entry{}, false
+		}
+	}
+	var ok bool
+	entry.Name, ok = afterBlank(line, at)
+	return entry, ok
+}
+
+// batchFlags reads the flags and the protocol of a batch of Sterling Connect:Enterprise, which are like permissions:
+//
+//	-C--E-----FTP B BCC3I1       7670  1294495 Jan 13 07:42 orders
+func batchFlags(line string) (columns string, ok bool) {
+	const flags, protocol = len("-C--E-----"), len("FTP")
+	if len(line) <= flags+protocol || line[0] != '-' || line[flags+protocol] != ' ' {
+		return "", false
+	}
+	isFlag := func(c byte) bool { return c == '-' || isUpper(c) }
+	return line[flags+protocol:], isAll(line[1:flags], isFlag) && isAll(line[flags:flags+protocol], isUpper)
+}
+
 // withoutInode cuts off the columns of ls -i and ls -s.
 func withoutInode(line string) string {
 	for range 2 {
@@ -189,9 +240,10 @@ func parseNumericUnix(line string) (Entry, bool) {
 	}
 	entry := Entry{Size: factSize(words[size])}
 	var bits int64
-	if entry.Mode, bits, entry.HasMode = octalMode(words[mode]); !entry.HasMode || line[0] != '0' || len(words[mode]) < len("040755") {
+	if bits, entry.HasMode = octal(words[mode]); !entry.HasMode || line[0] != '0' || len(words[mode]) < len("040755") {
 		return Entry{}, false
 	}
+	entry.Mode = unixMode(bits)
 	switch bits & 0o170000 {
 	case 0o100000:
 		entry.Type = File
@@ -205,18 +257,6 @@ func parseNumericUnix(line string) (Entry, bool) {
 		entry.ModTime, entry.Precision = time.Unix(seconds, 0).UTC(), time.Second
 	}
 	return nameAndTarget(entry, strings.TrimLeft(line[at:], " "))
-}
-
-// field returns the next word at or behind a position, and where it ends.
-func field(s string, at int) (word string, end int) {
-	for isBlankAt(s, at) {
-		at++
-	}
-	end = at
-	for end < len(s) && s[end] != ' ' && s[end] != '\t' {
-		end++
-	}
-	return s[at:end], end
 }
 
 // sizeColumn reads the column before the date. Devices have their numbers there, "8, 1" or "0x2000002", and no size.

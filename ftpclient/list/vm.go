@@ -66,7 +66,7 @@ func cmsFile(words []string, at int, o *Options) (Entry, bool) {
 	if words[at] == "F" {
 		entry.Size = int64(length) * int64(records)
 	}
-	return entry, okLength && okRecords && isAll(words[at+3], isDigit)
+	return entry, okLength && okRecords && isDigits(words[at+3])
 }
 
 // cmsDate reads "1999-12-27", "9/16/91", and "1/03/102" for 2002.

@@ -15,8 +15,8 @@ import "strings"
 //
 // Sources: the manual of OpenVMS (DIRECTORY, file specifications) and the comments of ftpparse and of Mozilla's parser.
 // Sizes count blocks of 512 bytes, the last one not full, so they are not known. Names are without their version, which
-// stands in Unique: the server takes that for the newest. Folders are without ".DIR;1". A line of which the server says
-// that it has no privilege to tell more is unparsed.
+// stands in Unique: the server takes that for the newest. Folders are without ".DIR;1". Of a file
+// of which the server says that it has no privilege to tell more, the name is known.
 func readVMS(line string, r *reading) (Entry, verdict) {
 	if isVMSDirectory(line) {
 		// With a second one the listing is of several directories.
@@ -57,7 +57,7 @@ func readVMS(line string, r *reading) (Entry, verdict) {
 // vmsName splits "[DIRECTORY]NAME.TYPE;1  columns".
 func vmsName(line string) (name, version, rest string, ok bool) {
 	semicolon := strings.IndexByte(line, ';')
-	if semicolon <= 0 || isBlank(line[0]) {
+	if semicolon <= 0 || isBlankAt(line, 0) {
 		return "", "", "", false
 	}
 	name = line[:semicolon]
@@ -65,7 +65,7 @@ func vmsName(line string) (name, version, rest string, ok bool) {
 	for end < len(line) && isDigit(line[end]) {
 		end++
 	}
-	if end == semicolon+1 || end < len(line) && !isBlank(line[end]) {
+	if end == semicolon+1 || end < len(line) && !isBlankAt(line, end) {
 		return "", "", "", false
 	}
 	if name[0] == '[' {
@@ -87,7 +87,7 @@ func vmsColumns(entry *Entry, line string, o *Options) bool {
 			after := c
 			t, hasTime := clockTime(after.next())
 			if !hasTime {
-				t = dayTime{precision: Day}
+				t = timeOfDay{precision: Day}
 			}
 			if month != 0 {
 				entry.setTime(year, month, day, t, o)
@@ -97,6 +97,8 @@ func vmsColumns(entry *Entry, line string, o *Options) bool {
 		switch {
 		case word == "":
 			return false
+		case word == "%RMS-E-PRV,":
+			return true
 		case word[0] == '[':
 			for word != "" && word[len(word)-1] != ']' {
 				word = c.next()
@@ -138,13 +140,13 @@ func isVMSFoot(line string) bool {
 		word = c.next()
 	}
 	unit := strings.ToLower(strings.TrimRight(c.next(), ",."))
-	return isAll(word, isDigit) && (unit == "file" || unit == "files" || unit == "directories" || unit == "directory")
+	return isDigits(word) && (unit == "file" || unit == "files" || unit == "directories" || unit == "directory")
 }
 
 // isVMSRest knows the owner and the protection of the entry above where they had no room on its line.
 func isVMSRest(line string) bool {
 	rest := trimBlanks(line)
-	return isBlank(line[0]) && (rest[0] == '[' || rest[0] == '(') && rest[len(rest)-1] == ')'
+	return isBlankAt(line, 0) && (rest[0] == '[' || rest[0] == '(') && rest[len(rest)-1] == ')'
 }
 
 // newestVersions leaves one entry for all the versions of a file: the newest, in the place of the first.

@@ -39,9 +39,13 @@ func (a *atom) isYear() bool {
 func (a *atom) isNumberedMonth() bool { return a.kind == numberAtom && a.marked && a.digits <= 2 }
 
 // worded reads a date of several words in any language and order: "31. Jan 12:00", "févr. 29  2024", "2024年 1月31日",
-// "Jan 31 12:00:05 2024", "Oct 08, 2002 09:47".
+// "Jan 31 12:00:05 2024", "Wed Jan 31 12:00:05 2024", "Oct 08, 2002 09:47".
 func worded(s string, at int, o *Options) (found foundDate, ok bool) {
 	const most = 5
+	weekday, end := field(s, at)
+	if isWeekday(weekday) {
+		at = end
+	}
 	var atoms [most + 1]atom // the last one stays empty
 	for i := range most {
 		if atoms[i] = nextAtom(s, at); atoms[i].kind == noAtom {
@@ -68,8 +72,9 @@ func worded(s string, at int, o *Options) (found foundDate, ok bool) {
 	}
 	switch {
 	case c.kind == clockAtom:
-		// ls -T of BSD has the year behind the seconds.
-		if year := &atoms[3]; c.clock.precision < time.Minute && year.kind == numberAtom && year.digits == 4 && !year.marked {
+		// ls -T of BSD has the year behind the seconds, and so has ctime, which begins with the weekday.
+		year := &atoms[3]
+		if (c.clock.precision < time.Minute || isWeekday(weekday)) && year.kind == numberAtom && year.digits == 4 && !year.marked {
 			date.year = given(year.value)
 			return finish(s, date, c.clock, year.end, o)
 		}
@@ -89,7 +94,17 @@ func worded(s string, at int, o *Options) (found foundDate, ok bool) {
 	return found, false
 }
 
-// yearFirst reads "2024年 1月31日" and "2024  ots 29". In "500 2024 Jan 31 12:00" the number is not the year but the size.
+// isWeekday knows the days of "Wed Jan 31 12:00:05 2024", as ctime writes it.
+func isWeekday(word string) bool {
+	switch word {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+		return true
+	}
+	return false
+}
+
+// yearFirst reads "2024年 1月31日" and "2024  ots 29". In "500 2024 Jan 31 12:00" the number is not the year but
+// the size, and so it is where it makes no year of our times.
 func yearFirst(s string, atoms *[6]atom, o *Options) (foundDate, bool) {
 	year, month, day, next := &atoms[0], &atoms[1], &atoms[2], &atoms[3]
 	date := calendarDay{given(year.value), time.Month(month.value), day.value}
@@ -97,7 +112,7 @@ func yearFirst(s string, atoms *[6]atom, o *Options) (foundDate, bool) {
 		if next.kind == clockAtom && next.blanks <= 1 && isBlankAt(s, next.end) {
 			return finish(s, date, next.clock, next.end, o)
 		}
-	} else if next.kind == clockAtom || next.isYear() && isBlankAt(s, next.end) {
+	} else if following, _ := field(s, day.end); year.value < 1900 || year.value >= 2200 || isClockLike(following) || next.isYear() && isBlankAt(s, next.end) {
 		return foundDate{}, false
 	}
 	return finish(s, date, timeOfDay{}, day.end, o)

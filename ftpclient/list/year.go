@@ -2,12 +2,6 @@ package list
 
 import "time"
 
-// timeOfDay is what a listing tells of it. The precision is 0 where it tells nothing.
-type timeOfDay struct {
-	hour, minute, second, nanosecond int
-	precision                        Precision
-}
-
 // calendarDay is a date as a listing has it.
 type calendarDay struct {
 	year  int // 0 where the listing leaves it out
@@ -55,8 +49,4 @@ func (o *Options) newest(date calendarDay, clock timeOfDay, zone *time.Location)
 			return at
 		}
 	}
-}
-
-func (t timeOfDay) on(date calendarDay, zone *time.Location) time.Time {
-	return time.Date(date.year, date.month, date.day, t.hour, t.minute, t.second, t.nanosecond, zone).UTC()
 }
