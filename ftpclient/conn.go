@@ -38,6 +38,7 @@ type Conn struct {
 	buffer             []byte        // for copying, nil before the first use
 	batchBuffer        []byte        // below TLS, the same
 	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
+	noSplice           bool          // a file could not be spliced to
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
 

@@ -120,9 +120,13 @@ func (c *Conn) hash(ctx context.Context, p string, a Algorithm, length int64, pa
 }
 
 func (c *Conn) hashByVerb(ctx context.Context, p, verb string, length int64, part bool, patience time.Duration) (control.Reply, error) {
-	quoted := fmt.Sprintf("%q", p)
+	raw, err := c.wire(c.Absolute(p))
+	if err != nil {
+		return control.Reply{}, &Error{Op: "hash", Path: p, Err: err}
+	}
+	quoted := `"` + raw + `"`
 	if part {
-		quoted = fmt.Sprintf("%q 0 %d", p, length)
+		quoted += fmt.Sprintf(" 0 %d", length)
 	} else {
 		command, err := c.pathCommand(ctx, "hash", p, verb, "")
 		if err != nil {

@@ -91,6 +91,14 @@ func TestFormsOfHashes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a name in quotes is sent as every other", func(t *testing.T) {
+		name := `/caf\é` // a backslash and a letter that latin1 has
+		conn, _ := connect(t, session("XMD5", talk("SIZE /caf\\\xe9", "213 5", "XMD5 /caf\\\xe9", "501 syntax",
+			"XMD5 \"/caf\\\xe9\"", "250 5d41402abc4b2a76b9719d911017c592")), func(o *ftpclient.Options) { o.Encoding = "latin1" })
+		if _, err := conn.Hash(t.Context(), name, ftpclient.MD5); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("a CRC without leading zeros", func(t *testing.T) {
 		conn, _ := connect(t, session("XCRC", talk("SIZE /f", "213 5", "XCRC /f", "250 ABCDE1")))
 		if got, err := conn.Hash(t.Context(), "/f", ftpclient.CRC32); err != nil || fmt.Sprintf("%x", got) != "00abcde1" {

@@ -62,10 +62,14 @@ func TestSecureDownload(t *testing.T) {
 				t.Parallel()
 				config := certified(t, v.version)
 				data := &ftptest.TLS{Config: config, MustResume: true, NoCloseNotify: cut}
-				conn, _ := connect(t, secureSession(&ftptest.TLS{Config: config}, steps{
+				script := steps{
 					passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{TLS: data, Send: "hello", End: ftptest.Close}},
 					{Send: "226 done"},
-				}), secure)
+				}
+				if cut {
+					script = script.then(talk("SIZE /f", "213 5")...)
+				}
+				conn, _ := connect(t, secureSession(&ftptest.TLS{Config: config}, script), secure)
 				content, result, err := get(t.Context(), conn, "/f")
 				if err != nil || content != "hello" {
 					t.Errorf("%q, %v", content, err)

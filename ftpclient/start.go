@@ -112,6 +112,7 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 		began := time.Now()
 		pending, err := data.Prepare(ctx, mode, c.endpoint, ask, c.options.dataOptions())
 		if err == nil {
+			c.warnOfPort(pending.Target(), mode)
 			return pending, mode, nil
 		}
 		var e *Error
@@ -136,6 +137,18 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 	}
 }
 
+// warnOfPort tells of a server that names a port of another service for its data: a hostile
+// one has this client talk to that (RFC 2577 section 3).
+func (c *Conn) warnOfPort(target string, mode Mode) {
+	_, digits, _ := net.SplitHostPort(target)
+	if port, err := strconv.Atoi(digits); err == nil && port < 1024 && mode.Passive() {
+		c.options.Logger.Warn("the server names a privileged port for data", "mode", mode.String(), "target", target)
+	}
+}
+
+// firstReplyPatience is how long a handshake waits for the first reply, where it does.
+const firstReplyPatience = 5 * time.Second
+
 type opened struct {
 	guarded *data.Guarded
 	batch   *batch // nil without TLS
@@ -148,14 +161,18 @@ type opened struct {
 // and a refusal instead of the 150 must end the handshake.
 func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	c := t.conn
-	opening, cancel := context.WithTimeoutCause(ctx, 2*c.options.ConnectTimeout, ErrTimeout)
+	// From the command on: a server may take long to get at the file before it goes on.
+	opening, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	result := make(chan opened, 1)
 	go func() {
 		if c.facts.Server == "pyftpdlib" {
 			// It closes a data connection on which the handshake begins before the command is
-			// there; on two connections, nothing but a reply shows the order.
-			t.call.Started(opening) // its error is seen below, too
+			// there; on two connections, nothing but a reply shows the order. One that says 150
+			// only after the handshake is another server, whatever its greeting.
+			early, stop := context.WithTimeout(opening, firstReplyPatience)
+			t.call.Started(early) // its error is seen below, too
+			stop()
 		}
 		result <- c.openStream(opening, pending, t.request.upload)
 	}()
@@ -197,6 +214,9 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 				refusal.Err = cause // the server only tells that this side hung up
 			}
 			c.dropSession(last)
+			if t.request.offset > 0 {
+				c.takeBackREST(ctx, t.request) // whether it still stands is not known
+			}
 			return refusal
 		}
 		o = <-result
@@ -233,7 +253,7 @@ func (t *Transfer) watch(ctx context.Context) {
 				return
 			case <-finished:
 				reply, err := t.call.Wait(ctx)
-				if err == nil && !reply.Completed() || t.request.upload && errors.Is(err, ErrClosing) {
+				if err == nil && !reply.Completed() || t.request.upload && errors.Is(err, ErrClosing) && !t.ending.Load() {
 					t.guarded.Reset()
 					return
 				}
@@ -257,8 +277,8 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending, upload bool
 	}
 	data.LimitSilence(conn, c.options.StallTimeout+c.options.FinalReplyTimeout)
 	guarded := data.Guard(conn, c.options.StallTimeout)
-	c.pace(guarded)
 	if c.tls == nil {
+		c.pace(guarded)
 		return opened{guarded: guarded, stream: guarded}
 	}
 	batch := c.batch(guarded, upload)
@@ -276,6 +296,9 @@ func (c *Conn) openStream(ctx context.Context, pending data.Pending, upload bool
 		guarded.Reset()
 		return opened{err: fmt.Errorf("%w: data and control connection show different certificates", ErrInsecure)}
 	}
+	// Not before: a handshake has its time, and a limiter that many connections share may be
+	// in debt for longer.
+	c.pace(guarded)
 	return opened{guarded: guarded, batch: batch, stream: secured}
 }
 

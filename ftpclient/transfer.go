@@ -2,13 +2,14 @@ package ftpclient
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type Transfer struct {
 	resumed bool
 	release func() error // ends the watch over the context; tells why that has ended, if it has
 	done    bool
+	ending  atomic.Bool                 // Finish is waiting for the verdict
 	check   func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
 }
 
@@ -78,9 +80,13 @@ func (t *Transfer) received(n int64, err error) {
 // plain and the system can. An error of w makes Finish abort the download.
 func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 	file, isFile := w.(*os.File)
-	if isFile && t.direct() {
+	if isFile && t.direct() && !t.conn.noSplice && takesSplice(file) {
 		n, err := t.guarded.ReceiveFile(file)
 		t.bytes += n
+		if errors.Is(err, syscall.EINVAL) {
+			// The file system has no splice, and says so when the bytes are in a pipe already.
+			t.conn.noSplice = true
+		}
 		if err == nil {
 			t.atEOF = true
 		} else if t.failure == nil {
@@ -111,7 +117,10 @@ func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 	if isFile && t.direct() {
 		n, err := t.guarded.SendFile(file, t.conn.copyBuffer())
 		t.bytes += n
-		t.fail(err)
+		if err != nil && t.failure == nil {
+			var ofFile *fs.PathError
+			t.failure, t.ours = err, errors.As(err, &ofFile) || errors.Is(err, syscall.EIO)
+		}
 		return n, err
 	}
 	n, err := io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{r}, t.conn.copyBuffer())
@@ -119,6 +128,12 @@ func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 		t.failure, t.ours = err, true
 	}
 	return n, err
+}
+
+// takesSplice tells the files that systems splice to, as far as that can be known before.
+func takesSplice(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular() || file.Name() == os.DevNull
 }
 
 // direct reports whether content goes to the socket as it is.
@@ -144,7 +159,8 @@ func (t *Transfer) write(p []byte) (int, error) {
 // ofNetwork tells the errors of a socket from those of a file where one system call has both.
 func ofNetwork(err error) bool {
 	var timeout net.Error
-	return errors.Is(err, data.ErrStalled) || errors.Is(err, net.ErrClosed) ||
+	var ofSocket *net.OpError
+	return errors.As(err, &ofSocket) || errors.Is(err, data.ErrStalled) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ETIMEDOUT) || errors.Is(err, syscall.EHOSTUNREACH) ||
 		errors.Is(err, syscall.ENETUNREACH) || errors.As(err, &timeout) && timeout.Timeout()
 }
@@ -166,10 +182,6 @@ func (t *Transfer) fail(err error) {
 // Bytes is the number of bytes of content that went through so far.
 func (t *Transfer) Bytes() int64 { return t.bytes }
 
-// drainPatience bounds the wait for the server to end its side of an upload after it has
-// said that all is well.
-const drainPatience = 5 * time.Second
-
 // Finish ends the data connection and waits for the server's verdict. nil means that the
 // server calls the transfer complete and that nothing went wrong on this side. A download
 // must have been read to its end. Errors are *Error.
@@ -189,7 +201,8 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	}
 	t.done = true
 	result.CleanEnd = t.request.upload || t.stream == net.Conn(t.guarded) || !t.guarded.SawEOF()
-	reply, endError, err := t.awaitVerdict(ctx)
+	v := t.awaitVerdict(ctx)
+	reply, err := v.reply, v.err
 	cause := t.release()
 	t.conn.running.set(nil)
 	result.Bytes, result.Moved, result.Duration = t.bytes, t.guarded.Moved(), time.Since(t.begun)
@@ -197,9 +210,11 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	switch {
 	case err != nil:
 		t.conn.kill()
-		t.blameCompression()
+		if cause == nil && control.Ended(ctx) == nil {
+			t.blameCompression()
+		}
 		e := t.conn.connectionError(t.request.op, t.request.path, err)
-		if cause == nil && endError == nil && control.Ended(ctx) == nil {
+		if cause == nil && v.through && control.Ended(ctx) == nil {
 			e.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, e.Err)
 		}
 		return result, e
@@ -212,12 +227,17 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 		// servers call that complete.
 		fail.Err = cause
 		return result, fail
-	case t.request.upload && endError != nil:
-		fail.Err = fmt.Errorf("end of the data connection: %w", endError)
+	case t.request.upload && v.endError != nil:
+		fail.Err = fmt.Errorf("end of the data connection: %w", v.endError)
 		return result, fail
 	}
 	t.conn.facts.DataMode = t.mode.String()
 	result.Code, result.Text = reply.Code, shorten(reply.Text())
+	if v.cut != nil || !result.CleanEnd {
+		if err := t.lookAtSize(ctx, v.cut); err != nil {
+			return result, err
+		}
+	}
 	if t.check != nil {
 		if err := t.check(ctx); err != nil {
 			return result, err
@@ -238,53 +258,4 @@ func (t *Transfer) result() Result {
 		Bytes: t.bytes, Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.mode, TLSResumed: t.resumed,
 		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
 	}
-}
-
-// awaitVerdict ends the data connection and waits for the final reply. endError is one of
-// telling the server the end of an upload.
-func (t *Transfer) awaitVerdict(ctx context.Context) (reply control.Reply, endError, err error) {
-	t.guarded.Conn.SetReadDeadline(time.Time{}) // the stall time-out of the last read
-	ended := make(chan error, 1)
-	go func() { ended <- t.endStream() }()
-	waiting, stop := context.WithTimeoutCause(ctx, t.conn.options.FinalReplyTimeout, ErrTimeout)
-	defer stop()
-	reply, err = t.call.Wait(waiting)
-	if err != nil || !reply.Completed() {
-		t.guarded.Reset()
-	} else {
-		t.guarded.Conn.SetReadDeadline(time.Now().Add(drainPatience))
-	}
-	return reply, <-ended, err
-}
-
-// endStream ends the data connection so that every byte of an upload arrives: first the end
-// of TLS (close_notify), then of TCP, then everything the server still sends is read. Servers
-// send TLS 1.3 session tickets that an upload never reads; closing a socket with unread bytes
-// makes the kernel send a reset, and the server loses the end of the file. The error is one of
-// telling the server the end of an upload. Reading goes on until somebody sets a deadline.
-func (t *Transfer) endStream() error {
-	defer t.guarded.Close()
-	secured, isTLS := t.stream.(*tls.Conn)
-	if !t.request.upload {
-		if isTLS {
-			secured.Close()
-		}
-		return nil
-	}
-	if t.zlib != nil {
-		if err := t.zlib.Close(); err != nil {
-			return err
-		}
-	}
-	if isTLS {
-		if err := secured.CloseWrite(); err != nil {
-			return err
-		}
-	}
-	// The end of TLS may have made the server close already, which TCP calls an error.
-	if err := t.guarded.CloseWrite(); err != nil && !isTLS {
-		return err
-	}
-	io.Copy(io.Discard, t.guarded.Conn)
-	return nil
 }

@@ -25,6 +25,7 @@ func (g *Guarded) SendFile(file *os.File, buffer []byte) (int64, error) {
 		if err := g.out.wait(g.closed); err != nil {
 			return sent, err
 		}
+		before, _ := g.Unsent()
 		if err := g.Conn.SetWriteDeadline(g.deadline()); err != nil {
 			return sent, err
 		}
@@ -35,7 +36,7 @@ func (g *Guarded) SendFile(file *os.File, buffer []byte) (int64, error) {
 			return sent, err
 		}
 		switch {
-		case err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)):
+		case err != nil && !g.lateButMoving(err, n, before):
 			return sent, g.explain(err)
 		case err == nil && n == 0:
 			return sent, nil

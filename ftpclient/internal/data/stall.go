@@ -92,16 +92,32 @@ func (g *Guarded) Write(p []byte) (int, error) {
 func (g *Guarded) writePiece(p []byte) (int, error) {
 	written := 0
 	for {
+		before, _ := g.Unsent()
 		if err := g.Conn.SetWriteDeadline(g.deadline()); err != nil {
 			return written, err
 		}
 		n, err := g.Conn.Write(p[written:])
 		written += n
 		g.moved.Add(int64(n))
-		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || !g.lateButMoving(err, int64(n), before) {
 			return written, g.explain(err)
 		}
 	}
+}
+
+// lateButMoving reports whether err is the end of a stall time-out in which bytes moved after
+// all: n were written, or some of those that were unsent before have reached the peer. Systems
+// let a writer go on only when a good part of their buffer is free again, and on a slow line
+// that takes longer than a peer may be silent.
+func (g *Guarded) lateButMoving(err error, n int64, before int) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if n > 0 {
+		return true
+	}
+	unsent, known := g.Unsent()
+	return known && unsent < before
 }
 
 func (g *Guarded) explain(err error) error {
