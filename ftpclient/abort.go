@@ -121,13 +121,13 @@ func (t *Transfer) resynchronise(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if _, err := t.send("ABOR", control.Abort); err != nil {
+	if _, err := t.send(ctx, "ABOR", control.Abort); err != nil {
 		return false
 	}
 	first, stop := context.WithTimeout(ctx, markerPatience)
 	defer stop()
 	t.call.Wait(first) // what it says does not matter
-	marker, err := t.send("NOOP", control.Simple)
+	marker, err := t.send(ctx, "NOOP", control.Simple)
 	if err != nil {
 		return false
 	}
@@ -135,10 +135,10 @@ func (t *Transfer) resynchronise(ctx context.Context) bool {
 	return err == nil && reply.Code == 200 && t.conn.Usable()
 }
 
-func (t *Transfer) send(verb string, role control.Role) (*control.Call, error) {
+func (t *Transfer) send(ctx context.Context, verb string, role control.Role) (*control.Call, error) {
 	command, err := control.NewCommand(verb, "")
 	if err != nil {
 		return nil, err
 	}
-	return t.conn.control.Send(command.As(role))
+	return t.conn.control.Send(ctx, command.As(role))
 }

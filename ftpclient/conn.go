@@ -87,17 +87,7 @@ func (c *Conn) Usable() bool { return c.control.Idle() }
 // goroutines are gone, a second at most. A transfer that is going on is reset.
 func (c *Conn) Close() error {
 	c.running.close()
-	if c.control.Idle() {
-		if quit, err := control.NewCommand("QUIT", ""); err == nil {
-			if call, err := c.control.Send(quit); err == nil {
-				select {
-				case <-call.Finished():
-				case <-time.After(quitPatience):
-				}
-			}
-		}
-	}
-	return c.control.Close()
+	return c.control.Quit(quitPatience)
 }
 
 // kill gives the connection up: the reply to some command is not going to be read.
