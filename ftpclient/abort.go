@@ -53,6 +53,9 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 	if cause == nil {
 		cause = control.Ended(ctx)
 	}
+	if t.ours {
+		e.Err = localError{t.failure}
+	}
 	if cause != nil {
 		e.Err = cause
 	}

@@ -29,6 +29,7 @@ type Conn struct {
 	system   string // answer to SYST, "" where nobody asked
 	utf8     bool   // the server lists UTF8 or has agreed to OPTS UTF8 ON
 	facts    Facts
+	wishes   wishes
 	naming   naming
 	// unreachable are modes whose connection did not come to be in this session although
 	// the server agreed.
@@ -140,7 +141,11 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 	var closing *control.ClosingError
 	if errors.As(err, &closing) {
 		e := c.refusal(op, p, "", closing.Reply)
-		e.Err = ErrClosing
+		if e.Err != nil {
+			e.Err = fmt.Errorf("%w: %w", ErrClosing, e.Err)
+		} else {
+			e.Err = ErrClosing
+		}
 		return e
 	}
 	var record tls.RecordHeaderError
@@ -153,8 +158,14 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 
 // refusal is the error of a reply that is not the one hoped for.
 func (c *Conn) refusal(op, p, verb string, reply control.Reply) *Error {
+	if op == "login" {
+		reply = c.masked(reply)
+	}
 	e := replyError(op, p, verb, reply)
 	e.Server = c.facts.Server
+	if op == "login" && c.tls == nil && Classify(e) == ClassSetup {
+		e.Err = fmt.Errorf(`%w: the server demands TLS; use tls = "explicit"`, ErrInsecure)
+	}
 	if notResumed(reply.Code, reply.Text(), c.session != nil, e.Server) {
 		e.Err = c.session.refusal(time.Now())
 	}
