@@ -134,6 +134,9 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
+// Done is closed when no more replies will come.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
 // Idle reports whether every command has been answered and the connection lives.
 func (c *Conn) Idle() bool {
 	c.mu.Lock()
