@@ -163,7 +163,7 @@ func TestAbort(t *testing.T) {
 		{name: "both are answered by one reply that is about the transfer", script: steps{begun, abort, say("426 cut"), marker}},
 		{name: "ABOR is answered like the marker", lost: true,
 			script: steps{begun, abort, say("426 cut"), {Expect: "NOOP", Send: "200 Command okay."}, {Delay: 100 * time.Millisecond, Send: "200 here"}}},
-		{name: "there are three replies", lost: true, script: steps{begun, abort, say("426 cut\n226 done\n226 aborted")}},
+		{name: "there are three replies", lost: true, script: steps{begun, abort, {Send: "426 cut\n226 done\n226 aborted", End: ftptest.Close}}},
 		{name: "there are two before the marker and one behind it", lost: true,
 			script: steps{begun, abort, say("426 cut\n226 done"), {Expect: "NOOP", Send: "226 aborted\n200 here"}}},
 		{name: "the server says farewell", lost: true, script: steps{begun, abort, say("426 cut\n421 bye")}},
