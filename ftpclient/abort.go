@@ -53,6 +53,9 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 	if cause == nil {
 		cause = control.Ended(ctx)
 	}
+	if t.ours {
+		e.Err = localError{t.failure}
+	}
 	if cause != nil {
 		e.Err = cause
 	}
@@ -121,24 +124,35 @@ func (t *Transfer) resynchronise(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if _, err := t.send("ABOR", control.Abort); err != nil {
+	abort, err := t.send(ctx, "ABOR", control.Abort)
+	if err != nil {
 		return false
 	}
 	first, stop := context.WithTimeout(ctx, markerPatience)
 	defer stop()
-	t.call.Wait(first) // what it says does not matter
-	marker, err := t.send("NOOP", control.Simple)
+	cut, _ := t.call.Wait(first) // without it in time, the marker tells
+	marker, err := t.send(ctx, "NOOP", control.Simple)
 	if err != nil {
 		return false
 	}
 	reply, err := marker.Wait(ctx)
-	return err == nil && reply.Code == 200 && t.conn.Usable()
+	if err != nil || reply.Code != 200 {
+		return false
+	}
+	if _, err := abort.Wait(ctx); errors.Is(err, control.ErrUnanswered) && cut.Code != 225 {
+		// The 200 may be the reply to ABOR; that of the marker is one too many, then.
+		select {
+		case <-t.conn.control.Done():
+		case <-time.After(markerPatience):
+		}
+	}
+	return t.conn.Usable()
 }
 
-func (t *Transfer) send(verb string, role control.Role) (*control.Call, error) {
+func (t *Transfer) send(ctx context.Context, verb string, role control.Role) (*control.Call, error) {
 	command, err := control.NewCommand(verb, "")
 	if err != nil {
 		return nil, err
 	}
-	return t.conn.control.Send(command.As(role))
+	return t.conn.control.Send(ctx, command.As(role))
 }

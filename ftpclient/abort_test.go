@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
@@ -159,7 +160,10 @@ func TestAbort(t *testing.T) {
 		{name: "the last word about the transfer is that it begins", script: steps{begun, abort, say("150 10 kbytes\n226 aborted"), marker}},
 		{name: "ABOR is unknown", script: steps{begun, abort, say("502 what?\n426 cut"), marker}},
 		{name: "ABOR is answered late, behind the marker", script: steps{begun, abort, say("426 cut"), {Expect: "NOOP", Send: "226 aborted\n200 here"}}},
-		{name: "there are three replies", lost: true, script: steps{begun, abort, say("426 cut\n226 done\n226 aborted")}},
+		{name: "both are answered by one reply that is about the transfer", script: steps{begun, abort, say("426 cut"), marker}},
+		{name: "ABOR is answered like the marker", lost: true,
+			script: steps{begun, abort, say("426 cut"), {Expect: "NOOP", Send: "200 Command okay."}, {Delay: 100 * time.Millisecond, Send: "200 here"}}},
+		{name: "there are three replies", lost: true, script: steps{begun, abort, {Send: "426 cut\n226 done\n226 aborted", End: ftptest.Close}}},
 		{name: "there are two before the marker and one behind it", lost: true,
 			script: steps{begun, abort, say("426 cut\n226 done"), {Expect: "NOOP", Send: "226 aborted\n200 here"}}},
 		{name: "the server says farewell", lost: true, script: steps{begun, abort, say("426 cut\n421 bye")}},

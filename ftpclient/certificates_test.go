@@ -377,3 +377,20 @@ func TestCertificateFilesAreLoadedOrExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestDataConnectionsThatResumeNothing: TLS 1.2 uses the list of curves for the key of the
+// certificate as well, so that the curve of the key exchange alone would not do.
+func TestDataConnectionsThatResumeNothing(t *testing.T) {
+	for _, name := range []string{"pure-ftpd", "pyftpdlib"} { // the others demand it
+		server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true})
+		for _, s := range securities[1:] {
+			o := optionsFor(server, s)
+			o.TLSConfig.SessionTicketsDisabled = true
+			conn := dial(t, t.Context(), server.Addr, o)
+			result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello"))
+			if err != nil || result.TLSResumed {
+				t.Errorf("%s, %s: %+v, %v", name, s.name, result, err)
+			}
+		}
+	}
+}

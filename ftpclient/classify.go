@@ -41,7 +41,8 @@ const (
 	// ClassCancelled: the caller's context was cancelled. One whose deadline passed makes
 	// errors like those of a server that is too slow.
 	ClassCancelled
-	// ClassUnknown: not an error of this package, nor one of the network.
+	// ClassUnknown: not an error of this package, nor one of the network: of a disk, of the
+	// source of an upload, of a caller's own code.
 	ClassUnknown
 )
 
@@ -123,6 +124,10 @@ func classifyConnection(e *Error) Class {
 	if errors.Is(e.Err, ErrIncomplete) {
 		return ClassRetry
 	}
+	var here localError
+	if errors.As(e.Err, &here) {
+		return ClassUnknown
+	}
 	var noData *DataError
 	if errors.As(e.Err, &noData) {
 		return noData.class()
@@ -132,6 +137,12 @@ func classifyConnection(e *Error) Class {
 	}
 	return ClassConnection
 }
+
+// localError is one of the source of an upload or of where a download goes to (a disk that is
+// full): no fault of the server, and none that another connection cures.
+type localError struct{ error }
+
+func (e localError) Unwrap() error { return e.error }
 
 // class is that of the setup, unless the server said that it cannot make a data connection
 // now: it may have run out of ports.

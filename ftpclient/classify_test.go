@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -44,6 +45,8 @@ func TestClassify(t *testing.T) {
 		{"the connection breaks off", &Error{Op: "store", Err: io.ErrUnexpectedEOF}, ClassConnection},
 		{"no reply in time", &Error{Op: "store", Err: ErrTimeout}, ClassConnection},
 		{"replies out of step", &Error{Op: "store", Err: ErrDesync}, ClassConnection},
+		{"a disk here that is full, in the middle of a transfer", &Error{Op: "retrieve", Err: localError{&fs.PathError{Op: "write", Err: syscall.ENOSPC}}}, ClassUnknown},
+		{"the caller's own error in the middle of a transfer", &Error{Op: "store", Err: localError{errors.New("?")}}, ClassUnknown},
 		{"a stalled transfer", &Error{Op: "store", Err: ErrStalled}, ClassConnection},
 		{"the TLS session is never resumed", &Error{Op: "store", Code: 522, Err: ErrNotResumed}, ClassSetup},
 		{"the TLS session is too old", &Error{Op: "store", Code: 522, Err: ErrTicketExpired}, ClassConnection},
@@ -96,6 +99,8 @@ func TestErrorText(t *testing.T) {
 		{"a cause", &Error{Op: "noop", Err: io.EOF}, "noop: EOF"},
 		{"a refusal and a cause", &Error{Op: "noop", Code: 421, Text: "bye", Err: ErrClosing}, "noop: 421 bye: server closes the connection"},
 		{"words for the terminal", &Error{Op: "list", Path: "/\x1b[2J", Code: 550, Text: "\a\r"}, "list /?[2J: 550 ??"},
+		{"words that turn the text around", &Error{Op: "list", Path: "/\u202etxt.exe\u2028", Err: io.EOF}, "list /?txt.exe?: EOF"},
+		{"words of other languages", &Error{Op: "list", Path: "/नमस्\u200dते", Err: io.EOF}, "list /नमस्\u200dते: EOF"},
 		{"data channels", &Error{Op: "list", Err: &DataError{Attempts: []data.Attempt{
 			{Mode: EPSV, Err: errors.New("refused")}, {Mode: PORT, Target: "192.0.2.1:5", Err: errors.New("nobody came")}}}},
 			"list: no data channel: EPSV: refused; PORT 192.0.2.1:5: nobody came"},

@@ -29,6 +29,7 @@ type Conn struct {
 	system   string // answer to SYST, "" where nobody asked
 	utf8     bool   // the server lists UTF8 or has agreed to OPTS UTF8 ON
 	facts    Facts
+	wishes   wishes
 	naming   naming
 	// unreachable are modes whose connection did not come to be in this session although
 	// the server agreed.
@@ -88,17 +89,7 @@ func (c *Conn) Usable() bool { return c.control.Idle() }
 // goroutines are gone, a second at most. A transfer that is going on is reset.
 func (c *Conn) Close() error {
 	c.running.close()
-	if c.control.Idle() {
-		if quit, err := control.NewCommand("QUIT", ""); err == nil {
-			if call, err := c.control.Send(quit); err == nil {
-				select {
-				case <-call.Finished():
-				case <-time.After(quitPatience):
-				}
-			}
-		}
-	}
-	return c.control.Close()
+	return c.control.Quit(quitPatience)
 }
 
 // kill gives the connection up: the reply to some command is not going to be read.
@@ -151,7 +142,11 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 	var closing *control.ClosingError
 	if errors.As(err, &closing) {
 		e := c.refusal(op, p, "", closing.Reply)
-		e.Err = ErrClosing
+		if e.Err != nil {
+			e.Err = fmt.Errorf("%w: %w", ErrClosing, e.Err)
+		} else {
+			e.Err = ErrClosing
+		}
 		return e
 	}
 	var record tls.RecordHeaderError
@@ -164,8 +159,14 @@ func (c *Conn) connectionError(op, p string, err error) *Error {
 
 // refusal is the error of a reply that is not the one hoped for.
 func (c *Conn) refusal(op, p, verb string, reply control.Reply) *Error {
+	if op == "login" {
+		reply = c.masked(reply)
+	}
 	e := replyError(op, p, verb, reply)
 	e.Server = c.facts.Server
+	if op == "login" && c.tls == nil && Classify(e) == ClassSetup {
+		e.Err = fmt.Errorf(`%w: the server demands TLS; use tls = "explicit"`, ErrInsecure)
+	}
 	if notResumed(reply.Code, reply.Text(), c.session != nil, e.Server) {
 		e.Err = c.session.refusal(time.Now())
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 // Dial connects to address ("host:port"), protects the connection as o.TLS says and logs
-// in. ctx bounds the dialling only. Errors are *Error with Op "connect" (nobody there,
+// in. ctx bounds the dialling only; beside it, each step has a time-out of its own (see
+// Options). Errors are *Error with Op "connect" (nobody there,
 // greeting, TLS) or "login".
 func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	o = o.withDefaults()
@@ -45,9 +46,23 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	c.hearGreeting(greeted.greeting)
 	if err := c.login(ctx, greeted.greeting.Code == 230); err != nil {
 		c.control.Close()
-		return nil, err
+		return nil, c.loginFailed(ctx, err)
 	}
 	return c, nil
+}
+
+// loginFailed learns from a login that failed, and hands on what was learned.
+func (c *Conn) loginFailed(ctx context.Context, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if e.Code == 0 && ctx.Err() == nil && !errors.Is(err, ErrUnsendable) {
+		c.wishes.brokeOff(&c.facts)
+	}
+	facts := c.facts
+	e.Facts = &facts
+	return err
 }
 
 // Redial opens another connection to the same server, with the same options and with what
@@ -74,8 +89,6 @@ type greeted struct {
 }
 
 func greet(ctx context.Context, address, host string, o Options) (g greeted, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout+o.ReplyTimeout, ErrTimeout)
-	defer cancel()
 	fail := func(err error) error {
 		var e *Error
 		if errors.As(err, &e) {
@@ -94,12 +107,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	if err != nil {
 		return g, fail(err)
 	}
-	// Closing is what ends blocked reads when ctx does.
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer func() {
-		if !stop() && err == nil {
-			err = control.Ended(ctx)
-		}
 		if err != nil {
 			nc.Close()
 			err = fail(err)
@@ -111,15 +119,21 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 			return g, err
 		}
 	}
-	if g.greeting, err = readGreeting(g.br, o); err != nil {
-		if errors.Is(context.Cause(ctx), ErrTimeout) && o.TLS != TLSImplicit {
-			hint := errors.New(`no greeting; if the server speaks TLS from the first byte, use tls = "implicit"`)
-			err = &Error{Op: "connect", Path: address, Err: fmt.Errorf("%w: %w", ErrTimeout, hint)}
+	err = within(ctx, o.ReplyTimeout, nc, func() (err error) {
+		g.greeting, err = readGreeting(g.br, o)
+		return err
+	})
+	if err != nil {
+		switch {
+		case g.greeting.Preliminary():
+			err = fmt.Errorf("%w; all that the server said was %q", err, g.greeting.String())
+		case errors.Is(err, ErrTimeout) && o.TLS != TLSImplicit:
+			err = fmt.Errorf(`%w: no greeting; if the server speaks TLS from the first byte, use tls = "implicit"`, err)
 		}
 		return g, g.session.explain("connect", err)
 	}
 	if o.TLS == TLSExplicit {
-		if err := g.authTLS(o); err != nil {
+		if err := within(ctx, o.ReplyTimeout, nc, func() error { return g.authTLS(o) }); err != nil {
 			return g, err
 		}
 		if err := g.protect(ctx, host, o); err != nil {
@@ -127,6 +141,18 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 		}
 	}
 	return g, nil
+}
+
+// within gives talk over nc no more than patience. Closing is what ends blocked reads.
+func within(ctx context.Context, patience time.Duration, nc net.Conn, talk func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	err := talk()
+	if !stop() {
+		return control.Ended(ctx)
+	}
+	return err
 }
 
 // dialWithin gives dialling, proxies included, no more than timeout.

@@ -27,8 +27,9 @@ var (
 	ErrTimeout = errors.New("no reply in time")
 	// ErrUnsupported: the server has no command for what was asked.
 	ErrUnsupported = errors.New("not supported by the server")
-	// ErrInsecure: the server would not protect the connection as asked, or its data
-	// connection is not the one of the same server.
+	// ErrInsecure: the server would not protect the connection as asked, or demands a
+	// protection that was not asked for, or its data connection is not the one of the same
+	// server.
 	ErrInsecure = errors.New("no protected connection")
 	// ErrCertificate: the server's certificate was not accepted.
 	ErrCertificate = errors.New("certificate not accepted")
@@ -47,6 +48,10 @@ type Error struct {
 
 	Command string // the command that was answered with Code, "" for the greeting and for replies unasked for
 	Server  string // Facts.Server: what kind of server answered, "" when unknown
+
+	// Facts is what a Dial that failed at the login has learned, for the next one; nil with
+	// all other errors.
+	Facts *Facts
 }
 
 func (e *Error) Error() string {
@@ -64,10 +69,11 @@ func (e *Error) Error() string {
 	return printable(b.String())
 }
 
-// printable keeps bytes of the server from commanding the terminal that shows them.
+// printable keeps bytes of the server from commanding the terminal that shows them, or from
+// turning its text around.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return '?'
 		}
 		return r

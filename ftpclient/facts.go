@@ -3,11 +3,20 @@ package ftpclient
 import "time"
 
 // Facts is what was learned about a server by talking to it, as a value: hand the facts of
-// the last connection in at Dial, read the new ones with Conn.Facts, keep them where you
-// like. Wrong facts cost a round trip or two and nothing else.
+// the last connection in at Dial, read the new ones with Conn.Facts (or Error.Facts of a
+// Dial that failed), keep them where you like. Wrong facts cost a round trip or two and nothing else.
 type Facts struct {
 	// Server is the kind of server, in lower case ("proftpd", "vsftpd", ...), "" when unknown.
 	Server string `json:"server,omitempty"`
+
+	// The login.
+
+	// LeftOut are commands that the login can do without and that are not sent any more,
+	// because two logins in a row broke off at them, separated by commas: some of FEAT, CLNT,
+	// OPTS UTF8, OPTS MLST, LANG and SYST.
+	LeftOut string `json:"left_out,omitempty"`
+	// BrokeOff is the one of them at which the last login broke off, "" if it did not.
+	BrokeOff string `json:"broke_off,omitempty"`
 
 	// Data connections and transfers.
 

@@ -11,16 +11,18 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 )
 
-// readGreeting reads 220 or 230, after any 120 ("ready in n minutes").
-func readGreeting(br *bufio.Reader, o Options) (control.Reply, error) {
+// readGreeting reads 220 or 230, after any 120 ("ready in n minutes"). With an error, the
+// reply is the last 120.
+func readGreeting(br *bufio.Reader, o Options) (last control.Reply, err error) {
 	for {
 		reply, err := control.ReadReply(br)
 		if err != nil {
-			return reply, err
+			return last, err
 		}
 		o.Logger.Debug("reply", "code", reply.Code, "text", reply.Text())
 		switch {
 		case reply.Preliminary():
+			last = reply
 		case reply.Completed():
 			if text := strings.ToUpper(reply.Text()); strings.Contains(text, "SMTP") && !strings.Contains(text, "FTP") {
 				return reply, fmt.Errorf("%w: this is a mail server (SMTP): %q", ErrProtocol, shorten(reply.Last()))

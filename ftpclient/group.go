@@ -174,7 +174,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 	if err := control.Ended(ctx); err != nil {
 		return nil, &Error{Op: op, Err: err}
 	}
-	calls, err := c.control.SendGroup(commands)
+	calls, err := c.control.SendGroup(ctx, commands)
 	if err != nil {
 		c.kill()
 		return nil, c.connectionError(op, "", err)

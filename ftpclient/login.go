@@ -10,8 +10,6 @@ import (
 )
 
 func (c *Conn) login(ctx context.Context, loggedIn bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*c.options.ReplyTimeout, ErrTimeout)
-	defer cancel()
 	if !loggedIn {
 		if err := c.authenticate(ctx); err != nil {
 			return err
@@ -42,6 +40,7 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	if !reply.Completed() {
 		return c.refusal("login", "", "TYPE", reply)
 	}
+	c.facts.BrokeOff = ""
 	return nil
 }
 
@@ -71,7 +70,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		}
 	}
 	if !reply.Completed() {
-		return c.refusal("login", "", verb, c.masked(reply))
+		return c.refusal("login", "", verb, reply)
 	}
 	c.hearWelcome(reply)
 	return nil
@@ -114,7 +113,7 @@ func (c *Conn) chooseHost(ctx context.Context) error {
 
 // readFeatures asks FEAT after the login, because servers change the list with it.
 func (c *Conn) readFeatures(ctx context.Context) error {
-	reply, err := c.do(ctx, "login", "", "FEAT", "")
+	reply, err := c.wish(ctx, "FEAT", "")
 	if err != nil {
 		return err
 	}
@@ -135,27 +134,26 @@ var saysUTF8 = []string{"vsftpd"}
 // of it is a wish: refusals are no matter.
 func (c *Conn) introduce(ctx context.Context) error {
 	if c.features.Has("CLNT") { // first, because some servers do UTF-8 only behind it
-		if _, err := c.doSecret(ctx, "login", "CLNT", c.options.ClientName); err != nil {
+		if _, err := c.wish(ctx, "CLNT", c.options.ClientName); err != nil {
 			return err
 		}
 	}
-	wish := func(verb, argument string) (control.Reply, error) { return c.do(ctx, "login", "", verb, argument) }
 	c.utf8 = c.features.Has("UTF8")
 	if c.options.wantsUTF8() && (c.utf8 || slices.Contains(saysUTF8, c.facts.Server)) {
 		// Two of the servers in use that list UTF8 have it on and refuse the command.
-		reply, err := wish("OPTS", "UTF8 ON")
+		reply, err := c.wish(ctx, "OPTS UTF8", "ON")
 		if err != nil {
 			return err
 		}
 		c.utf8 = c.utf8 || reply.Completed()
 	}
 	if facts := wantedFacts(c.features); facts != "" {
-		if _, err := wish("OPTS", "MLST "+facts); err != nil {
+		if _, err := c.wish(ctx, "OPTS MLST", facts); err != nil {
 			return err
 		}
 	}
 	if language := wantedLanguage(c.features); language != "" {
-		if _, err := wish("LANG", language); err != nil {
+		if _, err := c.wish(ctx, "LANG", language); err != nil {
 			return err
 		}
 	}
@@ -175,7 +173,7 @@ func (c *Conn) askSystem(ctx context.Context) error {
 		c.system = "UNIX"
 		return nil
 	}
-	reply, err := c.do(ctx, "login", "", "SYST", "")
+	reply, err := c.wish(ctx, "SYST", "")
 	if err != nil {
 		return err
 	}

@@ -167,11 +167,11 @@ func (p *Pool) open(ctx context.Context, w *waiter) (*Conn, error) {
 	o := p.dial
 	o.Facts = p.Facts()
 	if err := control.Ended(ctx); err != nil {
-		return nil, p.refused(ctx, w, &Error{Op: "connect", Path: p.address, Err: err})
+		return nil, p.refused(ctx, w, o.Facts, &Error{Op: "connect", Path: p.address, Err: err})
 	}
 	conn, err := Dial(ctx, p.address, o)
 	if err != nil {
-		return nil, p.refused(ctx, w, err)
+		return nil, p.refused(ctx, w, o.Facts, err)
 	}
 	if !p.accepted(conn, o.Facts) {
 		p.close(conn)
@@ -299,11 +299,15 @@ func (p *Pool) accepted(conn *Conn, dialledWith Facts) bool {
 
 // refused decides what a failed Dial means for the one who tried, and for the others. Without
 // an error, w has to wait once more.
-func (p *Pool) refused(ctx context.Context, w *waiter, err error) error {
+func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.turn()
 	p.opening--
+	var e *Error
+	if errors.As(err, &e) && e.Facts != nil {
+		p.learn(dialledWith, *e.Facts)
+	}
 	if ctx.Err() != nil {
 		return err
 	}

@@ -474,3 +474,20 @@ func TestPoolClose(t *testing.T) {
 		}
 	})
 }
+
+func TestPoolLearnsFromLoginsThatFail(t *testing.T) {
+	in := steps{{Send: "220 ready"}}.then(talk("USER ferry", "230 in")...)
+	dies := in.then(ftptest.Step{Expect: "FEAT", End: ftptest.Close})
+	works := in.then(talk("SYST", "215 UNIX", "PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)
+	inPool(t, ftpclient.PoolOptions{}, ftpclient.Facts{}, []steps{dies, dies, works}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+		for range 2 {
+			_, err := p.Get(t.Context())
+			outcome{class: ftpclient.ClassUnavailable}.check(t, err)
+		}
+		conn, err := p.Get(t.Context())
+		if err != nil || p.Facts().LeftOut != "FEAT" {
+			t.Fatalf("%v, %+v", err, p.Facts())
+		}
+		p.Put(conn)
+	})
+}

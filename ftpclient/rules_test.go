@@ -147,6 +147,7 @@ var replyTests = []struct {
 		{"the disk is full", "store", "STOR", 550, "There is not enough space on the disk.", ClassLater, nil, ""},
 		{"the disk is full, in German", "store", "STOR", 550, "Es steht nicht genug Speicherplatz auf dem Datenträger zur Verfügung.", ClassLater, nil, ""},
 		{"TLS is a must", "login", "USER", 534, "Policy requires SSL.", ClassSetup, nil, ""},
+		{"TLS is a must, in German", "login", "USER", 534, "Die Richtlinie erfordert SSL.", ClassSetup, nil, ""},
 		{"the user may not log in", "login", "PASS", 530, "User cannot log in.", ClassAuthentication, nil, ""},
 	}},
 	{"filezilla", []said{
@@ -157,6 +158,7 @@ var replyTests = []struct {
 		{"no rights (0.9)", "store", "STOR", 550, "Permission denied", ClassPermanent, fs.ErrPermission, ""},
 		{"the user has enough (0.9)", "login", "PASS", 421, "Too many users logged in for this account. Try again later.", ClassBusy, nil, ""},
 		{"the session is not resumed (1.x)", "store", "STOR", 425, "Unable to build data connection: TLS session of data connection not resumed.", ClassSetup, nil, ""},
+		{"TLS is a must (0.9)", "login", "USER", 530, "This server does not allow plain FTP. You have to use FTP over TLS.", ClassSetup, nil, ""},
 		{"TLS is a must (1.x)", "login", "USER", 503, "Use AUTH first.", ClassSetup, nil, ""},
 	}},
 	{"serv-u", []said{
@@ -193,6 +195,9 @@ var replyTests = []struct {
 	{"", []said{ // whoever it is
 		{"the server goes down", "connect", "", 421, "Service not available", ClassUnavailable, nil, ""},
 		{"the server goes down in the middle of the login", "login", "FEAT", 421, "Service not available", ClassUnavailable, nil, ""},
+		{"TLS is a must, in other words", "login", "PASS", 530, "SSL/TLS required", ClassSetup, nil, ""},
+		{"TLS is a must, and the server hangs up", "login", "", 421, "This server requires encryption.", ClassSetup, nil, ""},
+		{"the server is worked at", "login", "PASS", 530, "Down for maintenance until Monday.", ClassUnavailable, nil, ""},
 		{"the server goes down later", "store", "", 421, "Service not available", ClassConnection, nil, ""},
 		{"a limit of time is none of connections", "noop", "", 421, "Idle time limit reached", ClassConnection, nil, ""},
 		{"a limit at the login", "login", "PASS", 421, "Connection limit reached", ClassBusy, nil, ""},

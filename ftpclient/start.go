@@ -63,7 +63,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 			return nil, err
 		}
 	}
-	call, err := c.control.Send(command.As(control.Transfer))
+	call, err := c.control.Send(ctx, command.As(control.Transfer))
 	if err != nil {
 		pending.Close()
 		return nil, c.connectionError(r.op, r.path, err)

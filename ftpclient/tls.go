@@ -67,6 +67,9 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	handshake, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {
+		if cause := control.Ended(handshake); cause != nil {
+			return cause
+		}
 		return explainOldTLS(session.explain("connect", explainTLS(err)), o)
 	}
 	state := conn.ConnectionState()
@@ -74,8 +77,10 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	g.nc, g.br = conn, bufio.NewReader(conn)
 	g.session = session
 	g.tls = config.Clone()
-	if state.CurveID != 0 {
-		// Saves the round trip of a HelloRetryRequest on each data connection.
+	if state.CurveID != 0 && state.Version == tls.VersionTLS13 {
+		// Saves the round trip of a HelloRetryRequest on each data connection. TLS 1.2 has
+		// none, and there the list has to name the curve of the certificate, too (RFC 8422
+		// section 5.1.1).
 		g.tls.CurvePreferences = []tls.CurveID{state.CurveID}
 	}
 	g.tls.VerifyConnection = func(state tls.ConnectionState) error {

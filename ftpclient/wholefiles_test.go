@@ -63,7 +63,7 @@ func TestAFileThatCannotBeWrittenAbortsItsDownload(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = transfer.Finish(t.Context())
-	outcome{is: broken, class: ftpclient.ClassConnection}.check(t, err)
+	outcome{is: broken, class: ftpclient.ClassUnknown}.check(t, err)
 	// The same where one system call reads and writes.
 	readOnly, err := os.Open(os.DevNull)
 	if err != nil {

@@ -55,6 +55,10 @@ func (c *Conn) read() {
 	for {
 		reply, err := ReadReply(c.br)
 		if err != nil {
+			if c.secret() != "" && errors.Is(err, ErrProtocol) {
+				// It quotes the line, and what stands there may be an echo of the password.
+				err = fmt.Errorf("%w: no reply to a command that is secret", ErrProtocol)
+			}
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
@@ -130,6 +134,9 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
+// Done is closed when no more replies will come.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
 // Idle reports whether every command has been answered and the connection lives.
 func (c *Conn) Idle() bool {
 	c.mu.Lock()
@@ -144,9 +151,26 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// Quit says QUIT if every command has been answered, waits for the answer for as long as
+// patience, and closes the connection.
+func (c *Conn) Quit(patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	if c.Idle() && c.sending.TryLock() {
+		calls, err := c.send([]Command{{verb: "QUIT"}}, deadline, c.nc.Write)
+		c.sending.Unlock()
+		if err == nil {
+			select {
+			case <-calls[0].Finished():
+			case <-time.After(time.Until(deadline)):
+			}
+		}
+	}
+	return c.Close()
+}
+
 // Send writes a command in one piece and does not wait for a reply.
-func (c *Conn) Send(command Command) (*Call, error) {
-	calls, err := c.SendGroup([]Command{command})
+func (c *Conn) Send(ctx context.Context, command Command) (*Call, error) {
+	calls, err := c.SendGroup(ctx, []Command{command})
 	if err != nil {
 		return nil, err
 	}
@@ -155,13 +179,18 @@ func (c *Conn) Send(command Command) (*Call, error) {
 
 // SendGroup writes commands in one piece, and does not wait for replies. Each has a call of
 // its own. With an error there are no calls and the connection is dead; unless the error
-// wraps ErrNotSent, the server may have got the first ones.
+// wraps ErrNotSent, the server may have got the first ones. The end of ctx ends the writing.
 //
 // Only commands whose replies do not decide about the next one belong into a group, and
 // nothing behind a transfer command.
-func (c *Conn) SendGroup(commands []Command) ([]*Call, error) {
+func (c *Conn) SendGroup(ctx context.Context, commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	return c.send(commands, time.Now().Add(sendPatience), func(lines []byte) (int, error) { return c.writeUntil(ctx, lines) })
+}
+
+// send is SendGroup, with sending locked. It writes by write and gives up at the deadline.
+func (c *Conn) send(commands []Command, deadline time.Time, write func([]byte) (int, error)) ([]*Call, error) {
 	calls, first, err := c.note(commands)
 	if err != nil {
 		return nil, err
@@ -172,9 +201,9 @@ func (c *Conn) SendGroup(commands []Command) ([]*Call, error) {
 		lines = append(lines, command.line()...)
 	}
 	written := 0
-	err = c.nc.SetWriteDeadline(time.Now().Add(sendPatience))
+	err = c.nc.SetWriteDeadline(deadline)
 	if err == nil {
-		written, err = c.nc.Write(lines)
+		written, err = write(lines)
 	}
 	if err != nil {
 		whole := c.unsent(commands, first, written)
@@ -188,6 +217,24 @@ func (c *Conn) SendGroup(commands []Command) ([]*Call, error) {
 		return nil, err
 	}
 	return calls, nil
+}
+
+// writeUntil writes lines until ctx ends. A write that is cut short leaves the connection
+// unusable.
+func (c *Conn) writeUntil(ctx context.Context, lines []byte) (int, error) {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		c.nc.SetWriteDeadline(time.Unix(1, 0)) // its error shows in the write
+	})
+	n, err := c.nc.Write(lines)
+	if !stop() {
+		<-interrupted // else it could end the write of the next command
+		if err != nil {
+			err = fmt.Errorf("%w: %w", Ended(ctx), err)
+		}
+	}
+	return n, err
 }
 
 // note enters commands before they are written, because replies may come during that.
@@ -228,7 +275,7 @@ func (c *Conn) unsent(commands []Command, first uint64, written int) (whole int)
 
 // Do sends a command and waits for its final reply.
 func (c *Conn) Do(ctx context.Context, command Command) (Reply, error) {
-	call, err := c.Send(command)
+	call, err := c.Send(ctx, command)
 	if err != nil {
 		return Reply{}, err
 	}

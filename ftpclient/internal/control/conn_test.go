@@ -55,7 +55,7 @@ func send(t *testing.T, c *Conn, server *peer, verb string) *Call {
 		defer close(done)
 		server.expect(verb)
 	}()
-	call, err := c.Send(testCommand(t, verb))
+	call, err := c.Send(t.Context(), testCommand(t, verb))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestTheEndOfTheConnectionReachesAllWhoWait(t *testing.T) {
 					t.Errorf("started: %v", err)
 				}
 				synctest.Wait()
-				if _, err := c.Send(testCommand(t, "NOOP")); !errors.Is(err, test.want) {
+				if _, err := c.Send(t.Context(), testCommand(t, "NOOP")); !errors.Is(err, test.want) {
 					t.Errorf("send afterwards: %v", err)
 				}
 				if err := c.Err(); !errors.Is(err, test.want) || c.Idle() {
@@ -227,11 +227,93 @@ func TestACancelledWaitTellsCancellationAndItsReason(t *testing.T) {
 func TestAServerThatDoesNotReadEndsTheConnection(t *testing.T) {
 	pair(t, func(t *testing.T, c *Conn, _ *peer) {
 		began := time.Now()
-		if _, err := c.Send(testCommand(t, "NOOP")); err == nil {
+		if _, err := c.Send(t.Context(), testCommand(t, "NOOP")); err == nil {
 			t.Error("sent")
 		}
 		if took := time.Since(began); took != sendPatience || c.Err() == nil {
 			t.Errorf("after %s: %v", took, c.Err())
+		}
+	})
+}
+
+func TestTheEndOfTheContextEndsTheWritingOfACommand(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, _ *peer) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		time.AfterFunc(time.Second, cancel)
+		_, err := c.Do(ctx, testCommand(t, "NOOP"))
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotSent) {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(began); took != time.Second || c.Err() == nil {
+			t.Errorf("after %s: %v", took, c.Err())
+		}
+	})
+}
+
+func TestAContextThatEndsAfterTheWritingLeavesTheNextCommandAlone(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		go server.expect("PWD")
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, err := c.Send(ctx, testCommand(t, "PWD")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		synctest.Wait()
+		go func() {
+			time.Sleep(time.Second)
+			server.expect("NOOP")
+		}()
+		if _, err := c.Send(t.Context(), testCommand(t, "NOOP")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestQuitTakesNoLongerThanItsPatience(t *testing.T) {
+	tests := []struct {
+		name  string
+		serve func(*peer)
+		took  time.Duration
+	}{
+		{"the server answers", func(p *peer) {
+			p.expect("QUIT")
+			p.say("221-so\r\n221 long\r\n")
+		}, 0},
+		{"the server goes", func(p *peer) {
+			p.expect("QUIT")
+			p.conn.Close()
+		}, 0},
+		{"the server says nothing", func(p *peer) { p.expect("QUIT") }, time.Second},
+		{"the server takes no bytes", func(*peer) {}, time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			pair(t, func(t *testing.T, c *Conn, server *peer) {
+				began := time.Now()
+				go test.serve(server)
+				c.Quit(time.Second)
+				if took := time.Since(began); took != test.took || c.Err() == nil {
+					t.Errorf("after %s: %v", took, c.Err())
+				}
+			})
+		})
+	}
+}
+
+func TestAnEchoOfThePasswordIsInNoError(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		command, err := NewCommand("PASS", "hu\"sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			server.expect("PASS hu\"sh")
+			server.say("PASS hu\"sh\r\n")
+		}()
+		_, err = c.Do(t.Context(), command.Secret())
+		if !errors.Is(err, ErrProtocol) || strings.Contains(err.Error(), "sh\"") || strings.Contains(err.Error(), "hu") {
+			t.Errorf("%v", err)
 		}
 	})
 }
@@ -255,7 +337,7 @@ func TestAGroupIsOneWriteAndHasManyReplies(t *testing.T) {
 			}
 			server.say("257 \"/\"\r\n550 no\r\n200 ok\r\n")
 		}()
-		calls, err := c.SendGroup(commands(t, "PWD", "SIZE", "NOOP"))
+		calls, err := c.SendGroup(t.Context(), commands(t, "PWD", "SIZE", "NOOP"))
 		if err != nil || len(calls) != 3 {
 			t.Fatalf("%d calls, %v", len(calls), err)
 		}
@@ -285,11 +367,11 @@ func TestErrorsTellWhetherTheCommandWasSent(t *testing.T) {
 					io.ReadFull(server.conn, make([]byte, test.read))
 					server.conn.Close()
 				}()
-				_, err := c.SendGroup(commands(t, "PWD", "NOOP"))
+				_, err := c.SendGroup(t.Context(), commands(t, "PWD", "NOOP"))
 				if err == nil || errors.Is(err, ErrNotSent) == test.sent {
 					t.Errorf("%v", err)
 				}
-				if _, err := c.Send(testCommand(t, "NOOP")); !errors.Is(err, ErrNotSent) {
+				if _, err := c.Send(t.Context(), testCommand(t, "NOOP")); !errors.Is(err, ErrNotSent) {
 					t.Errorf("on a dead connection: %v", err)
 				}
 			})
@@ -381,7 +463,7 @@ func FuzzConn(f *testing.F) {
 		c := New(connection, bufio.NewReader(connection), slog.New(slog.DiscardHandler))
 		var calls []*Call
 		for _, b := range sent {
-			if call, err := c.Send(testCommand(t, verbs[int(b)%len(verbs)])); err == nil {
+			if call, err := c.Send(t.Context(), testCommand(t, verbs[int(b)%len(verbs)])); err == nil {
 				calls = append(calls, call)
 			}
 			half := len(replies) / 2

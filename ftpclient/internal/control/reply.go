@@ -18,6 +18,8 @@ const (
 
 	// lineCost is what a line takes in memory beside its text: lines without any are not free.
 	lineCost = 16
+
+	maxShown = 1000 // bytes of a reply in an error
 )
 
 // ErrProtocol is wrapped by every error that says that the peer does not speak FTP (any
@@ -43,9 +45,13 @@ func (r Reply) Last() string {
 	return r.Lines[len(r.Lines)-1]
 }
 
-// String returns the reply in one line, for logs and errors.
+// String returns the reply in one line, for errors: not all of a long one.
 func (r Reply) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", r.Code, strings.Join(r.Lines, " / ")))
+	text := strings.Join(r.Lines, " / ")
+	if len(text) > maxShown {
+		text = strings.ToValidUTF8(text[:maxShown], "") + "..."
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", r.Code, text))
 }
 
 // Preliminary reports a 1yz reply: another one follows.
@@ -58,8 +64,8 @@ func (r Reply) Completed() bool { return r.Code >= 200 && r.Code < 300 }
 func (r Reply) Intermediate() bool { return r.Code >= 300 && r.Code < 400 }
 
 // ReadReply reads one reply. It accepts what servers in use send beyond the standard: bare
-// LF and doubled CR as line ends, a bare code without text, inner lines of any form. Errors
-// of br are returned as they are; everything else wraps ErrProtocol.
+// LF and doubled CR as line ends, a bare code without text, inner lines of any form, telnet
+// negotiation or the mark of UTF-8 in front of the code. Errors of br are returned as they are; everything else wraps ErrProtocol.
 func ReadReply(br *bufio.Reader) (Reply, error) {
 	line, err := readLine(br)
 	if err != nil {
@@ -67,7 +73,13 @@ func ReadReply(br *bufio.Reader) (Reply, error) {
 	}
 	code, separator, ok := splitCode(line)
 	if !ok {
-		return Reply{}, fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(line))
+		garbage := line
+		if line = cutPrelude(line); line != garbage {
+			code, separator, ok = splitCode(line)
+		}
+		if !ok {
+			return Reply{}, fmt.Errorf("%w: %s", ErrProtocol, describeGarbage(garbage))
+		}
 	}
 	reply := Reply{Code: code, Lines: []string{textAfterCode(line)}}
 	if separator != '-' {
@@ -149,6 +161,21 @@ func splitCode(line string) (code int, separator byte, ok bool) {
 	}
 	separator = line[3]
 	return code, separator, separator == ' ' || separator == '-' || separator == '\t'
+}
+
+// cutPrelude takes away what some servers write in front of a reply although it is none of
+// the text: commands of telnet (RFC 854), of which those from WILL to DONT have an option
+// behind them, and the byte order mark.
+func cutPrelude(line string) string {
+	line = strings.TrimPrefix(line, "\ufeff")
+	for len(line) > 1 && line[0] == 0xff && line[1] >= 0xf0 && line[1] < 0xff {
+		length := 2
+		if line[1] >= 0xfb {
+			length = min(3, len(line))
+		}
+		line = line[length:]
+	}
+	return line
 }
 
 func textAfterCode(line string) string {

@@ -30,6 +30,8 @@ func TestReadReply(t *testing.T) {
 			"211-Features:\r\n MDTM\r\n226 no end\r\n211-SIZE\r\n\r\n 211 no end\r\n2111 no end\r\nUTF8\r\n211 End\r\n",
 			Reply{211, []string{"Features:", " MDTM", "226 no end", "211-SIZE", "", " 211 no end", "2111 no end", "UTF8", "End"}}},
 		{"a bare code ends many lines", "230-hello\r\n230\r\n", Reply{230, []string{"hello", ""}}},
+		{"a byte order mark", "\ufeff220 ready\r\n", Reply{220, []string{"ready"}}},
+		{"telnet in front of the code", "\xff\xfb\x01\xff\xf2220-ready\r\n220 now\r\n", Reply{220, []string{"ready", "now"}}},
 		{"bytes that are no UTF-8", "257 \"/\xff\xfe\"\r\n", Reply{257, []string{"\"/\xff\xfe\""}}},
 	}
 	for _, test := range tests {
@@ -76,6 +78,7 @@ func TestReadReplyRefuses(t *testing.T) {
 		{"a POP3 server", "+OK ready\r\n", ErrProtocol, "mail server"},
 		{"an IMAP server", "* OK [CAPABILITY IMAP4rev1] ready\r\n", ErrProtocol, "mail server"},
 		{"a MySQL server", "J\x00\x00\x00\n8.0.36\x00", ErrProtocol, "MySQL"},
+		{"a telnet server that asks for half an option", "\xff\xfd\r\n", ErrProtocol, "telnet"},
 		{"a telnet server", "\xff\xfd\x18\xff\xfd\x20\r\n", ErrProtocol, "telnet"},
 		{"an rsync server", "@RSYNCD: 31.0\n", ErrProtocol, "rsync"},
 		{"a VNC server", "RFB 003.008\n", ErrProtocol, "VNC"},
@@ -92,6 +95,13 @@ func TestReadReplyRefuses(t *testing.T) {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+func TestALongReplyIsNotShownWhole(t *testing.T) {
+	r := Reply{550, []string{strings.Repeat("é", MaxLine), strings.Repeat("x", MaxLine)}}
+	if text := r.String(); len(text) > maxShown+20 || !strings.HasPrefix(text, "550 éé") {
+		t.Errorf("%d bytes", len(text))
 	}
 }
 
