@@ -24,6 +24,9 @@ type Facts struct {
 	DataMode string `json:"data_mode,omitempty"`
 	// EPSVRefused: EPSV was answered with a 5yz.
 	EPSVRefused bool `json:"epsv_refused,omitempty"`
+	// NeedsPRET: the server has to hear what is going to be transferred before it opens a port
+	// (drftpd, which picks a machine by that).
+	NeedsPRET bool `json:"needs_pret,omitempty"`
 	// CloseNotify: the server ends TLS on data connections properly, so that a listing that
 	// ends without was cut.
 	CloseNotify bool `json:"close_notify,omitempty"`

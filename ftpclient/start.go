@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,7 +51,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	if err := c.setMode(ctx, r); err != nil {
 		return nil, err
 	}
-	pending, mode, err := c.prepare(ctx, r)
+	pending, mode, err := c.prepare(ctx, r, command)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +88,9 @@ func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command,
 	return command, nil
 }
 
-// prepare gets a data connection ready, by the first mode that works.
-func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, error) {
+// prepare gets a data connection ready, by the first mode that works, for the transfer that
+// command is going to start.
+func (c *Conn) prepare(ctx context.Context, r request, command control.Command) (data.Pending, Mode, error) {
 	tried := append([]data.Attempt(nil), c.unreachable...)
 	env := data.Env{
 		Policy:          c.options.Data.Policy,
@@ -109,6 +112,9 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 			c.unreachable = nil // it may have been a bad moment: the next transfer starts over
 			return nil, 0, &Error{Op: r.op, Path: r.path, Err: &DataError{Attempts: tried}}
 		}
+		if err := c.announce(ctx, r, command, mode); err != nil {
+			return nil, 0, err
+		}
 		began := time.Now()
 		pending, err := data.Prepare(ctx, mode, c.endpoint, ask, c.options.dataOptions())
 		if err == nil {
@@ -128,6 +134,10 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 			if refusal.Reply.Code == 530 { // the login is lost, which is no matter of modes
 				return nil, 0, c.refusal(r.op, r.path, mode.String(), refusal.Reply)
 			}
+			if !c.facts.NeedsPRET && mode.Passive() && asksForPRET(refusal.Reply) {
+				c.facts.NeedsPRET = true
+				continue // the same mode again
+			}
 			attempt.Stage = data.Refused
 			c.facts.EPSVRefused = c.facts.EPSVRefused || mode == EPSV && refusal.Reply.Code >= 500
 		} else {
@@ -135,6 +145,30 @@ func (c *Conn) prepare(ctx context.Context, r request) (data.Pending, Mode, erro
 		}
 		tried = append(tried, attempt)
 	}
+}
+
+// announce tells a server that asked for it what the next passive data connection is for
+// (PRET, an extension of drftpd, which picks a machine by that).
+func (c *Conn) announce(ctx context.Context, r request, command control.Command, mode Mode) error {
+	if !c.facts.NeedsPRET || !mode.Passive() {
+		return nil
+	}
+	reply, err := c.do(ctx, r.op, r.path, "PRET", command.String())
+	if err != nil || reply.Completed() {
+		return err
+	}
+	if refusal := c.refusal(r.op, r.path, "PRET", reply); !refusedCommand(refusal) {
+		return refusal // of the transfer itself: no such file, no space
+	}
+	c.facts.NeedsPRET = false // another server by now
+	return nil
+}
+
+// asksForPRET reads "503 You need to use a client supporting PRET (PRE Transfer) to use PASV".
+func asksForPRET(reply control.Reply) bool {
+	return slices.ContainsFunc(strings.Fields(reply.Text()), func(word string) bool {
+		return strings.Trim(word, `"'().,;:`) == "PRET"
+	})
 }
 
 // warnOfPort tells of a server that names a port of another service for its data: a hostile
