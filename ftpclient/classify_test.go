@@ -50,6 +50,7 @@ func TestClassify(t *testing.T) {
 		{"a stalled transfer", &Error{Op: "store", Err: ErrStalled}, ClassConnection},
 		{"the TLS session is never resumed", &Error{Op: "store", Code: 522, Err: ErrNotResumed}, ClassSetup},
 		{"the TLS session is too old", &Error{Op: "store", Code: 522, Err: ErrTicketExpired}, ClassConnection},
+		{"the server holds other bytes than were sent", &Error{Op: "verify", Err: ErrMismatch}, ClassRetry},
 		{"a read that the network ended", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, ClassConnection},
 		{"a read of a transfer that stalled", fmt.Errorf("read: %w", ErrStalled), ClassConnection},
 		{"a write into a connection that is closed", net.ErrClosed, ClassConnection},

@@ -164,11 +164,11 @@ func TestServersThatResumeWrongAreFoundOut(t *testing.T) {
 	}{
 		{name: "all is well", script: store.then(size("10")...).then(download("RETR /f", "0123456789", "226 done")...), fact: "works"},
 		{name: "REST was ignored", script: store.then(size("6")...),
-			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}, fact: "broken"},
+			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}, fact: "broken"},
 		{name: "the new bytes are elsewhere", script: store.then(size("10")...).then(download("RETR /f", "4567890123", "226 done")...),
-			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}, fact: "broken"},
+			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}, fact: "broken"},
 		{name: "there is a hole", script: store.then(size("10")...).then(download("RETR /f", "0123\x00\x00\x00\x00\x00\x00", "226 done")...),
-			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}, fact: "broken"},
+			want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}, fact: "broken"},
 		{name: "the size is not told", script: store.then(talk("SIZE /f", "550 no")...),
 			want: outcome{code: 550, class: ftpclient.ClassPermanent}},
 	}
@@ -305,7 +305,7 @@ func TestAServerThatIgnoresTheOffsetOfADownload(t *testing.T) {
 	}
 	io.Copy(io.Discard, transfer)
 	_, err = transfer.Finish(t.Context())
-	outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}.check(t, err)
+	outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}.check(t, err)
 }
 
 func TestAppendOnRealServers(t *testing.T) {

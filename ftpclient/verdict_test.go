@@ -124,7 +124,7 @@ func TestAnUploadThatTheServerResetsIsLookedAt(t *testing.T) {
 	reset := steps{{Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, Want: "hello", End: ftptest.Reset}}, {Send: "226 done"}}
 	row{name: "the size is right", script: reset.then(talk("SIZE /f", "213 5")...)}.run(t, upload(0))
 	row{name: "the size is wrong", script: reset.then(talk("SIZE /f", "213 4")...),
-		want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}}.run(t, upload(0))
+		want: outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}}.run(t, upload(0))
 	row{name: "there is no size", script: reset.then(talk("SIZE /f", "550 no")...),
 		want: outcome{class: ftpclient.ClassConnection}}.run(t, upload(0))
 	row{name: "the size would tell nothing", script: talk("REST 2", "350 ok").then(reset...),
@@ -140,7 +140,7 @@ func TestATruncatedSecureDownloadIsFoundOut(t *testing.T) {
 		want outcome
 	}{
 		{"213 5", outcome{}},
-		{"213 6", outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassConnection}},
+		{"213 6", outcome{is: ftpclient.ErrMismatch, class: ftpclient.ClassRetry}},
 		{"550 no", outcome{}}, // nothing tells, and Result.CleanEnd says so
 	}
 	for _, test := range tests {
