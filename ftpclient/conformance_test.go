@@ -278,6 +278,7 @@ func conform(t *testing.T, server *ftptest.RealServer, small *smallServer, s sec
 // reuse: a client that closes its end with unread session tickets makes servers lose the end
 // of files, and one that lets go of its session is refused.
 func TestTwentyUploadsInARowArriveWhole(t *testing.T) {
+	t.Parallel()
 	const size = 4 << 20
 	whole := content(20, size)
 	for _, name := range ftptest.RealServers {

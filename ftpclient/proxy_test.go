@@ -207,6 +207,7 @@ var proxies = []struct {
 }
 
 func TestRealServersBehindProxies(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -254,6 +255,7 @@ func throughProxy(t *testing.T, r *relay, scheme string, server *ftptest.RealSer
 }
 
 func TestProxiesThatSayNo(t *testing.T) {
+	t.Parallel()
 	reply := func(text string) func(*relay, net.Conn, *bufio.Reader) (net.Conn, error) {
 		return func(r *relay, conn net.Conn, reader *bufio.Reader) (net.Conn, error) {
 			if _, err := http.ReadRequest(reader); err == nil {
