@@ -238,7 +238,7 @@ func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
 			if !strings.Contains(err.Error(), `use tls = "implicit"`) {
 				t.Error(err)
 			}
-			o.TLS, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second
+			o.TLS, o.ConnectTimeout, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second, 30*time.Second
 			conn := dial(t, t.Context(), server.Addr, o)
 			if result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello")); err != nil || !result.TLSResumed {
 				t.Errorf("%+v, %v", result, err)
