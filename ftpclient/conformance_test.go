@@ -72,6 +72,8 @@ type profile struct {
 	busyCode   int    // and how
 	// cutUpload is the verdict on an upload over TLS whose end is missing: 226 where nobody but VerifySize tells.
 	cutUpload int
+	// cutSilent: or none comes, depending on how fast the line closes, and the upload is ErrUnconfirmed.
+	cutSilent bool
 }
 
 const rawName = "raw \xff\xfe name"
@@ -80,7 +82,7 @@ var profiles = map[string]profile{
 	"vsftpd":    {implicit: true, tickets13: true, timeSetter: "MDTM", trailing: "trail ", raw: rawName, busyOp: "connect", busyCode: 421, cutUpload: 426},
 	"proftpd":   {implicit: true, tickets13: true, timeSetter: "MFMT", mlsd: true, trailing: "trail ", raw: rawName, abortEnds: true, busyOp: "login", busyCode: 530, cutUpload: 226},
 	"pure-ftpd": {timeSetter: "MFMT", mlsd: true, trailing: "trail_", raw: rawName, busyOp: "connect", busyCode: 421, cutUpload: 226},
-	"pyftpdlib": {implicit: true, tickets13: true, timeSetter: "MFMT", mlsd: true, trailing: "trail ", mixesUp: true, busyOp: "connect", busyCode: 421, cutUpload: 226},
+	"pyftpdlib": {implicit: true, tickets13: true, timeSetter: "MFMT", mlsd: true, trailing: "trail ", mixesUp: true, busyOp: "connect", busyCode: 421, cutUpload: 226, cutSilent: true},
 }
 
 // resumes tells whether data connections take over the TLS session of the control connection.
