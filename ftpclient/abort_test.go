@@ -49,6 +49,7 @@ func (r *replyCodes) take() string {
 // connection: an abort costs none, but for ProFTPD, whose TLS module ends the whole session when
 // it comes to write data at the moment of their end ("unexpected OpenSSL error").
 func TestAbortsOnRealServersKeepTheConnection(t *testing.T) {
+	t.Parallel()
 	whole := content(5, 16<<20)
 	aborts := []struct {
 		name string

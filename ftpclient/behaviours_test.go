@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -19,21 +18,40 @@ import (
 
 // behaviours are what every server in use does for the client, in every way to talk to it.
 var behaviours = []struct {
-	name  string
-	check func(*testing.T, *place)
+	name    string
+	check   func(*testing.T, *place)
+	passive bool // it cannot be shown in active mode
 }{
-	{"a stored file is the same on the server's disk and comes back", storeAndRetrieve},
-	{"a file from a disk is the same on the server's", storeFile},
-	{"an empty file is stored, listed and retrieved", emptyFile},
-	{"a download can begin in the middle", retrieveFromOffset},
-	{"names with blanks, dashes, quotes, patterns and UTF-8 are plain names", oddNames},
-	{"rename replaces a file that is there", renameOver},
-	{"folders are made once and removed when empty", folders},
-	{"what is missing is known to be absent", missing},
-	{"modification times are kept", times},
-	{"a refused transfer leaves the connection usable", refusedTransfers},
-	{"a listing tells files, folders, sizes and hidden names", listing},
-	{"a broken-off download does not put replies out of step", abortDownload}, // last: it may cost the connection
+	{"a stored file is the same on the server's disk and comes back", storeAndRetrieve, false},
+	{"a file from a disk is the same on the server's", storeFile, false},
+	{"an empty file is stored, listed and retrieved", emptyFile, false},
+	{"a download can begin in the middle", retrieveFromOffset, false},
+	{"an upload that was broken off goes on where it ended", resumeUpload, false},
+	{"a download that was broken off goes on where it ended", resumeDownload, false},
+	{"what is appended stands behind what was there", appendToFile, false},
+	{"names with blanks, dashes, quotes, patterns and UTF-8 are plain names", oddNames, false},
+	{"a name that is not UTF-8 is kept or known to be changed", rawNames, false},
+	{"a blank at the end of a name is kept or known to be changed", trailingBlank, false},
+	{"a name with CR, LF or NUL never gets to the server", unsendableNames, false},
+	{"a path that is too long for a command is walked", longPaths, false},
+	{"rename replaces a file that is there", renameOver, false},
+	{"folders are made once and removed when empty", folders, false},
+	{"folders are made with their parents", foldersWithParents, false},
+	{"what is missing is known to be absent", missing, false},
+	{"many files are asked for together", statMany, false},
+	{"modification times are kept", times, false},
+	{"permissions are set", permissions, false},
+	{"a refused transfer leaves the connection usable", refusedTransfers, false},
+	{"a listing tells files, folders, sizes and hidden names", listing, false},
+	{"a client too many is told from all other refusals", oneClientTooMany, true},
+	{"a broken-off download does not put replies out of step", abortDownload, false},
+	{"a broken-off upload does not put replies out of step", abortUpload, true},
+	{"a cancelled download ends at once", cancelDownload, true},
+	{"a cancelled upload ends at once and is no success", cancelUpload, true},
+	{"a download that stalls is given up in time", stalledDownload, true},
+	{"an upload that stalls is given up in time", stalledUpload, true},
+	{"a download without its end is found out", truncatedDownload, true},
+	{"an upload without its end is found out", truncatedUpload, true},
 }
 
 func storeAndRetrieve(t *testing.T, p *place) {
@@ -83,6 +101,69 @@ func storeFile(t *testing.T, p *place) {
 	}
 }
 
+// resumeUpload goes on by REST and STOR on every server, where it is proven to be right.
+func resumeUpload(t *testing.T, p *place) {
+	whole := content(4, 300_000)
+	damaged := bytes.Clone(whole[:200_000])
+	damaged[len(damaged)-1]++
+	for _, test := range []struct {
+		part   []byte
+		offset int64
+	}{{whole[:200_000], 200_000}, {damaged, 0}} {
+		p.put(t, "part", test.part)
+		transfer, offset, err := p.conn.ResumeStore(t.Context(), p.remote("part"), bytes.NewReader(whole), int64(len(whole)))
+		if err != nil || offset != test.offset {
+			t.Fatalf("goes on at %d, %v; want %d", offset, err, test.offset)
+		}
+		transfer.ReadFrom(bytes.NewReader(whole[offset:]))
+		if _, err := transfer.Finish(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := p.onDisk(t, "part"); !bytes.Equal(got, whole) {
+			t.Errorf("on disk: %d bytes, not the %d of the source", len(got), len(whole))
+		}
+	}
+	if got := p.conn.Facts().StoreRestart; got != "works" {
+		t.Errorf("learned %q", got)
+	}
+}
+
+func resumeDownload(t *testing.T, p *place) {
+	whole := content(5, 300_000)
+	p.put(t, "whole", whole)
+	modified, err := p.conn.ModTime(t.Context(), p.remote("whole"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transfer, offset, err := p.conn.ResumeRetrieve(t.Context(), p.remote("whole"), 300_000, modified, bytes.NewReader(whole), 200_000)
+	if err != nil || offset != 200_000 {
+		t.Fatalf("goes on at %d, %v", offset, err)
+	}
+	got, err := io.ReadAll(transfer)
+	if err != nil || !bytes.Equal(got, whole[offset:]) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if _, err := transfer.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func appendToFile(t *testing.T, p *place) {
+	for range 2 { // the first makes the file
+		transfer, err := p.conn.Append(t.Context(), p.remote("log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(transfer, "line\n")
+		if _, err := transfer.Finish(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := p.onDisk(t, "log"); string(got) != "line\nline\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func emptyFile(t *testing.T, p *place) {
 	p.store(t, "empty", nil)
 	if info, err := os.Stat(filepath.Join(p.disk, "empty")); err != nil || info.Size() != 0 {
@@ -106,55 +187,6 @@ func retrieveFromOffset(t *testing.T, p *place) {
 	if got, _ := p.retrieve(t, "file.bin", 0); !bytes.Equal(got, want) {
 		t.Errorf("after it: got %d bytes, want all %d", len(got), len(want))
 	}
-}
-
-func oddNames(t *testing.T, p *place) {
-	names := []string{
-		"with two  blanks", "-dash", "--all", "grüße 日本.txt", `quo"te`, "[a]*?.txt", "percent%20",
-		"semi;colon=x", "tilde~", "#1 & more", "226 done", "dots..", "a'b",
-	}
-	folder := "odd names"
-	if err := p.conn.MakeDir(t.Context(), p.remote(folder)); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		p.store(t, folder+"/"+name, []byte(name))
-		if onDisk, err := os.ReadFile(filepath.Join(p.disk, folder, name)); err != nil || string(onDisk) != name {
-			t.Errorf("on disk: %q, %v", onDisk, err)
-		}
-		if got, _ := p.retrieve(t, folder+"/"+name, 0); string(got) != name {
-			t.Errorf("retrieve %q: %q", name, got)
-		}
-		entry, err := p.conn.Stat(t.Context(), p.remote(folder+"/"+name))
-		if err != nil || entry.Name != name || entry.Type != list.File || entry.Size != int64(len(name)) {
-			t.Errorf("stat %q: %+v, %v", name, entry, err)
-		}
-	}
-	listing, err := p.conn.List(t.Context(), p.remote(folder))
-	if err != nil || listing.Incomplete != "" {
-		t.Fatalf("%v, incomplete: %q", err, listing.Incomplete)
-	}
-	slices.Sort(names)
-	if diff := cmp.Diff(names, namesOf(listing)); diff != "" {
-		t.Errorf("names listed (-want +got):\n%s", diff)
-	}
-	for _, name := range names {
-		if err := p.conn.Remove(t.Context(), p.remote(folder+"/"+name)); err != nil {
-			t.Error(err)
-		}
-	}
-	if left, err := os.ReadDir(filepath.Join(p.disk, folder)); err != nil || len(left) != 0 {
-		t.Errorf("left: %v, %v", left, err)
-	}
-}
-
-func namesOf(l ftpclient.Listing) []string {
-	names := make([]string, len(l.Entries))
-	for i, e := range l.Entries {
-		names[i] = e.Name
-	}
-	slices.Sort(names)
-	return names
 }
 
 func renameOver(t *testing.T, p *place) {
@@ -206,6 +238,49 @@ func folders(t *testing.T, p *place) {
 	}
 }
 
+func foldersWithParents(t *testing.T, p *place) {
+	for range 2 {
+		if err := p.conn.MakeDirs(t.Context(), p.remote("many/folders/in/one")); err != nil {
+			t.Error(err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(p.disk, "many/folders/in/one")); err != nil || !info.IsDir() {
+		t.Errorf("on disk: %v", err)
+	}
+	p.put(t, "many/file", nil)
+	if err := p.conn.MakeDirs(t.Context(), p.remote("many/file/below")); err == nil {
+		t.Error("a folder was made below a file")
+	}
+}
+
+// statMany is one round trip on every server, once it is proven to answer in order.
+func statMany(t *testing.T, p *place) {
+	p.put(t, "one", []byte("1"))
+	p.put(t, "two", []byte("22"))
+	stats, err := p.conn.StatFiles(t.Context(), []string{p.remote("one"), p.remote("nobody"), p.remote("two"), p.folder})
+	if err != nil || len(stats) != 4 {
+		t.Fatalf("%+v, %v", stats, err)
+	}
+	for i, size := range []int64{1, -1, 2, -1} {
+		if s := stats[i]; s.Err != nil || s.Found != (size >= 0) || s.Found && s.Entry.Size != size {
+			t.Errorf("%+v, want size %d", s, size)
+		}
+	}
+	if got := p.conn.Facts().Pipelining; got != "yes" {
+		t.Errorf("pipelining: %q", got)
+	}
+}
+
+func permissions(t *testing.T, p *place) {
+	p.store(t, "private", nil)
+	if err := p.conn.SetMode(t.Context(), p.remote("private"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(p.disk, "private")); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("on disk: %v, %v", info.Mode(), err)
+	}
+}
+
 func missing(t *testing.T, p *place) {
 	p.store(t, "a file", []byte("x"))
 	for _, name := range []string{"nobody", ".nobody", "no folder/nobody", "no folder/none/nobody", "a file/below"} {
@@ -241,8 +316,8 @@ func times(t *testing.T, p *place) {
 		t.Errorf("on disk: %v, %v; want %v", info.ModTime(), err, want)
 	}
 	setter := p.conn.Facts().TimeSetter
-	if setter != "MFMT" && setter != "MDTM" {
-		t.Errorf("learned %q", setter)
+	if setter != p.profile().timeSetter {
+		t.Errorf("learned %q, want %q", setter, p.profile().timeSetter)
 	}
 	if err := p.conn.SetModTime(t.Context(), p.remote("nobody"), want); err == nil {
 		t.Error("the time of a missing file was set")
@@ -271,25 +346,6 @@ func refusedTransfers(t *testing.T, p *place) {
 	}
 }
 
-func abortDownload(t *testing.T, p *place) {
-	p.store(t, "large", content(3, 8<<20))
-	transfer, err := p.conn.Retrieve(t.Context(), p.remote("large"), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(transfer, make([]byte, 1000)); err != nil {
-		t.Fatal(err)
-	}
-	transfer.Abort(t.Context())
-	if _, err := transfer.Finish(t.Context()); err == nil {
-		t.Error("a broken-off download was finished")
-	}
-	// A reply that went astray would be the answer to this.
-	if size, err := p.conn.Size(t.Context(), p.remote("large")); err != nil || size != 8<<20 {
-		t.Errorf("out of step: %d, %v", size, err)
-	}
-}
-
 func listing(t *testing.T, p *place) {
 	ctx := t.Context()
 	folder := "to list"
@@ -306,6 +362,9 @@ func listing(t *testing.T, p *place) {
 	l, err := p.conn.List(ctx, p.remote(folder))
 	if err != nil || l.Incomplete != "" {
 		t.Fatalf("%v, incomplete: %q", err, l.Incomplete)
+	}
+	if l.Hidden == p.profile().mlsd || (l.Format == "mlsd") != p.profile().mlsd {
+		t.Errorf("listed by %q, hidden names: %v", l.Format, l.Hidden)
 	}
 	if diff := cmp.Diff([]string{".hidden", "file", "sub"}, namesOf(l)); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)

@@ -137,6 +137,7 @@ func TestAPinnedKeyIsEnough(t *testing.T) {
 }
 
 func TestRealServersArePinned(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ import (
 func compress(o *ftpclient.Options) { o.Compress = true }
 
 func TestCompressionOnProFTPD(t *testing.T) {
+	t.Parallel()
 	for _, s := range []security{securities[0], securities[2]} {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -161,7 +162,7 @@ func TestCompressedDownloads(t *testing.T) {
 
 // TestACompressedFloodIsReadInPieces has a stream of a thousandth of the size of its content.
 func TestACompressedFloodIsReadInPieces(t *testing.T) {
-	flood := deflated(t, strings.Repeat("\x00", 64<<20))
+	flood := deflated(t, strings.Repeat("\x00", 16<<20))
 	conn, _ := connect(t, session("MODE Z", talk("MODE Z", "200 ok").then(passive,
 		ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: flood, End: ftptest.Close}}, ftptest.Step{Send: "226 done"})), compress)
 	transfer, err := conn.Retrieve(t.Context(), "/f", 0)
@@ -172,7 +173,7 @@ func TestACompressedFloodIsReadInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	allocated := testing.AllocsPerRun(100, func() { io.ReadFull(transfer, make([]byte, 1000)) })
-	if n, err := io.Copy(io.Discard, transfer); err != nil || n+102*1000 != 64<<20 {
+	if n, err := io.Copy(io.Discard, transfer); err != nil || n+102*1000 != 16<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	if allocated > 2 {

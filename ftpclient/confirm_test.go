@@ -92,6 +92,7 @@ func TestAVerdictThatNeverComesIsToldApart(t *testing.T) {
 }
 
 func TestATransferThatDidNotGoThroughIsNotUnconfirmed(t *testing.T) {
+	t.Parallel()
 	t.Run("an upload that was cut", func(t *testing.T) {
 		conn, _ := connect(t, open("", steps{passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: 10, End: ftptest.Reset}, End: ftptest.Close}}))
 		if _, err := put(t.Context(), conn, "/f", zeros{}); err == nil || errors.Is(err, ftpclient.ErrUnconfirmed) {
@@ -99,7 +100,8 @@ func TestATransferThatDidNotGoThroughIsNotUnconfirmed(t *testing.T) {
 		}
 	})
 	t.Run("one that its caller cancelled", func(t *testing.T) {
-		conn, server := connect(t, open("", steps{passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}}))
+		conn, server := connect(t, open("", steps{passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}}),
+			func(o *ftpclient.Options) { o.FinalReplyTimeout = time.Second })
 		ctx, cancel := context.WithCancel(t.Context())
 		transfer, err := conn.Store(ctx, "/f", 0)
 		if err != nil {

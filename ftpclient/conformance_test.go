@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,11 +25,14 @@ const patience = time.Minute
 
 // security is one way to talk to a server.
 type security struct {
-	name    string
-	version uint16 // of TLS, 0 for none
+	name     string
+	version  uint16 // of TLS, 0 for none
+	implicit bool   // TLS from the first byte
 }
 
-var securities = []security{{"plain", 0}, {"TLS 1.2", tls.VersionTLS12}, {"TLS 1.3", tls.VersionTLS13}}
+var securities = []security{{"plain", 0, false}, {"TLS 1.2", tls.VersionTLS12, false}, {"TLS 1.3", tls.VersionTLS13, false}}
+
+var implicitTLS = security{"implicit TLS", tls.VersionTLS13, true}
 
 func optionsFor(server *ftptest.RealServer, s security) ftpclient.Options {
 	o := ftpclient.Options{
@@ -34,6 +40,9 @@ func optionsFor(server *ftptest.RealServer, s security) ftpclient.Options {
 	}
 	if s.version != 0 {
 		o.TLS = ftpclient.TLSExplicit
+		if s.implicit {
+			o.TLS = ftpclient.TLSImplicit
+		}
 		o.TLSConfig = &tls.Config{RootCAs: server.CertPool, MinVersion: s.version, MaxVersion: s.version}
 	}
 	return o
@@ -49,10 +58,36 @@ func dial(t *testing.T, ctx context.Context, address string, o ftpclient.Options
 	return conn
 }
 
+// profile is what servers do differently, and so what the client makes of it.
+type profile struct {
+	implicit   bool   // there is TLS from the first byte
+	tickets13  bool   // sessions of TLS 1.3 can be resumed
+	timeSetter string // what the client finds to set times by
+	mlsd       bool   // there is MLSD; the client takes LIST elsewhere
+	trailing   string // what is stored as the name "trail "
+	raw        string // what is stored as a name that is not UTF-8
+	abortEnds  bool   // an abort in the middle of data may end a session with TLS
+	mixesUp    bool   // the end of one data connection can end that of another session: see it alone
+	busyOp     string // when one client too many is told so,
+	busyCode   int    // and how
+	// cutUpload is the verdict on an upload over TLS whose end is missing: 226 where nobody but VerifySize tells.
+	cutUpload int
+	// cutSilent: or none comes, depending on how fast the line closes, and the upload is ErrUnconfirmed.
+	cutSilent bool
+}
+
+const rawName = "raw \xff\xfe name"
+
+var profiles = map[string]profile{
+	"vsftpd":    {implicit: true, tickets13: true, timeSetter: "MDTM", trailing: "trail ", raw: rawName, busyOp: "connect", busyCode: 421, cutUpload: 426},
+	"proftpd":   {implicit: true, tickets13: true, timeSetter: "MFMT", mlsd: true, trailing: "trail ", raw: rawName, abortEnds: true, busyOp: "login", busyCode: 530, cutUpload: 226},
+	"pure-ftpd": {timeSetter: "MFMT", mlsd: true, trailing: "trail_", raw: rawName, busyOp: "connect", busyCode: 421, cutUpload: 226},
+	"pyftpdlib": {implicit: true, tickets13: true, timeSetter: "MFMT", mlsd: true, trailing: "trail ", mixesUp: true, busyOp: "connect", busyCode: 421, cutUpload: 226, cutSilent: true},
+}
+
 // resumes tells whether data connections take over the TLS session of the control connection.
-// Pure-FTPd sends no tickets with TLS 1.3.
 func resumes(server string, s security) bool {
-	return s.version != 0 && !(server == "pure-ftpd" && s.version == tls.VersionTLS13)
+	return s.version != 0 && (s.version != tls.VersionTLS13 || profiles[server].tickets13)
 }
 
 // place is a connection to a real server with a folder of its own.
@@ -63,6 +98,33 @@ type place struct {
 	mode     ftpclient.Mode
 	folder   string // on the server
 	disk     string // the same on this disk
+	options  ftpclient.Options
+	small    *smallServer // of the same kind
+}
+
+// profile is that of the server.
+func (p *place) profile() profile { return profiles[p.server.Name] }
+
+// again is another connection, with changed options.
+func (p *place) again(t *testing.T, change func(*ftpclient.Options)) *place {
+	t.Helper()
+	other := *p
+	other.options.Facts = p.conn.Facts()
+	change(&other.options)
+	other.conn = dial(t, t.Context(), p.server.Addr, other.options)
+	t.Cleanup(func() { other.conn.Close() })
+	return &other
+}
+
+// redial replaces a connection that was given up. The caller closes the last one.
+func (p *place) redial(t *testing.T) {
+	t.Helper()
+	conn, err := p.conn.Redial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.conn.Close()
+	p.conn = conn
 }
 
 func (p *place) remote(name string) string { return p.folder + "/" + name }
@@ -111,35 +173,74 @@ func content(seed uint64, size int) []byte {
 	return b
 }
 
+// smallServer takes one client at a time.
+type smallServer struct {
+	real *ftptest.RealServer
+	turn sync.Mutex
+}
+
+// TestRealServersDoWhatTheClientPromises is the behaviour suite: each behaviour on each server in each way to talk to it.
 func TestRealServersDoWhatTheClientPromises(t *testing.T) {
+	ftptest.Leaks(t)
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plain := ftptest.Real(t, name, ftptest.RealOptions{})
-			secure := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true})
-			for _, s := range securities {
-				server := plain
-				if s.version != 0 {
-					server = secure
-				}
-				for _, mode := range []ftpclient.Mode{ftpclient.EPSV, ftpclient.PASV} {
-					t.Run(fmt.Sprintf("%s, %s", s.name, mode), func(t *testing.T) {
+			for _, kind := range []struct {
+				options    ftptest.RealOptions
+				securities []security
+			}{
+				{ftptest.RealOptions{}, securities[:1]},
+				{ftptest.RealOptions{RequireTLS: true}, securities[1:]},
+				{ftptest.RealOptions{RequireTLS: true, ImplicitTLS: true}, []security{implicitTLS}},
+			} {
+				if kind.options.ImplicitTLS && !profiles[name].implicit {
+					t.Run(implicitTLS.name, func(t *testing.T) {
 						t.Parallel()
-						conform(t, server, s, mode)
+						noImplicitTLS(t, ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: true}))
 					})
+					continue
+				}
+				var server *ftptest.RealServer
+				if !profiles[name].mixesUp {
+					server = ftptest.Real(t, name, kind.options)
+				}
+				limited := kind.options
+				limited.MaxClients = 1
+				small := &smallServer{real: ftptest.Real(t, name, limited)}
+				for _, s := range kind.securities {
+					for _, mode := range []ftpclient.Mode{ftpclient.EPSV, ftpclient.PASV} {
+						t.Run(fmt.Sprintf("%s, %s", s.name, mode), func(t *testing.T) {
+							t.Parallel()
+							server := server
+							if profiles[name].mixesUp {
+								server = ftptest.Real(t, name, kind.options)
+							}
+							conform(t, server, small, s, mode)
+						})
+					}
 				}
 			}
 			t.Run("plain, PORT", func(t *testing.T) {
 				t.Parallel()
 				// A server of its own: PORT in one session of pyftpdlib 1.5.7 makes it deaf to
 				// data connections of others, whose file descriptors it closes a second time.
-				conform(t, ftptest.Real(t, name, ftptest.RealOptions{}), securities[0], ftpclient.PORT)
+				conform(t, ftptest.Real(t, name, ftptest.RealOptions{}), nil, securities[0], ftpclient.PORT)
 			})
 		})
 	}
 }
 
-func conform(t *testing.T, server *ftptest.RealServer, s security, mode ftpclient.Mode) {
+// noImplicitTLS is what a server without it makes of the client: an error that tells the cure.
+func noImplicitTLS(t *testing.T, server *ftptest.RealServer) {
+	o := optionsFor(server, implicitTLS)
+	_, err := ftpclient.Dial(t.Context(), server.Addr, o)
+	var e *ftpclient.Error
+	if !errors.As(err, &e) || e.Op != "connect" || ftpclient.Classify(err) != ftpclient.ClassSetup || !strings.Contains(err.Error(), "explicit") {
+		t.Errorf("%v (%s) does not say what to do", err, ftpclient.Classify(err))
+	}
+}
+
+func conform(t *testing.T, server *ftptest.RealServer, small *smallServer, s security, mode ftpclient.Mode) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	o := optionsFor(server, s)
@@ -152,13 +253,17 @@ func conform(t *testing.T, server *ftptest.RealServer, s security, mode ftpclien
 	conn := dial(t, ctx, server.Addr, o)
 	folder := fmt.Sprintf("%s %s", s.name, mode)
 	p := &place{
-		conn: conn, server: server, security: s, mode: mode,
+		conn: conn, server: server, security: s, mode: mode, options: o, small: small,
 		folder: conn.Absolute(folder), disk: filepath.Join(server.Root, folder),
 	}
+	defer func() { p.conn.Close() }()
 	if err := conn.MakeDir(ctx, p.folder); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range behaviours {
+		if b.passive && mode == ftpclient.PORT {
+			continue
+		}
 		t.Run(b.name, func(t *testing.T) {
 			b.check(t, p)
 		})
@@ -166,7 +271,7 @@ func conform(t *testing.T, server *ftptest.RealServer, s security, mode ftpclien
 			return
 		}
 	}
-	if got := conn.Facts().DataMode; got != mode.String() {
+	if got := p.conn.Facts().DataMode; got != mode.String() {
 		t.Errorf("data mode %q, want %s", got, mode)
 	}
 }
@@ -175,6 +280,7 @@ func conform(t *testing.T, server *ftptest.RealServer, s security, mode ftpclien
 // reuse: a client that closes its end with unread session tickets makes servers lose the end
 // of files, and one that lets go of its session is refused.
 func TestTwentyUploadsInARowArriveWhole(t *testing.T) {
+	t.Parallel()
 	const size = 4 << 20
 	whole := content(20, size)
 	for _, name := range ftptest.RealServers {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -208,6 +209,7 @@ func TestTLSNamesTheVirtualHost(t *testing.T) {
 }
 
 func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,11 +238,40 @@ func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
 			if !strings.Contains(err.Error(), `use tls = "implicit"`) {
 				t.Error(err)
 			}
-			o.TLS, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second
+			o.TLS, o.ConnectTimeout, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second, 30*time.Second
 			conn := dial(t, t.Context(), server.Addr, o)
 			if result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello")); err != nil || !result.TLSResumed {
 				t.Errorf("%+v, %v", result, err)
 			}
+		})
+	}
+}
+
+// TestARefusalInsteadOfAHandshakeIsUnderstood is about servers that have something to say to some
+// clients before TLS begins, as vsftpd to one too many.
+func TestARefusalInsteadOfAHandshakeIsUnderstood(t *testing.T) {
+	for _, test := range []struct {
+		says string
+		want outcome
+	}{
+		{"421 There are too many connected users, please try later.\r\n", outcome{code: 421, class: ftpclient.ClassBusy}},
+		{"421-There are too many connected users,\r\n421 please try later.\r\n", outcome{code: 421, class: ftpclient.ClassBusy}},
+		{"500 OOPS: cannot read the configuration\r\n", outcome{code: 500, class: ftpclient.ClassUnavailable}},
+		{"220 ready\r\n", outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}},
+		{"421 cut", outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}},
+		{"SSH-2.0-OpenSSH_9.2\r\n", outcome{is: ftpclient.ErrInsecure, class: ftpclient.ClassSetup}},
+	} {
+		t.Run(test.says, func(t *testing.T) {
+			address := listen(t, func(conn net.Conn) {
+				io.WriteString(conn, test.says)
+				conn.(*net.TCPConn).CloseWrite()
+				io.Copy(io.Discard, conn)
+			})
+			o := testOptions()
+			secure(&o)
+			o.TLS = ftpclient.TLSImplicit
+			_, err := ftpclient.Dial(t.Context(), address, o)
+			test.want.check(t, err)
 		})
 	}
 }

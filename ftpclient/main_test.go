@@ -1,9 +1,24 @@
 package ftpclient_test
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	waitTogether()
+	goleak.VerifyTestMain(m)
+}
+
+// waitTogether lets more tests run at a time than there are processors, unless the command line says how many: most of
+// them wait for servers.
+func waitTogether() {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", "8")
+	}
+}

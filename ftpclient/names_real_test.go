@@ -40,6 +40,7 @@ func onRealServers(t *testing.T, check func(*testing.T, *place), change ...func(
 }
 
 func TestNamesInOldEncodingsOnRealServers(t *testing.T) {
+	t.Parallel()
 	for _, encoding := range []string{"", "latin1", "shift_jis"} {
 		name := map[string]string{"": "raw", "latin1": "grün ÿÿ ä", "shift_jis": "日本 名"}[encoding]
 		raw := map[string]string{"": "gr\xfcn \xff\xffx \xff", "latin1": "gr\xfcn \xff\xff \xe4", "shift_jis": "\x93\xfa\x96{ \x96\xbc"}[encoding]
@@ -97,6 +98,7 @@ func oldNamesOnPyftpdlib(t *testing.T, p *place, name, raw string) {
 }
 
 func TestNamesThatServersChange(t *testing.T) {
+	t.Parallel()
 	onRealServers(t, func(t *testing.T, p *place) {
 		ctx := t.Context()
 		for name, want := range map[string]string{"plain": "plain", " lead": " lead", "trail ": "trail ", "dot.": "dot."} {
@@ -123,6 +125,7 @@ func TestNamesThatServersChange(t *testing.T) {
 }
 
 func TestLongPathsOnRealServers(t *testing.T) {
+	t.Parallel()
 	onRealServers(t, func(t *testing.T, p *place) {
 		ctx := t.Context()
 		deep := "dddddddddd/-a option/~home/ blank/eeeeeeeeeeeeeeeeeeeeeeee/-ffffffffffffffffffffffffffffffffffffffff/gggg"
@@ -165,6 +168,7 @@ func TestLongPathsOnRealServers(t *testing.T) {
 }
 
 func TestGroupsOnRealServers(t *testing.T) {
+	t.Parallel()
 	onRealServers(t, func(t *testing.T, p *place) {
 		ctx := t.Context()
 		var paths []string
@@ -219,6 +223,7 @@ func TestGroupsOnRealServers(t *testing.T) {
 }
 
 func TestModesOnRealServers(t *testing.T) {
+	t.Parallel()
 	onRealServers(t, func(t *testing.T, p *place) {
 		p.store(t, "file", nil)
 		if err := p.conn.SetMode(t.Context(), p.remote("file"), 0o640); err != nil {
@@ -243,6 +248,7 @@ var ways = map[string][]string{
 }
 
 func TestEveryWayToSetATime(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -284,6 +290,7 @@ func setTime(t *testing.T, conn *ftpclient.Conn, server *ftptest.RealServer, nam
 }
 
 func TestTheWayToSetTimesIsFound(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		server  string
 		options ftptest.RealOptions
@@ -318,6 +325,7 @@ func TestTheWayToSetTimesIsFound(t *testing.T) {
 }
 
 func TestServersThatTellLocalTimes(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

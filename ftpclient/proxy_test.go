@@ -26,6 +26,7 @@ type relay struct {
 	listener net.Listener
 	login    string // "user:password", "" for none
 	greet    func(r *relay, conn net.Conn, reader *bufio.Reader) (onward net.Conn, err error)
+	copy     func(to, from net.Conn, reader io.Reader, up bool) // reader is of from
 
 	mu      sync.Mutex
 	open    []net.Conn
@@ -35,11 +36,17 @@ type relay struct {
 
 func newRelay(t *testing.T, login string, greet func(*relay, net.Conn, *bufio.Reader) (net.Conn, error)) *relay {
 	t.Helper()
+	return newRelayThat(t, login, greet, func(to, _ net.Conn, reader io.Reader, _ bool) { io.Copy(to, reader) })
+}
+
+func newRelayThat(t *testing.T, login string, greet func(*relay, net.Conn, *bufio.Reader) (net.Conn, error),
+	copies func(to, from net.Conn, reader io.Reader, up bool)) *relay {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{t: t, listener: l, login: login, greet: greet}
+	r := &relay{t: t, listener: l, login: login, greet: greet, copy: copies}
 	r.running.Go(r.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -89,11 +96,11 @@ func (r *relay) serve(conn net.Conn) {
 	defer onward.Close()
 	var both sync.WaitGroup
 	both.Go(func() {
-		io.Copy(onward, reader)
+		r.copy(onward, conn, reader, true)
 		onward.(*net.TCPConn).CloseWrite()
 	})
 	both.Go(func() {
-		io.Copy(conn, onward)
+		r.copy(conn, onward, onward, false)
 		conn.(*net.TCPConn).CloseWrite()
 	})
 	both.Wait()
@@ -200,6 +207,7 @@ var proxies = []struct {
 }
 
 func TestRealServersBehindProxies(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -247,6 +255,7 @@ func throughProxy(t *testing.T, r *relay, scheme string, server *ftptest.RealSer
 }
 
 func TestProxiesThatSayNo(t *testing.T) {
+	t.Parallel()
 	reply := func(text string) func(*relay, net.Conn, *bufio.Reader) (net.Conn, error) {
 		return func(r *relay, conn net.Conn, reader *bufio.Reader) (net.Conn, error) {
 			if _, err := http.ReadRequest(reader); err == nil {

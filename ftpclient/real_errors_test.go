@@ -104,6 +104,7 @@ var (
 )
 
 func TestErrorsOfRealServers(t *testing.T) {
+	t.Parallel()
 	for i, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

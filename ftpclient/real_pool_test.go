@@ -15,6 +15,7 @@ import (
 // Everybody gets a connection in the end, whatever the server takes: of many who ask at the
 // same time, who leave the line, and who give connections back broken.
 func TestPoolOnRealServers(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		for _, clients := range []int{1, 3} {
 			t.Run(name, func(t *testing.T) {

@@ -49,6 +49,7 @@ func (p *place) onDisk(t *testing.T, name string) []byte {
 }
 
 func TestUploadsAreResumedOnRealServers(t *testing.T) {
+	t.Parallel()
 	whole := content(30, 500_000)
 	damaged := bytes.Clone(whole[:300_000])
 	damaged[len(damaged)-1]++
@@ -238,6 +239,7 @@ func TestWhatResumeDoesNotTry(t *testing.T) {
 }
 
 func TestDownloadsAreResumedOnRealServers(t *testing.T) {
+	t.Parallel()
 	whole := content(31, 400_000)
 	damaged := bytes.Clone(whole[:300_000])
 	damaged[len(damaged)-1]++
@@ -309,6 +311,7 @@ func TestAServerThatIgnoresTheOffsetOfADownload(t *testing.T) {
 }
 
 func TestAppendOnRealServers(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 )
 
 func TestRealServersTellWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,6 +39,7 @@ func TestRealServersTellWhatTheyAre(t *testing.T) {
 
 // TestRealServersThatDemandResumptionAreUnderstood makes a client that does not resume.
 func TestRealServersThatDemandResumptionAreUnderstood(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"vsftpd", "proftpd"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,10 +2,12 @@ package ftpclient
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -63,15 +65,20 @@ func (g *greeted) authTLS(o Options) error {
 func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	session := &tlsSession{began: time.Now()}
 	config := session.config(host, o)
-	conn := tls.Client(g.nc, config)
+	answer := &recorder{Conn: g.nc}
+	conn := tls.Client(answer, config)
 	handshake, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, ErrTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(handshake); err != nil {
 		if cause := control.Ended(handshake); cause != nil {
 			return cause
 		}
+		if refusal := answer.refusal(err); refusal != nil {
+			return refusal
+		}
 		return explainOldTLS(session.explain("connect", explainTLS(err)), o)
 	}
+	answer.full = true
 	state := conn.ConnectionState()
 	warnOfTLS(o, config, state)
 	g.nc, g.br = conn, bufio.NewReader(conn)
@@ -94,6 +101,37 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 		g.leaf = state.PeerCertificates[0].Raw
 	}
 	return nil
+}
+
+// recorder keeps the beginning of what is read, as long as it is not full.
+type recorder struct {
+	net.Conn
+	start []byte
+	full  bool
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	if !r.full {
+		r.start = append(r.start, p[:n]...)
+		r.full = len(r.start) >= control.MaxLine
+	}
+	return n, err
+}
+
+// refusal is what a server says in clear text instead of a handshake that failed with err: vsftpd
+// tells so of one client too many, even where TLS starts with the first byte. nil if it is no
+// refusal.
+func (r *recorder) refusal(err error) error {
+	var header tls.RecordHeaderError
+	if !errors.As(err, &header) || header.RecordHeader[0] != '4' && header.RecordHeader[0] != '5' {
+		return nil
+	}
+	reply, err := control.ReadReply(bufio.NewReader(io.MultiReader(bytes.NewReader(r.start), r.Conn)))
+	if err != nil || reply.Code < 400 {
+		return nil
+	}
+	return replyError("connect", "", "", reply)
 }
 
 // tlsSession is what is known about the TLS session of one control connection. It is safe

@@ -16,6 +16,7 @@ import (
 )
 
 func TestDownloadsIntoFiles(t *testing.T) {
+	t.Parallel()
 	want := content(60, 9_000_000) // more than two pieces
 	for _, s := range securities {
 		t.Run(s.name, func(t *testing.T) {
