@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -136,7 +137,7 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 	tests := []struct {
 		name, encoding, known, features string
 		listed, names                   []string
-		learned                         string
+		learned, incomplete             string
 	}{
 		{name: "UTF-8 where FEAT says so", features: features, listed: []string{"ü", "\xfc"}, names: []string{"ü", "\xfc"}, learned: "utf-8"},
 		{name: "FEAT knows better than what was learned", known: "latin1", features: features,
@@ -144,8 +145,14 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 		{name: "the first names decide for UTF-8", listed: []string{"a", "ü"}, names: []string{"a", "ü"}, learned: "utf-8"},
 		{name: "the first names decide for latin1", listed: []string{"a", "\xfc"}, names: []string{"a", "ü"}, learned: "latin1"},
 		{name: "ASCII decides nothing", listed: []string{"a"}, names: []string{"a"}},
-		{name: "what was learned holds", known: "latin1", listed: []string{"\xc3\xbc"}, names: []string{"Ã¼"}, learned: "latin1"},
-		{name: "what was learned holds for UTF-8, too", known: "utf-8", listed: []string{"\xfc"}, names: []string{"\xfc"}, learned: "utf-8"},
+		{name: "what was learned holds, against names in UTF-8, too", known: "latin1", listed: []string{"\xfc", "\xc3\xbc"}, names: []string{"ü"}, learned: "latin1",
+			incomplete: `"ü" is not written in latin1`},
+		{name: "UTF-8 by accident is latin1 if the options say so", encoding: "latin1", listed: []string{"\xc3\xbc"}, names: []string{"Ã¼"}},
+		{name: "what was learned holds for UTF-8, too", known: "utf-8", listed: []string{"\xfc"}, names: []string{"\xfc"}, learned: "utf-8",
+			incomplete: "is not written in utf-8"},
+		{name: "names in two encodings at first sight", listed: []string{"\xfc", "ü"}, names: []string{"\xfc", "ü"}, learned: "utf-8",
+			incomplete: "is not written in utf-8"},
+		{name: "bytes that are no UTF-8 pass if the options say so", encoding: "utf-8", listed: []string{"\xfc", "ü"}, names: []string{"\xfc", "ü"}},
 		{name: "nonsense was not learned", known: "nonsense", listed: []string{"\xfc"}, names: []string{"ü"}, learned: "latin1"},
 		{name: "the encoding of the options", encoding: "windows-1251", listed: []string{"\xcf\xf0\xe8", "\x98"}, names: []string{"При", "\x98"}},
 	}
@@ -154,6 +161,9 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 			t.Parallel()
 			script := steps{cwd}.then(sent("LIST", linesOf(test.listed)...)...)
 			for _, raw := range test.listed {
+				if test.learned == "latin1" && utf8.ValidString(raw) && raw != "a" {
+					continue // it does not get a name
+				}
 				script = script.then(talk("DELE /d/"+raw, "250 ok")...)
 			}
 			script = session("", script)
@@ -172,6 +182,9 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 			l, err := conn.List(t.Context(), "/d")
 			if err != nil {
 				t.Fatal(err)
+			}
+			if (l.Incomplete == "") != (test.incomplete == "") || !strings.Contains(l.Incomplete, test.incomplete) {
+				t.Errorf("incomplete: %q, want %q", l.Incomplete, test.incomplete)
 			}
 			var got []string
 			for _, entry := range l.Entries {

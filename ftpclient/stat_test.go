@@ -52,7 +52,9 @@ func TestStat(t *testing.T) {
 			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).then(sent("LIST")...),
 			want:   absent},
 		{name: "nothing is below a file",
-			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 1", "MDTM /d", "550 no")...), want: absent},
+			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 1", "MDTM /d", "550 no", "CWD /", "250 ok")...).then(sent("LIST", unixLine("d"))...), want: absent},
+		{name: "a size may be that of a folder", script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 4096", "MDTM /d", "550 no", "CWD /", "250 ok")...).
+			then(sent("LIST", "drwx------   1 root root  5 Jan 02  2024 d\r\n")...), want: outcome{code: 550, class: ftpclient.ClassPermanent}},
 		{name: "a parent without rights proves nothing",
 			script: refused.then(talk("CWD /d", "550 Permission denied", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).
 				then(sent("LIST", "drwx------   1 root root  5 Jan 02  2024 d\r\n")...),
