@@ -196,16 +196,18 @@ func hasFacts(line string) bool {
 	return ok
 }
 
-// showsItself reports whether a listing in the form of ls has the folder itself in it, which
-// ls leaves out together with all names with a leading dot.
+// showsItself reports whether a listing in the form of ls has the folder itself and its parent
+// in it, which ls leaves out together with all names with a leading dot.
 func showsItself(text []byte) bool {
+	itself, parent := false, false
 	for line := range bytes.Lines(text) {
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) > 0 && line[0] == 'd' && bytes.HasSuffix(line, []byte(" .")) {
-			return true
+		if len(line) > 0 && line[0] == 'd' {
+			line = bytes.TrimRight(line, "\r\n")
+			itself = itself || bytes.HasSuffix(line, []byte(" ."))
+			parent = parent || bytes.HasSuffix(line, []byte(" .."))
 		}
 	}
-	return false
+	return itself && parent
 }
 
 // incomplete says why a listing cannot be trusted to be whole, "" if it can.
