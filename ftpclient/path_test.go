@@ -2,6 +2,7 @@ package ftpclient_test
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -251,4 +252,29 @@ func TestTheHomeFolderIsEvidenceOfTheEncoding(t *testing.T) {
 		t.Errorf("%q", home)
 	}
 	outcome{}.check(t, conn.Remove(t.Context(), "ä"))
+}
+
+func TestOpenVMSDeletesVersions(t *testing.T) {
+	const home = "DISK$X:[ANON]"
+	tests := []struct {
+		name, path string
+		script     steps
+		want       outcome
+	}{
+		{"a name is enough for some servers", "/A.TXT", talk("DELE A.TXT", "250 ok"), outcome{}},
+		{"others want a version", "/A.TXT", talk("DELE A.TXT", "550 %DELETE-E-DELVER, explicit version number or wild card required", "DELE A.TXT;0", "250 ok"), outcome{}},
+		{"the version may be told", "/A.TXT;3", talk("DELE A.TXT;3", "550 no"), outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{"a version that does not help", "/A.TXT", talk("DELE A.TXT", "550 no", "DELE A.TXT;0", "550 not at all"), outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{"what is not there has no version", "/A.TXT", talk("DELE A.TXT", "550 %RMS-E-FNF, file not found"),
+			outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, landed(home, "", test.script), func(o *ftpclient.Options) { o.Facts.Server = "vms" })
+			test.want.check(t, conn.Remove(t.Context(), test.path))
+		})
+	}
+	conn, _ := connect(t, session("", talk("DELE /A.TXT", "550 no")))
+	outcome{code: 550, class: ftpclient.ClassPermanent}.check(t, conn.Remove(t.Context(), "/A.TXT"))
 }

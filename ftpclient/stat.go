@@ -15,8 +15,11 @@ import (
 )
 
 // Stat asks for one path. What a link is told as is up to the server: a link, a file with the
-// size of the link's own text, or what it points to; Size tells that of the content. An error that is fs.ErrNotExist is proof that nothing is there:
-// where the server's words leave a doubt, the parent's listing decides.
+// size of the link's own text, or what it points to; Size tells that of the content.
+//
+// An error that is fs.ErrNotExist is proof that nothing is there, or at most a link that leads
+// nowhere, which ProFTPD and pyftpdlib do not show: where the server's words leave a doubt, the
+// parent's listing decides.
 func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
