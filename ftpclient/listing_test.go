@@ -1,6 +1,8 @@
 package ftpclient_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -274,5 +276,20 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 				t.Errorf("learned %d in %q, want %d in %q", f.ListOffset, f.ListOffsetMonth, test.offset, test.month)
 			}
 		})
+	}
+}
+
+// The words for an empty folder count when somebody saw that nothing came with them.
+func TestWordsForAnEmptyFolderBesideDataThatNobodySaw(t *testing.T) {
+	t.Parallel()
+	script := secureOpen(&ftptest.TLS{Config: certified(t, tls.VersionTLS12)}, steps{cwd, passive, {Expect: "LIST", Send: "150 go\n550 No files found."}}.
+		then(talk("NOOP", "200 here", "QUIT", "221 bye")...))
+	conn, _ := connect(t, script, secure, func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+	_, err := conn.List(t.Context(), "/d")
+	if e, ok := err.(*ftpclient.Error); !ok || e.Code != 550 || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if err := conn.Noop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -278,3 +278,26 @@ func TestOpenVMSDeletesVersions(t *testing.T) {
 	conn, _ := connect(t, session("", talk("DELE /A.TXT", "550 no")))
 	outcome{code: 550, class: ftpclient.ClassPermanent}.check(t, conn.Remove(t.Context(), "/A.TXT"))
 }
+
+func TestTheCurrentFolderIsNoPartOfAnother(t *testing.T) {
+	conn, _ := connect(t, landed("QGPL", "", talk("CWD a", "250 ok", "DELE f", "250 ok", "CWD QGPL", "250 ok", "CWD ab", "250 ok", "DELE f", "250 ok")))
+	outcome{}.check(t, conn.Remove(t.Context(), "/a/f"))
+	outcome{}.check(t, conn.Remove(t.Context(), "/ab/f"))
+}
+
+func TestARenameOfWhichOneNameIsLong(t *testing.T) {
+	long := "/" + strings.Repeat("d", 50)
+	conn, _ := connect(t, session("", talk("CWD "+long, "250 ok", "RNFR x", "350 ok", "RNTO "+strings.Repeat("y", 20), "250 ok",
+		"CWD "+long, "250 ok", "RNFR "+strings.Repeat("y", 20), "350 ok", "RNTO x", "250 ok")), limit(64))
+	outcome{}.check(t, conn.Rename(t.Context(), long+"/x", long+"/"+strings.Repeat("y", 20)))
+	outcome{}.check(t, conn.Rename(t.Context(), long+"/"+strings.Repeat("y", 20), long+"/x"))
+}
+
+func TestTargetsOfLinksAreDecoded(t *testing.T) {
+	conn, _ := connect(t, session("", steps{cwd}.then(sent("LIST", "lrwxrwxrwx   1 ferry ferry  4 Jan 02  2024 a -> \xe4/b\r\n", unixLine("\xfc"))...)),
+		func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+	l, err := conn.List(t.Context(), "/d")
+	if err != nil || len(l.Entries) != 2 || l.Entries[0].Target != "ä/b" || l.Entries[1].Name != "ü" {
+		t.Errorf("%+v, %v", l, err)
+	}
+}

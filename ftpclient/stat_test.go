@@ -45,6 +45,7 @@ func TestStat(t *testing.T) {
 			script: talk("MLST /d/f", "550 no", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
 		{name: "MLST that nobody can read is not", features: "MLST",
 			script: talk("MLST /d/f", "250 fine", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
+		{name: "MLST that says no says nothing else", features: "MLST", script: talk("MLST /d/f", "550-No\n type=file;size=1; /d/f\n550 End", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
 		{name: "SIZE and MDTM tell a file", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405.5"), entry: file},
 		{name: "MDTM may be missing", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "500 what?"),
 			entry: list.Entry{Name: "f", Type: list.File, Size: 5}},
@@ -296,5 +297,12 @@ func TestAZoneOfMDTMIsThatOfListings(t *testing.T) {
 	l, err := conn.List(t.Context(), "/")
 	if err != nil || len(l.Entries) != 1 || !l.Entries[0].ModTime.Equal(now) {
 		t.Errorf("%+v, %v; want %v", l, err, now)
+	}
+}
+
+func TestMLSTWithoutASizeIsNotEnough(t *testing.T) {
+	conn, _ := connect(t, session("MLST", talk("MLST /f", "250-Here\n type=file; f\n250 End", "SIZE /f", "213 5", "MDTM /f", "213 20240102030405")))
+	if entry, found, err := conn.StatFile(t.Context(), "/f"); err != nil || !found || entry.Size != 5 {
+		t.Errorf("%+v, %v, %v", entry, found, err)
 	}
 }
