@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 // landed is a session whose login lands in the folder that PWD tells.
@@ -129,6 +130,7 @@ func TestPathsOfOtherSystemsAreWalked(t *testing.T) {
 			}
 			outcome{}.check(t, conn.MakeDir(ctx, "/a/b"))
 			outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}.check(t, conn.Rename(ctx, "/a/f", "/b/f"))
+			outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}.check(t, conn.Rename(ctx, "/a/b/f", "/a/g"))
 		})
 	}
 }
@@ -300,4 +302,18 @@ func TestTargetsOfLinksAreDecoded(t *testing.T) {
 	if err != nil || len(l.Entries) != 2 || l.Entries[0].Target != "ä/b" || l.Entries[1].Name != "ü" {
 		t.Errorf("%+v, %v", l, err)
 	}
+}
+
+func TestTheHomeFolderIsNotGuessedWhenItIsNotToldForTheMoment(t *testing.T) {
+	script := session("", nil)
+	for i := range script {
+		if script[i].Expect == "PWD" {
+			script[i].Send = "451 later"
+			script = script[:i+1]
+			break
+		}
+	}
+	server := ftptest.NewScript(t, script...)
+	_, err := ftpclient.Dial(t.Context(), server.Addr, testOptions())
+	outcome{code: 451, class: ftpclient.ClassUnavailable}.check(t, err)
 }

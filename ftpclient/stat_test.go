@@ -157,6 +157,8 @@ func TestSetModTime(t *testing.T) {
 			script: talk(mdtm, "550 No such file", "SIZE /f", "213 5", "SITE HELP", "502 what?"), want: []outcome{unsupported, unsupported}},
 		{name: "MDTM that answers a question sets nothing", learned: "none",
 			script: talk(mdtm, "213 20200101000000", "MDTM /f", "213 20200101000000", "SIZE /f", "213 5", "SITE HELP", "214 CHMOD UMASK"), want: []outcome{unsupported}},
+		{name: "MDTM that answers a question teaches no zone", learned: "none",
+			script: talk(mdtm, "213 20240102080405", "MDTM /f", "213 20240102080405", "SIZE /f", "213 5", "SITE HELP", "502 no"), want: []outcome{unsupported}},
 		{name: "a refusal for a missing file teaches nothing",
 			script: talk(mdtm, "550 no", "SIZE /f", "550 no"), want: []outcome{{code: 550, class: ftpclient.ClassPermanent}}},
 		{name: "a refusal for one file teaches nothing", features: "MFMT", learned: "MFMT",
