@@ -3,6 +3,8 @@ package ftpclient
 import (
 	"context"
 	"fmt"
+	"path"
+	"strings"
 )
 
 // errOpaqueMove: RNFR and RNTO are said in one folder, and paths cannot be composed.
@@ -30,9 +32,21 @@ func (c *Conn) Rename(ctx context.Context, from, to string) error {
 }
 
 // Remove deletes the file p, or a link. If the reply is lost, absence tells that it has
-// worked.
+// worked. On OpenVMS, which keeps older versions of a file, the newest one goes and the one
+// before it shows up; those of entries (list.Entry.Unique) can be named one by one.
 func (c *Conn) Remove(ctx context.Context, p string) error {
-	_, err := c.requirePath(ctx, "remove", p, "DELE")
+	reply, err := c.doPath(ctx, "remove", p, "DELE", "")
+	if err != nil || reply.Completed() {
+		return err
+	}
+	refusal := c.refusal("remove", p, "DELE", reply)
+	if c.facts.Server != "vms" || strings.Contains(path.Base(p), ";") || refusal.meaning() != nil {
+		return refusal
+	}
+	// Of all commands, this one alone may demand a version; 0 is the newest.
+	if reply, err = c.doLine(ctx, "remove", p, line{verb: "DELE", after: ";0"}); err == nil && !reply.Completed() {
+		err = refusal
+	}
 	return err
 }
 

@@ -2,10 +2,10 @@ package ftpclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
@@ -134,7 +134,7 @@ func (c *Conn) readStat(p string, replies []control.Reply) (entry list.Entry, fo
 	}
 	if modified.Completed() {
 		if entry.ModTime, err = c.parseTime(modified.Last()); err == nil {
-			entry.Precision = time.Second
+			entry.Precision = c.precisionMDTM()
 		}
 	}
 	return entry, true, true
@@ -155,9 +155,6 @@ func (c *Conn) pipelines(ctx context.Context) (bool, error) {
 		commands = append(commands, command)
 	}
 	if _, err := c.doGroup(ctx, "pipelining", commands); err != nil {
-		if ctx.Err() == nil {
-			c.facts.Pipelining = "no"
-		}
 		return false, err
 	}
 	c.facts.Pipelining = "yes"
@@ -182,6 +179,11 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 	replies := make([]control.Reply, len(calls))
 	for i, call := range calls {
 		if replies[i], err = c.awaitCall(ctx, call); err != nil {
+			// It answered a shorter group, or another one: what broke this one would break the
+			// next one, too. A server that says good-bye instead of the first reply did so anyway.
+			if ctx.Err() == nil && (i > 0 || !errors.Is(err, ErrClosing)) {
+				c.facts.Pipelining = "no"
+			}
 			c.kill()
 			return nil, c.connectionError(op, "", err)
 		}

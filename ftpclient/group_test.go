@@ -138,18 +138,38 @@ func TestGroupsAreBounded(t *testing.T) {
 
 // A server that drops what comes behind a command has not answered within the time for a reply.
 func TestAServerThatDropsCommandsIsNotSentGroups(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		server := ftptest.NewPipeScript(t, open("", talk("PWD", `257 "/"`).then(ftptest.Step{Expect: "NOOP"}, ftptest.Step{Expect: "PWD"}))...)
-		o := testOptions()
-		o.DialContext = server.Dial
-		conn := dial(t, t.Context(), server.Addr, o)
-		began := time.Now()
-		_, err := conn.StatFiles(t.Context(), []string{"a", "b", "c"})
-		outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}.check(t, err)
-		if waited := time.Since(began); waited != o.ReplyTimeout || conn.Facts().Pipelining != "no" || conn.Usable() {
-			t.Errorf("after %v: %+v", waited, conn.Facts())
-		}
-	})
+	for _, test := range []struct {
+		name, known string
+		script      steps
+		patient     bool
+		learned     string
+		want        outcome
+	}{
+		{name: "at the proof", script: talk("PWD", `257 "/"`).then(ftptest.Step{Expect: "NOOP"}, ftptest.Step{Expect: "PWD"}),
+			patient: true, learned: "no", want: outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}},
+		{name: "in a longer group than that of the proof", known: "yes",
+			script:  group("SIZE /a", "213 1", "MDTM /a", "213 20240102030405").then(ftptest.Step{Expect: "SIZE /b"}, ftptest.Step{Expect: "MDTM /b"}, ftptest.Step{Expect: "SIZE /c"}, ftptest.Step{Expect: "MDTM /c"}),
+			patient: true, learned: "no", want: outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassConnection}},
+		{name: "with a farewell", known: "yes", script: talk("SIZE /a", "213 1").then(ftptest.Step{Expect: "MDTM /a", Send: "421 too fast", End: ftptest.Close}),
+			learned: "no", want: outcome{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}},
+		{name: "a farewell at once is no matter of groups", known: "yes", script: steps{{Expect: "SIZE /a", Send: "421 idle for too long", End: ftptest.Close}},
+			learned: "yes", want: outcome{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := ftptest.NewPipeScript(t, open("", test.script)...)
+				o := testOptions()
+				o.DialContext, o.Facts.Pipelining = server.Dial, test.known
+				conn := dial(t, t.Context(), server.Addr, o)
+				began := time.Now()
+				answers, err := conn.StatFiles(t.Context(), []string{"a", "b", "c"})
+				test.want.check(t, err)
+				if waited := time.Since(began); (waited == o.ReplyTimeout) != test.patient || conn.Facts().Pipelining != test.learned || conn.Usable() || len(answers) != 0 {
+					t.Errorf("after %v: %+v", waited, conn.Facts())
+				}
+			})
+		})
+	}
 }
 
 func TestACancelledProofTeachesNothing(t *testing.T) {

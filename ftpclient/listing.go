@@ -1,10 +1,16 @@
 package ftpclient
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
@@ -17,6 +23,16 @@ type Listing struct {
 	// Hidden says whether names with a leading dot would be here: a listing by LIST may
 	// leave them out.
 	Hidden bool
+}
+
+// doubt says why a name that is not in the listing may be in the folder all the same, "" if
+// it cannot.
+func (l Listing) doubt(name string) string {
+	hides := l.Format == "" || l.Format == "unix" || l.Format == "mlsd"
+	if l.Incomplete == "" && hides && !l.Hidden && strings.HasPrefix(name, ".") {
+		return "names with a leading dot may be left out"
+	}
+	return l.Incomplete
 }
 
 // maxListing bounds the memory that a hostile listing can take, in bytes.
@@ -35,24 +51,30 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 	if err != nil {
 		return Listing{}, err
 	}
+	broken := false
 	if c.hasMLSD() {
 		l, err := c.listWith(ctx, p, "MLSD", "", "mlsd")
-		if err == nil && (len(l.Entries) > 0 || len(l.Unparsed) == 0) {
-			// Whether MLSD shows hidden names is an option of the server that it does not tell.
-			l.Hidden = false
-			return l, nil
+		if err == nil || !brokenMLSD(err) {
+			return l, err
 		}
-		if err != nil && !refusedCommand(err) {
-			return Listing{}, err
-		}
-		c.facts.MLSDBroken = true
+		broken = true
 	}
 	l, err := c.listLines(ctx, p)
 	if err != nil {
 		return Listing{}, err
 	}
+	c.facts.MLSDBroken = c.facts.MLSDBroken || broken // and it is not the folder
 	return l, c.fixTimes(ctx, c.Absolute(p), &l)
 }
+
+// brokenMLSD reports whether an error of MLSD is about the command. pyftpdlib says 501 of a
+// folder that has gone in between, too.
+func brokenMLSD(err error) bool {
+	return errors.Is(err, errNoFacts) || refusedCommand(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission)
+}
+
+// errNoFacts: what came by MLSD is none of its lines.
+var errNoFacts = errors.New("no line of the listing has facts")
 
 func (c *Conn) hasMLSD() bool {
 	return !c.facts.MLSDBroken && (c.features.Has("MLST") || c.features.Has("MLSD"))
@@ -68,9 +90,24 @@ func refusedCommand(err error) bool {
 // used only if it shows everything that the plain listing shows.
 func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 	if c.facts.ListAll == "yes" {
-		l, err := c.listWith(ctx, p, "LIST", "-a", "")
-		l.Hidden = true
-		return l, err
+		all, err := c.listWith(ctx, p, "LIST", "-a", "")
+		if err == nil && (len(all.Entries) > 0 || all.Hidden) {
+			all.Hidden = true
+			return all, nil
+		}
+		if e, ok := err.(*Error); ok && e.Code == 0 || !c.Usable() || ctx.Err() != nil {
+			return Listing{}, err
+		}
+		// Nothing, or a refusal that may be about "-a": another server may be there by now.
+		plain, plainErr := c.listWith(ctx, p, "LIST", "", "")
+		switch {
+		case plainErr != nil:
+			return Listing{}, plainErr
+		case err != nil || len(plain.Entries) > 0:
+			c.facts.ListAll = ""
+			return plain, nil
+		}
+		return all, nil
 	}
 	plain, err := c.listWith(ctx, p, "LIST", "", "")
 	if err != nil || c.facts.ListAll == "no" {
@@ -99,7 +136,7 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 	if len(plain.Entries) > 0 {
 		c.facts.ListAll = "yes"
 	}
-	all.Hidden = c.facts.ListAll == "yes"
+	all.Hidden = all.Hidden || c.facts.ListAll == "yes"
 	return all, nil
 }
 
@@ -128,9 +165,10 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 		transfer.Abort(ctx)
 		return Listing{}, &Error{Op: "list", Path: p, Err: fmt.Errorf("%w: more than %d bytes", ErrIncomplete, c.listingLimit)}
 	}
+	whole := err == nil
 	result, err := transfer.Finish(ctx) // tells the server's reason for an error of reading, too
 	if err != nil {
-		if len(text) == 0 {
+		if whole && len(text) == 0 {
 			err = emptyIsNoError(err, argument)
 		}
 		return Listing{}, err
@@ -138,12 +176,38 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	l := Listing{Listing: list.Parse(text, list.Options{
 		Now: time.Now(), Location: c.options.ListLocation, System: c.system, Format: format,
 	})}
-	c.decodeNames(&l)
-	l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify)
+	if format == "mlsd" && len(l.Entries) == 0 && len(l.Unparsed) > 0 && !slices.ContainsFunc(l.Unparsed, hasFacts) {
+		return Listing{}, &Error{Op: "list", Path: p, Err: errNoFacts}
+	}
+	// Whether MLSD shows hidden names is an option of the server that it does not tell.
+	l.Hidden = format == "" && showsItself(text)
+	conflict := c.decodeNames(&l)
+	if l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify); conflict != "" {
+		l.Incomplete = conflict
+	}
 	if c.tls != nil && result.CleanEnd {
 		c.facts.CloseNotify = true
 	}
 	return l, nil
+}
+
+func hasFacts(line string) bool {
+	_, ok := list.ParseFacts(line)
+	return ok
+}
+
+// showsItself reports whether a listing in the form of ls has the folder itself and its parent
+// in it, which ls leaves out together with all names with a leading dot.
+func showsItself(text []byte) bool {
+	itself, parent := false, false
+	for line := range bytes.Lines(text) {
+		if len(line) > 0 && line[0] == 'd' {
+			line = bytes.TrimRight(line, "\r\n")
+			itself = itself || bytes.HasSuffix(line, []byte(" ."))
+			parent = parent || bytes.HasSuffix(line, []byte(" .."))
+		}
+	}
+	return itself && parent
 }
 
 // incomplete says why a listing cannot be trusted to be whole, "" if it can.
@@ -163,21 +227,25 @@ func incomplete(l list.Listing, r Result, endsClean bool) string {
 
 // emptyIsNoError takes a refusal to list for an empty folder where its text says that. z/OS,
 // IIS and others refuse to list nothing; that the folder is there has been proven by CWD. With
-// an argument, the words may be about that.
+// an argument, the words may be about that. With a cause beside the words, nobody saw whether
+// something came with them.
 func emptyIsNoError(err error, argument string) error {
 	e, ok := err.(*Error)
-	if ok && argument == "" && (e.Code == 450 || e.Code == 550) &&
+	if ok && argument == "" && e.Err == nil && (e.Code == 450 || e.Code == 550) &&
 		e.says("no files found", "no files match", "no members found", "no data sets found", "no datasets found",
 			"directory is empty", "directory empty", "folder is empty", "empty directory") &&
-		!e.says("permission", "invalid", "denied") {
+		!saysAny(e.Text, "permission", "invalid", "denied", "not allowed", "authoriz", "privilege") {
 		return nil
 	}
 	return err
 }
 
 // decodeNames turns the bytes of names and link targets into what callers see. Names that
-// could not be sent back count as lines that nobody can read.
-func (c *Conn) decodeNames(l *Listing) {
+// could not be sent back count as lines that nobody can read. conflict says which name is in
+// another encoding than the one that was learned: the same file may have had another name in
+// a listing of another connection, so that nothing may be concluded from names that are not
+// there.
+func (c *Conn) decodeNames(l *Listing) (conflict string) {
 	c.learnEncoding(func(yield func(string) bool) {
 		for i := range l.Entries {
 			if !yield(l.Entries[i].Name) {
@@ -188,6 +256,10 @@ func (c *Conn) decodeNames(l *Listing) {
 	kept := l.Entries[:0]
 	for _, entry := range l.Entries {
 		name, ok := c.naming.codec.decode(entry.Name)
+		if c.contradicts(entry.Name) {
+			ok = ok && c.facts.Encoding == utf8Name // the bytes as they are may be asked for
+			conflict = fmt.Sprintf("the name %q is not written in %s as others are, Options.Encoding has to tell", entry.Name, c.facts.Encoding)
+		}
 		if !ok {
 			l.Unparsed = append(l.Unparsed, entry.Name)
 			continue
@@ -196,6 +268,16 @@ func (c *Conn) decodeNames(l *Listing) {
 		kept = append(kept, entry)
 	}
 	l.Entries = kept
+	return conflict
+}
+
+// contradicts reports whether a name on the wire speaks against an encoding that was learned
+// from names alone.
+func (c *Conn) contradicts(raw string) bool {
+	if c.options.Encoding != "" || c.features.Has("UTF8") || isASCII(raw) {
+		return false
+	}
+	return utf8.ValidString(raw) != (c.facts.Encoding == utf8Name)
 }
 
 // target decodes the path that a link points to.

@@ -1,6 +1,8 @@
 package ftpclient_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
 func unixLine(name string) string {
@@ -26,9 +29,13 @@ func sent(command string, lines ...string) steps {
 }
 
 func TestList(t *testing.T) {
+	itself := "drwxr-xr-x   2 ferry ferry  5 Jan 02  2024 .\r\ndrwxr-xr-x   2 ferry ferry  5 Jan 02  2024 ..\r\n"
 	a, b, hidden := unixLine("a"), unixLine("b"), unixLine(".h")
 	known := func(all string) func(*ftpclient.Options) {
 		return func(o *ftpclient.Options) { o.Facts.ListAll = all }
+	}
+	server := func(kind string) func(*ftpclient.Options) {
+		return func(o *ftpclient.Options) { o.Facts.Server = kind }
 	}
 	epsv := ftpclient.Facts{DataMode: "EPSV"}
 	with := func(change func(*ftpclient.Facts)) ftpclient.Facts {
@@ -63,6 +70,13 @@ func TestList(t *testing.T) {
 		{name: "MLSD that nobody can read gives way to LIST, for good", features: "MLST", change: known("no"),
 			script: steps{cwd}.then(sent("MLSD", "what's this\r\n")...).then(sent("LIST", a)...),
 			names:  []string{"a"}, facts: broken},
+		{name: "MLSD of a folder that has gone by now says nothing about MLSD", features: "MLST", change: server("pyftpdlib"),
+			script: steps{cwd, passive}.then(talk("MLSD", "501 No such directory.")...), want: outcome{is: fs.ErrNotExist, code: 501, class: ftpclient.ClassPermanent}},
+		{name: "MLSD that is refused as LIST is may be about the folder", features: "MLST", change: known("no"),
+			script: steps{cwd, passive}.then(talk("MLSD", "501 no")...).then(passive).then(talk("LIST", "550 no")...),
+			want:   outcome{code: 550, class: ftpclient.ClassPermanent}, facts: listsSome},
+		{name: "a name that cannot be says nothing about MLSD", features: "MLST",
+			script: steps{cwd}.then(sent("MLSD", "type=file;size=1; a/b\r\n")...), unparsed: []string{"type=file;size=1; a/b"}, incomplete: "1 lines", facts: epsv},
 		{name: "MLSD without rights is an error", features: "MLST",
 			script: steps{cwd, passive}.then(talk("MLSD", "550 Permission denied")...),
 			want:   outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}},
@@ -71,6 +85,21 @@ func TestList(t *testing.T) {
 			names:  []string{".h", "a"}, hidden: true, facts: listsAll},
 		{name: "LIST -a that is known to work is taken at once", change: known("yes"),
 			script: steps{cwd}.then(sent("LIST -a", hidden, a)...), names: []string{".h", "a"}, hidden: true, facts: listsAll},
+		{name: "LIST -a that is refused though it worked is another server's", change: known("yes"),
+			script: steps{cwd, passive}.then(talk("LIST -a", "550 -a: No such file or directory")...).then(sent("LIST", a)...), names: []string{"a"}, facts: epsv},
+		{name: "LIST -a that shows nothing though it worked is another server's", change: known("yes"),
+			script: steps{cwd}.then(sent("LIST -a")...).then(sent("LIST", a)...), names: []string{"a"}, facts: epsv},
+		{name: "LIST -a that shows nothing, as LIST does", change: known("yes"),
+			script: steps{cwd}.then(sent("LIST -a")...).then(sent("LIST")...), facts: listsAll},
+		{name: "LIST -a that shows the folder itself shows all", change: known("yes"),
+			script: steps{cwd}.then(sent("LIST -a", itself)...), hidden: true, facts: listsAll},
+		{name: "LIST -a shows all of an empty folder if it shows the folder itself",
+			script: steps{cwd}.then(sent("LIST")...).then(sent("LIST -a", itself)...), hidden: true, facts: epsv},
+		{name: "a folder with a dot at its end is not the folder itself", change: known("no"), script: steps{cwd}.
+			then(sent("LIST", "drwxr-xr-x   2 ferry ferry  5 Jan 02  2024 a .\r\n")...), names: []string{"a ."}, facts: listsSome},
+		{name: "LIST -a and LIST that are both refused", change: known("yes"),
+			script: steps{cwd, passive}.then(talk("LIST -a", "550 -a: No such file or directory")...).then(passive).then(talk("LIST", "451 disk error")...),
+			want:   outcome{code: 451, class: ftpclient.ClassRetry}},
 		{name: "LIST -a that is known not to work is not taken", change: known("no"),
 			script: steps{cwd}.then(sent("LIST", a)...), names: []string{"a"}, facts: listsSome},
 		{name: "LIST -a that shows nothing is given up",
@@ -102,6 +131,11 @@ func TestList(t *testing.T) {
 			script: steps{cwd, passive}.then(talk("LIST", "450 No files found")...), facts: ftpclient.Facts{ListAll: "no"}},
 		{name: "an empty folder may be a refusal after the beginning", change: known("no"),
 			script: steps{cwd}.then(download("LIST", "", "550 No members found.")...), facts: ftpclient.Facts{ListAll: "no"}},
+		{name: "an empty folder is not one that showed something", change: known("no"),
+			script: steps{cwd}.then(download("LIST", a, "550 No files found.")...), want: outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{name: "an empty folder is not one whose data were cut", change: known("no"),
+			script: steps{cwd, passive, {Expect: "LIST", Send: "150 go", Data: &ftptest.Data{End: ftptest.Reset}}, {Send: "550 No files found."}},
+			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
 		{name: "a refusal that leaves it open proves nothing", change: known("no"),
 			script: steps{cwd, passive}.then(talk("LIST", "550 No files found or invalid directory or permission problem")...),
 			want:   outcome{code: 550, class: ftpclient.ClassPermanent}},
@@ -180,15 +214,25 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 		change   func(*ftpclient.Options)
 		ages     map[string]time.Duration // in the listing, beside those of the script
 		coarse   map[string]bool          // told to an hour
+		precise  map[string]time.Duration // the precision, where it is something else
 		offset   int
 		month    string
 	}{
 		{name: "the youngest file teaches, files of other months may be an hour off", features: "MDTM", lines: []string{old, young},
 			script: talk("MDTM /d/young", "213 "+told), ages: map[string]time.Duration{"young": 0, "old": 40 * 24 * time.Hour},
 			coarse: map[string]bool{"old": true}, offset: -14400, month: month},
-		{name: "without MDTM times are taken for UTC", lines: []string{young}, ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "without MDTM times are taken for UTC", lines: []string{young}, ages: map[string]time.Duration{"young": 4 * time.Hour},
+			precise: map[string]time.Duration{"young": time.Minute}},
 		{name: "a file that is gone teaches nothing", features: "MDTM", lines: []string{young}, script: talk("MDTM /d/young", "550 no"),
-			ages: map[string]time.Duration{"young": 4 * time.Hour}},
+			ages: map[string]time.Duration{"young": 4 * time.Hour}, precise: map[string]time.Duration{"young": 14*time.Hour + time.Minute}},
+		{name: "a file that is fifteen hours off teaches nothing", features: "MDTM", lines: []string{young},
+			script: talk("MDTM /d/young", "213 "+now.Add(11*time.Hour).Format("20060102150405")), ages: map[string]time.Duration{"young": 4 * time.Hour}},
+		{name: "a date without a time is moved so that the whole day is less than a day off", features: "MDTM", lines: []string{young, unixLine("dated")},
+			script: talk("MDTM /d/young", "213 "+told), offset: -14400, month: month, precise: map[string]time.Duration{"dated": list.Day},
+			ages: map[string]time.Duration{"young": 0, "dated": now.Sub(time.Date(2024, 1, 2, 5, 0, 0, 0, time.UTC))}},
+		{name: "a date without a time stays in the east", features: "MDTM", lines: []string{unixLine("dated")}, offset: 14400, month: month,
+			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = 14400, month },
+			ages:   map[string]time.Duration{"dated": now.Sub(time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC))}},
 		{name: "a time of no zone teaches nothing", features: "MDTM", lines: []string{young},
 			script: talk("MDTM /d/young", "213 "+now.Add(7*time.Minute).Format("20060102150405")), ages: map[string]time.Duration{"young": 4 * time.Hour}},
 		{name: "folders and dates without a time teach nothing", features: "MDTM",
@@ -221,6 +265,9 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 				if ok && !e.ModTime.Equal(now.Add(-age)) {
 					t.Errorf("%s is of %v, %v ago, want %v", e.Name, e.ModTime, now.Sub(e.ModTime), age)
 				}
+				if width, ok := test.precise[e.Name]; ok && e.Precision != width {
+					t.Errorf("%s: precision %v, want %v", e.Name, e.Precision, width)
+				}
 				if coarse := e.Precision == time.Hour+time.Minute; ok && coarse != test.coarse[e.Name] {
 					t.Errorf("%s: precision %v", e.Name, e.Precision)
 				}
@@ -229,5 +276,20 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 				t.Errorf("learned %d in %q, want %d in %q", f.ListOffset, f.ListOffsetMonth, test.offset, test.month)
 			}
 		})
+	}
+}
+
+// The words for an empty folder count when somebody saw that nothing came with them.
+func TestWordsForAnEmptyFolderBesideDataThatNobodySaw(t *testing.T) {
+	t.Parallel()
+	script := secureOpen(&ftptest.TLS{Config: certified(t, tls.VersionTLS12)}, steps{cwd, passive, {Expect: "LIST", Send: "150 go\n550 No files found."}}.
+		then(talk("NOOP", "200 here", "QUIT", "221 bye")...))
+	conn, _ := connect(t, script, secure, func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+	_, err := conn.List(t.Context(), "/d")
+	if e, ok := err.(*ftpclient.Error); !ok || e.Code != 550 || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if err := conn.Noop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// zoneStep divides all offsets of time zones, and zoneLimit is more than the largest one.
+	// zoneStep divides all offsets of time zones, and zoneLimit is the largest one.
 	zoneStep  = 15 * time.Minute
-	zoneLimit = 15 * time.Hour
+	zoneLimit = 14 * time.Hour
 	// summerTime is how far an offset of another month may be off.
 	summerTime = time.Hour
 	monthForm  = "2006-01"
@@ -21,8 +21,11 @@ const (
 // not tell, into UTC. The zone is learned from one file per month, by MDTM: the youngest one
 // whose time is known to the minute. In other months the offset may be that of summer time, so
 // their times get a precision of more than an hour; in a month in which the clocks change, a
-// time may be an hour off. Options.ListLocation knows better. Dates without a time of day are
-// left as they are.
+// time may be an hour off. Before anything was learned, they get that of all zones: the same
+// file must not look changed by what is learned later. Options.ListLocation knows better.
+//
+// Dates without a time of day stay the same day, and are moved within it where its last hours
+// are of the next day in UTC.
 func (c *Conn) fixTimes(ctx context.Context, folder string, l *Listing) error {
 	if c.options.ListLocation != nil || l.Format == "mlsd" {
 		return nil
@@ -30,12 +33,22 @@ func (c *Conn) fixTimes(ctx context.Context, folder string, l *Listing) error {
 	if err := c.learnListOffset(ctx, folder, l.Entries); err != nil {
 		return err
 	}
-	if c.facts.ListOffsetMonth == "" {
-		return nil
+	if c.facts.ListOffsetMonth == "" && !c.features.Has("MDTM") {
+		return nil // and never will be, so that times stay the same
 	}
+	west := -min(0, time.Duration(c.facts.ListOffset)*time.Second)
 	for i := range l.Entries {
 		entry := &l.Entries[i]
-		if entry.ModTime.IsZero() || entry.Precision >= list.Day {
+		switch {
+		case entry.ModTime.IsZero():
+			continue
+		case entry.Precision >= list.Day:
+			if west > 0 {
+				entry.ModTime = entry.ModTime.Add(west + summerTime) // so that all of the day is less than a day off
+			}
+			continue
+		case c.facts.ListOffsetMonth == "":
+			entry.Precision += zoneLimit // the next listing may know better
 			continue
 		}
 		month := entry.ModTime.Format(monthForm)

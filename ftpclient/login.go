@@ -30,6 +30,10 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	if err != nil {
 		return err
 	}
+	if reply.Code < 500 && !reply.Completed() {
+		// For the moment: to take another folder for the one of the login would move all relative paths.
+		return c.refusal("login", "", "PWD", reply)
+	}
 	if err := c.arrive(parsePWD(reply)); err != nil {
 		return err
 	}

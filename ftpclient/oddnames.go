@@ -66,8 +66,8 @@ func (c *Conn) StoredAs(ctx context.Context, p string) (string, error) {
 		e.Err = fmt.Errorf("%w from %q to one of several", ErrNameChanged, name)
 	case found:
 		e.Err = fmt.Errorf("%w from %q to %q", ErrNameChanged, name, now)
-	case l.Incomplete != "":
-		e.Err = fmt.Errorf("%w: %s", ErrIncomplete, l.Incomplete)
+	case l.doubt(name) != "":
+		e.Err = fmt.Errorf("%w: %s", ErrIncomplete, l.doubt(name))
 	default:
 		e.Code, e.Text, e.Err = 550, "nothing like it is in the listing of its folder", fs.ErrNotExist
 	}

@@ -37,6 +37,7 @@ func TestStoredAs(t *testing.T) {
 		{"bytes that are no UTF-8", "a\xffb", []string{unixLine("a?b")}, "a?b", changed, ""},
 		{"one of several", "a ", []string{unixLine("a"), unixLine("a_")}, "", changed, "changed"},
 		{"nothing like it", "a", []string{unixLine("b")}, "", outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}, ""},
+		{"nothing like it where hidden names may be left out", ".a", []string{unixLine("b")}, "", outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}, ""},
 		{"nothing like it as far as one can see", "a", []string{unixLine("b"), "garbage\r\n"}, "",
 			outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}, ""},
 	}

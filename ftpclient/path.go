@@ -153,7 +153,7 @@ func (c *Conn) way(from, p string) ([]control.Command, error) {
 	}
 	elements := strings.FieldsFunc(strings.TrimPrefix(p, from), func(r rune) bool { return r == '/' })
 	for len(elements) > 0 {
-		n := min(longest, len(elements))
+		n := c.fitting(cwd, elements[:min(longest, len(elements))])
 		command, err := c.chunk(cwd, elements[:n], len(commands) == 0)
 		for err != nil && n > 1 {
 			n--
@@ -165,6 +165,18 @@ func (c *Conn) way(from, p string) ([]control.Command, error) {
 		commands, elements = append(commands, command), elements[n:]
 	}
 	return commands, nil
+}
+
+// fitting is how many of the elements make one command, or a few less: the first one always does.
+func (c *Conn) fitting(l line, elements []string) int {
+	size := len(l.verb) + len(" ") + len("\r\n")
+	for n, element := range elements {
+		raw, err := c.wire(element)
+		if size += len("/") + len(raw); n > 0 && (err != nil || size > c.options.CommandLimit) {
+			return n
+		}
+	}
+	return len(elements)
 }
 
 // chunk is one CWD of a way: the first one is absolute where paths are those of Unix.

@@ -2,12 +2,15 @@ package ftpclient_test
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 // landed is a session whose login lands in the folder that PWD tells.
@@ -127,6 +130,7 @@ func TestPathsOfOtherSystemsAreWalked(t *testing.T) {
 			}
 			outcome{}.check(t, conn.MakeDir(ctx, "/a/b"))
 			outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}.check(t, conn.Rename(ctx, "/a/f", "/b/f"))
+			outcome{is: ftpclient.ErrUnsupported, class: ftpclient.ClassPermanent}.check(t, conn.Rename(ctx, "/a/b/f", "/a/g"))
 		})
 	}
 }
@@ -136,7 +140,7 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 	tests := []struct {
 		name, encoding, known, features string
 		listed, names                   []string
-		learned                         string
+		learned, incomplete             string
 	}{
 		{name: "UTF-8 where FEAT says so", features: features, listed: []string{"ü", "\xfc"}, names: []string{"ü", "\xfc"}, learned: "utf-8"},
 		{name: "FEAT knows better than what was learned", known: "latin1", features: features,
@@ -144,8 +148,14 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 		{name: "the first names decide for UTF-8", listed: []string{"a", "ü"}, names: []string{"a", "ü"}, learned: "utf-8"},
 		{name: "the first names decide for latin1", listed: []string{"a", "\xfc"}, names: []string{"a", "ü"}, learned: "latin1"},
 		{name: "ASCII decides nothing", listed: []string{"a"}, names: []string{"a"}},
-		{name: "what was learned holds", known: "latin1", listed: []string{"\xc3\xbc"}, names: []string{"Ã¼"}, learned: "latin1"},
-		{name: "what was learned holds for UTF-8, too", known: "utf-8", listed: []string{"\xfc"}, names: []string{"\xfc"}, learned: "utf-8"},
+		{name: "what was learned holds, against names in UTF-8, too", known: "latin1", listed: []string{"\xfc", "\xc3\xbc"}, names: []string{"ü"}, learned: "latin1",
+			incomplete: `"ü" is not written in latin1`},
+		{name: "UTF-8 by accident is latin1 if the options say so", encoding: "latin1", listed: []string{"\xc3\xbc"}, names: []string{"Ã¼"}},
+		{name: "what was learned holds for UTF-8, too", known: "utf-8", listed: []string{"\xfc"}, names: []string{"\xfc"}, learned: "utf-8",
+			incomplete: "is not written in utf-8"},
+		{name: "names in two encodings at first sight", listed: []string{"\xfc", "ü"}, names: []string{"\xfc", "ü"}, learned: "utf-8",
+			incomplete: "is not written in utf-8"},
+		{name: "bytes that are no UTF-8 pass if the options say so", encoding: "utf-8", listed: []string{"\xfc", "ü"}, names: []string{"\xfc", "ü"}},
 		{name: "nonsense was not learned", known: "nonsense", listed: []string{"\xfc"}, names: []string{"ü"}, learned: "latin1"},
 		{name: "the encoding of the options", encoding: "windows-1251", listed: []string{"\xcf\xf0\xe8", "\x98"}, names: []string{"При", "\x98"}},
 	}
@@ -154,6 +164,9 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 			t.Parallel()
 			script := steps{cwd}.then(sent("LIST", linesOf(test.listed)...)...)
 			for _, raw := range test.listed {
+				if test.learned == "latin1" && utf8.ValidString(raw) && raw != "a" {
+					continue // it does not get a name
+				}
 				script = script.then(talk("DELE /d/"+raw, "250 ok")...)
 			}
 			script = session("", script)
@@ -172,6 +185,9 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 			l, err := conn.List(t.Context(), "/d")
 			if err != nil {
 				t.Fatal(err)
+			}
+			if (l.Incomplete == "") != (test.incomplete == "") || !strings.Contains(l.Incomplete, test.incomplete) {
+				t.Errorf("incomplete: %q, want %q", l.Incomplete, test.incomplete)
 			}
 			var got []string
 			for _, entry := range l.Entries {
@@ -238,4 +254,66 @@ func TestTheHomeFolderIsEvidenceOfTheEncoding(t *testing.T) {
 		t.Errorf("%q", home)
 	}
 	outcome{}.check(t, conn.Remove(t.Context(), "ä"))
+}
+
+func TestOpenVMSDeletesVersions(t *testing.T) {
+	const home = "DISK$X:[ANON]"
+	tests := []struct {
+		name, path string
+		script     steps
+		want       outcome
+	}{
+		{"a name is enough for some servers", "/A.TXT", talk("DELE A.TXT", "250 ok"), outcome{}},
+		{"others want a version", "/A.TXT", talk("DELE A.TXT", "550 %DELETE-E-DELVER, explicit version number or wild card required", "DELE A.TXT;0", "250 ok"), outcome{}},
+		{"the version may be told", "/A.TXT;3", talk("DELE A.TXT;3", "550 no"), outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{"a version that does not help", "/A.TXT", talk("DELE A.TXT", "550 no", "DELE A.TXT;0", "550 not at all"), outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{"what is not there has no version", "/A.TXT", talk("DELE A.TXT", "550 %RMS-E-FNF, file not found"),
+			outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, landed(home, "", test.script), func(o *ftpclient.Options) { o.Facts.Server = "vms" })
+			test.want.check(t, conn.Remove(t.Context(), test.path))
+		})
+	}
+	conn, _ := connect(t, session("", talk("DELE /A.TXT", "550 no")))
+	outcome{code: 550, class: ftpclient.ClassPermanent}.check(t, conn.Remove(t.Context(), "/A.TXT"))
+}
+
+func TestTheCurrentFolderIsNoPartOfAnother(t *testing.T) {
+	conn, _ := connect(t, landed("QGPL", "", talk("CWD a", "250 ok", "DELE f", "250 ok", "CWD QGPL", "250 ok", "CWD ab", "250 ok", "DELE f", "250 ok")))
+	outcome{}.check(t, conn.Remove(t.Context(), "/a/f"))
+	outcome{}.check(t, conn.Remove(t.Context(), "/ab/f"))
+}
+
+func TestARenameOfWhichOneNameIsLong(t *testing.T) {
+	long := "/" + strings.Repeat("d", 50)
+	conn, _ := connect(t, session("", talk("CWD "+long, "250 ok", "RNFR x", "350 ok", "RNTO "+strings.Repeat("y", 20), "250 ok",
+		"CWD "+long, "250 ok", "RNFR "+strings.Repeat("y", 20), "350 ok", "RNTO x", "250 ok")), limit(64))
+	outcome{}.check(t, conn.Rename(t.Context(), long+"/x", long+"/"+strings.Repeat("y", 20)))
+	outcome{}.check(t, conn.Rename(t.Context(), long+"/"+strings.Repeat("y", 20), long+"/x"))
+}
+
+func TestTargetsOfLinksAreDecoded(t *testing.T) {
+	conn, _ := connect(t, session("", steps{cwd}.then(sent("LIST", "lrwxrwxrwx   1 ferry ferry  4 Jan 02  2024 a -> \xe4/b\r\n", unixLine("\xfc"))...)),
+		func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+	l, err := conn.List(t.Context(), "/d")
+	if err != nil || len(l.Entries) != 2 || l.Entries[0].Target != "ä/b" || l.Entries[1].Name != "ü" {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+func TestTheHomeFolderIsNotGuessedWhenItIsNotToldForTheMoment(t *testing.T) {
+	script := session("", nil)
+	for i := range script {
+		if script[i].Expect == "PWD" {
+			script[i].Send = "451 later"
+			script = script[:i+1]
+			break
+		}
+	}
+	server := ftptest.NewScript(t, script...)
+	_, err := ftpclient.Dial(t.Context(), server.Addr, testOptions())
+	outcome{code: 451, class: ftpclient.ClassUnavailable}.check(t, err)
 }

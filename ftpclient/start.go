@@ -242,8 +242,11 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			c.kill()
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
-		if !last.Completed() {
+		if !last.Completed() && !t.opensLate(first, result, &o) {
 			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
+			if t.request.op == "list" && first.Preliminary() {
+				refusal.Err = errUnseen
+			}
 			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
 				refusal.Err = cause // the server only tells that this side hung up
 			}
@@ -253,7 +256,9 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			}
 			return refusal
 		}
-		o = <-result
+		if last.Completed() {
+			o = <-result
+		}
 	}
 	if o.err != nil {
 		return t.explainOpen(ctx, o.err)
@@ -270,6 +275,28 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	return nil
 }
 
+// errUnseen: a listing was refused after its beginning, and what came beside was not read.
+var errUnseen = errors.New("the data connection did not open in time")
+
+// opensLate waits a little for the data connection of a listing that was refused after its
+// beginning: some servers refuse to list nothing, and only the data tell that it was nothing.
+func (t *Transfer) opensLate(first control.Reply, result chan opened, o *opened) bool {
+	if t.request.op != "list" || !first.Preliminary() {
+		return false
+	}
+	patience := time.NewTimer(drainPatience)
+	defer patience.Stop()
+	select {
+	case late := <-result:
+		if *o = late; late.err == nil {
+			return true
+		}
+		result <- *o
+	case <-patience.C:
+	}
+	return false
+}
+
 // watch resets the data connection when ctx ends, and when the server refuses the rest of
 // the transfer: it may have stopped to read without closing. A control connection that is
 // merely lost ends nothing: the data may well come through.
@@ -278,8 +305,12 @@ func (t *Transfer) watch(ctx context.Context) {
 	go func() {
 		defer close(ended)
 		finished := t.call.Finished()
+		var patience <-chan time.Time
 		for {
 			select {
+			case <-patience:
+				t.guarded.Reset()
+				return
 			case <-stop:
 				return
 			case <-ctx.Done():
@@ -287,6 +318,10 @@ func (t *Transfer) watch(ctx context.Context) {
 				return
 			case <-finished:
 				reply, err := t.call.Wait(ctx)
+				if err == nil && !reply.Completed() && t.request.op == "list" {
+					finished, patience = nil, time.After(drainPatience) // what came before counts
+					continue
+				}
 				if err == nil && !reply.Completed() || t.request.upload && errors.Is(err, ErrClosing) && !t.ending.Load() {
 					t.guarded.Reset()
 					return

@@ -8,15 +8,18 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
 // Stat asks for one path. What a link is told as is up to the server: a link, a file with the
-// size of the link's own text, or what it points to; Size tells that of the content. An error that is fs.ErrNotExist is proof that nothing is there:
-// where the server's words leave a doubt, the parent's listing decides.
+// size of the link's own text, or what it points to; Size tells that of the content.
+//
+// An error that is fs.ErrNotExist is proof that nothing is there, or at most a link that leads
+// nowhere, which ProFTPD and pyftpdlib do not show: where the server's words leave a doubt, the
+// parent's listing decides.
 func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if c.hasMLST() {
 		reply, err := c.doPath(ctx, "stat", p, "MLST", "")
@@ -26,7 +29,7 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 		if entry, ok := c.parseMLST(reply, p); ok {
 			return entry, nil
 		}
-		if refusal := c.refusal("stat", p, "MLST", reply); errors.Is(refusal, fs.ErrNotExist) {
+		if refusal := c.refusal("stat", p, "MLST", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
 			return list.Entry{}, refusal
 		}
 	}
@@ -42,10 +45,16 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 		return list.Entry{Name: c.base(p), Type: list.Dir, Size: -1}, nil
 	}
 	// Another try would be costly: Pure-FTPd waits longer after each failed CWD.
-	if refusal := c.refusal("stat", p, "CWD", reply); errors.Is(refusal, fs.ErrNotExist) {
+	if refusal := c.refusal("stat", p, "CWD", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
 		return list.Entry{}, refusal
 	}
 	return c.statInParent(ctx, p)
+}
+
+// sureOf reports whether the bytes by which p was asked for are those of its name: before the
+// encoding is known, a listing has to show it first.
+func (c *Conn) sureOf(p string) bool {
+	return c.options.Encoding != "" || c.facts.Encoding != "" || isASCII(p) || !utf8.ValidString(p)
 }
 
 // StatFile asks for the file p and nothing else: by MLST where the server has it, so that size
@@ -87,7 +96,7 @@ func (c *Conn) statBySize(ctx context.Context, p string) (entry list.Entry, foun
 		return list.Entry{}, false, err
 	}
 	if !entry.ModTime.IsZero() {
-		entry.Precision = time.Second
+		entry.Precision = c.precisionMDTM()
 	}
 	return entry, true, nil
 }
@@ -105,18 +114,21 @@ func (c *Conn) statInParent(ctx context.Context, p string) (list.Entry, error) {
 			return list.Entry{}, err
 		}
 		above, parentErr := c.Stat(ctx, parent)
+		if parentErr == nil && above.Type == list.File && !c.hasMLST() {
+			above, parentErr = c.statInParent(ctx, parent) // there are servers with sizes of folders
+		}
 		if errors.Is(parentErr, fs.ErrNotExist) || parentErr == nil && above.Type == list.File {
 			return list.Entry{}, absent
 		}
 		return list.Entry{}, err
 	}
 	for _, entry := range l.Entries {
-		if entry.Name == path.Base(p) {
+		if entry.Name == path.Base(p) || c.facts.CaseInsensitive == "yes" && strings.EqualFold(entry.Name, path.Base(p)) {
 			return entry, nil
 		}
 	}
-	if l.Incomplete != "" {
-		return list.Entry{}, &Error{Op: "stat", Path: p, Err: fmt.Errorf("%w: %s", ErrIncomplete, l.Incomplete)}
+	if reason := l.doubt(path.Base(p)); reason != "" {
+		return list.Entry{}, &Error{Op: "stat", Path: p, Err: fmt.Errorf("%w: %s", ErrIncomplete, reason)}
 	}
 	return list.Entry{}, absent
 }

@@ -1,6 +1,7 @@
 package ftpclient_test
 
 import (
+	stdcmp "cmp"
 	"errors"
 	"io/fs"
 	"testing"
@@ -17,6 +18,10 @@ func TestStat(t *testing.T) {
 	file := list.Entry{Name: "f", Type: list.File, Size: 5, ModTime: at, Precision: time.Second}
 	folder := list.Entry{Name: "f", Type: list.Dir, Size: -1}
 	listedFile := list.Entry{Name: "f", Type: list.File, Size: 5, ModTime: at.Truncate(24 * time.Hour), Precision: list.Day, Mode: 0o644, HasMode: true}
+	rename := func(e list.Entry, name string) list.Entry {
+		e.Name = name
+		return e
+	}
 	refused := talk("SIZE /d/f", "550 no", "CWD /d/f", "550 no")
 	parent := func(lines ...string) steps {
 		return talk("CWD /d", "250 ok").then(sent("LIST", lines...)...)
@@ -25,9 +30,12 @@ func TestStat(t *testing.T) {
 	tests := []struct {
 		name     string
 		features string
+		path     string // /d/f if ""
 		script   steps
 		entry    list.Entry
 		want     outcome
+
+		insensitive bool
 	}{
 		{name: "MLST tells all at once", features: "MLST",
 			script: talk("MLST /d/f", "250-Listing\n type=file;size=5;modify=20240102030405; /d/f\n250 End"), entry: file},
@@ -37,6 +45,7 @@ func TestStat(t *testing.T) {
 			script: talk("MLST /d/f", "550 no", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
 		{name: "MLST that nobody can read is not", features: "MLST",
 			script: talk("MLST /d/f", "250 fine", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
+		{name: "MLST that says no says nothing else", features: "MLST", script: talk("MLST /d/f", "550-No\n type=file;size=1; /d/f\n550 End", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), entry: file},
 		{name: "SIZE and MDTM tell a file", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405.5"), entry: file},
 		{name: "MDTM may be missing", script: talk("SIZE /d/f", "213 5", "MDTM /d/f", "500 what?"),
 			entry: list.Entry{Name: "f", Type: list.File, Size: 5}},
@@ -52,7 +61,23 @@ func TestStat(t *testing.T) {
 			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).then(sent("LIST")...),
 			want:   absent},
 		{name: "nothing is below a file",
-			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 1", "MDTM /d", "550 no")...), want: absent},
+			script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 1", "MDTM /d", "550 no", "CWD /", "250 ok")...).then(sent("LIST", unixLine("d"))...), want: absent},
+		{name: "a size may be that of a folder", script: refused.then(talk("CWD /d", "550 no", "SIZE /d", "213 4096", "MDTM /d", "550 no", "CWD /", "250 ok")...).
+			then(sent("LIST", "drwx------   1 root root  5 Jan 02  2024 d\r\n")...), want: outcome{code: 550, class: ftpclient.ClassPermanent}},
+		{name: "a name that is taken for another by a listing in the end", path: "/d/ü", script: talk("SIZE /d/ü", "550 no", "CWD /d/ü", "550 No such file").
+			then(parent(unixLine("\xfc"))...), entry: rename(listedFile, "ü")},
+		{name: "a name whose bytes are not known is not asked for", features: "MLST", path: "/d/ü", script: talk("MLST /d/ü", "550 No such file",
+			"SIZE /d/ü", "550 No such file", "CWD /d/ü", "550 No such file", "CWD /d", "250 ok").then(sent("MLSD", mlsdLine("\xfc"))...), entry: rename(file, "ü")},
+		{name: "bytes that are no text are asked for as they are", features: "MLST", path: "/d/\xfc", script: talk("MLST /d/\xfc", "550 No such file"), want: absent},
+		{name: "a listing may leave out hidden names", path: "/d/.f", script: talk("SIZE /d/.f", "550 no", "CWD /d/.f", "550 no").then(parent(unixLine("f"))...),
+			want: outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}},
+		{name: "a listing that shows the folder itself shows hidden names", path: "/d/.f", script: talk("SIZE /d/.f", "550 no", "CWD /d/.f", "550 no").
+			then(parent("drwx------   1 root root  5 Jan 02  2024 .\r\ndrwx------   1 root root  5 Jan 02  2024 ..\r\n", unixLine("f"))...), want: absent},
+		{name: "only ls hides names", path: "/d/.f", script: talk("SIZE /d/.f", "550 no", "CWD /d/.f", "550 no").
+			then(parent("01-02-24  03:04AM  5 a\r\n")...), want: absent},
+		{name: "capitals count", path: "/d/F", script: talk("SIZE /d/F", "502 what?").then(parent(unixLine("f"))...).
+			then(talk("CWD /d/F", "550 no")...).then(parent(unixLine("f"))...), want: absent},
+		{name: "capitals count only where they do", path: "/d/F", insensitive: true, script: talk("SIZE /d/F", "502 what?").then(parent(unixLine("f"))...), entry: listedFile},
 		{name: "a parent without rights proves nothing",
 			script: refused.then(talk("CWD /d", "550 Permission denied", "SIZE /d", "550 no", "CWD /d", "550 no", "CWD /", "250 ok")...).
 				then(sent("LIST", "drwx------   1 root root  5 Jan 02  2024 d\r\n")...),
@@ -65,8 +90,13 @@ func TestStat(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			conn, _ := connect(t, session(test.features, test.script), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
-			entry, err := conn.Stat(t.Context(), "/d/f")
+			conn, _ := connect(t, session(test.features, test.script), func(o *ftpclient.Options) {
+				o.Facts.ListAll = "no"
+				if test.insensitive {
+					o.Facts.CaseInsensitive = "yes"
+				}
+			})
+			entry, err := conn.Stat(t.Context(), stdcmp.Or(test.path, "/d/f"))
 			test.want.check(t, err)
 			if errors.Is(err, fs.ErrNotExist) != (test.want.is == fs.ErrNotExist) {
 				t.Errorf("absent: %v", err)
@@ -127,6 +157,8 @@ func TestSetModTime(t *testing.T) {
 			script: talk(mdtm, "550 No such file", "SIZE /f", "213 5", "SITE HELP", "502 what?"), want: []outcome{unsupported, unsupported}},
 		{name: "MDTM that answers a question sets nothing", learned: "none",
 			script: talk(mdtm, "213 20200101000000", "MDTM /f", "213 20200101000000", "SIZE /f", "213 5", "SITE HELP", "214 CHMOD UMASK"), want: []outcome{unsupported}},
+		{name: "MDTM that answers a question teaches no zone", learned: "none",
+			script: talk(mdtm, "213 20240102080405", "MDTM /f", "213 20240102080405", "SIZE /f", "213 5", "SITE HELP", "502 no"), want: []outcome{unsupported}},
 		{name: "a refusal for a missing file teaches nothing",
 			script: talk(mdtm, "550 no", "SIZE /f", "550 no"), want: []outcome{{code: 550, class: ftpclient.ClassPermanent}}},
 		{name: "a refusal for one file teaches nothing", features: "MFMT", learned: "MFMT",
@@ -248,5 +280,31 @@ func TestATimeIsSetInTheZoneOfTheServer(t *testing.T) {
 	}
 	if got := conn.Facts().SetterOffset; got != -5*3600 {
 		t.Errorf("offset %d", got)
+	}
+}
+
+// LIST and MDTM in the same local time look like UTC; what is found out about MDTM is so about LIST, too.
+func TestAZoneOfMDTMIsThatOfListings(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Minute)
+	local := now.Add(-5 * time.Hour)
+	conn, _ := connect(t, session("MDTM", talk("MDTM /f", "213 "+local.Format("20060102150405"), "SIZE /f", "213 5", "MDTM /f", "213 "+local.Format("20060102150405"), "CWD /", "250 ok").
+		then(sent("LIST", "-rw-r--r--   1 ferry ferry  5 "+local.Format("Jan 02 15:04")+" f\r\n")...)), func(o *ftpclient.Options) {
+		o.Facts.ListAll, o.Facts.ListOffsetMonth = "no", local.Format("2006-01")
+	})
+	outcome{}.check(t, conn.LearnTimeZone(t.Context(), "/f", now))
+	entry, found, err := conn.StatFile(t.Context(), "/f")
+	if err != nil || !found || !entry.ModTime.Equal(now) || entry.Precision != time.Hour+time.Second { // because of summer time
+		t.Errorf("%+v, %v", entry, err)
+	}
+	l, err := conn.List(t.Context(), "/")
+	if err != nil || len(l.Entries) != 1 || !l.Entries[0].ModTime.Equal(now) {
+		t.Errorf("%+v, %v; want %v", l, err, now)
+	}
+}
+
+func TestMLSTWithoutASizeIsNotEnough(t *testing.T) {
+	conn, _ := connect(t, session("MLST", talk("MLST /f", "250-Here\n type=file; f\n250 End", "SIZE /f", "213 5", "MDTM /f", "213 20240102030405")))
+	if entry, found, err := conn.StatFile(t.Context(), "/f"); err != nil || !found || entry.Size != 5 {
+		t.Errorf("%+v, %v, %v", entry, found, err)
 	}
 }

@@ -169,7 +169,7 @@ func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSette
 			return done, refusal, err
 		case !c.facts.MDTMKnown && !s.asks:
 			// Set in UTC and told in local time, as by IIS and some storage boxes.
-			c.facts.MDTMOffset, c.facts.MDTMKnown = int(offset/time.Second), true
+			c.learnMDTM(offset)
 			off -= offset
 		}
 	}
@@ -197,8 +197,27 @@ func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) e
 	if !ok {
 		return &Error{Op: "time", Path: p, Err: fmt.Errorf("%w: the zone of its times cannot be told, its clock is %s ahead", ErrUnsupported, told.Sub(written))}
 	}
-	c.facts.MDTMOffset, c.facts.MDTMKnown = int(offset/time.Second), true
+	c.learnMDTM(offset)
 	return nil
+}
+
+// learnMDTM notes how far MDTM is ahead of UTC. What was learned by comparing LIST with it is
+// off by as much.
+func (c *Conn) learnMDTM(offset time.Duration) {
+	seconds := int(offset / time.Second)
+	if c.facts.ListOffsetMonth != "" {
+		c.facts.ListOffset += seconds - c.facts.MDTMOffset
+	}
+	c.facts.MDTMOffset, c.facts.MDTMKnown = seconds, true
+}
+
+// precisionMDTM is that of times told by MDTM: in local time, those of the other half of the
+// year may be an hour off.
+func (c *Conn) precisionMDTM() list.Precision {
+	if c.facts.MDTMOffset != 0 {
+		return time.Second + summerTime
+	}
+	return time.Second
 }
 
 // ModTime returns the modification time of the file p as the server tells it (MDTM), in UTC
