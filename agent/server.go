@@ -24,7 +24,8 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 		TLSConfig: &tls.Config{
 			RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify, MinVersion: s.TLSMin,
 		},
-		LegacyTLS: s.TLSLegacy,
+		PinnedKeys: s.TLSPins,
+		LegacyTLS:  s.TLSLegacy,
 		Data: ftpclient.DataOptions{
 			Policy: map[config.DataMode]ftpclient.DataPolicy{
 				config.DataAuto:    ftpclient.DataAuto,
@@ -44,9 +45,6 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 		ReplyTimeout:   s.ReplyTimeout,
 		StallTimeout:   s.StallTimeout,
 		Logger:         logger,
-	}
-	for _, key := range s.TLSPins {
-		o.PinnedKeys = append(o.PinnedKeys, key)
 	}
 	if certificate := s.ClientCertificate.Reveal(); certificate != nil {
 		o.TLSConfig.Certificates = []tls.Certificate{*certificate}
