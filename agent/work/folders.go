@@ -14,7 +14,7 @@ import (
 
 var folderBase = plan.Base{Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir}}
 
-func makeRemoteDir(ctx context.Context, o op) Outcome {
+func makeRemoteDir(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -28,7 +28,7 @@ func makeRemoteDir(ctx context.Context, o op) Outcome {
 	return Outcome{Result: Done, Base: &folderBase}
 }
 
-func makeLocalDir(_ context.Context, o op) Outcome {
+func makeLocalDir(_ context.Context, o *op) Outcome {
 	if err := o.root.MkdirAll(filepath.FromSlash(o.Path), 0o777); err != nil {
 		if local, statErr := scan.StatLocal(o.root, o.Path); statErr == nil && local.Kind == entry.File {
 			return stale("a local file is in the way of the folder")
@@ -40,7 +40,7 @@ func makeLocalDir(_ context.Context, o op) Outcome {
 
 // deleteRemote takes its second look first: the path must still be gone here, and there be
 // what the plan saw.
-func deleteRemote(ctx context.Context, o op) Outcome {
+func deleteRemote(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -73,7 +73,7 @@ func deleteRemote(ctx context.Context, o op) Outcome {
 	return Outcome{Result: Done, Forget: true}
 }
 
-func deleteLocal(ctx context.Context, o op) Outcome {
+func deleteLocal(ctx context.Context, o *op) Outcome {
 	found, err := o.conn.Stat(ctx, o.target())
 	remote := entry.Entry{}
 	if err == nil {

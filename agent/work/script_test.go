@@ -45,14 +45,22 @@ func (noState) Intents(string) ([]entry.Entry, error)     { return nil, nil }
 func (noState) Dirty() ([]state.Dirty, error)             { return nil, nil }
 func (noState) Live(uint64, int) bool                     { return true }
 
-// do carries out one operation on a.txt against a scripted server, after its login.
+// login begins every connection.
+var login = []step{
+	{Send: "220 Hello."}, {Expect: "USER u", Send: "230 Come in."}, {Expect: "FEAT", Send: "211-Features\n MFMT\n211 End"},
+	{Expect: "SYST", Send: "215 UNIX Type: L8"}, {Expect: "PWD", Send: `257 "/"`}, {Expect: "TYPE I", Send: "200 Binary."},
+}
+
+// do carries out one operation on a.txt against a scripted server, after its login and until its farewell.
 func do(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline, steps ...step) Outcome {
 	t.Helper()
-	login := []step{
-		{Send: "220 Hello."}, {Expect: "USER u", Send: "230 Come in."}, {Expect: "FEAT", Send: "211-Features\n MFMT\n211 End"},
-		{Expect: "SYST", Send: "215 UNIX Type: L8"}, {Expect: "PWD", Send: `257 "/"`}, {Expect: "TYPE I", Send: "200 Binary."},
-	}
-	server := ftptest.NewScript(t, slices.Concat(login, steps, []step{{Expect: "QUIT", Send: "221 Bye."}})...)
+	return doCut(t, local, op, claims, base, slices.Concat(steps, []step{{Expect: "QUIT", Send: "221 Bye."}})...)
+}
+
+// doCut is do with a server whose last step ends the connection.
+func doCut(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline, steps ...step) Outcome {
+	t.Helper()
+	server := ftptest.NewScript(t, slices.Concat(login, steps)...)
 	var conn *ftpclient.Conn
 	env := Env{
 		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}},
@@ -60,7 +68,15 @@ func do(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline
 		Instance: instance,
 		Logger:   slog.New(slog.DiscardHandler),
 		Connect: func(ctx context.Context) (_ *ftpclient.Conn, err error) {
-			conn, err = ftpclient.Dial(ctx, server.Addr, ftpclient.Options{User: "u", TLS: ftpclient.TLSNone, FinalReplyTimeout: 5 * time.Second})
+			if conn != nil && conn.Usable() {
+				return conn, nil
+			}
+			o := ftpclient.Options{User: "u", TLS: ftpclient.TLSNone, FinalReplyTimeout: 5 * time.Second}
+			if conn != nil {
+				o.Facts = conn.Facts()
+				conn.Close()
+			}
+			conn, err = ftpclient.Dial(ctx, server.Addr, o)
 			return conn, err
 		},
 	}
