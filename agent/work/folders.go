@@ -22,7 +22,10 @@ func makeRemoteDir(ctx context.Context, o *op) Outcome {
 	if local.Kind != entry.Dir {
 		return stale("the local folder is gone")
 	}
-	if err := o.makeRemoteDirs(ctx, o.target()); err != nil {
+	if err := o.keepsNames(ctx); err != nil {
+		return failed(err)
+	}
+	if err := o.conn.MakeDirs(ctx, o.target()); err != nil {
 		return failed(err)
 	}
 	return Outcome{Result: Done, Base: &folderBase}

@@ -161,12 +161,12 @@ func TestUploadsThatEndWell(t *testing.T) {
 	}{
 		{"temporary name, size, time, rename, and a last look", slices.Concat(absent(final), stores(hidden, text), sized(hidden, 5),
 			setsTime(hidden), renames(hidden, final), has(final, 5))},
-		{"a missing folder is made, and the one above it", slices.Concat(absent(final), refuses(hidden, "553 Could not create file."),
+		{"a missing folder is made", slices.Concat(absent(final), refuses(hidden, "553 Could not create file."),
 			[]step{
-				{Expect: "MKD /site", Send: "550 No."}, {Expect: "CWD /site", Send: "550 No."},
-				{Expect: "MKD /", Send: "550 No."}, {Expect: "CWD /", Send: "250 Here."},
 				{Expect: "MKD /site", Send: "257 Made."},
 			}, stores(hidden, text), sized(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))},
+		{"a missing folder is made where that is called a failure for now", slices.Concat(absent(final), refuses(hidden, "450 No such file or directory."),
+			[]step{{Expect: "MKD /site", Send: "257 Made."}}, stores(hidden, text), sized(hidden, 5), setsTime(hidden), renames(hidden, final), has(final, 5))},
 		{"a server that refuses leading dots gets a name without", slices.Concat(absent(final), refuses(hidden, "553 Prohibited file name."),
 			[]step{{Expect: "MKD /site", Send: "550 File exists."}, {Expect: "CWD /site", Send: "250 Here."}},
 			refuses(hidden, "553 Prohibited file name."), stores(plain, text), sized(plain, 5), setsTime(plain), renames(plain, final), has(final, 5))},
@@ -206,6 +206,7 @@ func TestUploadsThatMustNotReachTheFinalName(t *testing.T) {
 			{Expect: "STOR " + hidden, Send: "150 Go on.", Data: &ftptest.Data{Receive: ftptest.All, Want: text, End: ftptest.Close}},
 			{Send: "552 Quota exceeded."},
 		}, discards)},
+		{"the server is busy: no folder is missing", Failed, slices.Concat(absent(final), refuses(hidden, "450 Try again later."), discards)},
 		{"the remote file is not what the plan saw", Stale, has(final, 77)},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -54,6 +53,9 @@ func upload(ctx context.Context, o *op) Outcome {
 	}
 	if o.unsettled(local) > 0 {
 		return Outcome{Result: Stale, Reason: "still changing", Settling: true}
+	}
+	if err := o.keepsNames(ctx); err != nil {
+		return failed(err)
 	}
 	return o.send(ctx, local)
 }
@@ -151,7 +153,7 @@ func (o *op) temp() string {
 func (o *op) storeTemp(ctx context.Context, file *os.File) (temp string, result ftpclient.Result, err error) {
 	transfer, err := o.conn.Store(ctx, o.temp(), 0)
 	if refusedName(err) {
-		if dirErr := o.makeRemoteDirs(ctx, path.Dir(o.target())); dirErr != nil {
+		if dirErr := o.conn.MakeDirs(ctx, path.Dir(o.target())); dirErr != nil {
 			return o.temp(), result, dirErr
 		}
 		transfer, err = o.conn.Store(ctx, o.temp(), 0)
@@ -173,9 +175,11 @@ func (o *op) storeTemp(ctx context.Context, file *os.File) (temp string, result 
 	return o.temp(), result, err
 }
 
+// refusedName reports a refusal that may be about the name or the folder it is in.
 func refusedName(err error) bool {
 	var e *ftpclient.Error
-	return errors.As(err, &e) && (e.Code == 550 || e.Code == 553 || e.Code == 450 || e.Code == 451)
+	class := ftpclient.Classify(err)
+	return errors.As(err, &e) && e.Code != 0 && (class == ftpclient.ClassParents || class == ftpclient.ClassPermanent)
 }
 
 func (o *op) verify(ctx context.Context, temp string, sent int64) error {
@@ -253,16 +257,4 @@ func (o *op) removeTemp(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// makeRemoteDirs makes the folder p and those above it.
-func (o *op) makeRemoteDirs(ctx context.Context, p string) error {
-	err := o.conn.MakeDir(ctx, p)
-	if err == nil || !o.conn.Usable() || path.Dir(p) == p || !strings.HasPrefix(p, "/") {
-		return err
-	}
-	if parent := o.makeRemoteDirs(ctx, path.Dir(p)); parent != nil {
-		return parent
-	}
-	return o.conn.MakeDir(ctx, p)
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -226,6 +227,17 @@ func reply(r ftpclient.Result) string {
 		return ""
 	}
 	return fmt.Sprintf("%d %s", r.Code, r.Text)
+}
+
+// keepsNames finds out whether the server keeps all of the path's names. Under another name a
+// file would be missing and be sent again for ever, and might replace another one.
+func (o *op) keepsNames(ctx context.Context) error {
+	for name := range strings.SplitSeq(o.Path, "/") {
+		if err := o.conn.KeepsName(ctx, o.remote.Root, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // overruled says why an operation that was right when it was planned must not be carried out
