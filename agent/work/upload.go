@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -117,7 +118,7 @@ func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
 		o.discard(ctx, temp)
 		return stale("the local file changed during the upload")
 	}
-	if err := o.conn.SetModTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
+	if err := o.setTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
 		return failed(err)
 	}
 	if replaced, err := o.rename(ctx, temp); err != nil {
@@ -137,6 +138,19 @@ func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
 		Result: Done, Base: &plan.Base{Local: local, Remote: scan.RemoteEntry(final)},
 		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
 	}
+}
+
+// setTime sets the time of what has just been uploaded, if the server can. Where times come from
+// MDTM, which some servers tell and take in local time, the zone is learned before: a fresh
+// file tells it.
+func (o *op) setTime(ctx context.Context, temp string, modified time.Time) error {
+	has, facts := o.conn.Features().Has, o.conn.Facts()
+	if has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMKnown {
+		if err := o.conn.LearnTimeZone(ctx, temp, time.Now()); err != nil && !o.conn.Usable() {
+			return err
+		}
+	}
+	return o.conn.SetModTime(ctx, temp, modified)
 }
 
 // temp is the absolute remote temporary path, in the form that this server takes.
