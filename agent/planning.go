@@ -28,8 +28,9 @@ func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, e
 func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	planned := control.SyncPlan{Sync: s.Name}
 	r := reader{a.db, s.Name}
-	w := &worker{server: a.cfg.Servers[s.Server], logger: a.logger}
-	defer w.disconnect()
+	w := &worker{pool: newPool(a.cfg.Servers[s.Server], ftpclient.Facts{}, a.logger)}
+	defer w.pool.Close()
+	defer w.release()
 	halt, approved, anew, err := a.standing(s)
 	if err != nil {
 		planned.Failure = err.Error()
@@ -40,7 +41,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	}
 	env := work.Env{
 		Sync: a.syncs[s.Name], State: r, Logger: a.logger,
-		Connect: func(ctx context.Context) (*ftpclient.Conn, error) { return w.connect(ctx, a.logger) },
+		Connect: w.connect,
 	}
 	result, err := work.Scan(ctx, env, true, nil)
 	if err != nil {

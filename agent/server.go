@@ -55,6 +55,12 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 	return o
 }
 
+// newPool returns a pool of as many connections as are configured, or as the server takes.
+func newPool(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) *ftpclient.Pool {
+	o := clientOptions(s, facts, logger.With("server", s.Name))
+	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise})
+}
+
 // workSync translates the configuration of a sync for the workers.
 func workSync(s *config.Sync) work.Sync {
 	return work.Sync{
