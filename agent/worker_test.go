@@ -167,3 +167,44 @@ func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
 		t.Errorf("%d workers after a transfer too many", got)
 	}
 }
+
+// TestATransferTooManyIsToldFromAConnectionTooMany, also when the rest of its stream was given up in the same commit.
+func TestATransferTooManyIsToldFromAConnectionTooMany(t *testing.T) {
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	busy := &ftpclient.Error{Op: "store", Command: "STOR", Code: 550, Text: "Too many transfers"}
+	for _, reached := range []bool{true, false} {
+		err := db.Update(func(tx *state.Tx) error {
+			now := time.Now()
+			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {}}}, tx: tx, now: now,
+				transition: &transition{servers: map[string]state.Server{}, busy: map[string]refusal{}}}
+			for _, path := range []string{"a", "b"} {
+				if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindSweepRemote, Sync: "s", Server: "acme", Path: path}); err != nil {
+					return err
+				}
+			}
+			jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 2})
+			if err != nil || len(jobs) != 2 {
+				t.Fatalf("%d jobs, %v", len(jobs), err)
+			}
+			for i, job := range jobs {
+				if err := c.failed(report{Outcome: work.Outcome{Job: job, Err: busy}, reached: reached && i == 0}); err != nil {
+					return err
+				}
+				if err := queue.Drop(tx, job.ID); err != nil {
+					return err
+				}
+			}
+			if got := c.busy["acme"]; got.connected != reached {
+				t.Errorf("reached %v: %+v", reached, got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
