@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -55,6 +56,12 @@ func TestNamesThatTheServerChanges(t *testing.T) {
 				}
 				mustSay(pass, left)
 			}
+			r.with(agent.Options{}, func(a *agent.Agent) {
+				plans, err := a.Plan(t.Context(), nil)
+				if err != nil || len(plans) != 1 || len(plans[0].Ops) > 0 || len(plans[0].Note) != 3 {
+					t.Errorf("plan: %+v, %v", plans, err)
+				}
+			})
 			// Somebody renames them.
 			for _, path := range []string{row.odd, row.oddFolder, "b/" + row.odd} {
 				if err := os.Rename(filepath.Join(r.local, path), filepath.Join(r.local, filepath.Dir(path), "renamed "+filepath.Base(row.alike)+"x"+filepath.Base(path)[:1])); err != nil {
