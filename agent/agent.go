@@ -72,6 +72,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer d.closePools()
 	// Workers outlive ctx by the grace; the dispatcher ends them.
 	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopWork(errStopped)
@@ -81,8 +82,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, grouped := errgroup.WithContext(ctx)
 	for _, s := range d.servers {
 		for _, seat := range s.seats {
-			w := &worker{server: s.config, syncs: a.syncs, db: a.db, logger: a.logger}
-			workers.Go(func() { w.run(working, grouped, seat.jobs, d.reports) })
+			w := &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)}
+			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
 	group.Go(func() error {

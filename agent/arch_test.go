@@ -29,7 +29,7 @@ var ours = map[string][]string{
 	"ftpclient/internal/control": nil,
 	"ftpclient/internal/data":    {"ftpclient/internal/control"},
 	"ftpclient":                  {"ftpclient/list", "ftpclient/internal/control", "ftpclient/internal/data"},
-	"agent/config":               nil,
+	"agent/config":               {"ftpclient"},
 	"agent/trigger":              nil,
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},

@@ -37,8 +37,14 @@ type transition struct {
 	activities  []Activity
 	scans       []scanned
 	trimmed     bool
-	busy        map[string]string // servers that refused a connection as one too many, in their words
+	busy        map[string]refusal
 	wake        time.Time
+}
+
+// refusal is what a server said that had too many connections, or transfers on those it took.
+type refusal struct {
+	words     string
+	connected bool
 }
 
 // scanned is a scan whose result was taken over, or vetoed by halt.
@@ -63,7 +69,7 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]string{}}
+		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{}}
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -154,7 +160,7 @@ func (c *commit) request(r request) error {
 
 // report writes down what came of a job.
 func (c *commit) report(r report) error {
-	c.learn(r)
+	c.learn(r.Job.Server)
 	c.reachable(r)
 	switch r.Result {
 	case work.Failed:
@@ -258,7 +264,8 @@ func (c *commit) failed(r report) error {
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
 	if v.busy {
-		c.busy[r.Job.Server] = r.Err.Error()
+		// What was behind the refused job in its stream was not tried, and reached nobody.
+		c.busy[r.Job.Server] = refusal{r.Err.Error(), r.reached || c.busy[r.Job.Server].connected}
 	}
 	if v.pause > 0 {
 		c.pause(r.Job.Server, r.Err, v)
@@ -292,19 +299,14 @@ func (c *commit) claim() error {
 	}
 	for _, name := range c.d.serverNames() {
 		s, row := c.d.servers[name], c.server(name)
-		if row.NotBefore.After(c.now) {
+		if row.NotBefore.After(c.now) || c.busy[name] != (refusal{}) || c.now.Before(s.crowded) {
 			continue
 		}
-		limit := s.limit
+		limit := s.limit(c.now)
 		if row.Failures > 0 {
 			limit = 1
 		}
-		idle, connected := c.idleSeats(name)
-		idle -= s.config.Connections - limit
-		if c.busy[name] != "" || c.now.Before(s.crowded) {
-			idle = min(idle, connected)
-		}
-		for ; idle > 0; idle-- {
+		for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
 				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong,
 				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
@@ -354,25 +356,17 @@ func takesLong(job queue.Job) bool {
 func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), 16) }
 
 // idleSeats counts the workers without work, those among them included whose last job is
-// among the reports of this commit, and how many of them have a connection.
-func (c *commit) idleSeats(server string) (idle, connected int) {
-	for _, s := range c.d.servers[server].idle {
-		idle++
-		if s.connected {
-			connected++
-		}
-	}
+// among the reports of this commit.
+func (c *commit) idleSeats(server string) int {
+	idle := len(c.d.servers[server].idle)
 	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
 		a := c.d.outstanding[r.Job.ID]
 		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++
-			if r.connected {
-				connected++
-			}
 		}
 	}
-	return idle, connected
+	return idle
 }
 
 // held syncs keep their jobs where they are.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -50,65 +51,51 @@ type dispatcher struct {
 // server is what the dispatcher knows about a server while the agent runs.
 type server struct {
 	config *config.Server
-	seats  []*seat
-	idle   []*seat // seats without an assignment; those with a connection are used first
-	limit  int     // how many workers may be busy at a time: what the server takes
-	raise  time.Time
-	// Until crowded ends no new connection is tried; refusals counts those in a row.
+	pool   *ftpclient.Pool
+	seats  []chan assignment // the ways to its workers
+	idle   []chan assignment // those without an assignment
+	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
 	refusal  string // the last one, in the server's words
 	row      state.Server
-	facts    ftpclient.Facts
+	facts    ftpclient.Facts // as they are written down
 }
 
-// seat is the dispatcher's side of one worker.
-type seat struct {
-	jobs      chan assignment
-	connected bool
+// limit is how many workers may be busy at a time: as many as the server takes connections,
+// and one more when it is time to try that.
+func (s *server) limit(now time.Time) int {
+	limit := s.config.Connections
+	if facts := s.pool.Facts(); facts.ConnectionLimit > 0 {
+		limit = min(limit, facts.ConnectionLimit)
+		if now.Sub(time.Unix(facts.LimitLearned, 0)) >= limitRaise {
+			limit = min(limit+1, s.config.Connections)
+		}
+	}
+	return limit
 }
 
-// next takes an idle seat, one with a connection if there is one.
-func (s *server) next() *seat {
-	at := max(slices.IndexFunc(s.idle, func(s *seat) bool { return s.connected }), 0)
-	chosen := s.idle[at]
-	s.idle = slices.Delete(s.idle, at, at+1)
-	return chosen
-}
-
-// refusedOne lowers the limit after a refused connection, once for those refused together, and
-// leaves the server alone with new ones for a while that grows.
-func (s *server) refusedOne(now time.Time, words string) {
-	s.refusal = words
+// refused leaves a server alone that refused what it called too many, for a while that grows as
+// long as it takes nobody. Those refused together count once. How many connections it takes the
+// pool learns by itself, but not how many transfers.
+func (s *server) refused(now time.Time, r refusal) {
+	s.refusal = r.words
 	if now.Before(s.crowded) {
 		return
 	}
-	s.limit = max(1, s.limit-1)
-	s.raise = now.Add(limitRaise)
+	if r.connected {
+		s.pool.Lower()
+	}
 	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxServerPause))
 	s.refusals++
 }
 
-// full reports that the server has refused every connection several times, and that there is
-// none to work with.
-func (s *server) full() bool {
-	if s.refusals < passTries || len(s.idle) < len(s.seats) {
-		return false
-	}
-	return !slices.ContainsFunc(s.seats, func(s *seat) bool { return s.connected })
-}
-
-// raiseLimit tries one connection more when the last refusal is long ago.
-func (s *server) raiseLimit(now time.Time) {
-	if s.limit < s.config.Connections && !now.Before(s.raise) {
-		s.limit++
-		s.raise = now.Add(limitRaise)
-	}
-}
+// full reports that the server has refused every connection several times.
+func (s *server) full() bool { return s.refusals >= passTries }
 
 type assigned struct {
 	server string
-	seat   *seat
+	seat   chan assignment
 	left   int
 }
 
@@ -119,16 +106,31 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
-		srv := &server{config: s, limit: s.Connections}
+		srv := &server{config: s}
 		for range s.Connections {
-			srv.seats = append(srv.seats, &seat{jobs: make(chan assignment, 1)})
+			srv.seats = append(srv.seats, make(chan assignment, 1))
 		}
 		srv.idle = slices.Clone(srv.seats)
 		d.servers[name] = srv
 		workers += s.Connections
 	}
 	d.reports = make(chan report, workers)
-	return d, d.begin(time.Now())
+	if err := d.begin(time.Now()); err != nil {
+		return nil, err
+	}
+	for _, s := range d.servers {
+		s.pool = newPool(s.config, s.facts, a.logger)
+	}
+	return d, nil
+}
+
+// closePools ends all connections, once no worker has one.
+func (d *dispatcher) closePools() {
+	var closers sync.WaitGroup
+	for _, s := range d.servers {
+		closers.Go(func() { s.pool.Close() })
+	}
+	closers.Wait()
 }
 
 // emit is the triggers' way in.
@@ -144,7 +146,7 @@ func (d *dispatcher) emit(ctx context.Context, e trigger.Event) error {
 func (d *dispatcher) closeJobs() {
 	for _, s := range d.servers {
 		for _, seat := range s.seats {
-			close(seat.jobs)
+			close(seat)
 		}
 	}
 }
@@ -281,16 +283,15 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
 		delete(d.outstanding, r.Job.ID)
-		if r.connected && !a.seat.connected {
+		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
-		a.seat.connected = r.connected
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
 	}
-	for name, words := range t.busy {
-		d.servers[name].refusedOne(b.now, words)
+	for name, refusal := range t.busy {
+		d.servers[name].refused(b.now, refusal)
 	}
 	for name, row := range t.servers {
 		d.servers[name].row = row
@@ -303,18 +304,15 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
-		a := &assigned{next.server, s.next(), len(next.jobs)}
+		a := &assigned{next.server, s.idle[0], len(next.jobs)}
+		s.idle = s.idle[1:]
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
-		next.facts = s.facts
-		a.seat.jobs <- next // it is idle, so there is room
+		a.seat <- next // it is idle, so there is room
 	}
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)
-	}
-	for _, s := range d.servers {
-		s.raiseLimit(b.now)
 	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)

@@ -101,6 +101,15 @@ func TestAServerThatTakesFewerConnections(t *testing.T) {
 	if refused := strings.Count(server.Log(), "CONNECT"); refused > 30 {
 		t.Errorf("%d connections for 200 files: the server was stormed", refused)
 	}
+	// What was learned is still known after a new start.
+	before := strings.Count(server.Log(), "too many")
+	if before == 0 {
+		t.Error("no connection was refused")
+	}
+	fill(t, r.local, map[string]string{"g1/a": "1", "g2/b": "2", "g3/c": "3"})
+	if report := r.once(); report.Transferred != 3 || strings.Count(server.Log(), "too many") != before {
+		t.Errorf("%d connections were refused: %+v", strings.Count(server.Log(), "too many")-before, report)
+	}
 }
 
 func TestAServerThatTakesNobody(t *testing.T) {

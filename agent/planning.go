@@ -28,19 +28,20 @@ func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, e
 func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	planned := control.SyncPlan{Sync: s.Name}
 	r := reader{a.db, s.Name}
-	w := &worker{server: a.cfg.Servers[s.Server], logger: a.logger}
-	defer w.disconnect()
-	halt, approved, anew, err := a.standing(s)
+	halt, approved, anew, facts, err := a.standing(s)
 	if err != nil {
 		planned.Failure = err.Error()
 		return planned
 	}
+	w := &worker{pool: newPool(a.cfg.Servers[s.Server], facts, a.logger)}
+	defer w.pool.Close()
+	defer w.release()
 	if planned.Halt = halt; anew {
 		r.db = nil // it points elsewhere than before: nothing is known
 	}
 	env := work.Env{
 		Sync: a.syncs[s.Name], State: r, Logger: a.logger,
-		Connect: func(ctx context.Context) (*ftpclient.Conn, error) { return w.connect(ctx, a.logger) },
+		Connect: w.connect,
 	}
 	result, err := work.Scan(ctx, env, true, nil)
 	if err != nil {
@@ -59,11 +60,11 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	return planned
 }
 
-// standing returns the halt that holds a sync, whether a person approved its next pass, and
-// whether it would start anew.
-func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, err error) {
+// standing returns the halt that holds a sync, whether a person approved its next pass, whether
+// it would start anew, and what is known about its server.
+func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, facts ftpclient.Facts, err error) {
 	if a.db == nil {
-		return nil, false, false, nil
+		return nil, false, false, facts, nil
 	}
 	err = a.db.View(func(tx *state.Tx) error {
 		row, err := state.GetSync(tx, s.Name)
@@ -72,7 +73,10 @@ func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, 
 		}
 		approved = !row.Approved.IsZero()
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
+		if err == nil {
+			_, facts, err = loadServer(tx, s.Server)
+		}
 		return err
 	})
-	return halt, approved, anew, err
+	return halt, approved, anew, facts, err
 }

@@ -57,12 +57,12 @@ func (r reader) Dirty() (paths []state.Dirty, err error) {
 }
 
 // Live says yes when it cannot know: a file of a job that lives must not be swept away. What
-// an attempt before the last one left behind is nobody's.
+// an attempt before the last one left behind is nobody's, and so is all of a job that is parked.
 func (r reader) Live(id uint64, attempt int) bool {
 	live := true
 	err := r.view(func(tx *state.Tx) error {
 		job, found, err := queue.Get(tx, queue.ID(id))
-		live = found && attempt >= job.Claims
+		live = found && job.State != queue.Dead && attempt >= job.Claims
 		return err
 	})
 	return live || err != nil

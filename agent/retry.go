@@ -68,7 +68,8 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		if job.Kind == work.KindScan || job.Kind == work.KindLook {
 			return v // what cannot be looked at now is looked at later: the changes stay
 		}
-		v.failure.Dead = job.Attempts+1 >= permanentTries || errors.Is(err, work.ErrUnknownKind) || errors.Is(err, ftpclient.ErrUnsendable)
+		v.failure.Dead = job.Attempts+1 >= permanentTries || errors.Is(err, work.ErrUnknownKind) ||
+			errors.Is(err, ftpclient.ErrUnsendable) || errors.Is(err, ftpclient.ErrNameChanged)
 		return v
 	}
 	return retry(queue.Delay(job.Attempts+1, r), false)

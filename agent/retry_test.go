@@ -49,6 +49,7 @@ func TestJudge(t *testing.T) {
 		{"a refused file is tried again", refused("store", 553, "Could not create file"), 0, 0, want{wait: 500 * time.Millisecond}},
 		{"and parked after three tries", refused("store", 553, "Could not create file"), 2, 0, want{wait: 2 * time.Second, dead: true}},
 		{"a dropped connection is tried for ever", refused("store", 426, "Failure reading network stream"), 50, 0, want{wait: 450 * time.Second}},
+		{"a name that the server changes is parked at once", &ftpclient.Error{Op: "name", Err: ftpclient.ErrNameChanged}, 0, 0, want{wait: 500 * time.Millisecond, dead: true}},
 		{"a name that cannot be sent is parked at once", &ftpclient.Error{Op: "store", Err: ftpclient.ErrUnsendable}, 0, 0, want{wait: 500 * time.Millisecond, dead: true}},
 		{"a job of an unknown kind is parked at once", fmt.Errorf("%w: dance", work.ErrUnknownKind), 0, 0, want{wait: 500 * time.Millisecond, dead: true}},
 		{"a missing source is looked for again and again", fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, want{wait: 2 * time.Second}},

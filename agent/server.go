@@ -24,7 +24,8 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 		TLSConfig: &tls.Config{
 			RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify, MinVersion: s.TLSMin,
 		},
-		LegacyTLS: s.TLSLegacy,
+		PinnedKeys: s.TLSPins,
+		LegacyTLS:  s.TLSLegacy,
 		Data: ftpclient.DataOptions{
 			Policy: map[config.DataMode]ftpclient.DataPolicy{
 				config.DataAuto:    ftpclient.DataAuto,
@@ -45,9 +46,6 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 		StallTimeout:   s.StallTimeout,
 		Logger:         logger,
 	}
-	for _, key := range s.TLSPins {
-		o.PinnedKeys = append(o.PinnedKeys, key)
-	}
 	if certificate := s.ClientCertificate.Reveal(); certificate != nil {
 		o.TLSConfig.Certificates = []tls.Certificate{*certificate}
 	}
@@ -55,6 +53,12 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 		o.User = "" // the client knows what anonymous servers want to hear
 	}
 	return o
+}
+
+// newPool returns a pool of as many connections as are configured, or as the server takes.
+func newPool(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) *ftpclient.Pool {
+	o := clientOptions(s, facts, logger.With("server", s.Name))
+	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise})
 }
 
 // workSync translates the configuration of a sync for the workers.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -59,34 +58,12 @@ func (c *commit) reachable(r report) {
 	}
 }
 
-// learn keeps what a worker found out about its server, whatever became of the connection.
-func (c *commit) learn(r report) {
-	name := r.Job.Server
-	known := c.d.servers[name].facts
-	if changed, ok := c.facts[name]; ok {
-		known = changed
+// learn keeps what the connections to a server have found out, those included that died of it:
+// that a server cannot stand a command is learned exactly then.
+func (c *commit) learn(name string) {
+	if s := c.d.servers[name]; s.pool.Facts() != s.facts {
+		c.facts[name] = s.pool.Facts()
 	}
-	if facts := r.learned.addTo(known); facts != known {
-		c.facts[name] = facts
-	}
-}
-
-// lesson is what was learned about a server in a while: the facts before and after it.
-type lesson struct{ before, after ftpclient.Facts }
-
-// addTo returns known with what the lesson changed, field by field: what other workers found
-// out meanwhile stays.
-func (l lesson) addTo(known ftpclient.Facts) ftpclient.Facts {
-	if l.before == l.after {
-		return known
-	}
-	before, after, sum := reflect.ValueOf(l.before), reflect.ValueOf(l.after), reflect.ValueOf(&known).Elem()
-	for i := range sum.NumField() {
-		if !before.Field(i).Equal(after.Field(i)) {
-			sum.Field(i).Set(after.Field(i))
-		}
-	}
-	return known
 }
 
 func (c *commit) saveServers() error {

@@ -19,24 +19,6 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-func TestLessonsAddUp(t *testing.T) {
-	type facts = ftpclient.Facts
-	for _, row := range []struct {
-		name                       string
-		before, after, known, want facts
-	}{
-		{"nothing learned changes nothing", facts{DataMode: "PASV"}, facts{DataMode: "PASV"}, facts{Server: "x"}, facts{Server: "x"}},
-		{"what is new is taken", facts{}, facts{EPSVRefused: true}, facts{}, facts{EPSVRefused: true}},
-		{"what others learned meanwhile stays", facts{}, facts{DataMode: "PASV"}, facts{EPSVRefused: true}, facts{EPSVRefused: true, DataMode: "PASV"}},
-		{"what is no longer so is taken back", facts{TimeSetter: "MFMT"}, facts{}, facts{TimeSetter: "MFMT", Server: "x"}, facts{Server: "x"}},
-		{"the last word counts", facts{DataMode: "EPSV"}, facts{DataMode: "PASV"}, facts{DataMode: "PORT"}, facts{DataMode: "PASV"}},
-	} {
-		if got := (lesson{row.before, row.after}).addTo(row.known); got != row.want {
-			t.Errorf("%s: got %+v, want %+v", row.name, got, row.want)
-		}
-	}
-}
-
 // verbServer answers each command by its verb, on one connection after the other; hangUp ends
 // the connection, and what it does not know is refused.
 func verbServer(t *testing.T, replies map[string]string) (address string) {
@@ -93,33 +75,29 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
+			acme := &server{facts: ftpclient.Facts{TimeSetter: "MDTM"}}
+			acme.pool = newPool(&config.Server{
+				Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
+				ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
+			}, acme.facts, slog.New(slog.DiscardHandler))
+			defer acme.pool.Close()
 			w := &worker{
-				server: &config.Server{
-					Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
-					ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
-				},
-				syncs:  map[string]work.Sync{"s": {Name: "s", Local: t.TempDir(), Remote: "/d", Filter: scan.NewFilter([]string{"**"}, nil)}},
-				db:     db,
-				logger: slog.New(slog.DiscardHandler),
-				facts:  ftpclient.Facts{TimeSetter: "MFMT"},
+				pool: acme.pool, db: db, logger: slog.New(slog.DiscardHandler),
+				syncs: map[string]work.Sync{"s": {Name: "s", Local: t.TempDir(), Remote: "/d", Filter: scan.NewFilter([]string{"**"}, nil)}},
 			}
 			job := queue.Job{ID: 1, New: queue.New{Kind: work.KindScan, Sync: "s", Server: "acme"}}
 			reports := make(chan report, 1)
 			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}}, reports)
 			r := <-reports
-			defer w.disconnect()
-			if r.connected != row.alive || r.reached != row.alive {
-				t.Errorf("connected %v, reached %v: %v", r.connected, r.reached, r.Err)
-			}
-			if !w.facts.EPSVRefused {
-				t.Error("the next connection would ask for EPSV again")
+			if r.reached != row.alive {
+				t.Errorf("reached %v: %v", r.reached, r.Err)
 			}
 
 			now := time.Now()
-			d := &dispatcher{servers: map[string]*server{"acme": {
-				row: state.Server{Failures: 1, NotBefore: now.Add(time.Hour)}, facts: ftpclient.Facts{TimeSetter: "MDTM"}}}}
+			acme.row = state.Server{Failures: 1, NotBefore: now.Add(time.Hour)}
+			d := &dispatcher{servers: map[string]*server{"acme": acme}}
 			c := &commit{d: d, now: now, transition: &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}}}
-			c.learn(r)
+			c.learn("acme")
 			c.reachable(r)
 			if got := c.facts["acme"]; !got.EPSVRefused || got.TimeSetter != "MDTM" {
 				t.Errorf("kept: %+v", got)
@@ -131,14 +109,102 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 	}
 }
 
-// TestTheIdleLearnNothing: a job that needed no connection reports no lesson, whatever the worker knows.
-func TestTheIdleLearnNothing(t *testing.T) {
-	w := &worker{server: &config.Server{Name: "acme"}, logger: slog.New(slog.DiscardHandler), facts: ftpclient.Facts{EPSVRefused: true}}
+// TestAWorkerThatIsToldToStop begins nothing, connects to nobody and reports every job.
+func TestAWorkerThatIsToldToStop(t *testing.T) {
+	pool := newPool(&config.Server{Name: "acme", Address: "127.0.0.1:1"}, ftpclient.Facts{}, slog.New(slog.DiscardHandler))
+	defer pool.Close()
+	w := &worker{pool: pool, logger: slog.New(slog.DiscardHandler)}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	reports := make(chan report, 1)
-	w.do(t.Context(), stopped, assignment{jobs: []queue.Job{{ID: 1}}}, reports)
-	if r := <-reports; r.learned.before != r.learned.after || r.reached || r.connected {
-		t.Errorf("report: %+v", r)
+	reports := make(chan report, 2)
+	w.do(t.Context(), stopped, assignment{jobs: []queue.Job{{ID: 1}, {ID: 2}}}, reports)
+	for range 2 {
+		if r := <-reports; r.reached || classify(r.Err) != ftpclient.ClassCancelled {
+			t.Errorf("report: %+v", r)
+		}
+	}
+}
+
+// TestTheNumberOfWorkersFollowsTheServer: as many as it takes connections, one more after a while, none for a while when
+// it takes none.
+func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
+	now := time.Now()
+	for _, row := range []struct {
+		name             string
+		configured, took int
+		ago              time.Duration
+		want             int
+	}{
+		{"nothing is known", 4, 0, 0, 4},
+		{"it took two", 4, 2, time.Minute, 2},
+		{"it took two, long ago", 4, 2, limitRaise + time.Second, 3},
+		{"fewer are configured by now", 1, 2, time.Minute, 1},
+		{"fewer are configured by now, long ago", 2, 2, limitRaise + time.Second, 2},
+	} {
+		facts := ftpclient.Facts{ConnectionLimit: row.took, LimitLearned: now.Add(-row.ago).Unix()}
+		s := &server{config: &config.Server{Name: "acme", Connections: row.configured}}
+		s.pool = newPool(s.config, facts, slog.New(slog.DiscardHandler))
+		if got := s.limit(now); got != row.want {
+			t.Errorf("%s: %d workers, want %d", row.name, got, row.want)
+		}
+		s.pool.Close()
+	}
+
+	s := &server{config: &config.Server{Name: "acme", Connections: 4}}
+	s.pool = newPool(s.config, ftpclient.Facts{}, slog.New(slog.DiscardHandler))
+	defer s.pool.Close()
+	for try, wait := range []time.Duration{busyDelay, 2 * busyDelay, 4 * busyDelay} {
+		for range 3 { // refused together
+			s.refused(now, refusal{words: "no"})
+		}
+		if got := s.crowded.Sub(now); got != wait || s.full() != (try+1 >= passTries) {
+			t.Errorf("try %d: left alone for %s, full %v", try, got, s.full())
+		}
+		now = s.crowded
+	}
+	s.refused(now, refusal{words: "too many transfers", connected: true})
+	if got := s.limit(now); got != 1 { // one less than nobody, and never none
+		t.Errorf("%d workers after a transfer too many", got)
+	}
+}
+
+// TestATransferTooManyIsToldFromAConnectionTooMany, also when the rest of its stream was given up in the same commit.
+func TestATransferTooManyIsToldFromAConnectionTooMany(t *testing.T) {
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	busy := &ftpclient.Error{Op: "store", Command: "STOR", Code: 550, Text: "Too many transfers"}
+	for _, reached := range []bool{true, false} {
+		err := db.Update(func(tx *state.Tx) error {
+			now := time.Now()
+			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {}}}, tx: tx, now: now,
+				transition: &transition{servers: map[string]state.Server{}, busy: map[string]refusal{}}}
+			for _, path := range []string{"a", "b"} {
+				if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindSweepRemote, Sync: "s", Server: "acme", Path: path}); err != nil {
+					return err
+				}
+			}
+			jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 2})
+			if err != nil || len(jobs) != 2 {
+				t.Fatalf("%d jobs, %v", len(jobs), err)
+			}
+			for i, job := range jobs {
+				if err := c.failed(report{Outcome: work.Outcome{Job: job, Err: busy}, reached: reached && i == 0}); err != nil {
+					return err
+				}
+				if err := queue.Drop(tx, job.ID); err != nil {
+					return err
+				}
+			}
+			if got := c.busy["acme"]; got.connected != reached {
+				t.Errorf("reached %v: %+v", reached, got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

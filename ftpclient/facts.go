@@ -48,6 +48,9 @@ type Facts struct {
 	// BlankNames is what becomes of blanks at the ends of names: "kept", "changed", "" when
 	// unknown. Conn.StoredAs learns it.
 	BlankNames string `json:"blank_names,omitempty"`
+	// OddNames is what became of names that OddName objects to, by what is odd about them: "ends
+	// with a blank=changed; ends with a dot=kept". Conn.KeepsName learns it.
+	OddNames string `json:"odd_names,omitempty"`
 	// CaseInsensitive: "yes" when names that differ in case only are the same, "no", or ""
 	// when unknown. Conn.CaseInsensitive learns it.
 	CaseInsensitive string `json:"case_insensitive,omitempty"`

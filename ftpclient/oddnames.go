@@ -21,19 +21,27 @@ var ErrNameChanged = errors.New("the server changed the name")
 // OddName says what is odd about a single name, so that a server may change it without a word,
 // "" if nothing is: StoredAs tells whether it did.
 func OddName(name string) string {
-	switch {
-	case !utf8.ValidString(name):
-		return "is not valid UTF-8"
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return "has a control character"
-	case strings.HasPrefix(name, " "):
-		return "begins with a blank"
-	case strings.HasSuffix(name, " "):
-		return "ends with a blank"
-	case strings.HasSuffix(name, "."):
-		return "ends with a dot"
+	for _, o := range oddities {
+		if o.in(name) {
+			return o.what
+		}
 	}
 	return ""
+}
+
+// oddity is something about names that some servers do not keep.
+type oddity struct {
+	what  string
+	in    func(name string) bool
+	adorn func(name string) string // makes a name that has it, and nothing else of the kind
+}
+
+var oddities = []oddity{
+	{"is not valid UTF-8", func(n string) bool { return !utf8.ValidString(n) }, func(n string) string { return n + "\xff" }},
+	{"has a control character", func(n string) bool { return strings.ContainsFunc(n, unicode.IsControl) }, func(n string) string { return n + "\x01x" }},
+	{"begins with a blank", func(n string) bool { return strings.HasPrefix(n, " ") }, func(n string) string { return " " + n }},
+	{"ends with a blank", func(n string) bool { return strings.HasSuffix(n, " ") }, func(n string) string { return n + " " }},
+	{"ends with a dot", func(n string) bool { return strings.HasSuffix(n, ".") }, func(n string) string { return n + "." }},
 }
 
 // StoredAs returns the name under which the listing of its folder shows the file p that has

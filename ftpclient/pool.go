@@ -191,7 +191,7 @@ func (p *Pool) Put(conn *Conn) {
 	}
 	delete(p.lent, conn)
 	p.learn(known, conn.Facts())
-	if conn.Usable() && !p.closed {
+	if conn.Usable() && !p.closed && p.connected() < p.limit {
 		p.idle = append(p.idle, idleConn{conn, time.Now(), conn.Facts()})
 		p.turn()
 		p.mu.Unlock()
@@ -336,6 +336,15 @@ func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err er
 		p.waiting = nil
 	}
 	return err
+}
+
+// Lower notes that the server refused a transfer as one too many, which it counts apart from
+// connections: there is one less of them from now on, and until RaiseAfter. One that is lent
+// is closed when it comes back.
+func (p *Pool) Lower() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.setLimit(max(1, p.connected()-1))
 }
 
 // setLimit notes how many connections the server takes.

@@ -176,6 +176,31 @@ func TestPoolLearnsTheCeiling(t *testing.T) {
 	}
 }
 
+func TestPoolIsToldOfTransfersTooMany(t *testing.T) {
+	inPool(t, ftpclient.PoolOptions{Max: 3}, ftpclient.Facts{}, []steps{plain, plain, plain, plain}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+		first, second, third := mustTake(t, p), mustTake(t, p), mustTake(t, p)
+		p.Lower()
+		if facts := p.Facts(); facts.ConnectionLimit != 2 || facts.LimitLearned != time.Now().Unix() {
+			t.Errorf("learned %d at %d", facts.ConnectionLimit, facts.LimitLearned)
+		}
+		p.Put(first)
+		if first.Usable() {
+			t.Error("the one too many is kept")
+		}
+		waits := take(t.Context(), p)
+		mustWait(t, waits)
+		p.Put(second)
+		if got := (<-waits).must(t); got != second {
+			t.Error("the next one is not kept")
+		}
+		time.Sleep(10 * time.Minute)
+		fourth := mustTake(t, p)
+		for _, conn := range []*ftpclient.Conn{second, third, fourth} {
+			p.Put(conn)
+		}
+	})
+}
+
 func TestPoolRemembersTheCeiling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{t: t, scripts: []steps{plain, plain}}

@@ -3,11 +3,12 @@
 package config
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // Config is a validated configuration. It is not changed after [Load] and may be read from several goroutines.
@@ -61,9 +62,9 @@ type Server struct {
 	RootCAs       *x509.CertPool // the system's authorities and those of TLSCA; nil: the system's alone
 	TLSServerName string         // the name the certificate must carry; empty: the host of Address
 	TLSVerify     bool           // true whenever there is a TLSPins
-	// TLSPins are SHA-256 sums of SubjectPublicKeyInfo. If there are any, the key of the server's certificate must be one
-	// of them, and that is all that is asked of the certificate.
-	TLSPins           [][sha256.Size]byte
+	// If there are TLSPins, the key of the server's certificate must be one of them, and that is all that is asked of the
+	// certificate.
+	TLSPins           []ftpclient.PinnedKey
 	ClientCertificate KeyPair // with Leaf set; zero: none
 	TLSMin            uint16  // a tls.VersionTLS..., 1.0 with TLSLegacy, else 1.2 or 1.3
 	TLSLegacy         bool    // allow the cipher suites that are no longer thought safe

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/robfig/cron/v3"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // environment gives variables from a map.
@@ -155,7 +157,7 @@ enabled = false
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "[2001:db8::1]:990", User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
 			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
-			TLSPins: [][32]byte{countingPin()}, TLSMin: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
+			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
 			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
 			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010},
 				ExternalIP: netip.MustParseAddr("198.51.100.7"), PASVAddress: PASVReply},

@@ -14,38 +14,16 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // countingPin is 0, 1, 2 to 31.
-func countingPin() (pin [32]byte) {
+func countingPin() (pin ftpclient.PinnedKey) {
 	for i := range pin {
 		pin[i] = byte(i)
 	}
 	return pin
-}
-
-func TestPins(t *testing.T) {
-	const digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-	for _, c := range []struct {
-		sentence, text string
-		ok             bool
-	}{
-		{"base64, as HPKP had it", "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", true},
-		{"two slashes, as curl has them", "sha256//AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", true},
-		{"hexadecimal digits", digits, true},
-		{"in capitals and with colons", strings.ToUpper("00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:1a:1b:1c:1d:1e:1f"), true},
-		{"a digit too few", digits[1:], false},
-		{"a byte too many", digits + "20", false},
-		{"another hash", "sha1/AAECAwQFBgcICQoLDA0ODxAREhM=", false},
-		{"base64 that is too short", "sha256/AAEC", false},
-		{"base64 without its end", "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", false},
-		{"nothing", "", false},
-	} {
-		pin, ok := parsePin(c.text)
-		if ok != c.ok || ok && pin != countingPin() {
-			t.Errorf("%s: parsePin(%q) = %x, %v", c.sentence, c.text, pin, ok)
-		}
-	}
 }
 
 func TestProxies(t *testing.T) {

@@ -1,14 +1,13 @@
 package config
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
 	"strings"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // tlsKeys are all that mean nothing without TLS.
@@ -90,27 +89,15 @@ func (l *loader) authorities(at key, path string) *x509.CertPool {
 	return pool
 }
 
-func (l *loader) pins(at key, texts []string) (pins [][sha256.Size]byte) {
+func (l *loader) pins(at key, texts []string) (pins []ftpclient.PinnedKey) {
 	for _, text := range texts {
-		pin, ok := parsePin(text)
-		if !ok {
+		pin, err := ftpclient.ParsePinnedKey(text)
+		if err != nil {
 			l.fail(at, `%q is not the SHA-256 of a public key: write "sha256/" and 44 characters of base64, or 64 hexadecimal digits`, text)
 		}
 		pins = append(pins, pin)
 	}
 	return pins
-}
-
-// parsePin reads "sha256/BASE64", with two slashes as curl has it, or 64 hexadecimal digits with or without colons.
-func parsePin(text string) (pin [sha256.Size]byte, ok bool) {
-	var sum []byte
-	var err error
-	if encoded, isBase64 := strings.CutPrefix(text, "sha256/"); isBase64 {
-		sum, err = base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(encoded, "/"))
-	} else {
-		sum, err = hex.DecodeString(strings.ReplaceAll(text, ":", ""))
-	}
-	return pin, err == nil && copy(pin[:], sum) == len(pin) && len(sum) == len(pin)
 }
 
 // clientCertificate reads tls_cert and tls_key; nil for none.

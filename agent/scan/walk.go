@@ -132,6 +132,10 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		w.note(plan.Note{Path: item.Path, Text: text})
 		return true, nil
 	}
+	if text := w.unkept(item); text != "" {
+		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
+		return true, nil
+	}
 	w.result.Looked++
 	listed := item.Remote.Entry
 	item, asked, err := w.refineTime(ctx, item)
@@ -219,6 +223,19 @@ func (w *walker) impossible(item plan.Item) string {
 		}
 	}
 	return sendable(name)
+}
+
+// unkept says why a name would not be what it is on this server, "" if it would: somebody has to
+// rename it.
+func (w *walker) unkept(item plan.Item) string {
+	if w.request.Rules.Direction != plan.Up || w.request.Remote == nil ||
+		item.Local.Entry.Kind == entry.Absent || item.Remote.Entry.Kind != entry.Absent {
+		return ""
+	}
+	if what := w.request.Remote.Conn.Facts().ChangesName(path.Base(item.Path)); what != "" {
+		return "the server changes such names (this one " + what + "): rename it"
+	}
+	return ""
 }
 
 // temporary notes an orphan, which will be swept. Any other temporary file keeps its folder:

@@ -25,7 +25,7 @@ var errGrew = errors.New("the file grew")
 
 // download fetches one file under a temporary name, verifies its size, syncs it to disk and
 // renames it.
-func download(ctx context.Context, o op) Outcome {
+func download(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -72,7 +72,7 @@ func download(ctx context.Context, o op) Outcome {
 	return o.receive(ctx, remote)
 }
 
-func (o op) receive(ctx context.Context, remote entry.Entry) Outcome {
+func (o *op) receive(ctx context.Context, remote entry.Entry) Outcome {
 	folder := filepath.FromSlash(path.Dir(o.Path))
 	if err := o.root.MkdirAll(folder, 0o777); err != nil {
 		return failed(err)
@@ -108,17 +108,17 @@ func (o op) receive(ctx context.Context, remote entry.Entry) Outcome {
 	}
 	return Outcome{
 		Result: Done, Base: &plan.Base{Local: local, Remote: remote},
-		Bytes: result.Bytes, Method: result.Mode.String(), Verified: "size", Reply: reply(result),
+		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result),
 	}
 }
 
-func (o op) localTemp() string {
+func (o *op) localTemp() string {
 	return filepath.FromSlash(path.Join(path.Dir(o.Path), o.tempName()))
 }
 
-func (o op) discardLocal() { o.removeLocal(o.tempName()) }
+func (o *op) discardLocal() { o.removeLocal(o.tempName()) }
 
-func (o op) removeLocal(temp string) {
+func (o *op) removeLocal(temp string) {
 	rel := path.Join(path.Dir(o.Path), temp)
 	if err := o.root.Remove(filepath.FromSlash(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		o.env.Logger.Debug("temporary file stays for now", "path", rel, "error", err)
@@ -127,7 +127,7 @@ func (o op) removeLocal(temp string) {
 
 // fetch downloads into the temporary file and has it on disk, with the remote time, when it
 // returns nil.
-func (o op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Result, err error) {
+func (o *op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Result, err error) {
 	file, err := o.root.OpenFile(o.localTemp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return result, err
@@ -158,6 +158,9 @@ func (o op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Res
 		return result, err
 	}
 	result, err = transfer.Finish(ctx)
+	if errors.Is(err, ftpclient.ErrUnconfirmed) && result.Bytes == remote.Size {
+		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
+	}
 	if err != nil {
 		return result, err
 	}

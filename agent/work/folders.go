@@ -14,7 +14,7 @@ import (
 
 var folderBase = plan.Base{Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir}}
 
-func makeRemoteDir(ctx context.Context, o op) Outcome {
+func makeRemoteDir(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -22,13 +22,16 @@ func makeRemoteDir(ctx context.Context, o op) Outcome {
 	if local.Kind != entry.Dir {
 		return stale("the local folder is gone")
 	}
-	if err := o.makeRemoteDirs(ctx, o.target()); err != nil {
+	if err := o.keepsNames(ctx); err != nil {
+		return failed(err)
+	}
+	if err := o.conn.MakeDirs(ctx, o.target()); err != nil {
 		return failed(err)
 	}
 	return Outcome{Result: Done, Base: &folderBase}
 }
 
-func makeLocalDir(_ context.Context, o op) Outcome {
+func makeLocalDir(_ context.Context, o *op) Outcome {
 	if err := o.root.MkdirAll(filepath.FromSlash(o.Path), 0o777); err != nil {
 		if local, statErr := scan.StatLocal(o.root, o.Path); statErr == nil && local.Kind == entry.File {
 			return stale("a local file is in the way of the folder")
@@ -40,7 +43,7 @@ func makeLocalDir(_ context.Context, o op) Outcome {
 
 // deleteRemote takes its second look first: the path must still be gone here, and there be
 // what the plan saw.
-func deleteRemote(ctx context.Context, o op) Outcome {
+func deleteRemote(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -73,7 +76,7 @@ func deleteRemote(ctx context.Context, o op) Outcome {
 	return Outcome{Result: Done, Forget: true}
 }
 
-func deleteLocal(ctx context.Context, o op) Outcome {
+func deleteLocal(ctx context.Context, o *op) Outcome {
 	found, err := o.conn.Stat(ctx, o.target())
 	remote := entry.Entry{}
 	if err == nil {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -19,7 +19,7 @@ var errSize = errors.New("size on the server differs from the bytes sent")
 
 // upload sends one file under a temporary name, verifies its size and renames it. Nothing
 // changes at the final name before everything about the new content is known to be right.
-func upload(ctx context.Context, o op) Outcome {
+func upload(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -55,13 +55,16 @@ func upload(ctx context.Context, o op) Outcome {
 	if o.unsettled(local) > 0 {
 		return Outcome{Result: Stale, Reason: "still changing", Settling: true}
 	}
+	if err := o.keepsNames(ctx); err != nil {
+		return failed(err)
+	}
 	return o.send(ctx, local)
 }
 
 // arrived reports whether the target holds the content of source already. Equal size and time
 // prove that only if the target is not what it was at the last agreement: then it holds the
 // content of that time. Servers have whole seconds, and a file can change twice in one.
-func (o op) arrived(source, target entry.Entry) (bool, error) {
+func (o *op) arrived(source, target entry.Entry) (bool, error) {
 	if !entry.Equal(source, target) {
 		return false, nil
 	}
@@ -78,14 +81,14 @@ func (o op) arrived(source, target entry.Entry) (bool, error) {
 
 // expected reports whether the remote file is what the plan goes by. A path assumed to be
 // without a file was not looked at: what is there is what the plan replaces.
-func (o op) expected(now entry.Entry) bool {
+func (o *op) expected(now entry.Entry) bool {
 	if o.Remote.Knowledge == plan.Assumed && o.Base == nil {
 		return true
 	}
 	return entry.Same(now, o.Remote.Entry)
 }
 
-func (o op) send(ctx context.Context, local entry.Entry) Outcome {
+func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
 	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -99,6 +102,9 @@ func (o op) send(ctx context.Context, local entry.Entry) Outcome {
 		return stale("the local file changed since it was planned")
 	}
 	temp, result, err := o.storeTemp(ctx, file)
+	if errors.Is(err, ftpclient.ErrUnconfirmed) {
+		err = o.reconnect(ctx, err) // all was sent: it may well be there
+	}
 	if err != nil {
 		o.discard(ctx, temp)
 		return failed(err)
@@ -112,7 +118,7 @@ func (o op) send(ctx context.Context, local entry.Entry) Outcome {
 		o.discard(ctx, temp)
 		return stale("the local file changed during the upload")
 	}
-	if err := o.conn.SetModTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
+	if err := o.setTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
 		return failed(err)
 	}
 	if replaced, err := o.rename(ctx, temp); err != nil {
@@ -130,14 +136,25 @@ func (o op) send(ctx context.Context, local entry.Entry) Outcome {
 	}
 	return Outcome{
 		Result: Done, Base: &plan.Base{Local: local, Remote: scan.RemoteEntry(final)},
-		Bytes: result.Bytes, Method: result.Mode.String(), Verified: "size", Reply: reply(result), Temp: temp,
+		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
 	}
 }
 
-func reply(r ftpclient.Result) string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
+// setTime sets the time of what has just been uploaded, if the server can. Where times come from
+// MDTM, which some servers tell and take in local time, the zone is learned before: a fresh
+// file tells it.
+func (o *op) setTime(ctx context.Context, temp string, modified time.Time) error {
+	has, facts := o.conn.Features().Has, o.conn.Facts()
+	if has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMKnown {
+		if err := o.conn.LearnTimeZone(ctx, temp, time.Now()); err != nil && !o.conn.Usable() {
+			return err
+		}
+	}
+	return o.conn.SetModTime(ctx, temp, modified)
+}
 
 // temp is the absolute remote temporary path, in the form that this server takes.
-func (o op) temp() string {
+func (o *op) temp() string {
 	name := o.tempName()
 	if o.conn.Facts().NoDotNames {
 		name = scan.WithoutDot(name)
@@ -147,10 +164,10 @@ func (o op) temp() string {
 
 // storeTemp uploads under the temporary name. Two refusals have a cure: the folder is missing
 // (its own job may come later or run at the same time), or leading dots are not allowed.
-func (o op) storeTemp(ctx context.Context, file *os.File) (temp string, result ftpclient.Result, err error) {
+func (o *op) storeTemp(ctx context.Context, file *os.File) (temp string, result ftpclient.Result, err error) {
 	transfer, err := o.conn.Store(ctx, o.temp(), 0)
 	if refusedName(err) {
-		if dirErr := o.makeRemoteDirs(ctx, path.Dir(o.target())); dirErr != nil {
+		if dirErr := o.conn.MakeDirs(ctx, path.Dir(o.target())); dirErr != nil {
 			return o.temp(), result, dirErr
 		}
 		transfer, err = o.conn.Store(ctx, o.temp(), 0)
@@ -172,12 +189,14 @@ func (o op) storeTemp(ctx context.Context, file *os.File) (temp string, result f
 	return o.temp(), result, err
 }
 
+// refusedName reports a refusal that may be about the name or the folder it is in.
 func refusedName(err error) bool {
 	var e *ftpclient.Error
-	return errors.As(err, &e) && (e.Code == 550 || e.Code == 553 || e.Code == 450 || e.Code == 451)
+	class := ftpclient.Classify(err)
+	return errors.As(err, &e) && e.Code != 0 && (class == ftpclient.ClassParents || class == ftpclient.ClassPermanent)
 }
 
-func (o op) verify(ctx context.Context, temp string, sent int64) error {
+func (o *op) verify(ctx context.Context, temp string, sent int64) error {
 	size, err := o.conn.Size(ctx, temp)
 	if err != nil && o.conn.Usable() && ftpclient.Classify(err) == ftpclient.ClassPermanent {
 		// No SIZE on this server, or no such file: any other way of asking tells which.
@@ -200,8 +219,8 @@ func (o op) verify(ctx context.Context, temp string, sent int64) error {
 // refusal of the new name (RNTO) is a reason for that: where renaming is forbidden altogether,
 // deleting would leave nothing. replaced reports that the old file is gone, so that the
 // temporary one is the only copy on the server.
-func (o op) rename(ctx context.Context, temp string) (replaced bool, err error) {
-	err = o.conn.Rename(ctx, temp, o.target())
+func (o *op) rename(ctx context.Context, temp string) (replaced bool, err error) {
+	err = o.move(ctx, temp)
 	var refusal *ftpclient.Error
 	if err == nil || !o.conn.Usable() || !errors.As(err, &refusal) || refusal.Path != o.target() {
 		return false, err
@@ -212,12 +231,29 @@ func (o op) rename(ctx context.Context, temp string) (replaced bool, err error) 
 	if removeErr := o.conn.Remove(ctx, o.target()); removeErr != nil {
 		return false, errors.Join(err, removeErr)
 	}
-	return true, o.conn.Rename(ctx, temp, o.target())
+	return true, o.move(ctx, temp)
+}
+
+// move renames the temporary file. If the reply is lost, it has worked when that file is gone.
+func (o *op) move(ctx context.Context, temp string) error {
+	err := o.conn.Rename(ctx, temp, o.target())
+	if err == nil || o.conn.Usable() {
+		return err
+	}
+	if err := o.reconnect(ctx, err); err != nil {
+		return err
+	}
+	if _, err := o.conn.Stat(ctx, temp); isAbsent(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return o.conn.Rename(ctx, temp, o.target())
 }
 
 // discard removes the temporary file if that is still possible; if not, the next attempt
 // does, or the sweep.
-func (o op) discard(ctx context.Context, temp string) {
+func (o *op) discard(ctx context.Context, temp string) {
 	if ctx.Err() == nil && o.conn.Usable() {
 		if err := o.conn.Remove(ctx, temp); err != nil {
 			o.env.Logger.Debug("temporary file stays for now", "path", temp, "error", err)
@@ -227,7 +263,7 @@ func (o op) discard(ctx context.Context, temp string) {
 
 // removeTemp removes what the attempt before may have left, in both forms of the name. What
 // cannot be removed now, because the server still holds it, a full scan sweeps up later.
-func (o op) removeTemp(ctx context.Context) error {
+func (o *op) removeTemp(ctx context.Context) error {
 	folder := path.Dir(o.target())
 	for _, name := range []string{o.lastTempName(), scan.WithoutDot(o.lastTempName())} {
 		if err := o.conn.Remove(ctx, path.Join(folder, name)); err != nil && !o.conn.Usable() {
@@ -235,16 +271,4 @@ func (o op) removeTemp(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// makeRemoteDirs makes the folder p and those above it.
-func (o op) makeRemoteDirs(ctx context.Context, p string) error {
-	err := o.conn.MakeDir(ctx, p)
-	if err == nil || !o.conn.Usable() || path.Dir(p) == p || !strings.HasPrefix(p, "/") {
-		return err
-	}
-	if parent := o.makeRemoteDirs(ctx, path.Dir(p)); parent != nil {
-		return parent
-	}
-	return o.conn.MakeDir(ctx, p)
 }

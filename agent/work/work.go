@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -51,7 +52,8 @@ type State interface {
 // Env is what one job is carried out with. It is used by one goroutine at a time.
 type Env struct {
 	Sync Sync
-	// Connect returns the worker's connection, made when first needed.
+	// Connect returns the worker's connection, made when first needed, and a new one when that
+	// is not usable any more.
 	Connect  func(ctx context.Context) (*ftpclient.Conn, error)
 	State    State
 	Instance string
@@ -162,7 +164,7 @@ func stale(reason string) Outcome {
 }
 
 // operation wraps what works on the Op of a job's payload.
-func operation(do func(ctx context.Context, o op) Outcome) action {
+func operation(do func(ctx context.Context, o *op) Outcome) action {
 	return func(ctx context.Context, e Env, job queue.Job) Outcome {
 		var planned plan.Op
 		if err := json.Unmarshal(job.Payload, &planned); err != nil {
@@ -179,7 +181,7 @@ func operation(do func(ctx context.Context, o op) Outcome) action {
 			return failed(err)
 		}
 		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
-		o := op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote}
+		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote}
 		if reason := o.overruled(); reason != "" {
 			return stale(reason)
 		}
@@ -199,9 +201,48 @@ type op struct {
 	remote scan.Remote
 }
 
+// reconnect goes on with a new connection where cause has ended the last one, and what became of
+// its last command can be asked for.
+func (o *op) reconnect(ctx context.Context, cause error) error {
+	conn, err := o.env.Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("after %v: %w", cause, err)
+	}
+	o.env.Logger.Info("reply lost, asking on a new connection", "path", o.Path, "error", cause)
+	o.conn, o.remote.Conn = conn, conn
+	return nil
+}
+
+// verified says how it was made sure that all bytes arrived.
+func verified(r ftpclient.Result) string {
+	if !r.Confirmed {
+		return "size, on a new connection as the final reply was lost"
+	}
+	return "size"
+}
+
+// reply is the final reply for the history.
+func reply(r ftpclient.Result) string {
+	if r.Code == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", r.Code, r.Text)
+}
+
+// keepsNames finds out whether the server keeps all of the path's names. Under another name a
+// file would be missing and be sent again for ever, and might replace another one.
+func (o *op) keepsNames(ctx context.Context) error {
+	for name := range strings.SplitSeq(o.Path, "/") {
+		if err := o.conn.KeepsName(ctx, o.remote.Root, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // overruled says why an operation that was right when it was planned must not be carried out
 // any more, "" if it may: the configuration may have changed since, or the disk gone.
-func (o op) overruled() string {
+func (o *op) overruled() string {
 	sync := o.env.Sync
 	isDir := o.Local.Entry.Kind == entry.Dir || o.Remote.Entry.Kind == entry.Dir
 	if o.Action.Deletes() && !sync.Rules.Delete {
@@ -221,7 +262,7 @@ func (o op) overruled() string {
 // unsettled says for how long the source still has to be quiet, 0 if it was quiet for long
 // enough. The plan has waited for that, but the file may have changed since. A time in the
 // future tells nothing.
-func (o op) unsettled(source entry.Entry) time.Duration {
+func (o *op) unsettled(source entry.Entry) time.Duration {
 	quiet := time.Since(source.ModTime)
 	if source.ModTime.IsZero() || quiet < 0 || quiet >= o.env.Sync.Settle {
 		return 0
@@ -252,15 +293,15 @@ func openLocal(e Env) (*os.Root, error) {
 }
 
 // target is the absolute remote path.
-func (o op) target() string { return o.remote.Path(o.Path) }
+func (o *op) target() string { return o.remote.Path(o.Path) }
 
 // tempName is the job's temporary name without its folder.
-func (o op) tempName() string {
+func (o *op) tempName() string {
 	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims)
 }
 
 // lastTempName is the temporary name of the attempt before.
-func (o op) lastTempName() string {
+func (o *op) lastTempName() string {
 	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims-1)
 }
 
@@ -274,7 +315,7 @@ func TempPath(instance string, job queue.Job) string {
 }
 
 // retried reports whether an earlier attempt may have left a temporary file behind.
-func (o op) retried() bool { return o.job.Claims > 1 }
+func (o *op) retried() bool { return o.job.Claims > 1 }
 
 // isAbsent reads the answer to a question about one path.
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }

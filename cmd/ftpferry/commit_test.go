@@ -40,7 +40,7 @@ func TestAFailedCommitEndsTheProcess(t *testing.T) {
 			write(t, path, strings.Repeat("content", i))
 		}
 		config := filepath.Join(dir, "agent.toml")
-		write(t, config, fmt.Sprintf(configuration, server.Addr, server.User, folder, "up"))
+		write(t, config, fmt.Sprintf(configuration, server.Addr, server.User, `tls = "none"`, "/"+folder, "up", true))
 		environment := append(os.Environ(), asProgram+"=1", "FERRY_PASSWORD="+server.Password)
 
 		broken := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=fdatasync",

@@ -7,19 +7,24 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// commands are what the scripts can do beyond the commands of testscript.
+// commands are what the scripts can do beyond the commands of testscript. Names on the server may have bytes in them
+// that are no text, written as in Go: '\xc9'.
 func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	remote := func(ts *testscript.TestScript, name string) string {
-		return filepath.Join(server.Root, ts.Name(), filepath.FromSlash(name))
+		raw, err := strconv.Unquote(`"` + name + `"`)
+		ts.Check(err)
+		return filepath.Join(server.Root, ts.Name(), filepath.FromSlash(raw))
 	}
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		// ferry CODE ARGUMENT... runs the program, which must exit with the code.
@@ -40,10 +45,16 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 				ts.Fatalf("exit code %d, want %d", got, want)
 			}
 		},
-		// configure DIRECTION writes agent.toml for the server of the test.
+		// configure DIRECTION [LINE...] writes agent.toml for the server of the test, with more lines about it.
 		"configure": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(os.MkdirAll(remote(ts, ""), 0o777))
-			ts.Check(os.WriteFile(ts.MkAbs("agent.toml"), fmt.Appendf(nil, configuration, server.Addr, server.User, ts.Name(), args[0]), 0o600))
+			ts.Check(os.Chmod(remote(ts, ""), 0o777))
+			about := strings.Join(args[1:], "\n")
+			if server.CAFile == "" {
+				about += "\ntls = \"none\""
+			}
+			text := fmt.Appendf(nil, configuration, server.Addr, server.User, about, server.RemoteRoot+"/"+ts.Name(), args[0], args[0] == "up")
+			ts.Check(os.WriteFile(ts.MkAbs("agent.toml"), text, 0o600))
 		},
 		"remote_exists": func(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := os.Lstat(remote(ts, args[0]))
@@ -89,15 +100,15 @@ state_dir = "state"
 address = %q
 user = %q
 password = { env = "FERRY_PASSWORD" }
-tls = "none"
+%s
 [sync.s]
 server = "real"
 local = "local"
-remote = "/%s"
+remote = %q
 direction = %q
 delete = true
 settle = "0s"
-watch = true
+watch = %v
 `
 
 // TestScripts runs what needs no server.
@@ -107,12 +118,29 @@ func TestScripts(t *testing.T) {
 
 // TestServerScripts runs the scripts against one real server, each in a folder of its own.
 func TestServerScripts(t *testing.T) {
-	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	runServerScripts(t, "server", ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}))
+}
+
+// TestSecuredServerScripts does so over TLS.
+func TestSecuredServerScripts(t *testing.T) {
+	runServerScripts(t, "secured", ftptest.Real(t, "vsftpd", ftptest.RealOptions{TLS: true, RequireTLS: true}))
+}
+
+func runServerScripts(t *testing.T, folder string, server *ftptest.RealServer) {
 	testscript.Run(t, testscript.Params{
-		Dir: "../../testdata/script/server", Cmds: commands(server),
+		Dir: filepath.Join("../../testdata/script", folder), Cmds: commands(server),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RIGHT_PASSWORD", server.Password)
 			env.Setenv("FERRY_PASSWORD", server.Password)
+			if server.CAFile == "" {
+				return nil
+			}
+			_, err := ftpclient.Dial(t.Context(), server.Addr, ftpclient.Options{PinnedKeys: []ftpclient.PinnedKey{{}}})
+			var refused *ftpclient.CertificateError
+			if !errors.As(err, &refused) {
+				return fmt.Errorf("a server without a certificate: %w", err)
+			}
+			env.Setenv("PIN", refused.Key.String())
 			return nil
 		},
 	})
