@@ -110,8 +110,9 @@ func trailingBlank(t *testing.T, p *place) {
 	if stored != want || errors.Is(err, ftpclient.ErrNameChanged) != (want != "trail ") || (err != nil) != (want != "trail ") {
 		t.Errorf("stored as %q, %v; want %q", stored, err, want)
 	}
-	if got := p.conn.Facts().BlankNames; (got == "changed") != (want != "trail ") {
-		t.Errorf("learned that blanks are %q", got)
+	err = p.conn.KeepsName(t.Context(), p.remote("blanks"), "another ")
+	if errors.Is(err, ftpclient.ErrNameChanged) != (want != "trail ") || (p.conn.Facts().ChangesName("x ") != "") != (want != "trail ") {
+		t.Errorf("trying it told %v, and %q was learned", err, p.conn.Facts().OddNames)
 	}
 	if got, _ := p.retrieve(t, "blanks/"+stored, 0); string(got) != "x" {
 		t.Errorf("%q came back", got)

@@ -77,7 +77,7 @@ func ExampleConn_StatFiles() {
 	// c false 0
 }
 
-// Names that servers are known to change are looked at after the upload.
+// Names that servers are known to change are looked at after the upload, or tried before it.
 func ExampleConn_StoredAs() {
 	ctx := context.Background()
 	name := "draft " // a blank at its end
@@ -85,14 +85,17 @@ func ExampleConn_StoredAs() {
 	defer done()
 
 	fmt.Println(ftpclient.OddName(name))
+	if err := conn.KeepsName(ctx, "/", name); err != nil {
+		log.Fatal(err)
+	}
 	stored, err := conn.StoredAs(ctx, name)
 	if errors.Is(err, ftpclient.ErrNameChanged) {
 		fmt.Printf("the server calls it %q\n", stored)
 	} else if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(conn.Facts().BlankNames)
+	fmt.Println(conn.Facts().OddNames)
 	// Output:
 	// ends with a blank
-	// kept
+	// ends with a blank=kept
 }

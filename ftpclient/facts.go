@@ -45,9 +45,6 @@ type Facts struct {
 	// Encoding is how names are written, where Options.Encoding does not say it: "utf-8" or
 	// "latin1"; "" as long as all names were ASCII. The first name beyond it decides for good.
 	Encoding string `json:"encoding,omitempty"`
-	// BlankNames is what becomes of blanks at the ends of names: "kept", "changed", "" when
-	// unknown. Conn.StoredAs learns it.
-	BlankNames string `json:"blank_names,omitempty"`
 	// OddNames is what became of names that OddName objects to, by what is odd about them: "ends
 	// with a blank=changed; ends with a dot=kept". Conn.KeepsName learns it.
 	OddNames string `json:"odd_names,omitempty"`
@@ -61,16 +58,12 @@ type Facts struct {
 	// ListAll: "" when unknown; "yes" when LIST -a lists hidden names too, "no" when this
 	// server does not take it as an option.
 	ListAll string `json:"list_all,omitempty"`
-	// ListOffset is how far LIST times are ahead of UTC, in seconds, as a file changed in
-	// ListOffsetMonth ("2006-01") taught; "" when unknown. It is learned again for later
-	// months, because of summer time.
-	ListOffset      int    `json:"list_offset,omitempty"`
-	ListOffsetMonth string `json:"list_offset_month,omitempty"`
-	// MDTMOffset is how far MDTM is ahead of UTC, in seconds, and MDTMKnown whether that was
-	// found out: 0 but for servers that answer it in local time.
-	MDTMOffset int  `json:"mdtm_offset,omitempty"`
-	MDTMKnown  bool `json:"mdtm_known,omitempty"`
-	// SetterOffset is the same for the times that TimeSetter takes.
+	// ListZone is the zone of the times that LIST shows. It is learned again for later months,
+	// because of summer time.
+	ListZone ListZone `json:"list_zone,omitzero"`
+	// MDTMZone is the zone of the times that MDTM tells.
+	MDTMZone MDTMZone `json:"mdtm_zone,omitzero"`
+	// SetterOffset is how far the times that TimeSetter takes are ahead of UTC, in seconds.
 	SetterOffset int `json:"setter_offset,omitempty"`
 	// TimeSetter is the command that sets modification times: "MFMT", "MFF", "SITE UTIME" (the
 	// path first, then three times), "SITE UTIME 2" (the time, then the path), "MDTM", "none".
@@ -89,6 +82,21 @@ type Facts struct {
 	// more, 0 when it never did. LimitLearned is when that was, in seconds of Unix time.
 	ConnectionLimit int   `json:"connection_limit,omitempty"`
 	LimitLearned    int64 `json:"limit_learned,omitempty"`
+}
+
+// ListZone is how far the times in LIST are ahead of UTC, in seconds, as a file changed in
+// Month ("2006-01") taught; without Month it is not known. One value, because half of it may
+// not be merged with half of another.
+type ListZone struct {
+	Offset int    `json:"offset"`
+	Month  string `json:"month"`
+}
+
+// MDTMZone is how far MDTM is ahead of UTC, in seconds: 0 but for servers that answer it in
+// local time. It counts if Known.
+type MDTMZone struct {
+	Offset int  `json:"offset"`
+	Known  bool `json:"known"`
 }
 
 // Seconds is a time in whole seconds.

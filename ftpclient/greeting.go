@@ -136,7 +136,10 @@ func idleLimit(text string) time.Duration {
 
 // hearGreeting learns from the greeting.
 func (c *Conn) hearGreeting(reply control.Reply) {
-	if kind := servers.of(reply.Text()); kind != "" {
+	if kind := servers.of(reply.Text()); kind != "" && kind != c.facts.Server {
+		if c.facts.Server != "" {
+			c.facts = Facts{} // another server has taken the place, about which nothing is known
+		}
 		c.facts.Server = kind
 	}
 	c.hearWelcome(reply)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 )
 
 func TestServersAreKnownByWhatTheySay(t *testing.T) {
@@ -133,6 +135,22 @@ func TestASessionThatCannotBeResumedIsExplained(t *testing.T) {
 		err := s.refusal(began.Add(test.age))
 		if !errors.Is(err, test.want) || errors.Is(err, ErrNotResumed) == errors.Is(err, ErrTicketExpired) {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestFactsEndWithTheServer: what was learned about one server keeps files from another.
+func TestFactsEndWithTheServer(t *testing.T) {
+	learned := Facts{Server: "pure-ftpd", OddNames: "ends with a blank=changed", Pipelining: "yes"}
+	for greeting, want := range map[string]Facts{
+		"(vsFTPd 3.0.3)":               {Server: "vsftpd"},
+		"Welcome to Pure-FTPd":         learned,
+		"a greeting that says no kind": learned,
+	} {
+		c := &Conn{facts: learned}
+		c.hearGreeting(control.Reply{Code: 220, Lines: []string{greeting}})
+		if c.facts != want {
+			t.Errorf("%q: %+v, want %+v", greeting, c.facts, want)
 		}
 	}
 }

@@ -231,17 +231,17 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 			script: talk("MDTM /d/young", "213 "+told), offset: -14400, month: month, precise: map[string]time.Duration{"dated": list.Day},
 			ages: map[string]time.Duration{"young": 0, "dated": now.Sub(time.Date(2024, 1, 2, 5, 0, 0, 0, time.UTC))}},
 		{name: "a date without a time stays in the east", features: "MDTM", lines: []string{unixLine("dated")}, offset: 14400, month: month,
-			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = 14400, month },
+			change: func(o *ftpclient.Options) { o.Facts.ListZone.Offset, o.Facts.ListZone.Month = 14400, month },
 			ages:   map[string]time.Duration{"dated": now.Sub(time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC))}},
 		{name: "a time of no zone teaches nothing", features: "MDTM", lines: []string{young},
 			script: talk("MDTM /d/young", "213 "+now.Add(7*time.Minute).Format("20060102150405")), ages: map[string]time.Duration{"young": 4 * time.Hour}},
 		{name: "folders and dates without a time teach nothing", features: "MDTM",
 			lines: []string{unixLine("a"), "d" + young[1:]}, ages: map[string]time.Duration{"young": 4 * time.Hour}},
 		{name: "what was learned this month is not asked again", features: "MDTM", lines: []string{young},
-			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = -14400, month },
+			change: func(o *ftpclient.Options) { o.Facts.ListZone.Offset, o.Facts.ListZone.Month = -14400, month },
 			ages:   map[string]time.Duration{"young": 0}, offset: -14400, month: month},
 		{name: "what was learned another month is learned again", features: "MDTM", lines: []string{young}, script: talk("MDTM /d/young", "213 "+told),
-			change: func(o *ftpclient.Options) { o.Facts.ListOffset, o.Facts.ListOffsetMonth = -18000, "2001-01" },
+			change: func(o *ftpclient.Options) { o.Facts.ListZone.Offset, o.Facts.ListZone.Month = -18000, "2001-01" },
 			ages:   map[string]time.Duration{"young": 0}, offset: -14400, month: month},
 		{name: "a location says it all", features: "MDTM", lines: []string{old, young},
 			change: func(o *ftpclient.Options) { o.ListLocation = time.FixedZone("", -14400) },
@@ -272,8 +272,8 @@ func TestTheZoneOfListingsIsLearned(t *testing.T) {
 					t.Errorf("%s: precision %v", e.Name, e.Precision)
 				}
 			}
-			if f := conn.Facts(); f.ListOffset != test.offset || f.ListOffsetMonth != test.month {
-				t.Errorf("learned %d in %q, want %d in %q", f.ListOffset, f.ListOffsetMonth, test.offset, test.month)
+			if f := conn.Facts(); f.ListZone.Offset != test.offset || f.ListZone.Month != test.month {
+				t.Errorf("learned %d in %q, want %d in %q", f.ListZone.Offset, f.ListZone.Month, test.offset, test.month)
 			}
 		})
 	}

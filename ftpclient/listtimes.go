@@ -33,10 +33,10 @@ func (c *Conn) fixTimes(ctx context.Context, folder string, l *Listing) error {
 	if err := c.learnListOffset(ctx, folder, l.Entries); err != nil {
 		return err
 	}
-	if c.facts.ListOffsetMonth == "" && !c.features.Has("MDTM") {
+	if c.facts.ListZone.Month == "" && !c.features.Has("MDTM") {
 		return nil // and never will be, so that times stay the same
 	}
-	west := -min(0, time.Duration(c.facts.ListOffset)*time.Second)
+	west := -min(0, time.Duration(c.facts.ListZone.Offset)*time.Second)
 	for i := range l.Entries {
 		entry := &l.Entries[i]
 		switch {
@@ -47,13 +47,13 @@ func (c *Conn) fixTimes(ctx context.Context, folder string, l *Listing) error {
 				entry.ModTime = entry.ModTime.Add(west + summerTime) // so that all of the day is less than a day off
 			}
 			continue
-		case c.facts.ListOffsetMonth == "":
+		case c.facts.ListZone.Month == "":
 			entry.Precision += zoneLimit // the next listing may know better
 			continue
 		}
 		month := entry.ModTime.Format(monthForm)
-		entry.ModTime = entry.ModTime.Add(-time.Duration(c.facts.ListOffset) * time.Second)
-		if month != c.facts.ListOffsetMonth {
+		entry.ModTime = entry.ModTime.Add(-time.Duration(c.facts.ListZone.Offset) * time.Second)
+		if month != c.facts.ListZone.Month {
 			entry.Precision += summerTime
 		}
 	}
@@ -75,7 +75,7 @@ func (c *Conn) learnListOffset(ctx context.Context, folder string, entries []lis
 			youngest = e
 		}
 	}
-	if youngest == nil || youngest.ModTime.Format(monthForm) <= c.facts.ListOffsetMonth {
+	if youngest == nil || youngest.ModTime.Format(monthForm) <= c.facts.ListZone.Month {
 		return nil
 	}
 	exact, err := c.ModTime(ctx, path.Join(folder, youngest.Name))
@@ -88,7 +88,7 @@ func (c *Conn) learnListOffset(ctx context.Context, folder string, entries []lis
 	// LIST cuts the seconds off. What is left beyond a minute is a change in between.
 	offset, ok := zoneOffset(youngest.ModTime.Sub(exact.Truncate(youngest.Precision)), time.Minute)
 	if ok {
-		c.facts.ListOffset, c.facts.ListOffsetMonth = int(offset/time.Second), youngest.ModTime.Format(monthForm)
+		c.facts.ListZone.Offset, c.facts.ListZone.Month = int(offset/time.Second), youngest.ModTime.Format(monthForm)
 	}
 	return nil
 }

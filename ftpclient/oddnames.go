@@ -58,14 +58,6 @@ func (c *Conn) StoredAs(ctx context.Context, p string) (string, error) {
 		name, _ = c.naming.codec.decode(raw)
 	}
 	now, found := storedAs(name, l.Entries)
-	if found && strings.Trim(name, " ") != name {
-		switch {
-		case now != name:
-			c.facts.BlankNames = "changed"
-		case c.facts.BlankNames == "":
-			c.facts.BlankNames = "kept" // here at least: some keep those in front and change the others
-		}
-	}
 	e := &Error{Op: "stored name", Path: p}
 	switch {
 	case found && now == name:

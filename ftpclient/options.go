@@ -129,7 +129,7 @@ type Options struct {
 	// "shift_jis"), or "latin1" for ISO 8859-1. "" finds out: UTF-8 where the server says so,
 	// else what the first listed name beyond ASCII is, UTF-8 or latin1.
 	Encoding string
-	// ListLocation is the zone of the times that LIST shows. nil finds out, see Facts.ListOffset.
+	// ListLocation is the zone of the times that LIST shows. nil finds out, see Facts.ListZone.Offset.
 	ListLocation *time.Location
 
 	// Transfers.

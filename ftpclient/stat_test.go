@@ -196,7 +196,7 @@ func TestSetModTime(t *testing.T) {
 			if got := conn.Facts().TimeSetter; got != test.learned {
 				t.Errorf("learned %q, want %q", got, test.learned)
 			}
-			if got := conn.Facts().MDTMOffset; got != test.offset {
+			if got := conn.Facts().MDTMZone.Offset; got != test.offset {
 				t.Errorf("offset %d, want %d", got, test.offset)
 			}
 		})
@@ -255,7 +255,7 @@ func TestLearnTimeZone(t *testing.T) {
 			}
 			conn, _ := connect(t, session("", script))
 			test.want.check(t, conn.LearnTimeZone(t.Context(), "/f", written))
-			if facts := conn.Facts(); facts.MDTMOffset != test.offset || facts.MDTMKnown != test.known {
+			if facts := conn.Facts(); facts.MDTMZone.Offset != test.offset || facts.MDTMZone.Known != test.known {
 				t.Errorf("%+v", facts)
 			}
 			if !test.known {
@@ -274,7 +274,7 @@ func TestATimeIsSetInTheZoneOfTheServer(t *testing.T) {
 		"MDTM 20240102030405 /f", "213 ok", "MDTM /f", "213 20240102030405", // which is five hours later in UTC
 		"MDTM 20240101220405 /f", "213 ok", "MDTM /f", "213 20240101220405",
 		"MDTM 20240101220405 /f", "213 ok")),
-		func(o *ftpclient.Options) { o.Facts.MDTMKnown, o.Facts.MDTMOffset = true, -5*3600 })
+		func(o *ftpclient.Options) { o.Facts.MDTMZone.Known, o.Facts.MDTMZone.Offset = true, -5*3600 })
 	for range 2 {
 		outcome{}.check(t, conn.SetModTime(t.Context(), "/f", time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)))
 	}
@@ -289,7 +289,7 @@ func TestAZoneOfMDTMIsThatOfListings(t *testing.T) {
 	local := now.Add(-5 * time.Hour)
 	conn, _ := connect(t, session("MDTM", talk("MDTM /f", "213 "+local.Format("20060102150405"), "SIZE /f", "213 5", "MDTM /f", "213 "+local.Format("20060102150405"), "CWD /", "250 ok").
 		then(sent("LIST", "-rw-r--r--   1 ferry ferry  5 "+local.Format("Jan 02 15:04")+" f\r\n")...)), func(o *ftpclient.Options) {
-		o.Facts.ListAll, o.Facts.ListOffsetMonth = "no", local.Format("2006-01")
+		o.Facts.ListAll, o.Facts.ListZone.Month = "no", local.Format("2006-01")
 	})
 	outcome{}.check(t, conn.LearnTimeZone(t.Context(), "/f", now))
 	entry, found, err := conn.StatFile(t.Context(), "/f")

@@ -161,13 +161,13 @@ func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSette
 	off := got.Sub(t)
 	if offset, ok := zoneOffset(off, coarsest); ok && offset != 0 {
 		switch {
-		case c.facts.MDTMKnown && c.facts.SetterOffset == 0:
+		case c.facts.MDTMZone.Known && c.facts.SetterOffset == 0:
 			c.facts.SetterOffset = -int(offset / time.Second)
 			if done, refusal, err = c.trySetter(ctx, p, t, s); !done {
 				c.facts.SetterOffset = 0
 			}
 			return done, refusal, err
-		case !c.facts.MDTMKnown && !s.asks:
+		case !c.facts.MDTMZone.Known && !s.asks:
 			// Set in UTC and told in local time, as by IIS and some storage boxes.
 			c.learnMDTM(offset)
 			off -= offset
@@ -186,7 +186,7 @@ func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSette
 // before SetModTime, which cannot tell whether a server that sets and tells times in the same
 // zone means UTC. Summer time makes times of the other half of the year an hour wrong.
 func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) error {
-	if c.facts.MDTMKnown {
+	if c.facts.MDTMZone.Known {
 		return nil
 	}
 	told, err := c.ModTime(ctx, p)
@@ -205,16 +205,16 @@ func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) e
 // off by as much.
 func (c *Conn) learnMDTM(offset time.Duration) {
 	seconds := int(offset / time.Second)
-	if c.facts.ListOffsetMonth != "" {
-		c.facts.ListOffset += seconds - c.facts.MDTMOffset
+	if c.facts.ListZone.Month != "" {
+		c.facts.ListZone.Offset += seconds - c.facts.MDTMZone.Offset
 	}
-	c.facts.MDTMOffset, c.facts.MDTMKnown = seconds, true
+	c.facts.MDTMZone.Offset, c.facts.MDTMZone.Known = seconds, true
 }
 
 // precisionMDTM is that of times told by MDTM: in local time, those of the other half of the
 // year may be an hour off.
 func (c *Conn) precisionMDTM() list.Precision {
-	if c.facts.MDTMOffset != 0 {
+	if c.facts.MDTMZone.Offset != 0 {
 		return time.Second + summerTime
 	}
 	return time.Second
@@ -241,5 +241,5 @@ func (c *Conn) parseTime(text string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, fmt.Errorf("%w: no time in %q", ErrProtocol, text)
 	}
-	return t.Truncate(time.Second).Add(-time.Duration(c.facts.MDTMOffset) * time.Second), nil
+	return t.Truncate(time.Second).Add(-time.Duration(c.facts.MDTMZone.Offset) * time.Second), nil
 }

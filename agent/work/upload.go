@@ -145,7 +145,7 @@ func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
 // file tells it.
 func (o *op) setTime(ctx context.Context, temp string, modified time.Time) error {
 	has, facts := o.conn.Features().Has, o.conn.Facts()
-	if has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMKnown {
+	if has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMZone.Known {
 		if err := o.conn.LearnTimeZone(ctx, temp, time.Now()); err != nil && !o.conn.Usable() {
 			return err
 		}
