@@ -48,7 +48,8 @@
 // translated (Options.Encoding), but only if the way back gives the same bytes; a name that
 // does not fit stays as it is, and what was listed is always sent back as it was. Names with
 // line ends or NUL are refused before anything is sent. Some servers store a file under
-// another name than asked for: OddName tells which names are worth a look by Conn.StoredAs.
+// another name than asked for: OddName tells which names are worth a look, Conn.KeepsName tries
+// it beforehand, and Conn.StoredAs looks afterwards.
 //
 // Times are in UTC, to the Precision told with them. LIST is in a zone that nobody tells, so
 // its offset is learned by MDTM. SetModTime knows five ways to set a time.
@@ -66,4 +67,10 @@
 // What was learned about a server is a Facts value: read it with Conn.Facts, keep it where you
 // like, hand it in with Options.Facts. Without facts everything is learned again, which costs
 // round trips and nothing else.
+//
+// # What it does not do
+//
+// There is no ASCII mode (TYPE A changes files on the way), no transfer between two servers
+// (FXP), and no way back to a clear control connection (CCC), which would let others on the way
+// give commands.
 package ftpclient
