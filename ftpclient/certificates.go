@@ -92,7 +92,7 @@ func pin(config *tls.Config, keys []PinnedKey) {
 		leaf := state.PeerCertificates[0]
 		if key := KeyOf(leaf); !slices.Contains(keys, key) {
 			return &CertificateError{Certificate: leaf, Key: key, Err: fmt.Errorf(
-				"the server has the key %s, which is none of the %d pinned ones; pin it if the server has got a new key and you trust it", key, len(keys))}
+				"the server has the key %s, which is not pinned; pin it if the server has got a new key and you trust it", key)}
 		}
 		if next != nil {
 			return next(state)
