@@ -76,10 +76,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			defer db.Close()
 			acme := &server{facts: ftpclient.Facts{TimeSetter: "MDTM"}}
-			acme.pool = newPool(&config.Server{
-				Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
-				ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
-			}, acme.facts, slog.New(slog.DiscardHandler))
+			acme.pool = newPool(plainServer(address, 1), acme.facts, slog.New(slog.DiscardHandler))
 			defer acme.pool.Close()
 			w := &worker{
 				pool: acme.pool, db: db, logger: slog.New(slog.DiscardHandler),
@@ -125,6 +122,51 @@ func TestAWorkerThatIsToldToStop(t *testing.T) {
 	}
 }
 
+// TestAWorkerThatWaitsForAConnectionStops: what has no connection yet is not begun, however long the others take.
+func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
+	address := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "QUIT": "221 bye"})
+	pool := newPool(plainServer(address, 1), ftpclient.Facts{}, slog.New(slog.DiscardHandler))
+	defer pool.Close()
+	taken, err := pool.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Put(taken)
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := &worker{pool: pool, db: db, logger: slog.New(slog.DiscardHandler)}
+	begin, stop := context.WithCancel(t.Context())
+	defer stop()
+	working, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		_, err := w.env(begin, queue.Job{}).Connect(working)
+		done <- err
+	}()
+	stop()
+	if err := <-done; working.Err() != nil || classify(err) != ftpclient.ClassCancelled {
+		t.Errorf("waited on: %v", err)
+	}
+	// What has begun may go on with another connection.
+	pool.Put(taken)
+	if _, err := w.env(begin, queue.Job{}).Connect(working); err != nil {
+		t.Errorf("a job under way gets no connection: %v", err)
+	}
+	w.release()
+}
+
+// plainServer is a server without TLS.
+func plainServer(address string, connections int) *config.Server {
+	return &config.Server{
+		Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
+		Connections: connections, ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
+	}
+}
+
 // TestTheNumberOfWorkersFollowsTheServer: as many as it takes connections, one more after a while, none for a while when
 // it takes none.
 func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
@@ -137,6 +179,7 @@ func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
 	}{
 		{"nothing is known", 4, 0, 0, 4},
 		{"it took two", 4, 2, time.Minute, 2},
+		{"it took two, as a clock says that was wrong", 4, 2, -10 * limitRaise, 3},
 		{"it took two, long ago", 4, 2, limitRaise + time.Second, 3},
 		{"fewer are configured by now", 1, 2, time.Minute, 1},
 		{"fewer are configured by now, long ago", 2, 2, limitRaise + time.Second, 2},
