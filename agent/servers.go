@@ -27,7 +27,7 @@ func (c *commit) server(name string) state.Server {
 // of each of its jobs.
 func (c *commit) pause(name string, cause error, v verdict) {
 	row := c.server(name)
-	if row.NotBefore.After(c.now) && !v.blocked {
+	if row.NotBefore.After(c.now) && (!v.blocked || row.BlockedBy != "") {
 		return // another worker has reported the same already
 	}
 	row.Failures++
