@@ -81,7 +81,7 @@ func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, 
 		approved = !row.Approved.IsZero()
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
 		if err == nil {
-			_, facts, err = loadServer(tx, s.Server)
+			_, facts, err = loadServer(tx, s.Server, a.cfg.Servers[s.Server].Address)
 		}
 		return err
 	})

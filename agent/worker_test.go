@@ -286,7 +286,10 @@ func TestWhatAFailedDialLearnedIsKept(t *testing.T) {
 		}
 		passing.Wait()
 		err := db.View(func(tx *state.Tx) error {
-			_, got, err := loadServer(tx, "acme")
+			_, got, err := loadServer(tx, "acme", address)
+			if _, other, _ := loadServer(tx, "acme", "elsewhere:21"); other != (ftpclient.Facts{}) {
+				t.Errorf("a server at another address starts with %+v", other)
+			}
 			if got.BrokeOff != want.BrokeOff || got.LeftOut != want.LeftOut {
 				t.Errorf("start %d: kept %+v, want %+v", start, got, want)
 			}
