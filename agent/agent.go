@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +43,8 @@ type Agent struct {
 	logger   *slog.Logger
 	syncs    map[string]work.Sync // enabled ones
 	requests chan request
-	ended    chan struct{} // closed when Run returns
+	running  atomic.Pointer[dispatcher] // whose pools may be used; nil unless Run works
+	ended    chan struct{}              // closed when Run returns
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -73,6 +75,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.closePools()
+	a.running.Store(d)
+	defer a.running.Store(nil)
 	// Workers outlive ctx by the grace; the dispatcher ends them.
 	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopWork(errStopped)

@@ -21,7 +21,7 @@ func (d *dispatcher) begin(now time.Time) error {
 			return err
 		}
 		for name, s := range d.servers {
-			if s.row, s.facts, err = loadServer(tx, name); err != nil {
+			if s.row, s.facts, err = loadServer(tx, name, s.config.Address); err != nil {
 				return err
 			}
 		}

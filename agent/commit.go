@@ -263,7 +263,9 @@ func (c *commit) settle(sync string) time.Duration {
 func (c *commit) failed(r report) error {
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
+	told := v.pause > 0 // by pause: it is the server's failure, not that of each job
 	if v.busy {
+		_, told = c.busy[r.Job.Server]
 		// What was behind the refused job in its stream was not tried, and reached nobody.
 		c.busy[r.Job.Server] = refusal{r.Err.Error(), r.reached || c.busy[r.Job.Server].connected}
 	}
@@ -281,7 +283,7 @@ func (c *commit) failed(r report) error {
 		c.happened(activity)
 		return c.history(r, "dead")
 	}
-	if classify(r.Err) != ftpclient.ClassCancelled { // the stop of the agent is no news
+	if !told && classify(r.Err) != ftpclient.ClassCancelled { // the stop of the agent is no news
 		c.happened(activity)
 	}
 	return nil

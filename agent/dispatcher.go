@@ -68,7 +68,8 @@ func (s *server) limit(now time.Time) int {
 	limit := s.config.Connections
 	if facts := s.pool.Facts(); facts.ConnectionLimit > 0 {
 		limit = min(limit, facts.ConnectionLimit)
-		if now.Sub(time.Unix(facts.LimitLearned, 0)) >= limitRaise {
+		// Learned in the future is learned by a clock that was wrong.
+		if now.Sub(time.Unix(facts.LimitLearned, 0)).Abs() >= limitRaise {
 			limit = min(limit+1, s.config.Connections)
 		}
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// Plan implements control.Service. It works without Run too, on connections of its own, and
-// with a nil database, as if nothing had ever been in step.
+// Plan implements control.Service. While Run does it takes a connection from where the workers
+// have theirs, since the server takes no more than those. It works without Run too, and with a
+// nil database, as if nothing had ever been in step.
 func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, error) {
 	names, err := a.names(syncs)
 	if err != nil {
@@ -33,8 +34,13 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 		planned.Failure = err.Error()
 		return planned
 	}
-	w := &worker{pool: newPool(a.cfg.Servers[s.Server], facts, a.logger)}
-	defer w.pool.Close()
+	w := &worker{}
+	if d := a.running.Load(); d != nil {
+		w.pool = d.servers[s.Server].pool
+	} else {
+		w.pool = newPool(a.cfg.Servers[s.Server], facts, a.logger)
+		defer w.pool.Close()
+	}
 	defer w.release()
 	if planned.Halt = halt; anew {
 		r.db = nil // it points elsewhere than before: nothing is known
@@ -46,7 +52,8 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	result, err := work.Scan(ctx, env, true, nil)
 	if err != nil {
 		planned.Failure = err.Error()
-		planned.Unavailable = classify(err) == ftpclient.ClassUnavailable
+		class := classify(err)
+		planned.Unavailable = class == ftpclient.ClassUnavailable || class == ftpclient.ClassBusy
 		return planned
 	}
 	if halt := plan.Guard(result.Totals, plan.Limits{AllowsDeletes: s.MaxDelete.Allows, Approved: approved}); planned.Halt == nil {
@@ -74,7 +81,7 @@ func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, 
 		approved = !row.Approved.IsZero()
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
 		if err == nil {
-			_, facts, err = loadServer(tx, s.Server)
+			_, facts, err = loadServer(tx, s.Server, a.cfg.Servers[s.Server].Address)
 		}
 		return err
 	})

@@ -27,7 +27,7 @@ func (c *commit) server(name string) state.Server {
 // of each of its jobs.
 func (c *commit) pause(name string, cause error, v verdict) {
 	row := c.server(name)
-	if row.NotBefore.After(c.now) && !v.blocked {
+	if row.NotBefore.After(c.now) && (!v.blocked || row.BlockedBy != "") {
 		return // another worker has reported the same already
 	}
 	row.Failures++
@@ -68,7 +68,7 @@ func (c *commit) learn(name string) {
 
 func (c *commit) saveServers() error {
 	for name, facts := range c.facts {
-		data, err := json.Marshal(facts)
+		data, err := json.Marshal(knownServer{c.d.servers[name].config.Address, facts})
 		if err != nil {
 			return err
 		}
@@ -84,9 +84,16 @@ func (c *commit) saveServers() error {
 	return nil
 }
 
-// loadServer reads what is known about a server. Facts that cannot be read are learned anew;
-// a pause ends with the start, which is what an operator does after mending something.
-func loadServer(tx *state.Tx, name string) (state.Server, ftpclient.Facts, error) {
+// knownServer is how facts are written down: what is known of one address is not true of another.
+type knownServer struct {
+	Address string `json:"address,omitempty"`
+	ftpclient.Facts
+}
+
+// loadServer reads what is known about a server. Facts that cannot be read are learned anew, and
+// so are those of another address. A pause ends with the start, which is what an operator does after
+// mending something.
+func loadServer(tx *state.Tx, name, address string) (state.Server, ftpclient.Facts, error) {
 	row, err := state.GetServer(tx, name)
 	if errors.Is(err, state.ErrBadRow) {
 		row, err = state.Server{}, nil
@@ -94,11 +101,11 @@ func loadServer(tx *state.Tx, name string) (state.Server, ftpclient.Facts, error
 	if err != nil {
 		return row, ftpclient.Facts{}, fmt.Errorf("read server %s: %w", name, err)
 	}
-	var facts ftpclient.Facts
-	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &facts) != nil {
-		facts = ftpclient.Facts{}
+	var known knownServer
+	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &known) != nil || known.Address != "" && known.Address != address {
+		known.Facts = ftpclient.Facts{}
 	}
-	return state.Server{Facts: row.Facts}, facts, nil
+	return state.Server{Facts: row.Facts}, known.Facts, nil
 }
 
 func (d *dispatcher) serverNames() []string { return slices.Sorted(maps.Keys(d.servers)) }

@@ -54,7 +54,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		case unavailable != nil:
 			r.Outcome = work.Outcome{Job: job, Err: unavailable}
 		default:
-			r.Outcome = work.Do(ctx, w.env(job), job)
+			r.Outcome = work.Do(ctx, w.env(begin, job), job)
 		}
 		if r.Err != nil && ctx.Err() != nil {
 			r.Err = errors.Join(context.Canceled, r.Err)
@@ -71,10 +71,16 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 	}
 }
 
-func (w *worker) env(job queue.Job) work.Env {
+func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 	return work.Env{
 		Sync: w.syncs[job.Sync],
 		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
+			if !w.used { // a job without a connection is not begun: the wait for one ends with begin
+				waiting, cancel := context.WithCancelCause(ctx)
+				defer cancel(nil)
+				defer context.AfterFunc(begin, func() { cancel(context.Canceled) })()
+				ctx = waiting
+			}
 			w.used = true
 			return w.connect(ctx)
 		},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,10 +77,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			defer db.Close()
 			acme := &server{facts: ftpclient.Facts{TimeSetter: "MDTM"}}
-			acme.pool = newPool(&config.Server{
-				Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
-				ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
-			}, acme.facts, slog.New(slog.DiscardHandler))
+			acme.pool = newPool(plainServer(address, 1), acme.facts, slog.New(slog.DiscardHandler))
 			defer acme.pool.Close()
 			w := &worker{
 				pool: acme.pool, db: db, logger: slog.New(slog.DiscardHandler),
@@ -125,6 +123,51 @@ func TestAWorkerThatIsToldToStop(t *testing.T) {
 	}
 }
 
+// TestAWorkerThatWaitsForAConnectionStops: what has no connection yet is not begun, however long the others take.
+func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
+	address := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "QUIT": "221 bye"})
+	pool := newPool(plainServer(address, 1), ftpclient.Facts{}, slog.New(slog.DiscardHandler))
+	defer pool.Close()
+	taken, err := pool.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Put(taken)
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := &worker{pool: pool, db: db, logger: slog.New(slog.DiscardHandler)}
+	begin, stop := context.WithCancel(t.Context())
+	defer stop()
+	working, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		_, err := w.env(begin, queue.Job{}).Connect(working)
+		done <- err
+	}()
+	stop()
+	if err := <-done; working.Err() != nil || classify(err) != ftpclient.ClassCancelled {
+		t.Errorf("waited on: %v", err)
+	}
+	// What has begun may go on with another connection.
+	pool.Put(taken)
+	if _, err := w.env(begin, queue.Job{}).Connect(working); err != nil {
+		t.Errorf("a job under way gets no connection: %v", err)
+	}
+	w.release()
+}
+
+// plainServer is a server without TLS.
+func plainServer(address string, connections int) *config.Server {
+	return &config.Server{
+		Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
+		Connections: connections, ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
+	}
+}
+
 // TestTheNumberOfWorkersFollowsTheServer: as many as it takes connections, one more after a while, none for a while when
 // it takes none.
 func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
@@ -137,6 +180,7 @@ func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
 	}{
 		{"nothing is known", 4, 0, 0, 4},
 		{"it took two", 4, 2, time.Minute, 2},
+		{"it took two, as a clock says that was wrong", 4, 2, -10 * limitRaise, 3},
 		{"it took two, long ago", 4, 2, limitRaise + time.Second, 3},
 		{"fewer are configured by now", 1, 2, time.Minute, 1},
 		{"fewer are configured by now, long ago", 2, 2, limitRaise + time.Second, 2},
@@ -206,5 +250,95 @@ func TestATransferTooManyIsToldFromAConnectionTooMany(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestWhatAFailedDialLearnedIsKept, over a new start: a server that hangs up at FEAT is not asked for it the third time.
+func TestWhatAFailedDialLearnedIsKept(t *testing.T) {
+	address := verbServer(t, map[string]string{
+		"USER": "331 password?", "PASS": "230 in", "FEAT": hangUp, "PWD": `257 "/"`, "TYPE": "200 ok", "CWD": "550 no such folder", "QUIT": "221 bye",
+	})
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	cfg := &config.Config{Servers: map[string]*config.Server{"acme": plainServer(address, 1)}, Syncs: map[string]*config.Sync{
+		"s": {Name: "s", Enabled: true, Server: "acme", Local: t.TempDir(), Remote: "/d", Direction: config.Down},
+	}}
+	for start, want := range []ftpclient.Facts{{BrokeOff: "FEAT"}, {LeftOut: "FEAT"}, {LeftOut: "FEAT"}} {
+		a := New(cfg, db, Options{Logger: slog.New(slog.DiscardHandler)})
+		tried := make(chan Activity, 1000)
+		a.options.Observe = func(happened Activity) { tried <- happened }
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- a.Run(ctx) }()
+		var passing sync.WaitGroup
+		passing.Go(func() { a.Pass(ctx, nil) })
+		for happened := range tried {
+			if happened.Kind == ActivityRetry || happened.Kind == ActivityPaused {
+				break
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		passing.Wait()
+		err := db.View(func(tx *state.Tx) error {
+			_, got, err := loadServer(tx, "acme", address)
+			if _, other, _ := loadServer(tx, "acme", "elsewhere:21"); other != (ftpclient.Facts{}) {
+				t.Errorf("a server at another address starts with %+v", other)
+			}
+			if got.BrokeOff != want.BrokeOff || got.LeftOut != want.LeftOut {
+				t.Errorf("start %d: kept %+v, want %+v", start, got, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestAServerThatCannotBeUsedIsToldOnce, however many jobs of however many workers wanted it.
+func TestAServerThatCannotBeUsedIsToldOnce(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		err  error
+		want ActivityKind
+	}{
+		{"it is away", &ftpclient.Error{Op: "connect", Err: syscall.ECONNREFUSED}, ActivityPaused},
+		{"it refuses the login", &ftpclient.Error{Op: "login", Command: "PASS", Code: 530, Text: "Login incorrect."}, ActivityPaused},
+		{"it is full", &ftpclient.Error{Op: "connect", Code: 421, Text: "Too many users"}, ActivityRetry},
+	} {
+		db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(func(tx *state.Tx) error {
+			now := time.Now()
+			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {}}}, tx: tx, now: now,
+				transition: &transition{servers: map[string]state.Server{}, busy: map[string]refusal{}}}
+			for _, path := range []string{"a", "b", "c"} {
+				if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindSweepRemote, Sync: "s", Server: "acme", Path: path}); err != nil {
+					return err
+				}
+			}
+			jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 3})
+			for _, job := range jobs {
+				if err := c.failed(report{Outcome: work.Outcome{Job: job, Err: row.err}}); err != nil {
+					return err
+				}
+			}
+			if len(jobs) != 3 || len(c.activities) != 1 || c.activities[0].Kind != row.want {
+				t.Errorf("%s: %d jobs, %+v", row.name, len(jobs), c.activities)
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		db.Close()
 	}
 }

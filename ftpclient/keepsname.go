@@ -2,6 +2,7 @@ package ftpclient
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -40,7 +41,7 @@ func (c *Conn) KeepsName(ctx context.Context, folder, name string) error {
 
 func (c *Conn) tryOddity(ctx context.Context, folder string, o oddity) error {
 	// Nobody else has this name, so that what is like it is it.
-	probe := path.Join(c.Absolute(folder), o.adorn(fmt.Sprintf("ftpferry-%08x", rand.Uint32())))
+	probe := path.Join(c.Absolute(folder), o.adorn(fmt.Sprintf("%s%08x", probeMark, rand.Uint32())))
 	if err := c.MakeDirs(ctx, probe); err != nil {
 		return c.unlessRefused(err)
 	}
@@ -66,6 +67,20 @@ func (c *Conn) tryOddity(ctx context.Context, folder string, o oddity) error {
 	}
 	c.facts.OddNames += o.what + "=" + fate
 	return nil
+}
+
+// probeMark begins the name of a folder that KeepsName makes, but for what is odd about it.
+const probeMark = "ftpferry-probe-"
+
+// IsProbe reports whether a name is that of an empty folder which KeepsName makes, as it was sent
+// or as a server may have changed it. Whoever dies in the middle leaves it behind.
+func IsProbe(name string) bool {
+	before, after, found := strings.Cut(name, probeMark)
+	if !found || len(before) > 3 || len(after) < 8 || len(after) > 12 {
+		return false
+	}
+	_, err := hex.DecodeString(after[:8])
+	return err == nil
 }
 
 // ChangesName says what about a name makes the server change it, as far as that is known, "" for

@@ -45,3 +45,15 @@ func TestOddNamesWhereNoFolderCanBeMade(t *testing.T) {
 		t.Errorf("%v, learned %q", err, conn.Facts().OddNames)
 	}
 }
+
+func TestIsProbe(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ftpferry-probe-0123abcd": true, "ftpferry-probe-0123abcd.": true, " ftpferry-probe-0123abcd": true, "_ftpferry-probe-0123abcd": true,
+		"ftpferry-probe-0123abcd\xff": true, "ftpferry-probe-0123abcd%FF": true, "ftpferry-probe-0123abcd\x01x": true,
+		"ftpferry-probe-": false, "ftpferry-probe-notes.txt": false, "our ftpferry-probe-0123abcd": false, "ftpferry-probe-0123abcd, a story": false, "": false,
+	} {
+		if got := ftpclient.IsProbe(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

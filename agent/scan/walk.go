@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -121,6 +122,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 	isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job), nil
+	}
+	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
+		return w.probe(item), nil
 	}
 	if w.request.Filter.Excluded(item.Path, isDir) {
 		if err := w.forget(item); err != nil {
@@ -252,6 +256,18 @@ func (w *walker) temporary(item plan.Item, instance string, job uint64) (keeps b
 		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path})
 	}
 	return target != entry.Absent && target != entry.File
+}
+
+// probe notes a folder that tried a name on the server: it is no part of the sync. Those that
+// upload make them, and sweep up what a crash has left.
+func (w *walker) probe(item plan.Item) (keeps bool) {
+	if w.request.Rules.Direction == plan.Down {
+		return false
+	}
+	if w.request.Orphan != nil {
+		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path, Remote: true})
+	}
+	return true
 }
 
 func (w *walker) record(item plan.Item, d plan.Decision) {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -113,10 +116,34 @@ func sweepRemote(ctx context.Context, e Env, job queue.Job) Outcome {
 		return failed(err)
 	}
 	remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+	if ftpclient.IsProbe(path.Base(job.Path)) {
+		return sweepProbe(ctx, conn, remote.Path(job.Path))
+	}
 	if err := conn.Remove(ctx, remote.Path(job.Path)); err != nil {
 		if _, statErr := conn.Stat(ctx, remote.Path(job.Path)); !isAbsent(statErr) {
 			return failed(err)
 		}
+	}
+	return Outcome{Result: Done}
+}
+
+// probeAge is how old a folder that tried a name must be to be surely left behind, more than any
+// error of a time zone: if it went away in the middle, the server would seem to change names.
+const probeAge = 24 * time.Hour
+
+func sweepProbe(ctx context.Context, conn *ftpclient.Conn, probe string) Outcome {
+	found, err := conn.Stat(ctx, probe)
+	if isAbsent(err) {
+		return Outcome{Result: Done}
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if found.ModTime.IsZero() || time.Since(found.ModTime) < probeAge {
+		return Outcome{Result: Done, Reason: "may be in use"}
+	}
+	if err := conn.RemoveDir(ctx, probe); err != nil {
+		return failed(err)
 	}
 	return Outcome{Result: Done}
 }
