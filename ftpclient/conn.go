@@ -81,6 +81,10 @@ func (c *Conn) Facts() Facts { return c.facts }
 // LearnNoDotNames notes that the server refuses names with a leading dot.
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
+// LearnRenameOver notes what Rename was seen to do where a file had the new name:
+// RenameReplaces or RenameRefuses. Rename itself does not know whether there was one.
+func (c *Conn) LearnRenameOver(what string) { c.facts.RenameOver = what }
+
 // Usable reports whether the connection lives and owes nobody a reply. While no transfer is
 // going on, a connection that is not usable stays so.
 func (c *Conn) Usable() bool { return c.control.Idle() }
