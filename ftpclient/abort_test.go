@@ -155,6 +155,8 @@ func TestAbort(t *testing.T) {
 		lost   bool
 	}{
 		{name: "the transfer is answered, then ABOR", script: steps{begun, abort, say("426 cut\n226 aborted"), marker}},
+		{name: "in the way of ProFTPD and vsftpd, which read it after the end of the data", script: steps{begun, abort, say("226 done\n225 no transfer"), marker}},
+		{name: "in the way of Pure-FTPd", script: steps{begun, abort, say("426 cut\n451 cut"), marker}},
 		{name: "with other codes", script: steps{begun, abort, say("451 cut\n225 nothing to abort"), marker}},
 		{name: "the transfer went through before", script: steps{begun, abort, say("226 done\n226 aborted"), marker}},
 		{name: "both are answered by one reply", script: steps{begun, abort, say("225 aborted"), marker}},

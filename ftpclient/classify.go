@@ -96,6 +96,7 @@ var sentinels = []struct {
 	{ErrUnsendable, ClassPermanent},
 	{ErrUnsupported, ClassPermanent},
 	{ErrNameChanged, ClassPermanent},
+	{ErrTransferring, ClassPermanent},
 	{ErrMismatch, ClassRetry}, // the connection did its part
 	{ErrTicketExpired, ClassConnection},
 	{ErrNotResumed, ClassSetup},

@@ -81,6 +81,10 @@ func (c *Conn) Facts() Facts { return c.facts }
 // LearnNoDotNames notes that the server refuses names with a leading dot.
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
+// LearnRenameOver notes what Rename was seen to do where a file had the new name:
+// RenameReplaces or RenameRefuses. Rename itself does not know whether there was one.
+func (c *Conn) LearnRenameOver(what string) { c.facts.RenameOver = what }
+
 // Usable reports whether the connection lives and owes nobody a reply. While no transfer is
 // going on, a connection that is not usable stays so.
 func (c *Conn) Usable() bool { return c.control.Idle() }
@@ -125,7 +129,7 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrTimeout)
 	defer cancel()
-	if err := control.Ended(ctx); err != nil {
+	if err := c.free(ctx); err != nil {
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
 	}
 	reply, err := c.control.Do(ctx, command)
@@ -134,6 +138,15 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 		return control.Reply{}, c.connectionError(op, p, err)
 	}
 	return reply, nil
+}
+
+// free tells why no command may be sent now. What is sent behind a transfer command is answered
+// before the transfer, behind it, or never, and pyftpdlib loses the 226 over it.
+func (c *Conn) free(ctx context.Context) error {
+	if !c.control.Idle() && c.control.Err() == nil {
+		return ErrTransferring
+	}
+	return control.Ended(ctx)
 }
 
 // connectionError turns the end of the connection into an *Error; a 421 keeps its code, so

@@ -1,12 +1,21 @@
 package ftpclient
 
-import "github.com/ftpferry/ftpferry/ftpclient/internal/control"
+import (
+	"context"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+)
 
 // LimitListing sets the size at which a listing counts as hostile.
 func (c *Conn) LimitListing(bytes int64) { c.listingLimit = bytes }
 
 // SetServer sets what kind of server this is taken for.
 func (c *Conn) SetServer(kind string) { c.facts.Server = kind }
+
+// TakeBackREST ends a REST that was not used up.
+func (c *Conn) TakeBackREST(ctx context.Context) {
+	c.takeBackREST(ctx, request{op: "retrieve", path: "/f"})
+}
 
 // System is the answer to SYST.
 func (c *Conn) System() string { return c.system }

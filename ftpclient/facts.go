@@ -2,9 +2,19 @@ package ftpclient
 
 import "time"
 
+// What Facts.RenameOver says.
+const (
+	RenameReplaces = "replaces"
+	RenameRefuses  = "refuses"
+)
+
 // Facts is what was learned about a server by talking to it, as a value: hand the facts of
 // the last connection in at Dial, read the new ones with Conn.Facts (or Error.Facts of a
 // Dial that failed), keep them where you like. Wrong facts cost a round trip or two and nothing else.
+//
+// The answer to FEAT is not among them: it comes anew with each login, since it changes with
+// the login and with the server's version, and nothing tells that it has. Nor is the order in
+// which a server answers ABOR: each abort finds that out by a marker.
 type Facts struct {
 	// Server is the kind of server, in lower case ("proftpd", "vsftpd", ...), "" when unknown.
 	Server string `json:"server,omitempty"`
@@ -35,6 +45,9 @@ type Facts struct {
 	StoreRestart string `json:"store_restart,omitempty"`
 	// Appending is the same for APPE.
 	Appending string `json:"appending,omitempty"`
+	// RenameOver is what a rename does where a file has the new name: RenameReplaces or
+	// RenameRefuses, "" when unknown. Conn.LearnRenameOver notes it.
+	RenameOver string `json:"rename_over,omitempty"`
 	// NoCompression: the server lists MODE Z and refuses it.
 	NoCompression bool `json:"no_compression,omitempty"`
 	// NoCompressedStore: a compressed upload failed where the server takes others.

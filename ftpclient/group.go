@@ -168,7 +168,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 	if len(commands) == 0 {
 		return nil, nil
 	}
-	if err := control.Ended(ctx); err != nil {
+	if err := c.free(ctx); err != nil {
 		return nil, &Error{Op: op, Err: err}
 	}
 	calls, err := c.control.SendGroup(ctx, commands)

@@ -82,6 +82,32 @@ func TestSecureDownload(t *testing.T) {
 	}
 }
 
+// TestSecureFilesWithoutBytes is about handshakes: without bytes, nothing else starts them, and
+// servers refuse what they call a data connection that was never made.
+func TestSecureFilesWithoutBytes(t *testing.T) {
+	for _, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			config := certified(t, v.version)
+			data := &ftptest.TLS{Config: config, MustResume: true}
+			conn, server := connect(t, secureSession(&ftptest.TLS{Config: config}, steps{
+				passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{TLS: data, Receive: ftptest.All, End: ftptest.Close}}, {Send: "226 done"},
+				passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{TLS: data, End: ftptest.Close}}, {Send: "226 done"},
+			}), secure)
+			if result, err := put(t.Context(), conn, "/f", strings.NewReader("")); err != nil || result.Bytes != 0 || !result.Confirmed || !result.TLSResumed {
+				t.Errorf("upload: %+v, %v", result, err)
+			}
+			content, result, err := get(t.Context(), conn, "/f")
+			if err != nil || content != "" || !result.Confirmed || !result.TLSResumed || !result.CleanEnd {
+				t.Errorf("download: %q, %+v, %v", content, result, err)
+			}
+			if got := server.Received(); got != "" {
+				t.Errorf("the server got %q", got)
+			}
+		})
+	}
+}
+
 func TestSecureDataThatFail(t *testing.T) {
 	// With TLS 1.2 the server knows that the handshake is done before the client can complain.
 	control, stranger := &ftptest.TLS{Config: certified(t, tls.VersionTLS12)}, &ftptest.TLS{Config: certified(t, tls.VersionTLS12)}

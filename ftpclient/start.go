@@ -389,7 +389,7 @@ func (c *Conn) takeBackREST(ctx context.Context, r request) {
 		return
 	}
 	reply, err := c.do(ctx, r.op, r.path, "REST", "0")
-	if err == nil && !reply.Intermediate() {
+	if err != nil || !reply.Intermediate() { // an error may also be that of a ctx that ended before
 		c.kill()
 	}
 }
@@ -429,7 +429,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 // connections resume (any more): an expired ticket or a restarted server. Only a new control
 // connection gets a new session. FileZilla Server, ProFTPD: 425; vsftpd: 522.
 func (c *Conn) dropSession(reply control.Reply) {
-	if c.tls != nil && (reply.Code == 425 || reply.Code == 522) {
+	if c.tls != nil && (reply.Code == 425 || reply.Code == 522 || notResumed(reply.Code, reply.Text(), true, c.facts.Server)) {
 		c.kill()
 	}
 }

@@ -17,6 +17,10 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
+// ErrTransferring: a transfer is going on, and nothing else can be asked for before its Finish,
+// Stop or Abort. Nothing was sent.
+var ErrTransferring = errors.New("a transfer is going on: end it first")
+
 // Transfer is a file (or a listing) on its way. Read or write it, then call Finish, which is
 // the only source of success; or give it up by Abort or Stop. One of them must be called.
 // When the context given at its start ends, the data connection is reset.

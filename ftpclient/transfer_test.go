@@ -455,3 +455,35 @@ func TestNothingIsSentForANameWithALineEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsSentBehindATransfer: servers answer it before, behind or in place of the transfer.
+func TestNothingIsSentBehindATransfer(t *testing.T) {
+	asked := make(chan struct{})
+	conn, _ := connect(t, session("", steps{
+		passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Hold: asked, Send: "226 done"},
+	}.then(talk("NOOP", "200 here")...)), func(o *ftpclient.Options) { o.Facts.Pipelining = "yes" })
+	ctx := t.Context()
+	transfer, err := conn.Retrieve(ctx, "/f", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"a command": conn.Noop(ctx), "a group": second(conn.StatFiles(ctx, []string{"/a", "/b"})), "a transfer": second(conn.Retrieve(ctx, "/g", 0)),
+		"an offset": second(conn.Store(ctx, "/g", 5)), "a rename": conn.Rename(ctx, "/a", "/b"), "a listing": second(conn.List(ctx, "/")),
+	} {
+		outcome{is: ftpclient.ErrTransferring, class: ftpclient.ClassPermanent}.check(t, err)
+		if t.Failed() {
+			t.Fatal(what)
+		}
+	}
+	close(asked)
+	if content, err := io.ReadAll(transfer); err != nil || string(content) != "hello" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, err := transfer.Finish(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := conn.Noop(ctx); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,7 @@
 package ftpclient_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -196,4 +197,24 @@ func TestAnOffsetIsTakenBack(t *testing.T) {
 	if !conn.Usable() {
 		t.Error("the connection is lost")
 	}
+}
+
+// TestAnOffsetThatStandsCostsTheConnection: the next transfer would begin there.
+func TestAnOffsetThatStandsCostsTheConnection(t *testing.T) {
+	t.Run("the server does not take it back", func(t *testing.T) {
+		conn, _ := connect(t, open("", talk("REST 0", "502 what?")))
+		conn.TakeBackREST(t.Context())
+		if conn.Usable() {
+			t.Error("the connection is used on")
+		}
+	})
+	t.Run("there is no time to take it back", func(t *testing.T) {
+		conn, _ := connect(t, open("", nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		conn.TakeBackREST(ctx)
+		if conn.Usable() {
+			t.Error("the connection is used on")
+		}
+	})
 }

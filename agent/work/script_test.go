@@ -60,7 +60,16 @@ func do(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline
 // doCut is do with a server whose last step ends the connection.
 func doCut(t *testing.T, local string, op plan.Op, claims int, base *state.Baseline, steps ...step) Outcome {
 	t.Helper()
-	server := ftptest.NewScript(t, slices.Concat(login, steps)...)
+	outcome, _ := doWith(t, ftpclient.Options{User: "u", TLS: ftpclient.TLSNone}, local, []plan.Op{op}, claims, base, slices.Concat(login, steps)...)
+	return outcome
+}
+
+// doWith is doCut with options, a login and any number of operations in a row; the outcome is
+// that of the last one. It tells what was learned.
+func doWith(t *testing.T, options ftpclient.Options, local string, ops []plan.Op, claims int, base *state.Baseline, steps ...step) (Outcome, ftpclient.Facts) {
+	t.Helper()
+	server := ftptest.NewScript(t, steps...)
+	options.FinalReplyTimeout = 5 * time.Second
 	var conn *ftpclient.Conn
 	env := Env{
 		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}},
@@ -71,7 +80,7 @@ func doCut(t *testing.T, local string, op plan.Op, claims int, base *state.Basel
 			if conn != nil && conn.Usable() {
 				return conn, nil
 			}
-			o := ftpclient.Options{User: "u", TLS: ftpclient.TLSNone, FinalReplyTimeout: 5 * time.Second}
+			o := options
 			if conn != nil {
 				o.Facts = conn.Facts()
 				conn.Close()
@@ -80,17 +89,22 @@ func doCut(t *testing.T, local string, op plan.Op, claims int, base *state.Basel
 			return conn, err
 		},
 	}
-	payload, err := json.Marshal(op)
-	if err != nil {
-		t.Fatal(err)
+	var outcome Outcome
+	for i, op := range ops {
+		payload, err := json.Marshal(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		job := queue.Job{ID: queue.ID(7 + i), New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: claims}
+		outcome = Do(t.Context(), env, job)
 	}
-	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: claims}
-	outcome := Do(t.Context(), env, job)
+	var facts ftpclient.Facts
 	if conn != nil {
+		facts = conn.Facts()
 		conn.Close()
 	}
 	server.Wait()
-	return outcome
+	return outcome, facts
 }
 
 // source makes a local a.txt and describes it.

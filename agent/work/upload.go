@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"time"
@@ -58,7 +59,7 @@ func upload(ctx context.Context, o *op) Outcome {
 	if err := o.keepsNames(ctx); err != nil {
 		return failed(err)
 	}
-	return o.send(ctx, local)
+	return o.send(ctx, local, found)
 }
 
 // arrived reports whether the target holds the content of source already. Equal size and time
@@ -88,7 +89,8 @@ func (o *op) expected(now entry.Entry) bool {
 	return entry.Same(now, o.Remote.Entry)
 }
 
-func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
+// send does so; over tells that there is a file at the target.
+func (o *op) send(ctx context.Context, local entry.Entry, over bool) Outcome {
 	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -121,7 +123,7 @@ func (o *op) send(ctx context.Context, local entry.Entry) Outcome {
 	if err := o.setTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
 		return failed(err)
 	}
-	if replaced, err := o.rename(ctx, temp); err != nil {
+	if replaced, err := o.rename(ctx, temp, over); err != nil {
 		if !replaced {
 			o.discard(ctx, temp)
 		}
@@ -217,13 +219,20 @@ func (o *op) verify(ctx context.Context, temp string, sent int64) error {
 // rename moves the temporary file over the target. Servers that do not replace files get the
 // old one deleted first; the complete new content is there under its temporary name. Only a
 // refusal of the new name (RNTO) is a reason for that: where renaming is forbidden altogether,
-// deleting would leave nothing. replaced reports that the old file is gone, so that the
-// temporary one is the only copy on the server.
-func (o *op) rename(ctx context.Context, temp string) (replaced bool, err error) {
+// deleting would leave nothing. For the same reason nothing is deleted on a server that was
+// seen to replace files, unless it says itself that the file is in the way. replaced reports
+// that the old file is gone, so that the temporary one is the only copy on the server.
+func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool, err error) {
 	err = o.move(ctx, temp)
+	if err == nil && over {
+		o.conn.LearnRenameOver(ftpclient.RenameReplaces)
+	}
 	var refusal *ftpclient.Error
 	if err == nil || !o.conn.Usable() || !errors.As(err, &refusal) || refusal.Path != o.target() {
 		return false, err
+	}
+	if o.conn.Facts().RenameOver == ftpclient.RenameReplaces && !errors.Is(err, fs.ErrExist) {
+		return false, fmt.Errorf("%w (renames replaced files here before, so the old one was left alone)", err)
 	}
 	if _, found, statErr := o.conn.StatFile(ctx, o.target()); statErr != nil || !found {
 		return false, errors.Join(err, statErr)
@@ -231,7 +240,10 @@ func (o *op) rename(ctx context.Context, temp string) (replaced bool, err error)
 	if removeErr := o.conn.Remove(ctx, o.target()); removeErr != nil {
 		return false, errors.Join(err, removeErr)
 	}
-	return true, o.move(ctx, temp)
+	if err = o.move(ctx, temp); err == nil {
+		o.conn.LearnRenameOver(ftpclient.RenameRefuses)
+	}
+	return true, err
 }
 
 // move renames the temporary file. If the reply is lost, it has worked when that file is gone.

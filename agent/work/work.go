@@ -145,7 +145,15 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 	if !ok {
 		return failed(fmt.Errorf("%w: %q", ErrUnknownKind, job.Kind)).of(job, began)
 	}
-	return do(ctx, e, job).of(job, began)
+	o := do(ctx, e, job)
+	if errors.Is(o.Err, ftpclient.ErrTicketExpired) {
+		// The data connection was refused before a byte went over it, and only another control
+		// connection has another session. One that is not resumed from the start is told as
+		// ErrNotResumed: a matter of the set-up, which no connection cures.
+		e.Logger.Info("TLS session has expired, once more on another connection", "path", job.Path, "error", o.Err)
+		o = do(ctx, e, job)
+	}
+	return o.of(job, began)
 }
 
 func (o Outcome) of(job queue.Job, began time.Time) Outcome {
