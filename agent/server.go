@@ -22,7 +22,7 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 			config.TLSNone:     ftpclient.TLSNone,
 		}[s.TLS],
 		TLSConfig: &tls.Config{
-			RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify, MinVersion: s.TLSMin,
+			RootCAs: s.RootCAs, ServerName: s.TLSServerName, InsecureSkipVerify: !s.TLSVerify, MinVersion: s.TLSMin, MaxVersion: s.TLSMax,
 		},
 		PinnedKeys: s.TLSPins,
 		LegacyTLS:  s.TLSLegacy,

@@ -40,6 +40,7 @@ func TestEveryOptionReachesTheClient(t *testing.T) {
 		"TLSPins":       {func(s *server) { s.TLSPins = append(s.TLSPins, pin) }, func(o options) any { return o.PinnedKeys }, []ftpclient.PinnedKey{pin}},
 		"ClientCertificate": {func(s *server) { s.ClientCertificate = config.NewKeyPair(certificate) },
 			func(o options) any { return o.TLSConfig.Certificates }, []tls.Certificate{*certificate}},
+		"TLSMax":           {func(s *server) { s.TLSMax = tls.VersionTLS12 }, func(o options) any { return o.TLSConfig.MaxVersion }, uint16(tls.VersionTLS12)},
 		"TLSMin":           {func(s *server) { s.TLSMin = tls.VersionTLS13 }, func(o options) any { return o.TLSConfig.MinVersion }, uint16(tls.VersionTLS13)},
 		"TLSLegacy":        {func(s *server) { s.TLSLegacy = true }, func(o options) any { return o.LegacyTLS }, true},
 		"Encoding":         {func(s *server) { s.Encoding = "koi8-r" }, func(o options) any { return o.Encoding }, "koi8-r"},

@@ -67,6 +67,7 @@ type Server struct {
 	TLSPins           []ftpclient.PinnedKey
 	ClientCertificate KeyPair // with Leaf set; zero: none
 	TLSMin            uint16  // a tls.VersionTLS..., 1.0 with TLSLegacy, else 1.2 or 1.3
+	TLSMax            uint16  // 1.2 or 1.3, not below TLSMin
 	TLSLegacy         bool    // allow the cipher suites that are no longer thought safe
 
 	Connections    int    // 1 to 64

@@ -86,7 +86,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "ftp.example.com:21", User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
-			TLSMin: tls.VersionTLS12, CommandLimit: 4096,
+			TLSMin: tls.VersionTLS12, TLSMax: tls.VersionTLS13, CommandLimit: 4096,
 			Data:           Data{Mode: DataAuto, PASVAddress: PASVControl},
 			ConnectTimeout: 15 * time.Second, ReplyTimeout: 30 * time.Second, StallTimeout: 60 * time.Second,
 		}},
@@ -114,6 +114,7 @@ tls = "implicit"
 tls_server_name = "ftp.example.com"
 tls_pin = ["sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]
 tls_min = "1.3"
+tls_max = "1.3"
 connections = 64
 account = { env = "ACCOUNT" }
 virtual_host = "site.example.com"
@@ -157,7 +158,7 @@ enabled = false
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "[2001:db8::1]:990", User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
 			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
-			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
+			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, TLSMax: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
 			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
 			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010},
 				ExternalIP: netip.MustParseAddr("198.51.100.7"), PASVAddress: PASVReply},

@@ -41,6 +41,7 @@ type rawServer struct {
 	TLSCert        string       `toml:"tls_cert"`
 	TLSKey         string       `toml:"tls_key"`
 	TLSMin         string       `toml:"tls_min"`
+	TLSMax         string       `toml:"tls_max"`
 	TLSLegacy      bool         `toml:"tls_legacy"`
 	Connections    int64        `toml:"connections"`
 	Encoding       string       `toml:"encoding"`
@@ -101,6 +102,7 @@ func (s *rawServer) setDefaults() {
 		TLS:            string(TLSExplicit),
 		TLSVerify:      true,
 		TLSMin:         "1.2",
+		TLSMax:         "1.3",
 		Connections:    4,
 		Encoding:       autoEncoding,
 		CommandLimit:   mostCommandLimit,

@@ -152,9 +152,10 @@ agent.toml:6: server.acme.data.external_ip: with a proxy the server cannot conne
 		{"pins", server + "tls_pin = [" + pin + ", \"sha256/x\"]\n[server.b]\naddress = \"h\"\ntls_verify = false\ntls_pin = " + pin + "\n",
 			`agent.toml:3: server.acme.tls_pin: "sha256/x" is not the SHA-256 of a public key: write "sha256/" and 44 characters of base64, or 64 hexadecimal digits
 agent.toml:6: server.b.tls_verify: false accepts any key and tls_pin only its own: remove one of them (a pin is enough, also for a certificate that is self-signed or carries another name)`},
-		{"versions of TLS", server + "tls_min = \"1.1\"\n[server.b]\naddress = \"h\"\ntls_min = \"1.3\"\ntls_legacy = true\n",
+		{"versions of TLS", server + "tls_min = \"1.1\"\n[server.b]\naddress = \"h\"\ntls_min = \"1.3\"\ntls_legacy = true\n[server.c]\naddress = \"h\"\ntls_min = \"1.3\"\ntls_max = \"1.2\"\n",
 			`agent.toml:3: server.acme.tls_min: "1.1" is not known: write "1.2" or "1.3"
-agent.toml:7: server.b.tls_legacy: true allows TLS 1.0 and tls_min = "1.3" does not: remove one of them`},
+agent.toml:7: server.b.tls_legacy: true allows TLS 1.0 and tls_min = "1.3" does not: remove one of them
+agent.toml:11: server.c.tls_max: "1.2" is below tls_min = "1.3": no version is left`},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			_, err := load(t, c.text, nil)
@@ -264,7 +265,7 @@ func TestServerWarnings(t *testing.T) {
 	for _, c := range []struct{ sentence, settings, want string }{
 		{"old TLS is loud", "tls_legacy = true\n",
 			"agent.toml:3: server.acme.tls_legacy: TLS 1.0 AND 1.1 AND BROKEN CIPHERS ARE ACCEPTED: who controls the network may be able to read the password and all files; have the server updated"},
-		{"without TLS its keys mean nothing", "tls = \"none\"\ntls_ca = \"\"\ntls_server_name = \"h\"\ntls_verify = false\ntls_pin = []\ntls_cert = \"\"\ntls_key = \"\"\ntls_min = \"1.2\"\ntls_legacy = true\n",
+		{"without TLS its keys mean nothing", "tls = \"none\"\ntls_ca = \"\"\ntls_server_name = \"h\"\ntls_verify = false\ntls_pin = []\ntls_cert = \"\"\ntls_key = \"\"\ntls_min = \"1.2\"\ntls_legacy = true\ntls_max = \"1.3\"\n",
 			`agent.toml:4: server.acme.tls_ca: has no effect with tls = "none"
 agent.toml:5: server.acme.tls_server_name: has no effect with tls = "none"
 agent.toml:6: server.acme.tls_verify: has no effect with tls = "none"
@@ -272,7 +273,8 @@ agent.toml:7: server.acme.tls_pin: has no effect with tls = "none"
 agent.toml:8: server.acme.tls_cert: has no effect with tls = "none"
 agent.toml:9: server.acme.tls_key: has no effect with tls = "none"
 agent.toml:10: server.acme.tls_min: has no effect with tls = "none"
-agent.toml:11: server.acme.tls_legacy: has no effect with tls = "none"`},
+agent.toml:11: server.acme.tls_legacy: has no effect with tls = "none"
+agent.toml:12: server.acme.tls_max: has no effect with tls = "none"`},
 		{"an account in clear is as bad as a password", "account = \"a\"\ntls = \"none\"\n",
 			`agent.toml:4: server.acme.tls: the password and all files cross the network in clear: use "explicit" if the server can`},
 		{"a pin is enough", "tls_pin = " + pin + "\n", ""},

@@ -11,7 +11,7 @@ import (
 )
 
 // tlsKeys are all that mean nothing without TLS.
-var tlsKeys = []string{"tls_ca", "tls_server_name", "tls_verify", "tls_pin", "tls_cert", "tls_key", "tls_min", "tls_legacy"}
+var tlsKeys = []string{"tls_ca", "tls_server_name", "tls_verify", "tls_pin", "tls_cert", "tls_key", "tls_min", "tls_max", "tls_legacy"}
 
 // tls sets and checks all that concerns TLS but the mode.
 func (l *loader) tls(at key, file *rawServer, server *Server) {
@@ -24,6 +24,13 @@ func (l *loader) tls(at key, file *rawServer, server *Server) {
 		server.ClientCertificate = NewKeyPair(certificate)
 	}
 	server.TLSMin = l.tlsMin(at, file)
+	server.TLSMax = tls.VersionTLS13
+	if oneOf(l, at.child("tls_max"), file.TLSMax, "1.2", "1.3") == "1.2" {
+		server.TLSMax = tls.VersionTLS12
+	}
+	if server.TLSMax < server.TLSMin {
+		l.fail(at.child("tls_max"), `"1.2" is below tls_min = "1.3": no version is left`)
+	}
 	server.TLSLegacy = file.TLSLegacy
 	if file.TLSServerName != "" && !isHost(file.TLSServerName) {
 		l.fail(at.child("tls_server_name"), "%q is not a host name", file.TLSServerName)

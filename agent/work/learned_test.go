@@ -41,6 +41,8 @@ func TestWhatARenameDoesToAFileIsLearnedAndUsed(t *testing.T) {
 			slices.Concat(sent, renames(hidden, final), has(final, 5))},
 		{"a server that was seen to replace files has another reason, and the file stays", ftpclient.RenameReplaces, ftpclient.RenameReplaces, Failed,
 			slices.Concat(sent, refused("550 Permission denied."), []step{{Expect: "DELE " + hidden, Send: "250 Gone."}})},
+		{"without a reason it is no longer believed to replace files", ftpclient.RenameReplaces, "", Failed,
+			slices.Concat(sent, refused("550 Rename failed."), []step{{Expect: "DELE " + hidden, Send: "250 Gone."}})},
 		{"unless it says that the file is the reason", ftpclient.RenameReplaces, ftpclient.RenameRefuses, Done,
 			slices.Concat(sent, refused("550 Cannot create a file when that file already exists."), deletes, renames(hidden, final), has(final, 5))},
 		{"deleting it does not help", "", "", Failed,

@@ -232,6 +232,9 @@ func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool,
 		return false, err
 	}
 	if o.conn.Facts().RenameOver == ftpclient.RenameReplaces && !errors.Is(err, fs.ErrExist) {
+		if !errors.Is(err, fs.ErrPermission) {
+			o.conn.LearnRenameOver("") // no cause is named: the next attempt finds out anew
+		}
 		return false, fmt.Errorf("%w (renames replaced files here before, so the old one was left alone)", err)
 	}
 	if _, found, statErr := o.conn.StatFile(ctx, o.target()); statErr != nil || !found {
