@@ -222,6 +222,9 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 			e.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, e.Err)
 		}
 		return result, e
+	case !reply.Completed() && cause != nil:
+		fail.Err = cause // the server only tells that this side hung up
+		return result, fail
 	case !reply.Completed():
 		t.blameCompression()
 		t.conn.dropSession(reply)

@@ -487,3 +487,22 @@ func TestNothingIsSentBehindATransfer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestARefusalAfterTheEndOfTheContextIsNotTheReason: the reset that comes with the end of the
+// context makes the server complain.
+func TestARefusalAfterTheEndOfTheContextIsNotTheReason(t *testing.T) {
+	t.Parallel()
+	conn, _ := connect(t, session("", steps{passive, {Expect: "STOR /f", Send: "150 go"},
+		{Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "426 cut"}}))
+	ctx, cancel := context.WithCancel(t.Context())
+	transfer, err := conn.Store(ctx, "/f", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transfer.Write([]byte("hello")); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	_, err = transfer.Finish(t.Context()) // whose own context goes on, so that the reply comes in
+	outcome{is: context.Canceled, class: ftpclient.ClassCancelled}.check(t, err)
+}
