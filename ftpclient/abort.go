@@ -89,6 +89,9 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 		e = refusal
 		t.conn.dropSession(reply)
 	}
+	if err == nil {
+		t.settle(ctx)
+	}
 	return e
 }
 
@@ -106,7 +109,7 @@ func (t *Transfer) abandon(ctx context.Context) {
 	t.conn.running.set(nil)
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
-	if !t.resynchronise(waiting) {
+	if t.owesBeat() || !t.resynchronise(waiting) {
 		t.conn.kill()
 	}
 }

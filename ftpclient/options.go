@@ -164,6 +164,12 @@ type Options struct {
 	StallTimeout      time.Duration // no byte moves on a data connection (60 s)
 	FinalReplyTimeout time.Duration // reply after the end of a transfer (60 s)
 
+	// NoopDuringTransfer is how often NOOP is sent while a transfer runs, for firewalls that
+	// forget idle control connections and do not count TCP's own keep-alive. 0 is never: some
+	// servers answer at once, some after the transfer, some with an error, and a few get out of
+	// step over it.
+	NoopDuringTransfer time.Duration
+
 	// Logger gets each command and reply at debug level, secrets masked. nil means none.
 	Logger *slog.Logger
 }

@@ -302,8 +302,11 @@ func (t *Transfer) opensLate(first control.Reply, result chan opened, o *opened)
 // merely lost ends nothing: the data may well come through.
 func (t *Transfer) watch(ctx context.Context) {
 	stop, ended := make(chan struct{}), make(chan struct{})
+	beating, stopBeating := context.WithCancel(ctx)
 	go func() {
 		defer close(ended)
+		beat, stopBeats := t.conn.options.beats()
+		defer stopBeats()
 		finished := t.call.Finished()
 		var patience <-chan time.Time
 		for {
@@ -316,7 +319,10 @@ func (t *Transfer) watch(ctx context.Context) {
 			case <-ctx.Done():
 				t.guarded.Reset()
 				return
+			case <-beat:
+				t.beat(beating)
 			case <-finished:
+				beat = nil
 				reply, err := t.call.Wait(ctx)
 				if err == nil && !reply.Completed() && t.request.op == "list" {
 					finished, patience = nil, time.After(drainPatience) // what came before counts
@@ -332,7 +338,10 @@ func (t *Transfer) watch(ctx context.Context) {
 	}()
 	var once sync.Once
 	t.release = func() error {
-		once.Do(func() { close(stop) })
+		once.Do(func() {
+			stopBeating()
+			close(stop)
+		})
 		<-ended
 		return control.Ended(ctx)
 	}

@@ -39,7 +39,8 @@ type Transfer struct {
 	failure error // first error of reading, writing, or of the source of an upload
 	ours    bool  // failure is no fault of the connection, so no reply can explain it
 	resumed bool
-	release func() error // ends the watch over the context; tells why that has ended, if it has
+	noop    *control.Call // the last NOOP behind the transfer; of the watch until release
+	release func() error  // ends the watch over the context; tells why that has ended, if it has
 	done    bool
 	ending  atomic.Bool                 // Finish is waiting for the verdict
 	check   func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
@@ -209,6 +210,9 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	reply, err := v.reply, v.err
 	cause := t.release()
 	t.conn.running.set(nil)
+	if err == nil {
+		t.settle(ctx)
+	}
 	result.Bytes, result.Moved, result.Duration = t.bytes, t.guarded.Moved(), time.Since(t.begun)
 	fail := &Error{Op: t.request.op, Path: t.request.path}
 	switch {
