@@ -2,7 +2,6 @@ package ftpclient
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -40,7 +39,7 @@ func newCodec(name string) (codec, error) {
 	default:
 		var err error
 		if e, err = htmlindex.Get(name); err != nil {
-			return codec{}, fmt.Errorf("no encoding is named %q; near it: %s", name, strings.Join(nearest(name), ", "))
+			return codec{}, fmt.Errorf("no encoding is named %q: want a name of the WHATWG encoding standard, such as windows-1251 or shift_jis", name)
 		}
 		if !carriesASCII(e) {
 			return codec{}, fmt.Errorf("encoding %q cannot be used for names: it writes %q in other bytes than ASCII does", name, "/")
@@ -149,38 +148,4 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// encodings are the names to propose for one that does not exist.
-var encodings = strings.Fields(`utf-8 latin1 iso-8859-2 iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8
-	iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 windows-874 windows-1250 windows-1251 windows-1252
-	windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 ibm866 koi8-r koi8-u macintosh
-	x-mac-cyrillic gbk gb18030 big5 euc-jp shift_jis euc-kr`)
-
-// nearest returns the three encodings whose names differ least from name.
-func nearest(name string) []string {
-	name = name[:min(len(name), 20)]
-	near := slices.Clone(encodings)
-	slices.SortStableFunc(near, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	return near[:3]
-}
-
-// distance is the number of bytes to insert, delete or replace to turn a into b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = min(diagonal, row[j], row[j+1]) + 1
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -61,11 +61,17 @@ func TestElementsOfAPathAreEncodedOneByOne(t *testing.T) {
 	}
 }
 
+// encodings are those in use for names.
+var encodings = strings.Fields(`utf-8 latin1 iso-8859-2 iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8
+	iso-8859-10 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 windows-874 windows-1250 windows-1251 windows-1252
+	windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 ibm866 koi8-r koi8-u macintosh
+	x-mac-cyrillic gbk gb18030 big5 euc-jp shift_jis euc-kr`)
+
 func TestEncodingsWithoutASCIIAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"utf-16le": "other bytes than ASCII", "iso-2022-jp": "other bytes", "replacement": "other bytes",
-		"windows1251x": "near it: windows-1251", "koi9-r": "near it: koi8-r", "latin-1": "near it: latin1", "utf_8": "near it: utf-8",
+		"koi9-r": "such as windows-1251", "utf_8": "no encoding is named",
 	} {
 		if _, err := newCodec(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
@@ -74,7 +80,7 @@ func TestEncodingsWithoutASCIIAreRefused(t *testing.T) {
 	for _, name := range encodings {
 		c, err := newCodec(name)
 		if err != nil {
-			t.Errorf("proposed, and not there: %v", err)
+			t.Error(err)
 			continue
 		}
 		// A slash or line end in the bytes of another character would cut a path in two.

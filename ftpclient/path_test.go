@@ -236,7 +236,7 @@ func TestAnEncodingThatDoesNotExist(t *testing.T) {
 	o := testOptions()
 	o.Encoding = "windows-1521"
 	_, err := ftpclient.Dial(t.Context(), "127.0.0.1:1", o)
-	if err == nil || !strings.Contains(err.Error(), "near it: windows-125") {
+	if err == nil || !strings.Contains(err.Error(), "no encoding is named") {
 		t.Error(err)
 	}
 }
