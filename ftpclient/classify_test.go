@@ -22,8 +22,8 @@ func TestClassify(t *testing.T) {
 	}
 	refusedMode := func(code int) error {
 		return &Error{Op: "store", Err: &DataError{Attempts: []data.Attempt{
-			{Mode: EPSV, Err: errors.New("connection refused")},
-			{Mode: PASV, Err: &data.ReplyError{Reply: control.Reply{Code: code}}},
+			{Way: DataWay{Method: data.Passive, Command: EPSV}, Err: errors.New("connection refused")},
+			{Way: DataWay{Method: data.Passive, Command: PASV}, Err: &data.ReplyError{Reply: control.Reply{Code: code}}},
 		}}}
 	}
 	tests := []struct {
@@ -103,8 +103,8 @@ func TestErrorText(t *testing.T) {
 		{"words that turn the text around", &Error{Op: "list", Path: "/\u202etxt.exe\u2028", Err: io.EOF}, "list /?txt.exe?: EOF"},
 		{"words of other languages", &Error{Op: "list", Path: "/नमस्\u200dते", Err: io.EOF}, "list /नमस्\u200dते: EOF"},
 		{"data channels", &Error{Op: "list", Err: &DataError{Attempts: []data.Attempt{
-			{Mode: EPSV, Err: errors.New("refused")}, {Mode: PORT, Target: "192.0.2.1:5", Err: errors.New("nobody came")}}}},
-			"list: no data channel: EPSV: refused; PORT 192.0.2.1:5: nobody came"},
+			{Way: DataWay{Method: data.Passive, Command: EPSV}, Err: errors.New("refused")}, {Way: DataWay{Method: data.Configured, Command: PORT}, Target: "192.0.2.1:5", Err: errors.New("nobody came")}}}},
+			"list: no data channel: passive EPSV: refused; configured PORT 192.0.2.1:5: nobody came"},
 		{"no data channels", &DataError{}, "no data channel: no mode is allowed for this server"},
 	}
 	for _, test := range tests {

@@ -271,7 +271,7 @@ func conform(t *testing.T, server *ftptest.RealServer, small *smallServer, s sec
 			return
 		}
 	}
-	if got := p.conn.Facts().DataMode; got != mode.String() {
+	if got := p.conn.Facts().Channels[0].Way; !strings.HasSuffix(got, " "+mode.String()) {
 		t.Errorf("data mode %q, want %s", got, mode)
 	}
 }

@@ -30,8 +30,9 @@ type Facts struct {
 
 	// Data connections and transfers.
 
-	// DataMode is the mode of the last data connection that worked, "" when unknown.
-	DataMode string `json:"data_mode,omitempty"`
+	// Channels are the ways of data connections that worked, from the networks that this client
+	// was in last, the latest first.
+	Channels Channels `json:"channels,omitzero"`
 	// EPSVRefused: EPSV was answered with a 5yz.
 	EPSVRefused bool `json:"epsv_refused,omitempty"`
 	// NeedsPRET: the server has to hear what is going to be transferred before it opens a port
@@ -95,6 +96,24 @@ type Facts struct {
 	// more, 0 when it never did. LimitLearned is when that was, in seconds of Unix time.
 	ConnectionLimit int   `json:"connection_limit,omitempty"`
 	LimitLearned    int64 `json:"limit_learned,omitempty"`
+}
+
+// Channels has room for the networks that a machine moves between: two lines, a few places.
+type Channels [4]Channel
+
+// Channel is the way by which data connections with a server work from one network.
+type Channel struct {
+	// Network is the key of the network (see extip.Network), "" for an empty place.
+	Network string `json:"network,omitempty"`
+	// Way is what worked last, "passive EPSV" for example; "" when unknown.
+	Way string `json:"way,omitempty"`
+	// Since is when it was found, in seconds of Unix time: better ways are tried again a day later.
+	Since int64 `json:"since,omitempty"`
+	// View is this client's address as the server saw it then, "" if it does not tell. With
+	// another one the network is another.
+	View string `json:"view,omitempty"`
+	// PlainHelper: without TLS, a NAT that reads along was what made it work, which it cannot with TLS.
+	PlainHelper bool `json:"plain_helper,omitempty"`
 }
 
 // ListZone is how far the times in LIST are ahead of UTC, in seconds, as a file changed in

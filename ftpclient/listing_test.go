@@ -37,7 +37,7 @@ func TestList(t *testing.T) {
 	server := func(kind string) func(*ftpclient.Options) {
 		return func(o *ftpclient.Options) { o.Facts.Server = kind }
 	}
-	epsv := ftpclient.Facts{DataMode: "EPSV"}
+	epsv := ftpclient.Facts{Channels: remembered("passive EPSV")}
 	with := func(change func(*ftpclient.Facts)) ftpclient.Facts {
 		f := epsv
 		change(&f)

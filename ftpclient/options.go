@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
@@ -30,7 +31,7 @@ const (
 	TLSNone
 )
 
-// Mode is the way a data connection is made.
+// Mode is the command that gets a data connection.
 type Mode = data.Mode
 
 // The modes, named after their commands.
@@ -51,22 +52,42 @@ const (
 	DataActiveOnly  = data.ActiveOnly
 )
 
+// DataWay is a method together with the command that asks for it; DataMethod says how the
+// connection gets through what lies between, DataStage how far an attempt got.
+type (
+	DataWay     = data.Way
+	DataMethod  = data.Method
+	DataStage   = data.Stage
+	DataAttempt = data.Attempt
+)
+
 // PortRange is an inclusive range of TCP ports.
 type PortRange = data.PortRange
 
-// DataOptions say how data connections may be made.
+// DataOptions say how data connections may be made. The zero value finds out by itself, asking
+// nobody but the server.
 type DataOptions struct {
 	Policy DataPolicy
-	// ActivePorts are the local ports to listen on in active mode. Setting them tells
-	// DataAuto that the server can reach this client there.
+	// ActivePorts are the local ports to listen on in active mode; First 0 lets the system choose.
 	ActivePorts PortRange
-	// ExternalAddress is announced in active mode; the zero Addr means the local address
-	// of the control connection.
+	// AnnouncedPorts are announced instead, one for one, where a router forwards other ports
+	// outside than it does inside. The ranges must be of one size. First 0 means ActivePorts.
+	AnnouncedPorts PortRange
+	// ExternalAddress is announced in active mode; the zero Addr means that it is found out.
 	ExternalAddress netip.Addr
 	// TrustPASVAddress connects to the address in the server's PASV reply instead of the
 	// address of the control connection. Only for server farms: a hostile server can use it
 	// to make this client connect anywhere (RFC 2577 section 3).
 	TrustPASVAddress bool
+	// Peers may connect in active mode beside the server itself: for farms whose data come from
+	// other machines. 0.0.0.0/0 and ::/0 are everybody.
+	Peers []netip.Prefix
+	// HolePunch allows, on Linux and as the last resort, to open a NAT by an outgoing packet that
+	// does not reach the server.
+	HolePunch bool
+	// Locator knows this machine's external address and opens ports at the gateway. Its owner
+	// runs it; many connections share one. nil means that only the server is asked.
+	Locator *extip.Locator
 }
 
 // Options are what Dial needs to know. The zero value logs in anonymously over explicit TLS.
@@ -241,9 +262,9 @@ func (o Options) dataOptions() data.Options {
 	}
 	return data.Options{
 		Dial:             dial,
-		ConnectTimeout:   o.ConnectTimeout,
+		Patience:         o.ConnectTimeout,
 		TrustPASVAddress: o.Data.TrustPASVAddress,
 		ActivePorts:      o.Data.ActivePorts,
-		ExternalAddress:  o.Data.ExternalAddress,
+		External:         o.Data.ExternalAddress,
 	}
 }

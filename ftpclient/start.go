@@ -51,7 +51,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	if err := c.setMode(ctx, r); err != nil {
 		return nil, err
 	}
-	pending, mode, err := c.prepare(ctx, r, command)
+	pending, way, err := c.prepare(ctx, r, command)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 		pending.Close()
 		return nil, c.connectionError(r.op, r.path, err)
 	}
-	t := &Transfer{conn: c, request: r, call: call, mode: mode, begun: time.Now()}
+	t := &Transfer{conn: c, request: r, call: call, way: way, begun: time.Now()}
 	if err := t.open(ctx, pending); err != nil {
 		return nil, err
 	}
@@ -90,49 +90,46 @@ func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command,
 
 // prepare gets a data connection ready, by the first mode that works, for the transfer that
 // command is going to start.
-func (c *Conn) prepare(ctx context.Context, r request, command control.Command) (data.Pending, Mode, error) {
+func (c *Conn) prepare(ctx context.Context, r request, command control.Command) (data.Pending, DataWay, error) {
 	tried := append([]data.Attempt(nil), c.unreachable...)
 	env := data.Env{
-		Policy:          c.options.Data.Policy,
-		Server:          c.endpoint.Server,
-		ActiveReachable: c.options.Data.ActivePorts.First > 0,
-		EPSVRefused:     c.facts.EPSVRefused,
+		Policy:      c.options.Data.Policy,
+		Server:      c.endpoint.Server,
+		Ports:       c.options.Data.ActivePorts.First > 0,
+		EPSVRefused: c.facts.EPSVRefused,
 	}
-	for _, mode := range []Mode{EPSV, PASV, EPRT, PORT} {
-		if mode.String() == c.facts.DataMode {
-			env.Remembered = mode
-		}
-	}
+	env.Remembered, _ = data.ParseWay(c.facts.Channels[0].Way)
 	ask := func(ctx context.Context, verb, argument string) (control.Reply, error) {
 		return c.do(ctx, r.op, r.path, verb, argument)
 	}
 	for {
-		mode, ok := data.Next(env, tried)
+		way, ok := data.Next(env, tried)
+		mode := way.Command
 		if !ok {
 			c.unreachable = nil // it may have been a bad moment: the next transfer starts over
-			return nil, 0, &Error{Op: r.op, Path: r.path, Err: &DataError{Attempts: tried}}
+			return nil, DataWay{}, &Error{Op: r.op, Path: r.path, Err: &DataError{Attempts: tried}}
 		}
 		if err := c.announce(ctx, r, command, mode); err != nil {
-			return nil, 0, err
+			return nil, DataWay{}, err
 		}
 		began := time.Now()
-		pending, err := data.Prepare(ctx, mode, c.endpoint, ask, c.options.dataOptions())
+		pending, err := data.Prepare(ctx, way, c.endpoint, ask, c.options.dataOptions())
 		if err == nil {
 			c.warnOfPort(pending.Target(), mode)
-			return pending, mode, nil
+			return pending, way, nil
 		}
 		var e *Error
 		if data.Fatal(err) && errors.As(err, &e) {
-			return nil, 0, e
+			return nil, DataWay{}, e
 		}
 		if cause := control.Ended(ctx); cause != nil {
-			return nil, 0, &Error{Op: r.op, Path: r.path, Err: cause}
+			return nil, DataWay{}, &Error{Op: r.op, Path: r.path, Err: cause}
 		}
-		attempt := data.Attempt{Mode: mode, Stage: data.Unreachable, Took: time.Since(began), Err: err}
+		attempt := data.Attempt{Way: way, Stage: data.Silent, Took: time.Since(began), Err: err}
 		var refusal *data.ReplyError
 		if errors.As(err, &refusal) {
 			if refusal.Reply.Code == 530 { // the login is lost, which is no matter of modes
-				return nil, 0, c.refusal(r.op, r.path, mode.String(), refusal.Reply)
+				return nil, DataWay{}, c.refusal(r.op, r.path, mode.String(), refusal.Reply)
 			}
 			if !c.facts.NeedsPRET && mode.Passive() && asksForPRET(refusal.Reply) {
 				c.facts.NeedsPRET = true
@@ -413,7 +410,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 		e.Err = control.Ended(ctx)
 		return e
 	}
-	c.unreachable = append(c.unreachable, data.Attempt{Mode: t.mode, Stage: data.Unreachable, Took: time.Since(t.begun), Err: cause})
+	c.unreachable = append(c.unreachable, data.Attempt{Way: t.way, Stage: data.Silent, Took: time.Since(t.begun), Err: cause})
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
 	reply, err := t.call.Wait(waiting)

@@ -32,7 +32,7 @@ type Transfer struct {
 	stream  net.Conn    // guarded, or TLS on top of it
 	batch   *batch      // below TLS, nil without
 	zlib    *zlibStream // compression on top of stream, nil without
-	mode    Mode
+	way     DataWay
 	begun   time.Time
 	bytes   int64
 	atEOF   bool
@@ -242,7 +242,7 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 		fail.Err = fmt.Errorf("end of the data connection: %w", v.endError)
 		return result, fail
 	}
-	t.conn.facts.DataMode = t.mode.String()
+	t.conn.facts.Channels[0].Way = t.way.String()
 	result.Code, result.Text = reply.Code, shorten(reply.Text())
 	if v.cut != nil || !result.CleanEnd {
 		if err := t.lookAtSize(ctx, v.cut); err != nil {
@@ -266,7 +266,7 @@ func (t *Transfer) result() Result {
 		return netip.AddrPort{}
 	}
 	return Result{
-		Bytes: t.bytes, Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.mode, TLSResumed: t.resumed,
+		Bytes: t.bytes, Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed,
 		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 )
 
@@ -18,15 +19,30 @@ type Options struct {
 	// told Endpoints.Host and not an address. nil means TCP from the address of the control
 	// connection.
 	Dial Dial
-	// ConnectTimeout bounds dialling out and waiting for the server's call.
-	ConnectTimeout time.Duration
+	// Patience bounds dialling out and waiting for the server's call.
+	Patience time.Duration
 	// TrustPASVAddress makes PASV use the address in the reply instead of the control
 	// peer's: for server farms only (RFC 2577 section 3 names the danger).
 	TrustPASVAddress bool
 	// ActivePorts are the local ports to listen on; First 0 lets the system choose.
 	ActivePorts PortRange
-	// ExternalAddress is announced in PORT and EPRT; the zero Addr means the local one.
-	ExternalAddress netip.Addr
+	// AnnouncedPorts are announced in place of ActivePorts, one for one, where a router forwards
+	// other ports outside than inside; First 0 means the same ones. Both ranges are of one size.
+	AnnouncedPorts PortRange
+	// Peers may open data connections beside the control connection's peer, and be named in the
+	// reply to PASV where that is trusted: for farms of servers.
+	Peers []netip.Prefix
+	// External is the address that an operator has configured, Detected the one that was found
+	// out: what Configured, and Forwarded and Punched, announce.
+	External, Detected netip.Addr
+	// Mapper opens ports at the gateway, for Mapped; nil where nobody does.
+	Mapper Mapper
+}
+
+// Mapper lends listeners that can be reached from outside (extip.Locator).
+type Mapper interface {
+	Listen(ctx context.Context, local netip.Addr, first, last uint16) (*extip.Listener, error)
+	Void(external netip.AddrPort)
 }
 
 // Dial connects to an address of the form host:port.
@@ -53,6 +69,8 @@ type Pending interface {
 	Close() error
 	// Target is what was dialled or announced, for people.
 	Target() string
+	// Listened is the local address of an active way, "" for a passive one.
+	Listened() string
 }
 
 // ReplyError is the server's refusal of EPSV, PASV, EPRT or PORT.
@@ -60,19 +78,29 @@ type ReplyError struct{ Reply control.Reply }
 
 func (e *ReplyError) Error() string { return e.Reply.String() }
 
-// Prepare gets a data connection ready in the given mode. In passive mode the connection is
+// StageOf tells how far an attempt got that ended with err, an error of Prepare or Open.
+func StageOf(err error) Stage {
+	var refusal *ReplyError
+	if errors.As(err, &refusal) {
+		return Refused
+	}
+	return Silent
+}
+
+// Prepare gets a data connection ready in the given way. In passive ways the connection is
 // made here, before any transfer command. A *ReplyError is the server's refusal; other
-// errors are those of the control connection (see Fatal) or of the network.
-func Prepare(ctx context.Context, mode Mode, ends Endpoints, do Control, o Options) (Pending, error) {
-	switch mode {
+// errors are those of the control connection (see Fatal) or of the network, or refuse what the
+// server wants (ErrThirdHost and its like).
+func Prepare(ctx context.Context, way Way, ends Endpoints, do Control, o Options) (Pending, error) {
+	switch way.Command {
 	case EPSV:
 		return prepareEPSV(ctx, ends, do, o)
 	case PASV:
 		return preparePASV(ctx, ends, do, o)
 	case EPRT, PORT:
-		return prepareActive(ctx, mode, ends, do, o)
+		return prepareActive(ctx, way.Command, ends, do, o)
 	}
-	return nil, fmt.Errorf("no such data mode: %v", mode)
+	return nil, fmt.Errorf("no such way: %v", way)
 }
 
 // controlError marks an error of the control connection.
@@ -131,6 +159,7 @@ type connected struct {
 
 func (c connected) Open(context.Context) (net.Conn, error) { return c.Conn, nil }
 func (c connected) Target() string                         { return c.target }
+func (c connected) Listened() string                       { return "" }
 
 // dial connects from the address of the control connection: servers refuse data
 // connections from elsewhere. A proxy gets the name of the server, since it alone knows
@@ -141,9 +170,9 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		if to.Addr() == ends.Server.Addr() {
 			target = net.JoinHostPort(ends.Host, strconv.Itoa(int(to.Port())))
 		}
-		if o.ConnectTimeout > 0 {
+		if o.Patience > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, o.ConnectTimeout)
+			ctx, cancel = context.WithTimeout(ctx, o.Patience)
 			defer cancel()
 		}
 		conn, err := o.Dial(ctx, "tcp", target)
@@ -153,7 +182,7 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		return connected{conn, target}, nil
 	}
 	dialer := net.Dialer{
-		Timeout:   o.ConnectTimeout,
+		Timeout:   o.Patience,
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", to.String())
@@ -180,8 +209,8 @@ func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o
 	}
 	port := uint16(listener.Addr().(*net.TCPAddr).Port)
 	announced := netip.AddrPortFrom(ends.Local.Addr().Unmap(), port)
-	if o.ExternalAddress.IsValid() {
-		announced = netip.AddrPortFrom(o.ExternalAddress.Unmap(), port)
+	if o.External.IsValid() {
+		announced = netip.AddrPortFrom(o.External.Unmap(), port)
 	}
 	argument := formatEPRT(announced)
 	if mode == PORT {
@@ -195,7 +224,7 @@ func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o
 		listener.Close()
 		return nil, err
 	}
-	return &listening{listener, ends.Server.Addr().Unmap(), o.ConnectTimeout, announced.String()}, nil
+	return &listening{listener, ends.Server.Addr().Unmap(), o.Patience, announced.String()}, nil
 }
 
 // listen takes the first free port of the range.
@@ -213,8 +242,9 @@ func listen(address netip.Addr, ports PortRange) (*net.TCPListener, error) {
 	return nil, fmt.Errorf("no free port in %d-%d: %w", ports.First, ports.Last, first)
 }
 
-func (l *listening) Target() string { return l.target }
-func (l *listening) Close() error   { return l.listener.Close() }
+func (l *listening) Target() string   { return l.target }
+func (l *listening) Listened() string { return l.listener.Addr().String() }
+func (l *listening) Close() error     { return l.listener.Close() }
 
 // Open takes the server's call. Callers from any other address are turned away and the
 // wait goes on (RFC 2577 section 3: a stranger could steal or plant a file).

@@ -66,7 +66,7 @@ func TestPassiveConnectsWhereItMay(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := listenOn(t, test.listen)
 			do, sent := answering(227, test.reply(portOf(l)))
-			pending, err := Prepare(t.Context(), test.mode, ends, do, Options{ConnectTimeout: 5 * time.Second, TrustPASVAddress: test.trust})
+			pending, err := Prepare(t.Context(), wayOf(test.mode), ends, do, Options{Patience: 5 * time.Second, TrustPASVAddress: test.trust})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,19 +93,19 @@ func TestPassiveConnectsWhereItMay(t *testing.T) {
 func TestPrepareTellsRefusalsFromTheEndOfTheControlConnection(t *testing.T) {
 	for _, mode := range []Mode{EPSV, PASV, EPRT, PORT} {
 		do, _ := answering(500, "no")
-		_, err := Prepare(t.Context(), mode, ends, do, Options{})
+		_, err := Prepare(t.Context(), wayOf(mode), ends, do, Options{})
 		var refusal *ReplyError
 		if !errors.As(err, &refusal) || refusal.Reply.Code != 500 || Fatal(err) {
 			t.Errorf("%s refused: %v", mode, err)
 		}
 		dead := func(context.Context, string, string) (control.Reply, error) { return control.Reply{}, io.EOF }
-		if _, err := Prepare(t.Context(), mode, ends, dead, Options{}); !Fatal(err) || !errors.Is(err, io.EOF) {
+		if _, err := Prepare(t.Context(), wayOf(mode), ends, dead, Options{}); !Fatal(err) || !errors.Is(err, io.EOF) {
 			t.Errorf("%s on a dead connection: %v", mode, err)
 		}
 	}
 	do, _ := answering(227, "here and there")
 	for _, mode := range []Mode{EPSV, PASV, Mode(9)} {
-		if _, err := Prepare(t.Context(), mode, ends, do, Options{}); err == nil || Fatal(err) {
+		if _, err := Prepare(t.Context(), wayOf(mode), ends, do, Options{}); err == nil || Fatal(err) {
 			t.Errorf("%s with a reply of nonsense: %v", mode, err)
 		}
 	}
@@ -125,7 +125,7 @@ func dialFrom(t *testing.T, ip, target string) net.Conn {
 
 func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
 	do, sent := answering(200, "ok")
-	pending, err := Prepare(t.Context(), PORT, ends, do, Options{ConnectTimeout: 10 * time.Second})
+	pending, err := Prepare(t.Context(), wayOf(PORT), ends, do, Options{Patience: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
 func TestActiveGivesUp(t *testing.T) {
 	do, _ := answering(200, "ok")
 	t.Run("when nobody calls in time", func(t *testing.T) {
-		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: 20 * time.Millisecond})
+		pending, err := Prepare(t.Context(), wayOf(EPRT), ends, do, Options{Patience: 20 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestActiveGivesUp(t *testing.T) {
 		}
 	})
 	t.Run("when the context ends", func(t *testing.T) {
-		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: time.Minute})
+		pending, err := Prepare(t.Context(), wayOf(EPRT), ends, do, Options{Patience: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestActiveGivesUp(t *testing.T) {
 		}
 	})
 	t.Run("when it is closed", func(t *testing.T) {
-		pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ConnectTimeout: time.Minute})
+		pending, err := Prepare(t.Context(), wayOf(EPRT), ends, do, Options{Patience: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestActiveGivesUp(t *testing.T) {
 func TestActiveAnnouncesWhatTheOperatorSays(t *testing.T) {
 	do, sent := answering(200, "ok")
 	external := netip.MustParseAddr("192.0.2.9")
-	pending, err := Prepare(t.Context(), EPRT, ends, do, Options{ExternalAddress: external})
+	pending, err := Prepare(t.Context(), wayOf(EPRT), ends, do, Options{External: external})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestActiveAnnouncesWhatTheOperatorSays(t *testing.T) {
 	if !strings.HasPrefix((*sent)[0], "EPRT |1|192.0.2.9|") {
 		t.Errorf("announced %q", *sent)
 	}
-	if _, err := Prepare(t.Context(), PORT, ends, do, Options{ExternalAddress: netip.MustParseAddr("2001:db8::1")}); err == nil || len(*sent) != 1 {
+	if _, err := Prepare(t.Context(), wayOf(PORT), ends, do, Options{External: netip.MustParseAddr("2001:db8::1")}); err == nil || len(*sent) != 1 {
 		t.Errorf("PORT with IPv6: %v after %q", err, *sent)
 	}
 }
@@ -270,7 +270,7 @@ func TestAProxyIsToldTheHost(t *testing.T) {
 			client, server := net.Pipe()
 			defer server.Close()
 			var asked string
-			o := Options{TrustPASVAddress: test.trust, ConnectTimeout: time.Minute, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			o := Options{TrustPASVAddress: test.trust, Patience: time.Minute, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 				if _, ok := ctx.Deadline(); !ok || network != "tcp" {
 					t.Errorf("%s, with a deadline: %v", network, ok)
 				}
@@ -279,7 +279,7 @@ func TestAProxyIsToldTheHost(t *testing.T) {
 			}}
 			do, _ := answering(227, test.reply)
 			behind := Endpoints{Server: netip.AddrPortFrom(netip.IPv4Unspecified(), 0), Host: "ftp.example"}
-			pending, err := Prepare(t.Context(), test.mode, behind, do, o)
+			pending, err := Prepare(t.Context(), wayOf(test.mode), behind, do, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -294,9 +294,16 @@ func TestAProxyIsToldTheHost(t *testing.T) {
 func TestActiveModeIsImpossibleBehindAProxy(t *testing.T) {
 	for _, mode := range []Mode{EPRT, PORT} {
 		do, sent := answering(200, "ok")
-		_, err := Prepare(t.Context(), mode, ends, do, Options{Dial: new(net.Dialer).DialContext})
+		_, err := Prepare(t.Context(), wayOf(mode), ends, do, Options{Dial: new(net.Dialer).DialContext})
 		if err == nil || !strings.Contains(err.Error(), "proxy") || len(*sent) != 0 {
 			t.Errorf("%s: %v after %q", mode, err, *sent)
 		}
 	}
+}
+
+func wayOf(mode Mode) Way {
+	if mode.Passive() {
+		return Way{Passive, mode}
+	}
+	return Way{Configured, mode}
 }
