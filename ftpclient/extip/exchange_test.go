@@ -192,6 +192,9 @@ func TestGatewaysThatDoNotHelp(t *testing.T) {
 				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) || mapping != (Mapping{}) {
 					t.Errorf("have %+v, %v, want %v %q", mapping, err, test.want, test.text)
 				}
+				if packets := gateway.Requests().Packets; !test.atOnce && packets != 3 {
+					t.Errorf("asked %d times, want 3", packets)
+				}
 				if test.atOnce && took > atOnce || took > 3*gatewayPatience {
 					t.Errorf("took %v", took)
 				}

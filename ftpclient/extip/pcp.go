@@ -81,15 +81,11 @@ func (p *PCP) Map(ctx context.Context, request Request) (Mapping, error) {
 	if request.Nonce == (Nonce{}) {
 		return Mapping{}, fmt.Errorf("PCP: map %s: no nonce", request.Internal)
 	}
-	if request.External.Port() == 0 && request.Internal.Addr().Unmap().Is6() {
-		// A firewall does not choose ports, and miniupnpd 2.3.1 grants port 0 if it is asked to.
-		request.External = netip.AddrPortFrom(request.External.Addr(), request.Internal.Port())
-	}
 	start := time.Now()
 	answer, err := p.ask(ctx, pcpMap{
 		nonce:    request.Nonce,
 		internal: request.Internal,
-		external: request.External,
+		external: pcpWish(request),
 		lifetime: seconds(request.Lifetime),
 	})
 	if err == nil {
@@ -108,6 +104,16 @@ func (p *PCP) Map(ctx context.Context, request Request) (Mapping, error) {
 		Granted:  start,
 		Lifetime: time.Duration(answer.lifetime) * time.Second,
 	}, nil
+}
+
+// pcpWish is the external address to ask for. With IPv6 the port is never left open: a firewall has
+// none to choose, and miniupnpd 2.3.1 may grant port 0 for it.
+func pcpWish(request Request) netip.AddrPort {
+	wish := request.External
+	if wish.Port() == 0 && request.Internal.Addr().Unmap().Is6() {
+		return netip.AddrPortFrom(wish.Addr(), request.Internal.Port())
+	}
+	return wish
 }
 
 // Unmap takes a mapping back; the nonce has to be the one it was made with. A mapping that is

@@ -105,6 +105,21 @@ func withExternal(m pcpMap, external string) pcpMap {
 	return m
 }
 
+func TestTheWishForAnExternalPort(t *testing.T) {
+	four, six := netip.MustParseAddrPort("10.9.0.2:50000"), netip.MustParseAddrPort("[2001:db8::2]:50000")
+	for name, test := range map[string]struct{ internal, external, want netip.AddrPort }{
+		"any port for IPv4":                {four, netip.AddrPort{}, netip.AddrPort{}},
+		"the wanted one for IPv4":          {four, netip.MustParseAddrPort("45.45.45.1:50001"), netip.MustParseAddrPort("45.45.45.1:50001")},
+		"the same as inside for IPv6":      {six, netip.AddrPort{}, netip.AddrPortFrom(netip.Addr{}, 50000)},
+		"the wanted one for IPv6":          {six, netip.MustParseAddrPort("[2001:db8::2]:50001"), netip.MustParseAddrPort("[2001:db8::2]:50001")},
+		"any port for IPv4 in IPv6's form": {netip.MustParseAddrPort("[::ffff:10.9.0.2]:50000"), netip.AddrPort{}, netip.AddrPort{}},
+	} {
+		if got := pcpWish(Request{Internal: test.internal, External: test.external}); got != test.want {
+			t.Errorf("%s: have %v, want %v", name, got, test.want)
+		}
+	}
+}
+
 func TestLifetimesInSecondsNeverBecomeZero(t *testing.T) {
 	for lifetime, want := range map[time.Duration]uint32{
 		1: 1, time.Second: 1, 1500 * time.Millisecond: 2, time.Hour: 3600, 1<<63 - 1: 1<<32 - 1,

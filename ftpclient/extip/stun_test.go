@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,16 @@ func TestSTUNIsAskedInTheVersionOfTheLocalAddress(t *testing.T) {
 	defer cancel()
 	if _, err := source.Lookup(ctx); err == nil || !strings.Contains(err.Error(), "IPv6 address") {
 		t.Error(err)
+	}
+}
+
+func TestANameOfASTUNServerIsLookedUp(t *testing.T) {
+	server := ftptest.NewSTUN(t, ftptest.STUNOptions{})
+	source, err := NewSTUN(net.JoinHostPort("localhost", strconv.Itoa(int(server.Addr.Port()))), loopback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if finding, err := source.Lookup(t.Context()); err != nil || finding.Address != loopback {
+		t.Errorf("have %+v, %v", finding, err)
 	}
 }
