@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -52,6 +53,7 @@ func redirect(to string) http.HandlerFunc {
 func TestEcho(t *testing.T) {
 	plain := httptest.NewServer(page{"/": text("203.0.113.66")})
 	defer plain.Close()
+	var rounds atomic.Int32
 	pages := page{
 		"/good":     text("203.0.113.7"),
 		"/blank":    text(" \r\n203.0.113.7\t\n"),
@@ -71,7 +73,15 @@ func TestEcho(t *testing.T) {
 		"/teapot":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
 		"/to-plain": redirect(plain.URL),
 		"/to-file":  redirect("file:///etc/passwd"),
-		"/circle":   redirect("/circle"),
+		"/circle": func(w http.ResponseWriter, r *http.Request) {
+			rounds.Add(1)
+			redirect("/circle")(w, r)
+		},
+		"/endless": func(w http.ResponseWriter, _ *http.Request) {
+			for err := error(nil); err == nil; {
+				_, err = w.Write(make([]byte, 1<<16))
+			}
+		},
 	}
 	server := httptest.NewTLSServer(pages)
 	defer server.Close()
@@ -92,6 +102,7 @@ func TestEcho(t *testing.T) {
 		"/six":      {text: "other IP version"},
 		"/long":     {text: "one address and nothing else"},
 		"/huge":     {text: "one address and nothing else"},
+		"/endless":  {text: "one address and nothing else"},
 		"/teapot":   {text: "418"},
 		"/to-plain": {text: "want an https URL"},
 		"/to-file":  {text: "want an https URL"},
@@ -112,6 +123,9 @@ func TestEcho(t *testing.T) {
 		if err != nil || finding != want {
 			t.Errorf("%s: have %+v, %v, want %+v", path, finding, err, want)
 		}
+	}
+	if rounds.Load() != echoRedirects+1 {
+		t.Errorf("went in a circle %d times", rounds.Load())
 	}
 }
 

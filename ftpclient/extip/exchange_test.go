@@ -140,9 +140,11 @@ func TestProbeAndLookupLeaveNothingOpen(t *testing.T) {
 		if requests := gateway.Requests(); len(gateway.Mappings()) != 0 || requests.Map != requests.Delete {
 			t.Errorf("%+v, open: %+v", requests, gateway.Mappings())
 		}
-		gateway.Change(func(o *ftptest.GatewayOptions) { o.Refuse = 3 })
-		if err := mapper.Probe(t.Context()); err != nil {
-			t.Errorf("probe of one that refuses: %v", err)
+		for code, spoken := range map[int]bool{1: false, 3: true, 4: true} { // 4 is UNSUPP_OPCODE in PCP: no ANNOUNCE
+			gateway.Change(func(o *ftptest.GatewayOptions) { o.Refuse = code })
+			if err := mapper.Probe(t.Context()); (err == nil) != spoken || err != nil && !errors.Is(err, ErrUnsupported) {
+				t.Errorf("probe of one that refuses with %d: %v", code, err)
+			}
 		}
 	})
 }
@@ -239,6 +241,17 @@ func TestTheEndOfTheContextEndsTheAsking(t *testing.T) {
 	}
 	if gateway.Requests().Packets > packets+1 {
 		t.Errorf("asked on after the end")
+	}
+}
+
+func TestTheEndOfTheContextEndsTheWaiting(t *testing.T) {
+	gateway := ftptest.NewGateway(t, ftptest.GatewayOptions{Silent: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	_, err := exchange(ctx, netip.AddrPortFrom(loopback, 0), gateway.Addr, time.Minute, ErrNoGateway, []byte{0, 0}, parsePMPAddress)
+	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrNoGateway) || took > 5*time.Second {
+		t.Errorf("%v after %v", err, took)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestNATPMPMappingAnswers(t *testing.T) {
 		"a PCP server":                           {packet: "02820001 00000000 00005a12 000000000000000000000000", err: ErrUnsupported, text: "PCP version 2"},
 		"the answer about UDP":                   {packet: "00810000 00005a12 c350c350 00000e10", err: errForeign},
 		"another internal port":                  {packet: "00820000 00005a12 c351c350 00000e10", err: errForeign},
+		"a request in another version":           {packet: "02010000 00000e10 00005a12", err: errForeign},
 		"a request":                              {packet: "00020000 00005a12 c350c350 00000e10", err: errForeign},
 		"granted, cut short":                     {packet: "00820000 00005a12 c350c350 00000e", err: errForeign},
 		"nothing":                                {packet: "", err: errForeign},

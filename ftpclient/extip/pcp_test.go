@@ -89,6 +89,7 @@ func TestPCPAnswers(t *testing.T) {
 		"granted without a body":                       {packet: header, err: errForeign},
 		"cut short":                                    {packet: header + body[:len(body)-8], err: errForeign},
 		"a length that is no multiple of four":         {packet: header + body + "01", err: errForeign},
+		"a request in another version":                 {packet: "00010000 00000000", err: errForeign},
 		"nothing":                                      {packet: "", err: errForeign},
 		"an address of IPv6 for a host that has IPv4":  {packet: header + strings.Replace(body, "00000000000000000000ffff2d2d2d01", "20010db8000000000000000000000002", 1), want: withExternal(granted, "[2001:db8::2]:50000")},
 		"granted port 0, which Map refuses afterwards": {packet: header + strings.Replace(body, "c350c350", "c3500000", 1), want: withExternal(granted, "45.45.45.1:0")},

@@ -21,7 +21,7 @@ type GatewayOptions struct {
 
 	Silent    bool          // answer nothing
 	Drop      int           // so many packets more get no answer
-	Refuse    int           // the result code of all answers but those to ANNOUNCE
+	Refuse    int           // the result code of all answers
 	OtherPort bool          // grant another external port than is asked for
 	Lifetime  time.Duration // the longest that is granted; 0 for what is asked for
 	Elsewhere bool          // answer from another port
@@ -381,7 +381,7 @@ func (g *Gateway) pcpLocked(packet []byte, from netip.AddrPort) []byte {
 	switch {
 	case operation == announce:
 		g.counts.Announce++
-		return g.pcpHeaderLocked(operation, granted, 0)
+		return g.pcpHeaderLocked(operation, g.options.Refuse, 0)
 	case operation != mapping:
 		return append(g.pcpHeaderLocked(operation, unsupportedOpcode, 0), packet[pcpHeaderSize:]...)
 	case len(packet) != pcpMapSize:
