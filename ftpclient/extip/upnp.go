@@ -333,6 +333,6 @@ func portArguments(port uint16) []upnpArgument {
 
 // leaseSeconds rounds up, so that a short lease does not become one for good.
 func leaseSeconds(lifetime time.Duration) uint32 {
-	seconds := (max(lifetime, 0) + time.Second - 1) / time.Second
-	return uint32(min(seconds, upnpLongest))
+	lifetime = min(max(lifetime, 0), upnpLongest*time.Second)
+	return uint32((lifetime + time.Second - 1) / time.Second)
 }
