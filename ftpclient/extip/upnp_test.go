@@ -253,7 +253,7 @@ func TestUPnPGrantsAndRefusals(t *testing.T) {
 		{name: "not authorised", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 606}},
 			is: extip.ErrRefused, text: "allow UPnP"},
 		{name: "the table is full", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 728}},
-			is: extip.ErrRefused, text: "full"},
+			is: extip.ErrRefused, text: "table of mappings is full"},
 		{name: "a code nobody knows", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 899}},
 			is: extip.ErrRefused, text: "AddAnyPortMapping: error 899 (as told)"},
 		{name: "no action at all", options: ftptest.IGDOptions{Faults: map[string]int{"GetExternalIPAddress": 401}},
@@ -436,6 +436,15 @@ func TestUPnPGivesUp(t *testing.T) {
 		_, err := u.Lookup(t.Context())
 		if took := time.Since(start); !errors.Is(err, extip.ErrNoGateway) || took > 4*time.Second || gateway.Count("search") < 8 {
 			t.Errorf("%v after %s and %d packets", err, took, gateway.Count("search"))
+		}
+	})
+	t.Run("the search is answered, and then there is silence", func(t *testing.T) {
+		t.Parallel()
+		gateway, u := recorded(t, ftptest.IGDOptions{Hanging: true})
+		start := time.Now()
+		_, err := u.Lookup(t.Context())
+		if took := time.Since(start); !errors.Is(err, extip.ErrNoGateway) || took > 7*time.Second || gateway.Count("description") != 1 {
+			t.Errorf("%v after %s", err, took)
 		}
 	})
 	t.Run("the caller stops waiting for a search", func(t *testing.T) {
