@@ -156,7 +156,7 @@ func TestUPnPClientReachesOnlyTheGateway(t *testing.T) {
 		if err == nil {
 			response.Body.Close()
 		}
-		if (err == nil) != ok {
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "is not the gateway 127.0.0.1") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

@@ -49,7 +49,7 @@ func description(t *testing.T, name string) string {
 }
 
 func TestUPnPUsesTheRightServiceOfEachGateway(t *testing.T) {
-	down := ftptest.IGDLink{Status: "Disconnected"}
+	down := ftptest.IGDLink{Status: "Disconnected", External: "203.0.113.99"} // the address it had
 	for _, c := range []struct {
 		name        string
 		description string
