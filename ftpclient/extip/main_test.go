@@ -1,4 +1,4 @@
-package extip
+package extip_test
 
 import (
 	"testing"
