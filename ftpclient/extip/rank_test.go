@@ -101,7 +101,7 @@ func TestRank(t *testing.T) {
 		{"the port is changed", inside, findings{stun(outside, 50000, 61234), stun(outside, 50000, 61234)},
 			outside, extip.SourceSTUN, extip.NATSingle, extip.PortsChanged, []string{"does not keep ports"}},
 		{"the port is another one for each STUN server", inside, findings{stun(outside, 50000, 50966), stun(outside, 50000, 8827)},
-			outside, extip.SourceSTUN, extip.NATSingle, extip.PortsRandom, []string{"hole punching is pointless"}},
+			outside, extip.SourceSTUN, extip.NATSingle, extip.PortsPerDestination, []string{"hole punching is pointless"}},
 		{"one port is kept and another one changed", inside, findings{stun(outside, 50000, 50000), stun(outside, 50001, 8827)},
 			outside, extip.SourceSTUN, extip.NATSingle, extip.PortsChanged, []string{"does not keep ports"}},
 	}
