@@ -10,4 +10,7 @@ var protocols = []protocol{
 	{name: SourceNATPMP, open: func(o Options, gateway, local netip.Addr, _ string) Mapper {
 		return NewNATPMP(netip.AddrPortFrom(gateway, o.Router.Port()), local)
 	}},
+	{name: SourceUPnP, late: true, open: func(o Options, gateway, local netip.Addr, location string) Mapper {
+		return NewUPnP(gateway, local, location, o.UPnPSearch)
+	}},
 }

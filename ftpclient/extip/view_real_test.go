@@ -31,7 +31,7 @@ func TestServerViewOfRealServers(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.sentence, func(t *testing.T) {
 			server := ftptest.Real(t, test.server, ftptest.RealOptions{})
-			text := ask(t, server, us, test.command)
+			text := lastReply(t, server, us, test.command)
 			t.Logf("%q", text)
 			address := netip.MustParseAddrPort(server.Addr).Addr()
 			got, ok := extip.ServerView(text, us, address)
@@ -42,8 +42,8 @@ func TestServerViewOfRealServers(t *testing.T) {
 	}
 }
 
-// ask logs in from the address and returns the text of the last command's reply.
-func ask(t *testing.T, server *ftptest.RealServer, from netip.Addr, command string) string {
+// lastReply logs in from the address and returns the text of the last command's reply.
+func lastReply(t *testing.T, server *ftptest.RealServer, from netip.Addr, command string) string {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 	raw, err := dialer.DialContext(t.Context(), "tcp", server.Addr)
