@@ -18,8 +18,6 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-var loopback = netip.MustParseAddr("127.0.0.1")
-
 // nobody is an address at which no gateway answers.
 func nobody(t *testing.T) netip.AddrPort {
 	return ftptest.NewGateway(t, ftptest.GatewayOptions{Silent: true}).Addr
