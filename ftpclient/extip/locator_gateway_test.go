@@ -18,11 +18,6 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// nobody is an address at which no gateway answers.
-func nobody(t *testing.T) netip.AddrPort {
-	return ftptest.NewGateway(t, ftptest.GatewayOptions{Silent: true}).Addr
-}
-
 // call connects to what is announced and checks that the listener gets it.
 func call(t *testing.T, listener *extip.Listener) {
 	t.Helper()
