@@ -104,6 +104,7 @@ func (l *Locator) takeIdle(r *router, first, last uint16, but []*lease) *lease {
 		port := le.mapping.Internal.Port()
 		switch {
 		case le.lent || le.busy || le.void || le.expired(now()) || slices.Contains(but, le):
+		case le.dialect.err != nil && recent(le.dialect.asked, refusalLifetime): // silent only just now
 		case first != 0 && (port < first || port > max(first, last)):
 		case best == nil || le.used.After(best.used):
 			best = le

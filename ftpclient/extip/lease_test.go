@@ -180,6 +180,18 @@ func TestLocatorLeases(t *testing.T) {
 			s.expect(s.pcp, "renew")
 			stop()
 		}},
+		{"nothing is deleted in another network with the same addresses", func(s *scene) {
+			s.network.GatewayMAC = "02:00:00:00:00:01"
+			l := s.locator()
+			s.listen(l).Close()
+			s.pcp.said()
+			s.network.GatewayMAC = "02:00:00:00:00:02"
+			l.Close(s.t.Context())
+			s.expect(s.pcp, "")
+			if len(s.saved.Mappings) != 1 {
+				s.t.Errorf("saved %v", s.saved.Mappings)
+			}
+		}},
 		{"idle mappings do not pile up", func(s *scene) {
 			l := s.locator()
 			stop := s.run(l)

@@ -53,6 +53,20 @@ func TestLocatorChooses(t *testing.T) {
 			s.expect(s.upnp, "probe map")
 			l.Close(s.t.Context())
 		}},
+		{"a protocol is kept as long as it works, though a better one may work again", func(s *scene) {
+			s.pcp.silent = true
+			l := s.locator()
+			a := s.listen(l)
+			s.pcp.change(func() { s.pcp.silent = false })
+			time.Sleep(refusalLifetime + time.Second)
+			b := s.listen(l)
+			if b.Mapping.Protocol != SourceNATPMP {
+				s.t.Errorf("got %+v", b.Mapping)
+			}
+			a.Close()
+			b.Close()
+			l.Close(s.t.Context())
+		}},
 		{"who refuses one port more is not abandoned for it", func(s *scene) {
 			l := s.locator()
 			a := s.listen(l)
@@ -89,7 +103,9 @@ func TestLocatorChooses(t *testing.T) {
 		}},
 		{"a gateway that falls silent costs a second once, not with each transfer", func(s *scene) {
 			l := s.locator()
+			a := s.listen(l)
 			s.listen(l).Close()
+			a.Close()
 			time.Sleep(leaseTrust + time.Second)
 			for _, f := range []*fakeMapper{s.pcp, s.pmp, s.upnp} {
 				f.change(func() { f.silent = true })
@@ -100,11 +116,6 @@ func TestLocatorChooses(t *testing.T) {
 				if _, err := l.Listen(s.t.Context(), us, 0, 0); !errors.Is(err, ErrNoGateway) || time.Since(begin) > limit {
 					s.t.Errorf("%v after %v", err, time.Since(begin))
 				}
-				l.mutex.Lock()
-				for _, le := range l.routers[0].leases {
-					le.void = true
-				}
-				l.mutex.Unlock()
 			}
 		}},
 		{"many who ask at the same time make one question of it", func(s *scene) {
@@ -136,6 +147,7 @@ func TestLocatorChooses(t *testing.T) {
 				s.t.Error(err)
 			}
 			asking.Wait()
+			s.expect(s.upnp, "") // nobody was silent
 		}},
 		{"a mapping that was asked for by somebody who gave up is deleted", func(s *scene) {
 			l := s.locator()
