@@ -63,6 +63,7 @@ func TestLocatorChooses(t *testing.T) {
 			if b.Mapping.Protocol != SourceNATPMP {
 				s.t.Errorf("got %+v", b.Mapping)
 			}
+			s.expect(s.pcp, "probe")
 			a.Close()
 			b.Close()
 			l.Close(s.t.Context())
@@ -193,6 +194,20 @@ func TestLocatorChooses(t *testing.T) {
 			}
 			s.expect(s.pcp, "map")
 			l.Close(s.t.Context())
+		}},
+		{"an answer that was cut short is asked for again", func(s *scene) {
+			l := s.locator()
+			l.Prepare(s.t.Context(), us)
+			s.pcp.change(func() { s.pcp.delay = 100 * time.Millisecond })
+			ctx, cancel := context.WithTimeout(s.t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if findings, failures := l.Findings(ctx, us); len(findings) != 0 && failures[SourcePCP] == nil {
+				s.t.Errorf("%v %v", findings, failures)
+			}
+			findings, failures := l.Findings(s.t.Context(), us)
+			if len(findings) != 1 || findings[0].Source != SourcePCP || len(failures) != 0 {
+				s.t.Errorf("%v %v", findings, failures)
+			}
 		}},
 		{"each protocol's refusal is told", func(s *scene) {
 			s.pcp.spoken, s.pmp.silent, s.upnp.spoken = ErrUnsupported, true, ErrRefused
