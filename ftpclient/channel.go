@@ -115,7 +115,7 @@ func (c *Conn) patience(env data.Env, tried []data.Attempt, way DataWay) time.Du
 	if c.outlook.again { // something is known to work, although it is not its turn yet
 		env.Remembered, _ = data.ParseWay(c.facts.Channels.of(c.outlook.key).Way)
 	}
-	return min(data.Patience(env, tried, way), c.options.ConnectTimeout)
+	return data.Patience(env, tried, way, c.options.ConnectTimeout)
 }
 
 // knowsEnough reports whether an active way can be tried with what is known. One that is
@@ -182,8 +182,11 @@ func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
 	e := &DataError{
-		Host: c.endpoint.Host, Local: c.endpoint.Local.Addr().Unmap(), View: c.outlook.View, TLS: c.tls != nil,
-		PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper, Ports: c.options.Data.ActivePorts,
+		Situation: Situation{
+			Host: c.endpoint.Host, Local: c.endpoint.Local.Addr().Unmap(), View: c.outlook.View, TLS: c.tls != nil,
+			Policy: c.options.Data.Policy, Ports: c.options.Data.ActivePorts,
+			PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper,
+		},
 		Attempts: s.tried, Notes: c.outlook.Verdict.Notes,
 	}
 	c.options.Logger.Warn("no data channel", "problem", e)
@@ -193,7 +196,7 @@ func (s *search) nothing() error {
 // prepare gets a data connection ready by one way. Without pending and error the way failed, as
 // the attempt tells. Errors are those that no other way cures.
 func (c *Conn) prepare(ctx context.Context, r request, command control.Command, way DataWay, patience time.Duration) (data.Pending, data.Attempt, error) {
-	attempt := data.Attempt{Way: way}
+	attempt, sent := data.Attempt{Way: way}, ""
 	if err := c.announce(ctx, r, command, way.Command); err != nil {
 		return nil, attempt, err
 	}
@@ -202,6 +205,7 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 		if err != nil {
 			return control.Reply{}, &Error{Op: r.op, Path: r.path, Err: err}
 		}
+		sent = argument
 		limit := c.options.ReplyTimeout
 		if !way.Command.Passive() {
 			limit = min(limit, patience+callFirst)
@@ -221,8 +225,13 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 	if err == nil {
 		return pending, attempt, nil
 	}
+	var refusal *data.ReplyError
+	if errors.As(err, &refusal) && !c.facts.NeedsPRET && way.Command.Passive() && asksForPRET(refusal.Reply) {
+		c.facts.NeedsPRET = true
+		return c.prepare(ctx, r, command, way, patience) // the same way again
+	}
 	attempt.Took, attempt.Err, attempt.Stage = time.Since(began), err, data.StageOf(err)
-	attempt.Target = targetOf(err)
+	attempt.Target = targetOf(way.Command.String(), sent, err)
 	return nil, attempt, c.fatal(ctx, r, &attempt)
 }
 
@@ -232,7 +241,7 @@ const callFirst = 5 * time.Second
 
 // fatal returns the error of an attempt that is no matter of ways. It may correct the stage.
 func (c *Conn) fatal(ctx context.Context, r request, a *data.Attempt) error {
-	if cause := c.cancelled(ctx); cause != nil {
+	if cause := control.Ended(ctx); cause != nil {
 		return &Error{Op: r.op, Path: r.path, Err: cause}
 	}
 	var e *Error

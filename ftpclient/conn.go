@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -71,6 +72,17 @@ func (r *running) within(ctx context.Context) (_ context.Context, done func()) {
 		r.cancel = nil
 		cancel()
 	}
+}
+
+// untilClosed carries out act with a ctx that ends when the Conn is closed, too.
+func (c *Conn) untilClosed(ctx context.Context, op, p string, act func(context.Context) error) error {
+	inner, done := c.running.within(ctx)
+	defer done()
+	err := act(inner)
+	if err != nil && c.running.ended() && control.Ended(ctx) == nil {
+		return &Error{Op: op, Path: p, Err: fmt.Errorf("%w: %w", ErrNotSent, net.ErrClosed)}
+	}
+	return err
 }
 
 // ended reports whether the Conn is closed.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 )
 
 const (
@@ -23,11 +25,10 @@ func (c *Conn) reconnect(ctx context.Context) error {
 	c.control.Quit(leavePatience)
 	fresh, err := c.redialPatiently(ctx)
 	if err != nil {
-		var e *Error
-		if e, _ = err.(*Error); e != nil && e.Facts != nil {
+		if e, ok := err.(*Error); ok && e.Facts != nil {
 			c.facts = *e.Facts
 		}
-		if ended := c.cancelled(ctx); ended != nil {
+		if ended := control.Ended(ctx); ended != nil {
 			return &Error{Op: "connect", Path: c.address, Err: ended}
 		}
 		return err

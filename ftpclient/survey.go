@@ -3,7 +3,6 @@ package ftpclient
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"runtime"
 	"time"
@@ -47,9 +46,7 @@ type outlook struct {
 // Survey asks the server and the sources of the Locator who this client is outside. It may
 // replace the control connection, if the server does not get over the question.
 func (c *Conn) Survey(ctx context.Context) (Survey, error) {
-	ctx, done := c.running.within(ctx)
-	defer done()
-	if err := c.survey(ctx); err != nil {
+	if err := c.untilClosed(ctx, "survey", "", c.survey); err != nil {
 		return Survey{}, err
 	}
 	return c.outlook.Survey, nil
@@ -65,7 +62,7 @@ func (c *Conn) survey(ctx context.Context) error {
 		asking, stop := context.WithTimeout(ctx, sourcesPatience)
 		defer stop()
 		c.outlook.Findings, c.outlook.SourceErrors = l.Findings(asking, c.outlook.Local)
-		if err := c.cancelled(ctx); err != nil {
+		if err := control.Ended(ctx); err != nil {
 			return &Error{Op: "survey", Err: err}
 		}
 	}
@@ -104,7 +101,7 @@ func (c *Conn) askView(ctx context.Context) error {
 		return &Error{Op: "survey", Err: err}
 	}
 	reply, err := c.doPatiently(ctx, "survey", "", command, min(viewPatience, c.options.ReplyTimeout))
-	if ended := c.cancelled(ctx); err != nil && ended != nil {
+	if ended := control.Ended(ctx); err != nil && ended != nil {
 		return &Error{Op: "survey", Err: ended}
 	}
 	switch {
@@ -229,12 +226,3 @@ func (c *Conn) aside(ctx context.Context, act func()) {
 
 // suspicious is how long a connection may take before it is likely that none comes.
 const suspicious = 1500 * time.Millisecond
-
-// cancelled returns why ctx has ended, nil if it has not.
-func (c *Conn) cancelled(ctx context.Context) error {
-	cause := control.Ended(ctx)
-	if cause != nil && c.running.ended() {
-		return fmt.Errorf("connection closed: %w", cause)
-	}
-	return cause
-}
