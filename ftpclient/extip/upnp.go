@@ -254,16 +254,16 @@ func (u *UPnP) add(ctx context.Context, s *upnpService, internal netip.AddrPort,
 		return 0, 0, err
 	}
 
-	// What was granted is in the gateway's table; the answer to the request does not say.
-	existing, err = u.entry(ctx, s, port)
-	switch {
-	case err == nil && existing.client != internal:
-		return 0, 0, conflict(port, existing)
-	case err == nil && existing.seconds > 0 && (seconds == 0 || existing.seconds < seconds):
-		seconds = existing.seconds
-	case err != nil && upnpCode(err) == 0:
-		return 0, 0, err
-	} // a lifetime of 0 is not believed: there are gateways that always say so
+	// What was granted is in the gateway's table; the answer to the request does not say. A lifetime of 0 is not
+	// believed, since there are gateways that always say so; nor does it matter if the gateway does not tell.
+	if existing, err = u.entry(ctx, s, port); err == nil {
+		if existing.client != internal {
+			return 0, 0, conflict(port, existing)
+		}
+		if existing.seconds > 0 && (seconds == 0 || existing.seconds < seconds) {
+			seconds = existing.seconds
+		}
+	}
 	return port, time.Duration(seconds) * time.Second, nil
 }
 

@@ -37,7 +37,7 @@ const (
 	// upnpSearchTime is how long to wait for an answer at all. Devices may take the second that MX gives them.
 	upnpSearchTime = 2500 * time.Millisecond
 	// upnpKnownTime is how long a description may take that was there before; then the search begins.
-	upnpKnownTime = 1500 * time.Millisecond
+	upnpKnownTime = 2 * time.Second
 	// upnpMostLocations and upnpMostServices bound what a gateway can have us do.
 	upnpMostLocations = 4
 	upnpMostServices  = 8
@@ -128,15 +128,11 @@ func (u *UPnP) discover(ctx context.Context) (*upnpService, error) {
 	return nil, reason
 }
 
-// send sends one packet for each target, to wherever gateways listen. It fails if none could be sent.
+// send sends one packet for each target to each place. It fails if none could be sent.
 func (u *UPnP) send(conn *net.UDPConn) error {
-	places := []netip.AddrPort{netip.AddrPortFrom(u.gateway, upnpGroup.Port()), upnpGroup}
-	if u.search.IsValid() {
-		places = []netip.AddrPort{u.search}
-	}
 	var failure error
 	sent := false
-	for _, place := range places {
+	for _, place := range u.places() {
 		for _, target := range upnpTargets {
 			packet := fmt.Sprintf("M-SEARCH * HTTP/1.1\r\nHOST: %s\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: %s\r\n\r\n", place, target)
 			if _, err := conn.WriteToUDPAddrPort([]byte(packet), place); err != nil {
@@ -150,6 +146,14 @@ func (u *UPnP) send(conn *net.UDPConn) error {
 		return nil
 	}
 	return failure
+}
+
+// places is where searches are sent to.
+func (u *UPnP) places() []netip.AddrPort {
+	if u.search.IsValid() {
+		return []netip.AddrPort{u.search}
+	}
+	return []netip.AddrPort{netip.AddrPortFrom(u.gateway, upnpGroup.Port()), upnpGroup}
 }
 
 // parseSearchAnswer returns the location in an answer to our search; false for everything else.

@@ -1,6 +1,8 @@
 package extip
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"os"
@@ -139,6 +141,35 @@ func TestLeaseSeconds(t *testing.T) {
 		if got := leaseSeconds(lifetime); got != want {
 			t.Errorf("%s: %d, want %d", lifetime, got, want)
 		}
+	}
+}
+
+// TestUPnPClientReachesOnlyTheGateway holds the second lock: URLs are looked at before they are used, too.
+func TestUPnPClientReachesOnlyTheGateway(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.66:1")
+	asked, closes := "", false
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked, closes = r.RemoteAddr, r.Close }))
+	defer server.Close()
+	client := upnpClient(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.5"))
+	for host, ok := range map[string]bool{"127.0.0.1": true, "127.0.0.2": false, "localhost": false} {
+		response, err := client.Get(strings.Replace(server.URL, "127.0.0.1", host, 1))
+		if err == nil {
+			response.Body.Close()
+		}
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "is not the gateway 127.0.0.1") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	if !strings.HasPrefix(asked, "127.0.0.5:") || !closes {
+		t.Errorf("asked from %s, connection closed: %t", asked, closes)
+	}
+}
+
+func TestUPnPSearchesAtTheGatewayAndInTheGroup(t *testing.T) {
+	gateway, local := netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("192.168.1.2")
+	want := []netip.AddrPort{netip.MustParseAddrPort("192.168.1.1:1900"), netip.MustParseAddrPort("239.255.255.250:1900")}
+	if got := NewUPnP(gateway, local, "", netip.AddrPort{}).places(); !slices.Equal(got, want) {
+		t.Errorf("searches at %v", got)
 	}
 }
 

@@ -209,7 +209,7 @@ var upnpCures = map[int]string{
 	725: "the gateway knows only mappings for good",
 	726: "the gateway opens ports for everybody only",
 	727: "the gateway opens all ports or none; forward a port by hand",
-	728: "the gateway's table of mappings is full; delete some in its settings",
+	728: "the gateway has no port left for this machine; its table of mappings is full, or its settings allow none",
 	729: "the gateway has given the port away by another protocol or by hand",
 	732: "the gateway needs an internal port number",
 	733: "the gateway finds that the arguments do not fit together",

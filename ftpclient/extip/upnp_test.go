@@ -49,7 +49,7 @@ func description(t *testing.T, name string) string {
 }
 
 func TestUPnPUsesTheRightServiceOfEachGateway(t *testing.T) {
-	down := ftptest.IGDLink{Status: "Disconnected"}
+	down := ftptest.IGDLink{Status: "Disconnected", External: "203.0.113.99"} // the address it had
 	for _, c := range []struct {
 		name        string
 		description string
@@ -253,7 +253,7 @@ func TestUPnPGrantsAndRefusals(t *testing.T) {
 		{name: "not authorised", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 606}},
 			is: extip.ErrRefused, text: "allow UPnP"},
 		{name: "the table is full", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 728}},
-			is: extip.ErrRefused, text: "full"},
+			is: extip.ErrRefused, text: "table of mappings is full"},
 		{name: "a code nobody knows", options: ftptest.IGDOptions{Faults: map[string]int{"AddAnyPortMapping": 899}},
 			is: extip.ErrRefused, text: "AddAnyPortMapping: error 899 (as told)"},
 		{name: "no action at all", options: ftptest.IGDOptions{Faults: map[string]int{"GetExternalIPAddress": 401}},
@@ -438,10 +438,19 @@ func TestUPnPGivesUp(t *testing.T) {
 			t.Errorf("%v after %s and %d packets", err, took, gateway.Count("search"))
 		}
 	})
+	t.Run("the search is answered, and then there is silence", func(t *testing.T) {
+		t.Parallel()
+		gateway, u := recorded(t, ftptest.IGDOptions{Hanging: true})
+		start := time.Now()
+		_, err := u.Lookup(t.Context())
+		if took := time.Since(start); !errors.Is(err, extip.ErrNoGateway) || took > 7*time.Second || gateway.Count("description") != 1 {
+			t.Errorf("%v after %s", err, took)
+		}
+	})
 	t.Run("the caller stops waiting for a search", func(t *testing.T) {
 		t.Parallel()
 		_, u := recorded(t, ftptest.IGDOptions{Silent: true})
-		stopped(t, u)
+		stopped(t, u, 1200*time.Millisecond) // when everything has been sent, and it waits for a long time
 	})
 	t.Run("the caller stops waiting for an answer", func(t *testing.T) {
 		t.Parallel()
@@ -450,19 +459,19 @@ func TestUPnPGivesUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		gateway.Change(func(o *ftptest.IGDOptions) { o.Silent = true })
-		stopped(t, u)
+		stopped(t, u, 50*time.Millisecond)
 	})
 }
 
-func stopped(t *testing.T, u *extip.UPnP) {
+func stopped(t *testing.T, u *extip.UPnP, after time.Duration) {
 	t.Helper()
 	reason := errors.New("no longer wanted")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	timer := time.AfterFunc(50*time.Millisecond, func() { cancel(reason) })
+	timer := time.AfterFunc(after, func() { cancel(reason) })
 	defer timer.Stop()
 	start := time.Now()
 	_, err := u.Lookup(ctx)
-	if took := time.Since(start); !errors.Is(err, reason) || errors.Is(err, extip.ErrNoGateway) || took > time.Second {
+	if took := time.Since(start); !errors.Is(err, reason) || errors.Is(err, extip.ErrNoGateway) || took > after+time.Second {
 		t.Errorf("%v after %s", err, took)
 	}
 }

@@ -38,6 +38,8 @@ type IGDOptions struct {
 
 	// Silent answers no search, and no HTTP request until the end of the test.
 	Silent bool
+	// Hanging answers searches, but no HTTP request until the end of the test.
+	Hanging bool
 	// Answerer is the address that searches are answered from; that of the gateway if invalid.
 	Answerer netip.Addr
 	// Multicast has searches heard on a multicast group, on an address of its own.
@@ -273,7 +275,7 @@ func (g *IGD) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.counts[action]++
 	g.mu.Unlock()
 	switch {
-	case o.Silent:
+	case o.Silent || o.Hanging:
 		select {
 		case <-g.done:
 		case <-r.Context().Done():
