@@ -19,7 +19,11 @@ type search struct {
 	placed  bool // the server is in the folder and the MODE that command needs
 	moved   bool // the server may have left the folder that it was in at the beginning
 	tried   []data.Attempt
+	again   int // how often a proof was repeated for another port of the gateway
 }
+
+// mappingsTried bounds search.again.
+const mappingsTried = 3
 
 // find gets a data connection ready, by the first way that works: prepared, and if it is an
 // active one proven. The order of commands is: the folder, MODE, all about the data connection.
@@ -44,11 +48,11 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 			continue
 		}
 		patience := c.patience(env, s.tried, way)
-		if way.Method != data.Passive && !slices.Contains(c.proven, way) {
+		if way.Method != data.Passive && !c.isProven(way, "") {
 			result, err := c.prove(ctx, way, patience, s.folder())
 			s.moved, s.placed = true, false
 			if err == nil && result.Works {
-				c.proven = append(c.proven, way)
+				c.proven = append(c.proven, proof{way, result.Target})
 				err = s.recover(ctx)
 			} else if err == nil {
 				err = s.failed(ctx, result.DataAttempt)
@@ -58,7 +62,17 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 			}
 			continue
 		}
+		if way.Method != data.Passive {
+			patience = c.options.ConnectTimeout // this transfer has no other way any more
+		}
 		pending, attempt, err := c.prepare(ctx, s.request, s.command, way, patience)
+		if pending != nil && way.Method == data.Mapped && !c.isProven(way, pending.Target()) && s.again < mappingsTried {
+			// It is another port than the one that was proven.
+			pending.Close()
+			c.unprove(way)
+			s.again++
+			continue
+		}
 		if err == nil && pending == nil {
 			err = s.failed(ctx, attempt)
 		}
@@ -187,7 +201,7 @@ func (s *search) nothing() error {
 			Policy: c.options.Data.Policy, Ports: c.options.Data.ActivePorts,
 			PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper,
 		},
-		Attempts: s.tried, Notes: c.outlook.Verdict.Notes,
+		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard()...),
 	}
 	c.options.Logger.Warn("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}

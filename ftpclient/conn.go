@@ -36,8 +36,8 @@ type Conn struct {
 	// the server agreed.
 	unreachable  []data.Attempt
 	outlook      outlook
-	proven       []data.Way // active ways that were seen to work on this control connection
-	listingLimit int64      // bytes in one listing
+	proven       []proof // active ways that were seen to work on this control connection
+	listingLimit int64   // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use
 	batchBuffer        []byte        // below TLS, the same

@@ -17,7 +17,8 @@ import (
 type DataError struct {
 	Situation
 	Attempts []DataAttempt
-	// Notes are what the sources of external addresses disagree about (see extip.Verdict).
+	// Notes are what the sources of external addresses disagree about (see extip.Verdict), and why
+	// others say nothing.
 	Notes []string
 }
 

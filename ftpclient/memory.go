@@ -108,7 +108,7 @@ func (c *Conn) learnWay(way DataWay) {
 
 // forgetWay notes that way does not work, if it is the one that is remembered.
 func (c *Conn) forgetWay(way DataWay) {
-	c.proven = slices.DeleteFunc(c.proven, func(w DataWay) bool { return w == way })
+	c.unprove(way)
 	if known := c.facts.Channels.of(c.outlook.key); known.Way == way.String() {
 		c.facts.Channels = c.facts.Channels.with(known.failed())
 	}

@@ -7,12 +7,31 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
+
+// proof is an active way that was seen to work on this control connection, and what was announced
+// then.
+type proof struct {
+	way    DataWay
+	target string
+}
+
+// isProven reports whether a way was proven; for ports of the gateway, of which each may lead
+// somewhere else, whether target was, unless that is "".
+func (c *Conn) isProven(way DataWay, target string) bool {
+	return slices.ContainsFunc(c.proven, func(p proof) bool { return p.way == way && (target == "" || p.target == target) })
+}
+
+// unprove forgets the proof of a way.
+func (c *Conn) unprove(way DataWay) {
+	c.proven = slices.DeleteFunc(c.proven, func(p proof) bool { return p.way == way })
+}
 
 // proofs list names, which harms nobody: a server empties the file of a STOR before it has a
 // data connection. Some refuse one command, or say that nothing is no list.

@@ -3,8 +3,11 @@ package ftpclient
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
@@ -27,8 +30,8 @@ type Survey struct {
 	SourceErrors map[string]error
 	Verdict      extip.Verdict
 	Network      extip.Network
-	// Mapper is the protocol by which the gateway opens ports (a source of package extip), "" if
-	// it does not.
+	// Mapper is the protocol by which the gateway opens ports: a source of package extip, or
+	// "gateway" if that shows only when a port is asked for. "" if it does not open any.
 	Mapper string
 }
 
@@ -39,6 +42,7 @@ type outlook struct {
 	key   string // of the network, "" before it was looked for
 	asked bool   // the server was asked for its view
 	whole bool   // and all other sources, too
+	maps  bool   // the gateway opens ports
 	again bool   // better ways than the remembered one get another chance now
 	spoke bool   // a mismatch with the configured address was warned of
 }
@@ -65,6 +69,7 @@ func (c *Conn) survey(ctx context.Context) error {
 		asking, stop := context.WithTimeout(ctx, sourcesPatience)
 		defer stop()
 		c.outlook.Findings, c.outlook.SourceErrors = l.Findings(asking, c.outlook.Local)
+		c.outlook.maps = l.Prepare(asking, c.outlook.Local) == nil
 		if err := control.Ended(ctx); err != nil {
 			return &Error{Op: "survey", Err: err}
 		}
@@ -147,9 +152,13 @@ func (c *Conn) hearView(verb string, reply control.Reply) {
 func (c *Conn) weigh() {
 	o := &c.outlook
 	o.Mapper = ""
-	for _, f := range o.Findings {
-		if o.Mapper == "" && (f.Source == extip.SourcePCP || f.Source == extip.SourceNATPMP || f.Source == extip.SourceUPnP) {
+	if o.maps {
+		o.Mapper = "gateway"
+	}
+	for _, f := range o.sources() {
+		if o.maps && slices.Contains(gatewaySources, f.Source) {
 			o.Mapper = f.Source
+			break
 		}
 	}
 	o.Findings = append(c.told(), o.sources()...)
@@ -160,6 +169,18 @@ func (c *Conn) weigh() {
 		c.options.Logger.Warn("the configured external address is not the one that the server sees", "address", c.address,
 			"configured", configured, "seen", o.View)
 	}
+}
+
+// gatewaySources are those that are the gateway.
+var gatewaySources = []string{extip.SourcePCP, extip.SourceNATPMP, extip.SourceUPnP}
+
+// unheard are the sources that were asked and say nothing, each with its reason.
+func (o *outlook) unheard() []string {
+	var reasons []string
+	for _, source := range slices.Sorted(maps.Keys(o.SourceErrors)) {
+		reasons = append(reasons, shortLine(fmt.Sprintf("%s: %v", source, o.SourceErrors[source])))
+	}
+	return reasons
 }
 
 // told are the findings of the operator and of the server.
