@@ -11,8 +11,6 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -177,95 +175,6 @@ func TestASecondFinalReplyPutsAllOutOfStep(t *testing.T) {
 	// Whether the reply comes before or after the command: it is no answer to it.
 	if err := conn.Noop(t.Context()); err == nil {
 		t.Error("the reply of a transfer was taken for that of NOOP")
-	}
-}
-
-func TestModesOfData(t *testing.T) {
-	retrieve := steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}}
-	pasv := ftptest.Step{Expect: "PASV", Passive: true}
-	deadEPSV := ftptest.Step{Expect: "EPSV", Send: fmt.Sprintf("229 here (|||%d|)", closedPort(t))}
-	port := closedPort(t)
-	deadPASV := ftptest.Step{Expect: "PASV", Send: fmt.Sprintf("227 here (127,0,0,1,%d,%d)", port>>8, port&0xff)}
-	noData := outcome{class: ftpclient.ClassSetup}
-	active := func(o *ftpclient.Options) { o.Data.Policy = ftpclient.DataActiveOnly }
-	tests := []struct {
-		name   string
-		script steps
-		change func(*ftpclient.Options)
-		lost   bool
-		want   []outcome // one for each download
-		facts  ftpclient.Facts
-	}{
-		{name: "EPSV is refused once, and PASV taken from then on",
-			script: talk("EPSV", "522 no").then(pasv).then(retrieve...).then(pasv).then(retrieve...),
-			want:   []outcome{{}, {}}, facts: ftpclient.Facts{EPSVRefused: true, Channels: remembered("passive PASV")}},
-		{name: "EPSV that is refused for the moment is asked for again",
-			script: talk("EPSV", "425 not now").then(pasv).then(retrieve...).then(pasv).then(retrieve...),
-			want:   []outcome{{}, {}}, facts: ftpclient.Facts{Channels: remembered("passive PASV")}},
-		{name: "nobody listens on the port of EPSV",
-			script: steps{deadEPSV, pasv}.then(retrieve...).then(pasv).then(retrieve...),
-			want:   []outcome{{}, {}}, facts: ftpclient.Facts{Channels: remembered("passive PASV")}},
-		{name: "the reply to EPSV is nonsense",
-			script: talk("EPSV", "229 (here)").then(pasv).then(retrieve...),
-			want:   []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("passive PASV")}},
-		{name: "what worked last comes first",
-			script: steps{pasv}.then(retrieve...), change: func(o *ftpclient.Options) { o.Facts.Channels = remembered("passive PASV") },
-			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("passive PASV")}},
-		{name: "nothing works, and the next transfer starts over",
-			script: steps{deadEPSV, deadPASV, passive}.then(retrieve...),
-			want:   []outcome{noData, {}}, facts: ftpclient.Facts{Channels: remembered("passive EPSV")}},
-		{name: "the server is out of ports",
-			script: talk("EPSV", "425 no port", "PASV", "425 no port"),
-			want:   []outcome{{class: ftpclient.ClassConnection}}},
-		{name: "the login is lost",
-			script: talk("EPSV", "530 Please login"),
-			want:   []outcome{{code: 530, class: ftpclient.ClassConnection}}},
-		{name: "the server says farewell at EPSV", lost: true,
-			script: talk("EPSV", "421 bye"),
-			want:   []outcome{{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}}},
-		{name: "the server calls back", change: active,
-			script: steps{{Expect: "PORT 127,0,0,1,*", Send: "200 ok"}}.then(retrieve...),
-			want:   []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("configured PORT")}},
-		{name: "PORT is refused and EPRT is not", change: active,
-			script: talk("PORT *", "502 what?").then(ftptest.Step{Expect: "EPRT |1|127.0.0.1|*", Send: "200 ok"}).then(retrieve...),
-			want:   []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("passive EPRT")}},
-		{name: "the server cannot call back and says so after 150, which ends the wait",
-			change: func(o *ftpclient.Options) { active(o); o.ConnectTimeout = time.Hour },
-			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go\n425 cannot reach you"}},
-			want:   []outcome{{code: 425, class: ftpclient.ClassConnection}}},
-		{name: "the server never calls back", lost: true,
-			change: func(o *ftpclient.Options) { active(o); impatient(o) },
-			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go"}},
-			want:   []outcome{{class: ftpclient.ClassConnection}}},
-		{name: "a stranger calls first", change: active,
-			script: steps{{Expect: "PORT *", Send: "200 ok"},
-				{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{From: "127.0.0.2", Receive: ftptest.All, End: ftptest.Close}},
-				{Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}},
-			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("configured PORT")}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			script := session("", test.script)
-			if test.lost {
-				script = open("", test.script)
-			}
-			change := test.change
-			if change == nil {
-				change = func(*ftpclient.Options) {}
-			}
-			conn, _ := connect(t, script, change)
-			for _, want := range test.want {
-				content, _, err := get(t.Context(), conn, "/f")
-				want.check(t, err)
-				if err == nil && content != "hello" {
-					t.Errorf("content %q", content)
-				}
-			}
-			if diff := cmp.Diff(test.facts, conn.Facts()); diff != "" {
-				t.Errorf("facts (-want +got):\n%s", diff)
-			}
-		})
 	}
 }
 
