@@ -42,6 +42,14 @@ func (n Network) Key() string {
 	return strings.Join(parts, " ")
 }
 
+// same is equality of what is known of both: a gateway that was silent so far has no hardware address yet.
+func (n Network) same(other Network) bool {
+	if n.GatewayMAC == "" || other.GatewayMAC == "" {
+		n.GatewayMAC, other.GatewayMAC = "", ""
+	}
+	return n == other
+}
+
 // NetworkOf returns the network that connections from the local address leave by. The error is
 // about an address that this machine does not have.
 func NetworkOf(local netip.Addr) (Network, error) {
