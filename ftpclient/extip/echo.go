@@ -74,21 +74,26 @@ func (e *Echo) Lookup(ctx context.Context) (Finding, error) {
 	return Finding{Source: SourceHTTP, Address: address, Detail: "https://" + e.host, Lifetime: findingLifetime}, nil
 }
 
-func (e *Echo) get(ctx context.Context) ([]byte, error) {
+// transport is for one request. It knows no proxy.
+func (e *Echo) transport() *http.Transport {
 	network := "tcp4"
 	if e.local.Is6() {
 		network = "tcp6"
 	}
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(e.local, 0))}
-	client := http.Client{
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
-			TLSClientConfig:        e.tls.Clone(),
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: 1 << 16,
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, address)
 		},
+		TLSClientConfig:        e.tls.Clone(),
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: 1 << 16,
+	}
+}
+
+func (e *Echo) get(ctx context.Context) ([]byte, error) {
+	client := http.Client{
+		Transport: e.transport(),
 		CheckRedirect: func(next *http.Request, before []*http.Request) error {
 			if len(before) > echoRedirects {
 				return fmt.Errorf("more than %d redirects", echoRedirects)

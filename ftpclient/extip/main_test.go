@@ -1,4 +1,4 @@
-package extip_test
+package extip
 
 import (
 	"testing"

@@ -55,7 +55,7 @@ func (n Network) same(other Network) bool {
 func NetworkOf(local netip.Addr) (Network, error) {
 	local = plain(local)
 	if local.IsLoopback() {
-		return loopback(local), nil
+		return loopbackNetwork(local), nil
 	}
 	links, err := localLinks()
 	if err != nil {
@@ -65,7 +65,7 @@ func NetworkOf(local netip.Addr) (Network, error) {
 	return networkOf(local, links, routes, hardware)
 }
 
-func loopback(local netip.Addr) Network {
+func loopbackNetwork(local netip.Addr) Network {
 	bits := 8
 	if local.Is6() {
 		bits = 128

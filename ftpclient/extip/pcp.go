@@ -36,7 +36,7 @@ func (p *PCP) Probe(ctx context.Context) error {
 	_, err := askGateway(ctx, p.local, p.gateway, appendPCPAnnounce(nil, p.local), func(packet []byte) (pcpHeader, error) {
 		return parsePCPHeader(packet, pcpAnnounce)
 	})
-	if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, errPCPOpcode) {
+	if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, pcpUnsupportedOpcode) {
 		return nil
 	}
 	return fmt.Errorf("PCP: %w", err)
@@ -85,7 +85,7 @@ func (p *PCP) Map(ctx context.Context, request Request) (Mapping, error) {
 	answer, err := p.ask(ctx, pcpMap{
 		nonce:    request.Nonce,
 		internal: request.Internal,
-		external: request.External,
+		external: pcpWish(request),
 		lifetime: seconds(request.Lifetime),
 	})
 	if err == nil {
@@ -106,6 +106,16 @@ func (p *PCP) Map(ctx context.Context, request Request) (Mapping, error) {
 	}, nil
 }
 
+// pcpWish is the external address to ask for. With IPv6 the port is never left open: a firewall has
+// none to choose, and miniupnpd 2.3.1 may grant port 0 for it.
+func pcpWish(request Request) netip.AddrPort {
+	wish := request.External
+	if wish.Port() == 0 && request.Internal.Addr().Unmap().Is6() {
+		return netip.AddrPortFrom(wish.Addr(), request.Internal.Port())
+	}
+	return wish
+}
+
 // Unmap takes a mapping back; the nonce has to be the one it was made with. A mapping that is
 // not there is no error.
 func (p *PCP) Unmap(ctx context.Context, mapping Mapping) error {
@@ -113,7 +123,8 @@ func (p *PCP) Unmap(ctx context.Context, mapping Mapping) error {
 		return fmt.Errorf("PCP: unmap %s: port 0 would mean all ports", mapping.Internal)
 	}
 	_, err := p.ask(ctx, pcpMap{nonce: mapping.Nonce, internal: mapping.Internal})
-	if err != nil {
+	// RFC 6887 section 15 makes a success of the deletion of nothing, miniupnpd 2.3.1 makes this of it.
+	if err != nil && !errors.Is(err, pcpNoResources) {
 		return fmt.Errorf("PCP: %w", err)
 	}
 	return nil
@@ -190,9 +201,6 @@ type pcpHeader struct {
 	epoch    uint32
 }
 
-// errPCPOpcode: PCP is spoken, but not this operation.
-var errPCPOpcode = fmt.Errorf("%w: it speaks PCP, but not this operation (UNSUPP_OPCODE)", ErrUnsupported)
-
 // parsePCPHeader is RFC 6887 sections 7.2 and 8.3: what is not an answer to the operation is
 // errForeign, what the gateway refuses is an error that says why.
 func parsePCPHeader(packet []byte, operation byte) (pcpHeader, error) {
@@ -208,10 +216,13 @@ func parsePCPHeader(packet []byte, operation byte) (pcpHeader, error) {
 	if len(packet) < pcpHeaderSize || len(packet)%4 != 0 || packet[1] != answerBit|operation {
 		return pcpHeader{}, errForeign
 	}
+	if refusal := pcpRefusal(packet[3]); refusal != 0 {
+		return pcpHeader{}, refusal
+	}
 	return pcpHeader{
 		lifetime: binary.BigEndian.Uint32(packet[4:]),
 		epoch:    binary.BigEndian.Uint32(packet[8:]),
-	}, pcpResult(packet[3])
+	}, nil
 }
 
 // parsePCPMap is RFC 6887 sections 11.1 and 11.4.
@@ -237,34 +248,44 @@ func parsePCPMap(packet []byte, asked pcpMap) (pcpMap, error) {
 	return answer, nil
 }
 
-// pcpResults are the codes of RFC 6887 section 7.4, with what helps.
-var pcpResults = map[byte]string{
-	2:  "NOT_AUTHORIZED: its rules forbid it, or the port belongs to another host or to an earlier nonce: another port may do",
-	3:  "MALFORMED_REQUEST: it did not understand the request",
-	5:  "UNSUPP_OPTION: it does not support an option",
-	6:  "MALFORMED_OPTION: it did not understand an option",
-	7:  "NETWORK_FAILURE: it is not connected itself at the moment",
-	8:  "NO_RESOURCES: it has no port left, or no public address of its own: ask the provider for one",
-	9:  "UNSUPP_PROTOCOL: it does not map TCP ports",
-	10: "USER_EX_QUOTA: this host has all the mappings that it may have; delete some or raise the router's limit",
-	11: "CANNOT_PROVIDE_EXTERNAL: the external address or port is taken",
-	12: "ADDRESS_MISMATCH: there is another NAT between this host and the gateway",
-	13: "EXCESSIVE_REMOTE_PEERS: it supports fewer filters",
+// pcpRefusal is a result code of RFC 6887 section 7.4.
+type pcpRefusal byte
+
+const (
+	pcpUnsupportedVersion pcpRefusal = 1
+	pcpUnsupportedOpcode  pcpRefusal = 4
+	pcpNoResources        pcpRefusal = 8
+)
+
+// pcpRefusals says what they mean and what helps.
+var pcpRefusals = map[pcpRefusal]string{
+	pcpUnsupportedVersion: "UNSUPP_VERSION",
+	2:                     "NOT_AUTHORIZED: its rules forbid it, or the port belongs to another host or to an earlier nonce: another port may do",
+	3:                     "MALFORMED_REQUEST: it did not understand the request",
+	pcpUnsupportedOpcode:  "UNSUPP_OPCODE: it speaks PCP, but does not do this",
+	5:                     "UNSUPP_OPTION: it does not support an option",
+	6:                     "MALFORMED_OPTION: it did not understand an option",
+	7:                     "NETWORK_FAILURE: it is not connected itself at the moment",
+	pcpNoResources:        "NO_RESOURCES: it has no port left, or no public address of its own: ask the provider for one",
+	9:                     "UNSUPP_PROTOCOL: it does not map TCP ports",
+	10:                    "USER_EX_QUOTA: this host has all the mappings that it may have; delete some or raise the router's limit",
+	11:                    "CANNOT_PROVIDE_EXTERNAL: the external address or port is taken",
+	12:                    "ADDRESS_MISMATCH: there is another NAT between this host and the gateway",
+	13:                    "EXCESSIVE_REMOTE_PEERS: it supports fewer filters",
 }
 
-func pcpResult(code byte) error {
-	const unsupportedVersion, unsupportedOpcode = 1, 4
-	switch code {
-	case 0:
-		return nil
-	case unsupportedVersion:
-		return fmt.Errorf("%w: it does not speak PCP version %d (UNSUPP_VERSION)", ErrUnsupported, pcpVersion)
-	case unsupportedOpcode:
-		return errPCPOpcode
-	}
-	text, known := pcpResults[code]
+func (r pcpRefusal) Error() string {
+	text, known := pcpRefusals[r]
 	if !known {
-		text = "a code that RFC 6887 does not know"
+		text = "which RFC 6887 does not know"
 	}
-	return fmt.Errorf("%w: PCP result %d, %s", ErrRefused, code, text)
+	return fmt.Sprintf("%v: PCP result %d, %s", r.Unwrap(), byte(r), text)
+}
+
+// Unwrap is ErrRefused or ErrUnsupported.
+func (r pcpRefusal) Unwrap() error {
+	if r == pcpUnsupportedVersion || r == pcpUnsupportedOpcode {
+		return ErrUnsupported
+	}
+	return ErrRefused
 }

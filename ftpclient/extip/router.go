@@ -86,7 +86,9 @@ func (l *Locator) router(local netip.Addr) (*router, error) {
 	defer l.mutex.Unlock()
 	for _, r := range l.routers {
 		if r.local == local && r.network.same(network) {
-			r.network = network
+			if network.GatewayMAC != "" {
+				r.network = network
+			}
 			return r, nil
 		}
 	}

@@ -58,6 +58,14 @@ func probeRoot() error {
 	return nil
 }
 
+func probeIPv6() error {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return fmt.Errorf("no IPv6 loopback: %w; on Linux, sysctl net.ipv6.conf.lo.disable_ipv6=0 switches it on", err)
+	}
+	return listener.Close()
+}
+
 func probe(what string) error {
 	if special, ok := needs[what]; ok {
 		return special()
