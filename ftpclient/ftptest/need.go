@@ -139,11 +139,3 @@ func serverFolders() []string {
 	}
 	return append(folders, filepath.Join(cache, "ftpferry", "servers"))
 }
-
-func probeIPv6() error {
-	listener, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		return fmt.Errorf("no IPv6 on the loopback interface: %w", err)
-	}
-	return listener.Close()
-}
