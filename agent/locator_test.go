@@ -15,8 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -202,5 +204,35 @@ func TestTheWayIsRememberedAfterARestart(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWhatEndsAPause: where data channels were what failed, commands that get through prove nothing.
+func TestWhatEndsAPause(t *testing.T) {
+	refused := &ftpclient.Error{Op: "delete", Command: "DELE", Code: 550, Text: "no"}
+	noData := &ftpclient.Error{Op: "store", Err: &ftpclient.DataError{}}
+	for _, row := range []struct {
+		sentence string
+		noData   bool
+		outcome  work.Outcome
+		reached  bool
+		want     bool
+	}{
+		{"a command that got through", false, work.Outcome{}, true, true},
+		{"one that was refused, too", false, work.Outcome{Err: refused}, true, true},
+		{"not a job without a connection", false, work.Outcome{}, false, false},
+		{"not one without a data channel", false, work.Outcome{Err: noData}, true, false},
+		{"not a command, for want of data channels", true, work.Outcome{}, true, false},
+		{"but a transfer", true, work.Outcome{Method: "PASV"}, true, true},
+		{"and a scan, which lists", true, work.Outcome{Job: queue.Job{New: queue.New{Kind: work.KindScan}}}, true, true},
+	} {
+		now := time.Now()
+		acme := &server{row: state.Server{Failures: 1, NotBefore: now.Add(time.Hour), NoData: row.noData}}
+		c := &commit{d: &dispatcher{servers: map[string]*server{"acme": acme}}, now: now, transition: &transition{servers: map[string]state.Server{}}}
+		row.outcome.Job.Server = "acme"
+		c.reachable(report{row.outcome, row.reached})
+		if got := c.server("acme").NotBefore.IsZero(); got != row.want {
+			t.Errorf("%s: ended %v", row.sentence, got)
+		}
 	}
 }

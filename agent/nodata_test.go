@@ -125,8 +125,11 @@ func leftAlone(t *testing.T, answer string) {
 		return false
 	})
 	// Each worker may have tried before it was known.
-	if warnings := strings.Count(log.String(), `"level":"WARN"`); pauses == 0 || pauses > 4 || warnings > 4 {
-		t.Errorf("%d pauses, %d warnings:\n%s", pauses, warnings, &log)
+	if events := strings.Count(log.String(), `"msg":"paused"`); pauses == 0 || pauses > 4 || events != pauses {
+		t.Errorf("%d pauses, %d events:\n%s", pauses, events, &log)
+	}
+	if accounts := strings.Count(log.String(), `"cause":{"host":"127.0.0.1"`); accounts != pauses {
+		t.Errorf("%d pauses, and an account of %d:\n%s", pauses, accounts, &log)
 	}
 	if tried > 8 {
 		t.Errorf("PASV was tried %d times", tried)

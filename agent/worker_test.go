@@ -65,7 +65,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 		alive      bool
 	}{
 		{"a connection that dies of the next command has still learned, and proves no server to be there", hangUp, false},
-		{"a connection that lives has learned and ends the pause", "450 not now", true},
+		{"a connection that lives has learned, and without data channels ends no pause", "450 not now", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			address := verbServer(t, map[string]string{
@@ -100,8 +100,8 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			if got := c.facts["acme"]; !got.EPSVRefused || got.TimeSetter != "MDTM" {
 				t.Errorf("kept: %+v", got)
 			}
-			if ended := c.server("acme").NotBefore.IsZero(); ended != row.alive {
-				t.Errorf("the pause has ended: %v", ended)
+			if c.server("acme").NotBefore.IsZero() {
+				t.Error("the pause has ended")
 			}
 		})
 	}
