@@ -93,7 +93,7 @@ func TestAServerWithoutDataChannelsIsLeftAlone(t *testing.T) {
 }
 
 func leftAlone(t *testing.T, answer string) {
-	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	server := ftptest.Real(t, "proftpd", ftptest.RealOptions{})
 	r := newRig(t, server, "up", "watch = true")
 	relay := r.behind()
 	var closed atomic.Bool
