@@ -9,6 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 )
 
 // clientOptions translates the configuration of a server for the FTP client.
@@ -33,8 +34,11 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 				config.DataActive:  ftpclient.DataActiveOnly,
 			}[s.Data.Mode],
 			ActivePorts:      ftpclient.PortRange{First: s.Data.ActivePorts.First, Last: s.Data.ActivePorts.Last},
+			AnnouncedPorts:   ftpclient.PortRange{First: s.Data.AnnouncedPorts.First, Last: s.Data.AnnouncedPorts.Last},
 			ExternalAddress:  s.Data.ExternalIP,
 			TrustPASVAddress: s.Data.PASVAddress == config.PASVReply,
+			Peers:            s.Data.Peers,
+			HolePunch:        s.Data.HolePunch,
 		},
 		Encoding:       s.Encoding,
 		ListLocation:   s.ListTimeZone,
@@ -56,8 +60,11 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 }
 
 // newPool returns a pool of as many connections as are configured, or as the server takes.
-func newPool(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) *ftpclient.Pool {
+func newPool(s *config.Server, facts ftpclient.Facts, locator *extip.Locator, logger *slog.Logger) *ftpclient.Pool {
 	o := clientOptions(s, facts, logger.With("server", s.Name))
+	if mayCall(s) {
+		o.Data.Locator = locator
+	}
 	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise})
 }
 

@@ -135,7 +135,8 @@ type Options struct {
 	// nil means none; the environment is not looked at.
 	Proxy *url.URL
 	// DialContext replaces the dialling of control connections, and with Proxy of all
-	// connections to the proxy. nil means TCP, with keep-alive probes after 15 s of silence,
+	// connections to the proxy. nil means TCP to the address that answers first, of IPv6 and IPv4
+	// (RFC 8305), with keep-alive probes after 15 s of silence,
 	// every 5 s, and an end after 4 without an answer: NATs and firewalls forget idle
 	// connections, and during a long transfer nothing else moves on the control connection.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
@@ -218,11 +219,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.DialContext == nil {
-		dialer := &net.Dialer{
-			Timeout:         o.ConnectTimeout,
-			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4},
-		}
-		o.DialContext = dialer.DialContext
+		o.DialContext = newDualDialer(o.ConnectTimeout, net.DefaultResolver).DialContext
 	}
 	if o.Proxy != nil && o.Data.Policy == DataAuto {
 		o.Data.Policy = DataPassiveOnly

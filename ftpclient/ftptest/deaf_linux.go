@@ -11,7 +11,13 @@ import (
 // the test.
 func DeafPort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return DeafAddress(t, "127.0.0.1:0")
+}
+
+// DeafAddress is DeafPort for an address of this machine, host:port; port 0 is any that is free.
+func DeafAddress(t testing.TB, address string) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatalf("deaf port: %v", err)
 	}
