@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
+)
+
+// tryWays tries every way of data connections.
+func (e *examination) tryWays(ctx context.Context) {
+	conn, err := e.alive(ctx)
+	if err != nil {
+		e.noData = err.Error()
+		return
+	}
+	e.Progress("data connections")
+	report := &Channels{Folder: clean(e.folder()), Ways: []Way{}}
+	e.report.Channels = report
+	results, err := conn.ProbeWays(ctx, e.folder(), func(result ftpclient.WayResult) {
+		way := wayOf(result)
+		e.Progress("data connections: " + way.Way + " " + map[bool]string{true: "works", false: "does not work"}[way.Works])
+	})
+	var attempts []ftpclient.DataAttempt
+	for _, result := range results {
+		report.Ways = append(report.Ways, wayOf(result))
+		e.data = e.data || result.Works
+		attempts = append(attempts, result.DataAttempt)
+	}
+	if e.data || ctx.Err() != nil {
+		return
+	}
+	e.noData = "no data connection"
+	if err != nil {
+		e.problem(NeedsPerson, "the control connection ended over the data connections: "+err.Error(), "")
+		return
+	}
+	refusal := ftpclient.DataError{Attempts: attempts}
+	e.problem(NeedsPerson, refusal.Error(), "")
+}
+
+func wayOf(r ftpclient.WayResult) Way {
+	way := Way{Way: r.Way.String(), Works: r.Works, Took: Span(r.Took), Resumed: r.Resumed, Target: r.Target, Listened: r.Listened}
+	if r.Err != nil {
+		way.Reason = clean(r.Err.Error())
+	}
+	if r.Reply.Code != 0 {
+		way.Reply = clean(r.Reply.String())
+	}
+	return way
+}
+
+// survey asks who this machine is outside.
+func (e *examination) survey(ctx context.Context) {
+	if e.report.Reach.Proxy != "" || ctx.Err() != nil {
+		return
+	}
+	conn, err := e.alive(ctx)
+	if err != nil {
+		return
+	}
+	e.Progress("the external address")
+	found, err := conn.Survey(ctx)
+	if err != nil {
+		e.note("the external address: %s", err)
+		return
+	}
+	e.report.Outside = outsideOf(found)
+	if e.report.Channels != nil {
+		e.report.Outside.Helper = slices.ContainsFunc(e.report.Channels.Ways, func(w Way) bool {
+			return w.Works && strings.HasPrefix(w.Way, "helper ")
+		})
+	}
+}
+
+func outsideOf(s ftpclient.Survey) *Outside {
+	o := &Outside{
+		Local: addressText(s.Local), Server: addressText(s.Server), View: addressText(s.View), From: s.ViewFrom,
+		Sources: []Source{}, Address: addressText(s.Verdict.Address), Best: s.Verdict.Source,
+		NAT: string(s.Verdict.NAT), Mapper: s.Mapper, Notes: []string{},
+	}
+	for _, f := range s.Findings {
+		o.Sources = append(o.Sources, Source{Source: f.Source, Address: addressText(f.Address), Port: f.Port, Detail: clean(f.Detail)})
+	}
+	var silent []string
+	for name := range s.SourceErrors {
+		silent = append(silent, name)
+	}
+	slices.Sort(silent)
+	for _, name := range silent {
+		text := s.SourceErrors[name].Error()
+		if errors.Is(s.SourceErrors[name], extip.ErrNoGateway) {
+			text = extip.ErrNoGateway.Error()
+		}
+		o.Sources = append(o.Sources, Source{Source: name, Error: clean(text)})
+	}
+	for _, note := range s.Verdict.Notes {
+		o.Notes = append(o.Notes, clean(note))
+	}
+	if s.Network.Interface != "" {
+		o.Network = s.Network.Interface
+		if s.Network.Prefix.IsValid() {
+			o.Network += " " + s.Network.Prefix.String()
+		}
+		if s.Network.Gateway.IsValid() {
+			o.Network += " via " + s.Network.Gateway.String()
+		}
+	}
+	return o
+}
+
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.Unmap().String()
+}
