@@ -22,7 +22,7 @@ func TestEveryOptionReachesTheClient(t *testing.T) {
 		options = ftpclient.Options
 	)
 	pool, certificate, zone := x509.NewCertPool(), &tls.Certificate{Certificate: [][]byte{{1}}}, time.FixedZone("", 3600)
-	pin := ftpclient.PinnedKey{1}
+	pin, peer := ftpclient.PinnedKey{1}, netip.MustParsePrefix("192.0.2.0/24")
 	rows := map[string]struct {
 		set  func(*server)
 		got  func(options) any
@@ -46,6 +46,10 @@ func TestEveryOptionReachesTheClient(t *testing.T) {
 		"Encoding":         {func(s *server) { s.Encoding = "koi8-r" }, func(o options) any { return o.Encoding }, "koi8-r"},
 		"Data.Mode":        {func(s *server) { s.Data.Mode = config.DataActive }, func(o options) any { return o.Data.Policy }, ftpclient.DataActiveOnly},
 		"Data.ActivePorts": {func(s *server) { s.Data.ActivePorts = config.PortRange{First: 1, Last: 2} }, func(o options) any { return o.Data.ActivePorts }, ftpclient.PortRange{First: 1, Last: 2}},
+		"Data.AnnouncedPorts": {func(s *server) { s.Data.AnnouncedPorts = config.PortRange{First: 3, Last: 4} },
+			func(o options) any { return o.Data.AnnouncedPorts }, ftpclient.PortRange{First: 3, Last: 4}},
+		"Data.Peers":     {func(s *server) { s.Data.Peers = []netip.Prefix{peer} }, func(o options) any { return o.Data.Peers }, []netip.Prefix{peer}},
+		"Data.HolePunch": {func(s *server) { s.Data.HolePunch = true }, func(o options) any { return o.Data.HolePunch }, true},
 		"Data.ExternalIP": {func(s *server) { s.Data.ExternalIP = netip.MustParseAddr("198.51.100.7") },
 			func(o options) any { return o.Data.ExternalAddress }, netip.MustParseAddr("198.51.100.7")},
 		"Data.PASVAddress": {func(s *server) { s.Data.PASVAddress = config.PASVReply }, func(o options) any { return o.Data.TrustPASVAddress }, true},

@@ -27,6 +27,15 @@ type Agent struct {
 	Listen               string        // always empty in this version
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
 	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
+	AddressSources       AddressSources
+}
+
+// AddressSources say who may be asked for the address under which this machine is known outside, beside the FTP
+// servers themselves.
+type AddressSources struct {
+	Gateway bool     // the default gateway, which may also be asked to open ports
+	STUN    []string // HOST:PORT
+	HTTPS   []string // https URLs whose answer is the caller's address and nothing else
 }
 
 // Log says what is logged and how.
@@ -93,10 +102,14 @@ const (
 
 // Data says how data connections are made.
 type Data struct {
-	Mode        DataMode
-	ActivePorts PortRange  // zero: any free port
-	ExternalIP  netip.Addr // not valid: found out when it is needed
-	PASVAddress PASVAddress
+	Mode           DataMode
+	ActivePorts    PortRange  // zero: any free port
+	AnnouncedPorts PortRange  // as many as ActivePorts; zero: the same ones
+	ExternalIP     netip.Addr // not valid: found out when it is needed
+	PASVAddress    PASVAddress
+	// Peers are other machines than the server that take part in its data connections; nil: none, 0.0.0.0/0 and ::/0: any.
+	Peers     []netip.Prefix
+	HolePunch bool // only on Linux
 }
 
 // DataMode says who opens a data connection.

@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 		Agent: Agent{
 			StateDir:      stateDir,
 			Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
-			ShutdownGrace: 30 * time.Second,
+			ShutdownGrace: 30 * time.Second, AddressSources: AddressSources{Gateway: true},
 		},
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "ftp.example.com:21", User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
@@ -95,7 +95,7 @@ func TestDefaults(t *testing.T) {
 			Include: []string{"**"}, MaxDelete: MaxDelete{Percent: 10, IsPercent: true}, Settle: 5 * time.Second, Enabled: true,
 		}},
 	}
-	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("a file with only what is required (-want +got):\n%s", diff)
 	}
 }
@@ -106,6 +106,7 @@ state_dir = "state"
 log = { level = "debug", format = "json" }
 shutdown_grace = "1m30s"
 allow_network_state_dir = true
+address_sources = { gateway = false, stun = ["stun.example.com", "[2001:db8::1]:19302"], https = ["https://ip.example.com/?a"] }
 [server.acme]
 address = "[2001:db8::1]"
 user = "mirror"
@@ -122,7 +123,7 @@ encoding = " Shift_JIS"
 list_time_zone = "Europe/Lisbon"
 compress = true
 command_limit = 512
-data = { mode = "active", active_ports = "50000-50010", external_ip = "198.51.100.7", pasv_address = "reply" }
+data = { mode = "active", active_ports = "50000-50010", announced_ports = "51000 - 51010", external_ip = "198.51.100.7", pasv_address = "reply", data_peer = ["192.0.2.0/24", "::ffff:198.51.100.9"] }
 connect_timeout = "1s"
 reply_timeout = "2s"
 stall_timeout = "3s"
@@ -154,14 +155,16 @@ enabled = false
 		Agent: Agent{
 			StateDir: filepath.Join(here, "state"), Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 			ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,
+			AddressSources: AddressSources{STUN: []string{"stun.example.com:3478", "[2001:db8::1]:19302"}, HTTPS: []string{"https://ip.example.com/?a"}},
 		},
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "[2001:db8::1]:990", User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
 			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
 			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, TLSMax: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
 			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
-			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010},
-				ExternalIP: netip.MustParseAddr("198.51.100.7"), PASVAddress: PASVReply},
+			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010}, AnnouncedPorts: PortRange{51000, 51010},
+				ExternalIP: netip.MustParseAddr("198.51.100.7"), PASVAddress: PASVReply,
+				Peers: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.9/32")}},
 			ConnectTimeout: time.Second, ReplyTimeout: 2 * time.Second, StallTimeout: 3 * time.Second,
 		}},
 		Syncs: map[string]*Sync{"web.site": {
@@ -172,7 +175,7 @@ enabled = false
 		}},
 	}
 	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
-	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}), sameZone); diff != "" {
+	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), sameZone); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
@@ -186,7 +189,7 @@ func TestAddresses(t *testing.T) {
 		"[2001:db8::1]:2121":   "[2001:db8::1]:2121",
 		"[fe80::1%eth0]":       "[fe80::1%eth0]:21",
 	} {
-		if got, err := parseAddress(text, TLSExplicit); err != nil || got != want {
+		if got, err := parseAddress(text, "21"); err != nil || got != want {
 			t.Errorf("parseAddress(%q) = %q, %v; want %q", text, got, err, want)
 		}
 	}

@@ -19,6 +19,8 @@ func FuzzLoad(f *testing.F) {
 		string(text), minimal, "\ufeffa = 1", "[[a]]\nb = [{ c = 1 }, { c = 2 }]\n", "a.\"b\\u0041\".'c' = \"\"\"x\n\"\"\"\"\"\n", "[a", "a = {",
 		"[sync.a.b]\n[sync.\"\"]\n[sync]\nc = { d = [[1], ['''\n''']] }", "[server.a]\npassword = { command = [1] }\naddress = \"[::1]:x\"",
 		"[server.a]\naddress = \"h\"\nproxy = \"socks5://u:%40@[::1%25x]\"\ntls_pin = [\"sha256//x\", \"00:11\"]\nencoding = \"big5\"\n",
+		"[agent]\naddress_sources = { stun = [\"h\"], https = [\"https://h:1/?a\"] }\n[server.a]\naddress = \"h\"\n" +
+			"data = { active_ports = \"50000-50001\", announced_ports = \"51000-51001\", data_peer = [\"192.0.2.0/24\", \"::1\"] }\n",
 	} {
 		f.Add(seed)
 	}
@@ -51,6 +53,10 @@ func checkConfig(t *testing.T, cfg *Config, lines int) {
 		}
 	}
 	for name, server := range cfg.Servers {
+		active, announced := server.Data.ActivePorts, server.Data.AnnouncedPorts
+		if announced != (PortRange{}) && (announced.First < leastActivePort || announced.Last-announced.First != active.Last-active.First) {
+			t.Errorf("server %q has ports %v for %v", name, announced, active)
+		}
 		if server.Name != name || server.Connections < 1 || server.Connections > maxConnections || server.ReplyTimeout <= 0 ||
 			server.CommandLimit < leastCommandLimit || server.CommandLimit > mostCommandLimit || len(server.TLSPins) > 0 && !server.TLSVerify ||
 			server.Proxy.Reveal() != "" && (server.ProxyURL().Port() == "" || server.Data.Mode == DataActive) ||

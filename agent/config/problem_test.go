@@ -135,7 +135,7 @@ agent.toml:5: server.acme.reply_timeout: must be more than zero
 agent.toml:6: server.acme.stall_timeout: -1s is negative
 agent.toml:7: server.acme.connect_timeout: "5" is not a duration: write a number with a unit in quotes, such as "5s", "1m30s" or "24h"
 agent.toml:8: server.acme.tls_server_name: "a/b" is not a host name
-agent.toml:9: server.acme.data.active_ports: "9-8" is not a range of ports: write "50000-50010", or one port, each 1 to 65535 and the smaller first
+agent.toml:9: server.acme.data.active_ports: "9-8" is not a range of ports: write "50000-50010", or one port, each 1024 to 65535 and the smaller first
 agent.toml:9: server.acme.data.external_ip: "0.0.0.0" is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`},
 	{"passwords",
 		"[server.a]\naddress = \"h\"\npassword = { env = \"UNSET\" }\n[server.b]\naddress = \"h\"\npassword = { file = \"~/x\" }\n" +

@@ -82,20 +82,3 @@ func parseProxy(text string) (*url.URL, string) {
 	parsed.Host = net.JoinHostPort(host, port)
 	return parsed, ""
 }
-
-// checkProxied refuses what makes a server connect to this machine, which it cannot through a proxy.
-func (l *loader) checkProxied(at key, file *rawServer) {
-	if file.Proxy.isEmpty() {
-		return
-	}
-	const reason = "with a proxy the server cannot connect to this machine"
-	if file.Data.Mode == string(DataActive) {
-		l.fail(at.child("mode"), `%s: write "passive", or remove proxy`, reason)
-	}
-	if file.Data.ActivePorts != "" {
-		l.fail(at.child("active_ports"), `%s: remove active_ports, or proxy`, reason)
-	}
-	if file.Data.ExternalIP != "" && file.Data.ExternalIP != "auto" {
-		l.fail(at.child("external_ip"), `%s: remove external_ip, or proxy`, reason)
-	}
-}

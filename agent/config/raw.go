@@ -6,7 +6,7 @@ import (
 )
 
 // raw is the file as written, with the defaults already in place. A new option is a field here and in [Config], a check
-// in validate.go (of servers: server.go, tls.go) and a line in agent.toml.
+// in validate.go (of servers: server.go, tls.go, data.go) and a line in agent.toml.
 type raw struct {
 	Agent  rawAgent              `toml:"agent"`
 	Server map[string]*rawServer `toml:"server"`
@@ -19,6 +19,14 @@ type rawAgent struct {
 	Listen               string   `toml:"listen"`
 	ShutdownGrace        duration `toml:"shutdown_grace"`
 	AllowNetworkStateDir bool     `toml:"allow_network_state_dir"`
+
+	AddressSources rawAddressSources `toml:"address_sources"`
+}
+
+type rawAddressSources struct {
+	Gateway bool     `toml:"gateway"`
+	STUN    []string `toml:"stun"`
+	HTTPS   []string `toml:"https"`
 }
 
 type rawLog struct {
@@ -55,10 +63,13 @@ type rawServer struct {
 }
 
 type rawData struct {
-	Mode        string `toml:"mode"`
-	ActivePorts string `toml:"active_ports"`
-	ExternalIP  string `toml:"external_ip"`
-	PASVAddress string `toml:"pasv_address"`
+	Mode           string       `toml:"mode"`
+	ActivePorts    string       `toml:"active_ports"`
+	AnnouncedPorts string       `toml:"announced_ports"`
+	ExternalIP     string       `toml:"external_ip"`
+	PASVAddress    string       `toml:"pasv_address"`
+	DataPeer       stringOrList `toml:"data_peer"`
+	HolePunch      bool         `toml:"hole_punch"`
 }
 
 // rawSecret is a plain string or a table.
@@ -91,8 +102,9 @@ type rawSync struct {
 
 func defaultRaw() *raw {
 	return &raw{Agent: rawAgent{
-		Log:           rawLog{Level: "info", Format: string(LogAuto)},
-		ShutdownGrace: duration(30 * time.Second),
+		Log:            rawLog{Level: "info", Format: string(LogAuto)},
+		ShutdownGrace:  duration(30 * time.Second),
+		AddressSources: rawAddressSources{Gateway: true},
 	}}
 }
 
@@ -106,7 +118,7 @@ func (s *rawServer) setDefaults() {
 		Connections:    4,
 		Encoding:       autoEncoding,
 		CommandLimit:   mostCommandLimit,
-		Data:           rawData{Mode: string(DataAuto), PASVAddress: string(PASVControl)},
+		Data:           rawData{Mode: string(DataAuto), PASVAddress: string(PASVControl), DataPeer: stringOrList{peerControl}},
 		ConnectTimeout: duration(15 * time.Second),
 		ReplyTimeout:   duration(30 * time.Second),
 		StallTimeout:   duration(60 * time.Second),

@@ -30,24 +30,19 @@ func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
 func (l *loader) server(name string, file *rawServer) *Server {
 	at := key{"server", name}
 	server := &Server{
-		Name:         name,
-		User:         l.required(at, "user", file.User, "anonymous"),
-		Password:     l.secret(at.child("password"), "password", file.Password),
-		Account:      l.secret(at.child("account"), "account", file.Account),
-		VirtualHost:  file.VirtualHost,
-		Proxy:        l.proxy(at.child("proxy"), file.Proxy),
-		TLS:          oneOf(l, at.child("tls"), file.TLS, TLSExplicit, TLSImplicit, TLSNone),
-		Connections:  int(file.Connections),
-		CommandLimit: int(file.CommandLimit),
-		Compress:     file.Compress,
-		Encoding:     l.encoding(at.child("encoding"), file.Encoding),
-		ListTimeZone: l.zone(at.child("list_time_zone"), file.ListTimeZone),
-		Data: Data{
-			Mode:        oneOf(l, at.child("data").child("mode"), file.Data.Mode, DataAuto, DataPassive, DataActive),
-			ActivePorts: l.ports(at.child("data").child("active_ports"), file.Data.ActivePorts),
-			ExternalIP:  l.externalIP(at.child("data").child("external_ip"), file.Data.ExternalIP),
-			PASVAddress: oneOf(l, at.child("data").child("pasv_address"), file.Data.PASVAddress, PASVControl, PASVReply),
-		},
+		Name:           name,
+		User:           l.required(at, "user", file.User, "anonymous"),
+		Password:       l.secret(at.child("password"), "password", file.Password),
+		Account:        l.secret(at.child("account"), "account", file.Account),
+		VirtualHost:    file.VirtualHost,
+		Proxy:          l.proxy(at.child("proxy"), file.Proxy),
+		TLS:            oneOf(l, at.child("tls"), file.TLS, TLSExplicit, TLSImplicit, TLSNone),
+		Connections:    int(file.Connections),
+		CommandLimit:   int(file.CommandLimit),
+		Compress:       file.Compress,
+		Encoding:       l.encoding(at.child("encoding"), file.Encoding),
+		ListTimeZone:   l.zone(at.child("list_time_zone"), file.ListTimeZone),
+		Data:           l.data(at.child("data"), file.Data),
 		ConnectTimeout: l.duration(at.child("connect_timeout"), file.ConnectTimeout, 1),
 		ReplyTimeout:   l.duration(at.child("reply_timeout"), file.ReplyTimeout, 1),
 		StallTimeout:   l.duration(at.child("stall_timeout"), file.StallTimeout, 1),
@@ -55,7 +50,7 @@ func (l *loader) server(name string, file *rawServer) *Server {
 	l.tls(at, file, server)
 	if text := l.required(at, "address", file.Address, "ftp.example.com"); text != "" {
 		var err error
-		if server.Address, err = parseAddress(text, server.TLS); err != nil {
+		if server.Address, err = parseAddress(text, defaultPorts[server.TLS]); err != nil {
 			l.fail(at.child("address"), "%s", err)
 		}
 	}
@@ -71,12 +66,18 @@ func (l *loader) server(name string, file *rawServer) *Server {
 	if file.CommandLimit < leastCommandLimit || file.CommandLimit > mostCommandLimit {
 		l.fail(at.child("command_limit"), "%d is out of range: %d to %d bytes", file.CommandLimit, leastCommandLimit, mostCommandLimit)
 	}
-	l.checkProxied(at.child("data"), file)
+	if file.Proxy.isEmpty() {
+		l.checkData(at.child("data"), server)
+	} else {
+		l.checkProxied(at.child("data"), file.Data)
+	}
 	return server
 }
 
+var defaultPorts = map[TLSMode]string{TLSExplicit: "21", TLSImplicit: "990", TLSNone: "21"}
+
 // parseAddress returns HOST:PORT for a host with or without a port.
-func parseAddress(text string, mode TLSMode) (string, error) {
+func parseAddress(text, defaultPort string) (string, error) {
 	if scheme, rest, isURL := strings.Cut(text, "://"); isURL {
 		rest = strings.TrimSuffix(rest, "/")
 		cure := fmt.Sprintf("write the host alone, such as %q", rest)
@@ -109,10 +110,7 @@ func parseAddress(text string, mode TLSMode) (string, error) {
 		return "", fmt.Errorf("%q is not a host name or IP address (a name with other letters is written as xn--...)", host)
 	}
 	if port == "" {
-		port = "21"
-		if mode == TLSImplicit {
-			port = "990"
-		}
+		port = defaultPort
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -127,31 +125,4 @@ func isHost(text string) bool {
 func parsePort(text string) (uint16, bool) {
 	port, err := strconv.ParseUint(text, 10, 16)
 	return uint16(port), err == nil && port > 0
-}
-
-func (l *loader) ports(at key, text string) PortRange {
-	if text == "" {
-		return PortRange{}
-	}
-	low, high, isRange := strings.Cut(text, "-")
-	if !isRange {
-		high = low
-	}
-	first, okFirst := parsePort(strings.TrimSpace(low))
-	last, okLast := parsePort(strings.TrimSpace(high))
-	if !okFirst || !okLast || first > last {
-		l.fail(at, `%q is not a range of ports: write "50000-50010", or one port, each 1 to 65535 and the smaller first`, text)
-	}
-	return PortRange{first, last}
-}
-
-func (l *loader) externalIP(at key, text string) netip.Addr {
-	if text == "" || text == "auto" {
-		return netip.Addr{}
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil || address.Zone() != "" || address.IsUnspecified() || address.IsMulticast() {
-		l.fail(at, `%q is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`, text)
-	}
-	return address.Unmap()
 }

@@ -142,10 +142,13 @@ agent.toml:7: server.acme.compress: must be true or false (without quotes), not 
 agent.toml:10: server.b.command_limit: 4097 is out of range: 256 to 4096 bytes
 agent.toml:11: server.b.account: the environment variable "UNSET" is not set or empty`},
 		{"nobody can connect from behind a proxy",
-			server + "proxy = \"socks5://h\"\ndata.mode = \"active\"\ndata.active_ports = \"50000\"\ndata.external_ip = \"198.51.100.7\"\n",
+			server + "proxy = \"socks5://h\"\ndata.mode = \"active\"\ndata.active_ports = \"50000\"\ndata.external_ip = \"198.51.100.7\"\n" +
+				"data.announced_ports = \"51000\"\ndata.data_peer = \"any\"\n",
 			`agent.toml:4: server.acme.data.mode: with a proxy the server cannot connect to this machine: write "passive", or remove proxy
 agent.toml:5: server.acme.data.active_ports: with a proxy the server cannot connect to this machine: remove active_ports, or proxy
-agent.toml:6: server.acme.data.external_ip: with a proxy the server cannot connect to this machine: remove external_ip, or proxy`},
+agent.toml:6: server.acme.data.external_ip: with a proxy the server cannot connect to this machine: remove external_ip, or proxy
+agent.toml:7: server.acme.data.announced_ports: with a proxy the server cannot connect to this machine: remove announced_ports, or proxy
+agent.toml:8: server.acme.data.data_peer: with a proxy the server cannot connect to this machine: remove data_peer, or proxy`},
 		{"an account or a proxy that is not TOML is not repeated",
 			server + "proxy = \"http://u:se\\cret@h:1\"\n",
 			`agent.toml:3: not valid TOML: the proxy stands in quotes; in "..." a backslash is written \\, in '...' it is itself`},

