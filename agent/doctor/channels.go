@@ -81,7 +81,7 @@ func outsideOf(s ftpclient.Survey) *Outside {
 	o := &Outside{
 		Local: addressText(s.Local), Server: addressText(s.Server), View: addressText(s.View), From: s.ViewFrom,
 		Sources: []Source{}, Address: addressText(s.Verdict.Address), Best: s.Verdict.Source,
-		NAT: string(s.Verdict.NAT), Mapper: s.Mapper, Notes: []string{},
+		NAT: string(s.Verdict.NAT), Ports: string(s.Verdict.Ports), Mapper: s.Mapper, Notes: []string{},
 	}
 	for _, f := range s.Findings {
 		o.Sources = append(o.Sources, Source{Source: f.Source, Address: addressText(f.Address), Port: f.Port, Detail: clean(f.Detail)})

@@ -108,7 +108,7 @@ func (e *examination) close(ctx context.Context) {
 }
 
 func (e *examination) problem(kind Outcome, what, cure string) {
-	e.report.Problems = append(e.report.Problems, Problem{Kind: kind, What: clean(what), Cure: clean(cure)})
+	e.report.Problems = append(e.report.Problems, Problem{Kind: kind, What: cleanLines(what), Cure: clean(cure)})
 }
 
 func (e *examination) note(format string, args ...any) {

@@ -113,7 +113,11 @@ func (r *recorder) hear(record slog.Record) {
 			values[a.Key] = a.Value.String()
 			return true
 		})
-		r.greeting = strings.TrimSpace(values["code"] + " " + values["text"])
+		lines := strings.Split(values["text"], "\n")
+		for i := range lines {
+			lines[i] = strings.Trim(strings.TrimPrefix(lines[i], values["code"]+"-"), "- \r")
+		}
+		r.greeting = strings.TrimSpace(values["code"] + " " + strings.Join(lines, "\n"))
 	case record.Level >= slog.LevelWarn:
 		text := clean(record.Message)
 		if !slices.Contains(r.warnings, text) {
@@ -138,4 +142,14 @@ func clean(s string) string {
 		}
 		return r
 	}, strings.ReplaceAll(s, "\n", " / "))
+}
+
+// cleanLines is clean for what has lines of its own.
+func cleanLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		indent := len(lines[i]) - len(strings.TrimLeft(lines[i], " "))
+		lines[i] = strings.Repeat(" ", indent) + clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }

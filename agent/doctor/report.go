@@ -170,6 +170,8 @@ type Outside struct {
 	Best    string `json:"best_source,omitempty"`
 	// NAT is the kind of address translation on the way, "" when unknown.
 	NAT string `json:"nat,omitempty"`
+	// Ports is what the NAT does with local ports: kept, changed or random; "" when unknown.
+	Ports string `json:"nat_ports,omitempty"`
 	// Helper: a NAT reads along and rewrites addresses in commands (an application level gateway).
 	Helper bool `json:"nat_helper"`
 	// Mapper is the protocol by which the gateway opens ports, "" if it does not.
@@ -256,7 +258,7 @@ func (s Span) String() string {
 	case d >= 10*time.Second:
 		return d.Round(time.Second).String()
 	case d >= time.Second:
-		return d.Round(100*time.Millisecond).String()
+		return d.Round(100 * time.Millisecond).String()
 	case d >= time.Millisecond:
 		return d.Round(time.Millisecond).String()
 	}
