@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"slices"
-
-	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
 
 // Class says what a caller can do about an error.
@@ -145,15 +143,3 @@ func classifyConnection(e *Error) Class {
 type localError struct{ error }
 
 func (e localError) Unwrap() error { return e.error }
-
-// class is that of the setup, unless the server said that it cannot make a data connection
-// now: it may have run out of ports.
-func (e *DataError) class() Class {
-	for _, a := range e.Attempts {
-		var refusal *data.ReplyError
-		if errors.As(a.Err, &refusal) && refusal.Reply.Code < 500 {
-			return ClassConnection
-		}
-	}
-	return ClassSetup
-}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -31,10 +32,12 @@ type Conn struct {
 	facts    Facts
 	wishes   wishes
 	naming   naming
-	// unreachable are modes whose connection did not come to be in this session although
+	// unreachable are ways whose connection did not come to be in this session although
 	// the server agreed.
 	unreachable  []data.Attempt
-	listingLimit int64 // bytes in one listing
+	outlook      outlook
+	proven       []data.Way // active ways that were seen to work on this control connection
+	listingLimit int64      // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use
 	batchBuffer        []byte        // below TLS, the same
@@ -46,11 +49,47 @@ type Conn struct {
 	running running // what Close has to end
 }
 
-// running is the data connection in use, if there is one.
+// running is what goes on and has to end with the Conn: the data connection in use, and the
+// looking for one.
 type running struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards following, and the writing of Conn.control
 	guarded *data.Guarded
+	cancel  context.CancelFunc
 	closed  bool
+}
+
+// within returns a ctx that ends when the Conn is closed, too. done must be called.
+func (r *running) within(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cancel = cancel; r.closed {
+		cancel()
+	}
+	return ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.cancel = nil
+		cancel()
+	}
+}
+
+// untilClosed carries out act with a ctx that ends when the Conn is closed, too.
+func (c *Conn) untilClosed(ctx context.Context, op, p string, act func(context.Context) error) error {
+	inner, done := c.running.within(ctx)
+	defer done()
+	err := act(inner)
+	if err != nil && c.running.ended() && control.Ended(ctx) == nil {
+		return &Error{Op: op, Path: p, Err: fmt.Errorf("%w: %w", ErrNotSent, net.ErrClosed)}
+	}
+	return err
+}
+
+// ended reports whether the Conn is closed.
+func (r *running) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // set notes a new data connection (or nil), and resets it if the Conn is closed already.
@@ -69,6 +108,9 @@ func (r *running) close() {
 	r.closed = true
 	if r.guarded != nil {
 		r.guarded.Reset()
+	}
+	if r.cancel != nil {
+		r.cancel()
 	}
 }
 
@@ -93,7 +135,10 @@ func (c *Conn) Usable() bool { return c.control.Idle() }
 // goroutines are gone, a second at most. A transfer that is going on is reset.
 func (c *Conn) Close() error {
 	c.running.close()
-	return c.control.Quit(quitPatience)
+	c.running.mu.Lock()
+	connection := c.control // the last one: reconnect puts no other in its place from now on
+	c.running.mu.Unlock()
+	return connection.Quit(quitPatience)
 }
 
 // kill gives the connection up: the reply to some command is not going to be read.

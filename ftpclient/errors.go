@@ -35,6 +35,17 @@ var (
 	ErrCertificate = errors.New("certificate not accepted")
 	// ErrIncomplete: a listing was cut short or holds lines that nobody understands.
 	ErrIncomplete = errors.New("listing is incomplete")
+
+	// ErrPrivilegedPort: the server names a port below 1024 for data, where other services live.
+	ErrPrivilegedPort = data.ErrPrivilegedPort
+	// ErrThirdHost: the reply to PASV names another host, and connecting there is not allowed.
+	ErrThirdHost = data.ErrThirdHost
+	// ErrEPSVAddress: the reply to EPSV names an address, which it must not.
+	ErrEPSVAddress = data.ErrEPSVAddress
+	// ErrStranger: only others than the server connected in active mode.
+	ErrStranger = data.ErrStranger
+	// ErrNotCalled: the server did not connect in active mode.
+	ErrNotCalled = data.ErrNotCalled
 )
 
 // Error is the error of every operation. With a Code, the server said no; without, Err says
@@ -54,6 +65,7 @@ type Error struct {
 	Facts *Facts
 }
 
+// Error is one line, but for a DataError, which is a block.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
@@ -62,6 +74,9 @@ func (e *Error) Error() string {
 	}
 	if e.Code != 0 {
 		fmt.Fprintf(&b, ": %d %s", e.Code, strings.ReplaceAll(e.Text, "\n", " / "))
+	}
+	if block, ok := e.Err.(*DataError); ok {
+		return printable(b.String()) + ": " + block.Error()
 	}
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
@@ -117,27 +132,4 @@ func shorten(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:maxText], "") + "..."
-}
-
-// DataError says which data channels were tried and how each failed.
-type DataError struct{ Attempts []data.Attempt }
-
-func (e *DataError) Error() string {
-	if len(e.Attempts) == 0 {
-		return "no data channel: no mode is allowed for this server"
-	}
-	tried := make([]string, len(e.Attempts))
-	for i, a := range e.Attempts {
-		tried[i] = a.String()
-	}
-	return "no data channel: " + strings.Join(tried, "; ")
-}
-
-// Unwrap returns the errors of the attempts.
-func (e *DataError) Unwrap() []error {
-	errs := make([]error, len(e.Attempts))
-	for i, a := range e.Attempts {
-		errs[i] = a.Err
-	}
-	return errs
 }

@@ -35,6 +35,10 @@ type Facts struct {
 	Channels Channels `json:"channels,omitzero"`
 	// EPSVRefused: EPSV was answered with a 5yz.
 	EPSVRefused bool `json:"epsv_refused,omitempty"`
+	// Status is how the server takes STAT, which tells as whom it sees this client: "broke off"
+	// when the connection ended over it the last time, "none" when it is not asked any more;
+	// "" otherwise.
+	Status string `json:"status,omitempty"`
 	// NeedsPRET: the server has to hear what is going to be transferred before it opens a port
 	// (drftpd, which picks a machine by that).
 	NeedsPRET bool `json:"needs_pret,omitempty"`

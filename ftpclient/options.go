@@ -255,16 +255,25 @@ func (o Options) check() error {
 // minCommandLimit leaves room for the commands of a login and for short names.
 const minCommandLimit = 64
 
-func (o Options) dataOptions() data.Options {
+// dataOptions is what opening a data connection needs, of this session too.
+func (c *Conn) dataOptions(patience time.Duration) data.Options {
+	o := c.options
 	var dial data.Dial
 	if o.Proxy != nil {
 		dial = proxyDialer(o.Proxy, o.DialContext)
 	}
-	return data.Options{
+	options := data.Options{
 		Dial:             dial,
-		Patience:         o.ConnectTimeout,
+		Patience:         patience,
 		TrustPASVAddress: o.Data.TrustPASVAddress,
 		ActivePorts:      o.Data.ActivePorts,
+		AnnouncedPorts:   o.Data.AnnouncedPorts,
+		Peers:            o.Data.Peers,
 		External:         o.Data.ExternalAddress,
+		Detected:         c.outlook.detected(),
 	}
+	if o.Data.Locator != nil {
+		options.Mapper = o.Data.Locator
+	}
+	return options
 }

@@ -1,6 +1,12 @@
 package ftpclient
 
-import "context"
+import (
+	"context"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
+)
 
 // WayResult is what came of one way of data connections.
 type WayResult struct {
@@ -14,7 +20,66 @@ type WayResult struct {
 // ProbeWays tries every way of data connections that the options allow, those behind the first
 // one that works too, by listing the names in folder (NLST). report, if not nil, is called after
 // each. The control connection is replaced in between where a way leaves it in doubt. The error is
-// that of the control connection, with the results so far.
+// that of the control connection, or one that concerns all ways (TLS), with the results so far.
+// Nothing is remembered.
 func (c *Conn) ProbeWays(ctx context.Context, folder string, report func(WayResult)) ([]WayResult, error) {
-	panic("skeleton")
+	var results []WayResult
+	err := c.untilClosed(ctx, "probe", folder, func(ctx context.Context) error {
+		return c.probe(ctx, folder, func(r WayResult) {
+			results = append(results, r)
+			if report != nil {
+				report(r)
+			}
+		})
+	})
+	return results, err
 }
+
+func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult)) error {
+	if err := c.survey(ctx); err != nil {
+		return err
+	}
+	learned := c.facts.Channels
+	defer func() { c.facts.Channels = learned }()
+	var tried []data.Attempt
+	for {
+		env := c.environment()
+		way, ok := data.Next(env, tried)
+		if !ok {
+			return nil
+		}
+		if !c.Usable() {
+			if err := c.reconnect(ctx); err != nil {
+				return err
+			}
+		}
+		began := time.Now()
+		patience := data.Patience(env, tried, way, min(probePatience, c.options.ConnectTimeout))
+		result, err := c.prove(ctx, way, patience, c.Absolute(folder))
+		if result.Took == 0 {
+			result.Took = time.Since(began)
+		}
+		if err != nil {
+			result.Err, result.Stage = err, data.Broken
+		}
+		report(result)
+		if err != nil && (!isOfTLS(err) || control.Ended(ctx) != nil) {
+			return err
+		}
+		attempt := result.DataAttempt
+		if result.Works {
+			attempt.Stage = data.Refused // so that the other command for the same gets its turn
+		} else if !way.Command.Passive() {
+			c.hearView(way.Command.String(), result.Reply)
+		}
+		tried = append(tried, attempt)
+		if result.Stage == data.Silent {
+			if err := c.reconnect(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// probePatience bounds each way of a probe.
+const probePatience = 8 * time.Second

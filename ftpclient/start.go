@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -44,14 +42,13 @@ func (c *Conn) Append(ctx context.Context, p string) (*Transfer, error) {
 }
 
 func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
-	command, err := c.transferCommand(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.setMode(ctx, r); err != nil {
-		return nil, err
-	}
-	pending, way, err := c.prepare(ctx, r, command)
+	s := &search{conn: c, request: r}
+	var pending data.Pending
+	var way DataWay
+	err := c.untilClosed(ctx, r.op, r.path, func(ctx context.Context) (err error) {
+		pending, way, err = s.find(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -65,16 +62,40 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 			return nil, err
 		}
 	}
-	call, err := c.control.Send(ctx, command.As(control.Transfer))
+	t, err := c.begin(ctx, r, s.command, pending, way)
 	if err != nil {
-		pending.Close()
-		return nil, c.connectionError(r.op, r.path, err)
-	}
-	t := &Transfer{conn: c, request: r, call: call, way: way, begun: time.Now()}
-	if err := t.open(ctx, pending); err != nil {
+		c.doubt(way, t, err)
 		return nil, err
 	}
 	return t, nil
+}
+
+// begin starts a transfer by its command, over a data connection that is ready. With an error
+// the transfer tells no more than why the data connection did not open, if it did not.
+func (c *Conn) begin(ctx context.Context, r request, command control.Command, pending data.Pending, way DataWay) (*Transfer, error) {
+	t := &Transfer{conn: c, request: r, way: way, begun: time.Now()}
+	var err error
+	if t.call, err = c.control.Send(ctx, command.As(control.Transfer)); err != nil {
+		pending.Close()
+		return t, c.connectionError(r.op, r.path, err)
+	}
+	return t, t.open(ctx, pending)
+}
+
+// doubt notes that a way which was believed to work did not: the next transfer finds another,
+// or proves this one anew.
+func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
+	var e *Error
+	unopened := t.unopened != nil
+	if errors.As(err, &e) && noConnection(e.Code) && !isOfTLS(err) {
+		c.forgetWay(way)
+	}
+	if unopened && !isOfTLS(err) {
+		c.unreachable = append(c.unreachable, data.Attempt{
+			Way: way, Stage: data.StageOf(t.unopened), Took: time.Since(t.begun), Err: t.unopened,
+		})
+		c.forgetWay(way)
+	}
 }
 
 func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command, error) {
@@ -86,95 +107,6 @@ func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command,
 		return command, &Error{Op: r.op, Path: r.path, Err: err}
 	}
 	return command, nil
-}
-
-// prepare gets a data connection ready, by the first mode that works, for the transfer that
-// command is going to start.
-func (c *Conn) prepare(ctx context.Context, r request, command control.Command) (data.Pending, DataWay, error) {
-	tried := append([]data.Attempt(nil), c.unreachable...)
-	env := data.Env{
-		Policy:      c.options.Data.Policy,
-		Server:      c.endpoint.Server,
-		Ports:       c.options.Data.ActivePorts.First > 0,
-		EPSVRefused: c.facts.EPSVRefused,
-	}
-	env.Remembered, _ = data.ParseWay(c.facts.Channels[0].Way)
-	ask := func(ctx context.Context, verb, argument string) (control.Reply, error) {
-		return c.do(ctx, r.op, r.path, verb, argument)
-	}
-	for {
-		way, ok := data.Next(env, tried)
-		mode := way.Command
-		if !ok {
-			c.unreachable = nil // it may have been a bad moment: the next transfer starts over
-			return nil, DataWay{}, &Error{Op: r.op, Path: r.path, Err: &DataError{Attempts: tried}}
-		}
-		if err := c.announce(ctx, r, command, mode); err != nil {
-			return nil, DataWay{}, err
-		}
-		began := time.Now()
-		pending, err := data.Prepare(ctx, way, c.endpoint, ask, c.options.dataOptions())
-		if err == nil {
-			c.warnOfPort(pending.Target(), mode)
-			return pending, way, nil
-		}
-		var e *Error
-		if data.Fatal(err) && errors.As(err, &e) {
-			return nil, DataWay{}, e
-		}
-		if cause := control.Ended(ctx); cause != nil {
-			return nil, DataWay{}, &Error{Op: r.op, Path: r.path, Err: cause}
-		}
-		attempt := data.Attempt{Way: way, Stage: data.Silent, Took: time.Since(began), Err: err}
-		var refusal *data.ReplyError
-		if errors.As(err, &refusal) {
-			if refusal.Reply.Code == 530 { // the login is lost, which is no matter of modes
-				return nil, DataWay{}, c.refusal(r.op, r.path, mode.String(), refusal.Reply)
-			}
-			if !c.facts.NeedsPRET && mode.Passive() && asksForPRET(refusal.Reply) {
-				c.facts.NeedsPRET = true
-				continue // the same mode again
-			}
-			attempt.Stage = data.Refused
-			c.facts.EPSVRefused = c.facts.EPSVRefused || mode == EPSV && refusal.Reply.Code >= 500
-		} else {
-			c.unreachable = append(c.unreachable, attempt)
-		}
-		tried = append(tried, attempt)
-	}
-}
-
-// announce tells a server that asked for it what the next passive data connection is for
-// (PRET, an extension of drftpd, which picks a machine by that).
-func (c *Conn) announce(ctx context.Context, r request, command control.Command, mode Mode) error {
-	if !c.facts.NeedsPRET || !mode.Passive() {
-		return nil
-	}
-	reply, err := c.do(ctx, r.op, r.path, "PRET", command.String())
-	if err != nil || reply.Completed() {
-		return err
-	}
-	if refusal := c.refusal(r.op, r.path, "PRET", reply); !refusedCommand(refusal) {
-		return refusal // of the transfer itself: no such file, no space
-	}
-	c.facts.NeedsPRET = false // another server by now
-	return nil
-}
-
-// asksForPRET reads "503 You need to use a client supporting PRET (PRE Transfer) to use PASV".
-func asksForPRET(reply control.Reply) bool {
-	return slices.ContainsFunc(strings.Fields(reply.Text()), func(word string) bool {
-		return strings.Trim(word, `"'().,;:`) == "PRET"
-	})
-}
-
-// warnOfPort tells of a server that names a port of another service for its data: a hostile
-// one has this client talk to that (RFC 2577 section 3).
-func (c *Conn) warnOfPort(target string, mode Mode) {
-	_, digits, _ := net.SplitHostPort(target)
-	if port, err := strconv.Atoi(digits); err == nil && port < 1024 && mode.Passive() {
-		c.options.Logger.Warn("the server names a privileged port for data", "mode", mode.String(), "target", target)
-	}
 }
 
 // firstReplyPatience is how long a handshake waits for the first reply, where it does.
@@ -195,6 +127,10 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	// From the command on: a server may take long to get at the file before it goes on.
 	opening, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
+	waiting, stop := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+c.options.ConnectTimeout, ErrTimeout)
+	defer stop()
+	waiting, giveUp := context.WithCancel(waiting)
+	defer giveUp()
 	result := make(chan opened, 1)
 	go func() {
 		if c.facts.Server == "pyftpdlib" {
@@ -205,7 +141,15 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			t.call.Started(early) // its error is seen below, too
 			stop()
 		}
-		result <- c.openStream(opening, pending, t.request.upload)
+		o := c.openStream(opening, pending, t.request.upload)
+		if o.err != nil {
+			patience := explainPatience // the server's reply may tell the reason
+			if errors.Is(o.err, data.ErrNotCalled) {
+				patience = markerPatience // it is still trying
+			}
+			time.AfterFunc(patience, giveUp)
+		}
+		result <- o
 	}()
 	abandon := func() error {
 		cancel()
@@ -216,12 +160,15 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		}
 		return o.err
 	}
-	waiting, stop := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+c.options.ConnectTimeout, ErrTimeout)
-	defer stop()
 	first, err := t.call.Started(waiting)
 	if err != nil {
-		abandon()
+		lost, expired := c.control.Err(), errors.Is(err, ErrTimeout)
+		cause := abandon()
 		c.kill()
+		if lost == nil && !expired && control.Ended(ctx) == nil {
+			t.unopened = cause // there was time enough for a reply
+			return &Error{Op: t.request.op, Path: t.request.path, Err: cause}
+		}
 		return c.connectionError(t.request.op, t.request.path, err)
 	}
 	if !first.Preliminary() && !first.Completed() {
@@ -244,7 +191,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
 			}
-			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
+			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) || errors.Is(cause, data.ErrStranger) {
 				refusal.Err = cause // the server only tells that this side hung up
 			}
 			c.dropSession(last)
@@ -410,7 +357,7 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 		e.Err = control.Ended(ctx)
 		return e
 	}
-	c.unreachable = append(c.unreachable, data.Attempt{Way: t.way, Stage: data.Silent, Took: time.Since(t.begun), Err: cause})
+	t.unopened = cause
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
 	reply, err := t.call.Wait(waiting)

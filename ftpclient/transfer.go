@@ -39,11 +39,13 @@ type Transfer struct {
 	failure error // first error of reading, writing, or of the source of an upload
 	ours    bool  // failure is no fault of the connection, so no reply can explain it
 	resumed bool
-	noop    *control.Call // the last NOOP behind the transfer; of the watch until release
-	release func() error  // ends the watch over the context; tells why that has ended, if it has
-	done    bool
-	ending  atomic.Bool                 // Finish is waiting for the verdict
-	check   func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
+	// unopened is why the data connection did not open, for the one who started the transfer.
+	unopened error
+	noop     *control.Call // the last NOOP behind the transfer; of the watch until release
+	release  func() error  // ends the watch over the context; tells why that has ended, if it has
+	done     bool
+	ending   atomic.Bool                 // Finish is waiting for the verdict
+	check    func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
 }
 
 // Result is what Finish reports of a transfer.
@@ -242,7 +244,7 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 		fail.Err = fmt.Errorf("end of the data connection: %w", v.endError)
 		return result, fail
 	}
-	t.conn.facts.Channels[0].Way = t.way.String()
+	t.conn.learnWay(t.way)
 	result.Code, result.Text = reply.Code, shorten(reply.Text())
 	if v.cut != nil || !result.CleanEnd {
 		if err := t.lookAtSize(ctx, v.cut); err != nil {

@@ -2,7 +2,6 @@ package data
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -73,20 +72,6 @@ type Pending interface {
 	Listened() string
 }
 
-// ReplyError is the server's refusal of EPSV, PASV, EPRT or PORT.
-type ReplyError struct{ Reply control.Reply }
-
-func (e *ReplyError) Error() string { return e.Reply.String() }
-
-// StageOf tells how far an attempt got that ended with err, an error of Prepare or Open.
-func StageOf(err error) Stage {
-	var refusal *ReplyError
-	if errors.As(err, &refusal) {
-		return Refused
-	}
-	return Silent
-}
-
 // Prepare gets a data connection ready in the given way. In passive ways the connection is
 // made here, before any transfer command. A *ReplyError is the server's refusal; other
 // errors are those of the control connection (see Fatal) or of the network, or refuse what the
@@ -101,17 +86,6 @@ func Prepare(ctx context.Context, way Way, ends Endpoints, do Control, o Options
 		return prepareActive(ctx, way.Command, ends, do, o)
 	}
 	return nil, fmt.Errorf("no such way: %v", way)
-}
-
-// controlError marks an error of the control connection.
-type controlError struct{ error }
-
-func (e controlError) Unwrap() error { return e.error }
-
-// Fatal reports that err came from the control connection, so that no other mode can help.
-func Fatal(err error) bool {
-	var ce controlError
-	return errors.As(err, &ce)
 }
 
 func command(ctx context.Context, do Control, verb, argument string) (control.Reply, error) {
@@ -177,7 +151,7 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		}
 		conn, err := o.Dial(ctx, "tcp", target)
 		if err != nil {
-			return nil, err
+			return nil, dialError{err}
 		}
 		return connected{conn, target}, nil
 	}
@@ -187,7 +161,7 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", to.String())
 	if err != nil {
-		return nil, err
+		return nil, dialError{err}
 	}
 	return connected{conn, to.String()}, nil
 }

@@ -13,7 +13,7 @@ func ParseEPSV(text string) (uint16, error) {
 	for rest := text; ; {
 		_, inner, ok := strings.Cut(rest, "(")
 		if !ok {
-			return 0, fmt.Errorf("no (|||port|) in %q", text)
+			return 0, fmt.Errorf("%w: no (|||port|) in %q", ErrNonsense, text)
 		}
 		rest = inner
 		if len(inner) < 3 || isDigit(inner[0]) || inner[1] != inner[0] || inner[2] != inner[0] {
@@ -37,12 +37,12 @@ func ParsePASV(text string) (netip.AddrPort, error) {
 			address := netip.AddrFrom4([4]byte(numbers[:4]))
 			port := uint16(numbers[4])<<8 | uint16(numbers[5])
 			if port == 0 {
-				return netip.AddrPort{}, fmt.Errorf("port 0 in %q", text)
+				return netip.AddrPort{}, fmt.Errorf("%w: port 0 in %q", ErrNonsense, text)
 			}
 			return netip.AddrPortFrom(address, port), nil
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("no address of six numbers in %q", text)
+	return netip.AddrPort{}, fmt.Errorf("%w: no six numbers in %q", ErrNonsense, text)
 }
 
 func sixNumbers(text string) (numbers [6]byte, ok bool) {
@@ -71,7 +71,7 @@ func sixNumbers(text string) (numbers [6]byte, ok bool) {
 func parsePort(digits, text string) (uint16, error) {
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || port == 0 {
-		return 0, fmt.Errorf("no usable port in %q", text)
+		return 0, fmt.Errorf("%w: no usable one in %q", ErrNonsense, text)
 	}
 	return uint16(port), nil
 }

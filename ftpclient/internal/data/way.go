@@ -3,7 +3,6 @@ package data
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -154,31 +153,4 @@ func (a Attempt) String() string {
 		return fmt.Sprintf("%s: %v", a.Way, a.Err)
 	}
 	return fmt.Sprintf("%s %s: %v", a.Way, a.Target, a.Err)
-}
-
-// Next returns the way to try after the attempts in tried, and false when nothing is left.
-// It is pure.
-func Next(env Env, tried []Attempt) (Way, bool) {
-	ways := []Way{env.Remembered, {Passive, EPSV}, {Passive, PASV}, {Configured, PORT}, {Configured, EPRT}}
-	ipv4 := env.Server.Addr().Unmap().Is4()
-	if !ipv4 {
-		ways = []Way{env.Remembered, {Passive, EPSV}, {Configured, EPRT}}
-	}
-	for _, way := range ways {
-		active := env.Policy == ActiveOnly || env.Policy == Auto && env.Ports
-		switch {
-		case way.Method == 0 || slices.ContainsFunc(tried, func(a Attempt) bool { return a.Way == way }):
-		case way.Method == Passive && (env.Policy == ActiveOnly || env.EPSVRefused && way.Command == EPSV):
-		case way.Method != Passive && !active:
-		default:
-			return way, true
-		}
-	}
-	return Way{}, false
-}
-
-// Patience is how long to wait for the data connection of a way: shorter where another way is
-// likely to work, longer where nothing is left. It is pure.
-func Patience(env Env, tried []Attempt, way Way) time.Duration {
-	return 8 * time.Second
 }

@@ -1,0 +1,217 @@
+package data
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
+)
+
+// Next returns the way to try after the attempts in tried, and false when nothing is left.
+// It is pure.
+func Next(env Env, tried []Attempt) (Way, bool) {
+	ways := candidates(env, tried)
+	if i := slices.Index(ways, env.Remembered); i > 0 {
+		ways = slices.Insert(slices.Delete(ways, i, i+1), 0, env.Remembered)
+	}
+	for _, way := range ways {
+		if !pointless(tried, way) {
+			return way, true
+		}
+	}
+	return Way{}, false
+}
+
+// candidates are the ways that env leaves, the best first.
+func candidates(env Env, tried []Attempt) []Way {
+	passive, active := env.Policy != ActiveOnly, env.Policy != PassiveOnly
+	var ways []Way
+	if passive {
+		ways = append(ways, passiveWays(env, tried)...)
+	}
+	if active {
+		// Forwarded before Helper: whoever configures ports has most likely forwarded them, and
+		// for a helper any port would do. The order of most guides is the opposite one, for clients
+		// that assume a forward where nobody spoke of any.
+		for _, method := range []Method{Configured, Direct, Mapped, Forwarded, Helper} {
+			if env.suits(method) {
+				ways = append(ways, activeWays(env, method)...)
+			}
+		}
+	}
+	if silent := unanswered(tried, Way{Passive, EPSV}); passive && silent && env.ipv4() && !env.TLS && !env.TrustPASV {
+		// A firewall on the server's side that reads along may open ports for PASV and not know EPSV.
+		ways = append(ways, Way{Passive, PASV})
+	}
+	if active && env.suits(Punched) {
+		ways = append(ways, activeWays(env, Punched)...)
+	}
+	if env.Policy == ActiveOnly && !env.suits(Direct) && (len(ways) == 0 || !env.translated() && !env.suits(Helper)) {
+		// An operator who says "active" expects PORT with the local address at the least.
+		ways = append(ways, activeWays(env, Direct)...)
+	}
+	return ways
+}
+
+// passiveWays leaves out PASV where EPSV found nobody, and the other way round: both go to the
+// same host, unless the address in the reply to PASV is trusted.
+func passiveWays(env Env, tried []Attempt) []Way {
+	epsv, pasv := Way{Passive, EPSV}, Way{Passive, PASV}
+	switch {
+	case !env.ipv4():
+		return []Way{epsv}
+	case !env.TrustPASV && unanswered(tried, epsv):
+		return []Way{epsv}
+	case !env.TrustPASV && unanswered(tried, pasv):
+		return []Way{pasv}
+	case env.EPSVRefused:
+		return []Way{pasv, epsv} // the server may be another one by now
+	}
+	return []Way{epsv, pasv}
+}
+
+// activeWays prefers PORT for IPv4: all servers and most NATs that read along know it.
+func activeWays(env Env, method Method) []Way {
+	if !env.ipv4() {
+		return []Way{{method, EPRT}}
+	}
+	return []Way{{method, PORT}, {method, EPRT}}
+}
+
+// pointless reports whether the attempts tell that a way cannot work.
+func pointless(tried []Attempt, way Way) bool {
+	return slices.ContainsFunc(tried, func(a Attempt) bool {
+		switch {
+		case a.Way == way:
+			return true
+		case way.Method == Passive:
+			return false
+		case a.Way.Method == way.Method:
+			// Only a refusal may be about the command, all else is about the address.
+			return a.Stage != Refused
+		}
+		return sameAddress(a.Way.Method, way.Method)
+	})
+}
+
+// sameAddress reports whether two methods announce the same.
+func sameAddress(one, other Method) bool {
+	return one == Direct && other == Helper || one == Helper && other == Direct
+}
+
+// unanswered reports whether a way led to a port where nobody was, or nobody of use.
+func unanswered(tried []Attempt, way Way) bool {
+	return slices.ContainsFunc(tried, func(a Attempt) bool {
+		return a.Way == way && (a.Stage == Silent || a.Stage == Broken)
+	})
+}
+
+// suits reports whether an active method may work, as far as is known.
+func (e Env) suits(method Method) bool {
+	local := e.Local.Addr().Unmap()
+	switch method {
+	case Configured:
+		return e.External.IsValid()
+	case Direct:
+		return !e.Surveyed || !e.translated() && (e.View.IsValid() || !extip.Private(local) || e.together())
+	case Mapped:
+		if local.IsLoopback() {
+			return false
+		}
+		// Within one private network the gateway leads elsewhere.
+		reachable := e.translated() || !extip.Private(local) || !e.View.IsValid() && !e.together()
+		return !e.Surveyed || e.Mapper && reachable
+	case Forwarded:
+		return e.Ports && !e.External.IsValid() && (!e.Surveyed || e.announceable())
+	case Helper:
+		return e.ipv4() && !e.TLS && e.Server.Port() == 21 && extip.Private(local) && !local.IsLoopback() &&
+			(!e.Surveyed || !e.suits(Direct))
+	case Punched:
+		return e.Punching && e.ipv4() && (!e.Surveyed || e.translated())
+	}
+	return false
+}
+
+func (e Env) ipv4() bool { return !e.Server.Addr().Unmap().Is6() }
+
+// translated reports whether the server is known to see another address than the local one.
+func (e Env) translated() bool {
+	return e.View.IsValid() && e.View.Unmap() != e.Local.Addr().Unmap()
+}
+
+// announceable reports whether the detected address is that of a NAT, and one that the server
+// can reach: it may be private only if the server itself says so.
+func (e Env) announceable() bool {
+	detected := e.Detected.Unmap()
+	return detected.IsValid() && detected.Is4() == e.ipv4() && detected != e.Local.Addr().Unmap() &&
+		(!extip.Private(detected) || detected == e.View.Unmap())
+}
+
+// together reports whether both ends are in private networks of the same kind, between which no NAT
+// is to be expected.
+func (e Env) together() bool {
+	kind := kindOf(e.Local.Addr())
+	return kind != kindPublic && kind == kindOf(e.Server.Addr())
+}
+
+type kind uint8
+
+const (
+	kindPublic kind = iota
+	kindPrivate
+	kindLoopback
+	kindLinkLocal
+	kindOtherwise // shared by a provider's customers, or of no use
+)
+
+func kindOf(address netip.Addr) kind {
+	address = address.Unmap()
+	switch {
+	case address.IsLoopback():
+		return kindLoopback
+	case address.IsLinkLocalUnicast():
+		return kindLinkLocal
+	case address.IsPrivate():
+		return kindPrivate
+	case extip.Private(address):
+		return kindOtherwise
+	}
+	return kindPublic
+}
+
+// How long a data connection may take.
+const (
+	// patient is enough for the third repetition of a lost SYN (after 1, 3 and 7 s).
+	patient = 8 * time.Second
+	// guided is for passive ways where an operator has prepared another one.
+	guided = 6 * time.Second
+	// spoiled is for passive ways where another one worked the last time.
+	spoiled = 5 * time.Second
+	// hurried is for active ways that others follow, and for second tries: with a passive one before and a working one
+	// behind it, the first contact takes less than 12 s.
+	hurried = 3500 * time.Millisecond
+)
+
+// Patience is how long to wait for the data connection of a way: shorter where another way is
+// likely to work. limit is the operator's: it is never exceeded, and used up where no other way
+// is left; 0 means none. Patience is pure.
+func Patience(env Env, tried []Attempt, way Way, limit time.Duration) time.Duration {
+	_, follows := Next(env, slices.Concat(tried, []Attempt{{Way: way, Stage: Silent}}))
+	if !follows && limit > 0 {
+		return limit
+	}
+	patience := patient
+	switch {
+	case way.Method != Passive && follows, way.Command == PASV && follows && unanswered(tried, Way{Passive, EPSV}):
+		patience = hurried
+	case way.Method == Passive && env.Remembered.Method != 0 && env.Remembered != way:
+		patience = spoiled
+	case way.Method == Passive && (env.Ports || env.External.IsValid() || env.Punching):
+		patience = guided
+	}
+	if limit > 0 {
+		patience = min(patience, limit)
+	}
+	return patience
+}
