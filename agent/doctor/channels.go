@@ -15,7 +15,6 @@ import (
 func (e *examination) tryWays(ctx context.Context) {
 	conn, err := e.alive(ctx)
 	if err != nil {
-		e.noData = err.Error()
 		return
 	}
 	e.Progress("data connections")
@@ -23,24 +22,48 @@ func (e *examination) tryWays(ctx context.Context) {
 	e.report.Channels = report
 	results, err := conn.ProbeWays(ctx, e.folder(), func(result ftpclient.WayResult) {
 		way := wayOf(result)
-		e.Progress("data connections: " + way.Way + " " + map[bool]string{true: "works", false: "does not work"}[way.Works])
+		e.Progress("data connections: " + way.Way + " " + map[bool]string{true: "works", false: "fails"}[way.Works])
 	})
-	var attempts []ftpclient.DataAttempt
 	for _, result := range results {
 		report.Ways = append(report.Ways, wayOf(result))
 		e.data = e.data || result.Works
-		attempts = append(attempts, result.DataAttempt)
+		if !result.Works {
+			e.failed = append(e.failed, result.DataAttempt)
+		}
 	}
-	if e.data || ctx.Err() != nil {
+	if err != nil && !e.data && ctx.Err() == nil {
+		e.dataEnded = err
+	}
+}
+
+// explainChannels tells why no data connection gets through, and what to do about each of the ways.
+func (e *examination) explainChannels(ctx context.Context) {
+	if e.report.Channels == nil || ctx.Err() != nil {
 		return
 	}
-	e.noData = "no data connection"
-	if err != nil {
-		e.problem(NeedsPerson, "the control connection ended over the data connections: "+err.Error(), "")
-		return
+	refusal := ftpclient.DataError{Attempts: e.failed, Situation: ftpclient.Situation{
+		Host: e.report.Reach.Host, TLS: e.Client.TLS != ftpclient.TLSNone, Policy: e.Client.Data.Policy, Ports: e.Client.Data.ActivePorts,
+	}}
+	if o := e.report.Outside; o != nil {
+		refusal.Local, _ = netip.ParseAddr(o.Local) // "" leaves the zero Addr
+		refusal.View, _ = netip.ParseAddr(o.View)
+		refusal.Notes = o.Notes
 	}
-	refusal := ftpclient.DataError{Attempts: attempts}
-	e.problem(NeedsPerson, refusal.Error(), "")
+	next := 0
+	for i := range e.report.Channels.Ways {
+		if way := &e.report.Channels.Ways[i]; !way.Works {
+			way.Cure = clean(refusal.Cure(e.failed[next]))
+			next++
+		}
+	}
+	switch {
+	case e.data:
+	case e.dataEnded != nil:
+		kind, cure := cureOf(e.dataEnded, e.Server.Address)
+		e.problem(kind, "no data connection: "+e.dataEnded.Error(), cure)
+	default:
+		e.problem(NeedsPerson, refusal.Error(), "")
+	}
 }
 
 func wayOf(r ftpclient.WayResult) Way {
@@ -69,12 +92,20 @@ func (e *examination) survey(ctx context.Context) {
 		e.note("the external address: %s", err)
 		return
 	}
-	e.report.Outside = outsideOf(found)
-	if e.report.Channels != nil {
-		e.report.Outside.Helper = slices.ContainsFunc(e.report.Channels.Ways, func(w Way) bool {
-			return w.Works && strings.HasPrefix(w.Way, "helper ")
-		})
+	o := outsideOf(found)
+	e.report.Outside = o
+	o.Helper = e.works("helper")
+	if o.NAT == "" && e.works("direct") {
+		// Nobody told, but the server came to this machine's own address.
+		o.NAT, o.Notes = string(extip.NATNone), []string{}
 	}
+}
+
+// works reports whether a way of that method works.
+func (e *examination) works(method string) bool {
+	return e.report.Channels != nil && slices.ContainsFunc(e.report.Channels.Ways, func(w Way) bool {
+		return w.Works && strings.HasPrefix(w.Way, method+" ")
+	})
 }
 
 func outsideOf(s ftpclient.Survey) *Outside {

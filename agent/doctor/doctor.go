@@ -58,8 +58,11 @@ type examination struct {
 	conn     *ftpclient.Conn // nil before the login
 	lives    int             // how many connections may be taken in place of lost ones
 	scratch  string          // absolute, "" for none
+	ours     bool            // it was seen to be empty: what is in it is ours
 	data     bool            // data connections work
-	noData   string          // why not
+
+	failed    []ftpclient.DataAttempt // the ways that do not
+	dataEnded error                   // why they were not all tried, if none works
 }
 
 func newExamination(p Patient) *examination {
@@ -93,7 +96,9 @@ func (e *examination) examine(ctx context.Context) {
 	e.makeScratch(ctx)
 	e.tryWays(ctx)
 	e.survey(ctx)
+	e.explainChannels(ctx)
 	e.lookAtResumption(ctx)
+	e.proveScratch(ctx)
 	e.runProbes(ctx)
 }
 

@@ -179,15 +179,17 @@ func tryCase(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict
 	return Works, true, "a and A are two names", nil
 }
 
+// dotName is one that servers may refuse, or hide.
+const dotName = ".dot.txt"
+
 func tryDotNames(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
-	const name = ".dot.txt"
-	if _, err := put(ctx, conn, e.path(name), []byte("dot")); err != nil {
+	if _, err := put(ctx, conn, e.path(dotName), []byte("dot")); err != nil {
 		if !conn.Usable() {
 			return "", nil, "", err
 		}
 		return Absent, nil, "refused: " + shortReply(err) + "; temporary files go without the dot", nil
 	}
-	found, l, err := e.listed(ctx, conn, name)
+	found, l, err := e.listed(ctx, conn, dotName)
 	if err != nil {
 		return "", nil, "", err
 	}

@@ -67,12 +67,15 @@ func (e *examination) runProbes(ctx context.Context) {
 func (e *examination) runProbe(ctx context.Context, p probe) Feature {
 	f := Feature{Key: p.key, Title: p.title, Verdict: Unknown}
 	if p.needs == needsData {
-		if e.scratch == "" {
+		switch {
+		case e.scratch == "":
 			f.Detail = "not tried: no folder to try it in"
 			return f
-		}
-		if !e.data {
+		case !e.data:
 			f.Detail = "not tried: no data connection"
+			return f
+		case !e.ours:
+			f.Detail = clean("not tried: " + e.report.Scratch.Error)
 			return f
 		}
 	}

@@ -156,6 +156,8 @@ type Way struct {
 	Listened string `json:"listened,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 	Reply    string `json:"reply,omitempty"`
+	// Cure is what to do about a way that does not work.
+	Cure string `json:"cure,omitempty"`
 }
 
 // Outside is who this machine is outside of its network.

@@ -64,6 +64,27 @@ func (e *examination) makeScratch(ctx context.Context) {
 	}
 }
 
+// proveScratch looks whether the new folder is empty. A server may say so of any name that it can go
+// there, and show another folder: nothing is put there then, and nothing removed.
+func (e *examination) proveScratch(ctx context.Context) {
+	if e.scratch == "" || !e.data || ctx.Err() != nil {
+		return
+	}
+	conn, err := e.alive(ctx)
+	if err != nil {
+		return
+	}
+	listed, err := conn.List(ctx, e.scratch)
+	switch {
+	case err != nil:
+		e.report.Scratch.Error = clean("it cannot be listed: " + err.Error())
+	case len(listed.Entries) > 0 || len(listed.Unparsed) > 0:
+		e.report.Scratch.Error = "it was made and is not empty: nothing is tried in it"
+	default:
+		e.ours = true
+	}
+}
+
 // removeScratch leaves the server as it was found, even where ctx has ended.
 func (e *examination) removeScratch(ctx context.Context) {
 	if e.scratch == "" {
@@ -100,9 +121,18 @@ func (e *examination) sweep(ctx context.Context, folder string, depth int) error
 	if depth == 0 || !conn.Usable() {
 		return removed
 	}
+	if _, err := conn.Stat(ctx, folder); errors.Is(err, fs.ErrNotExist) {
+		return nil // some servers do not tell that by RMD
+	}
+	if !e.ours {
+		return removed
+	}
 	listed, err := conn.List(ctx, folder)
 	if err != nil {
 		return errors.Join(removed, err)
+	}
+	if folder == e.scratch {
+		conn.Remove(ctx, e.path(dotName)) // it may be there and not be listed
 	}
 	for _, entry := range listed.Entries {
 		within := path.Join(folder, entry.Name)

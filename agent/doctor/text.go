@@ -217,9 +217,13 @@ func (r Report) featuresText(p *page) {
 		return
 	}
 	p.head("Features")
-	if s := r.Scratch; s != nil && s.Folder != "" {
-		p.item("", "tried in "+s.Folder+map[bool]string{true: ", which is gone again", false: ", WHICH IS STILL THERE"}[s.Removed])
-	} else if s != nil && s.Error != "" {
+	switch s := r.Scratch; {
+	case s == nil:
+	case s.Folder != "" && s.Removed:
+		p.item("", "tried in "+s.Folder+", which is gone again")
+	case s.Folder != "":
+		p.item("", "tried in "+s.Folder+", WHICH IS STILL THERE")
+	case s.Error != "":
 		p.item("", "no folder to try them in: "+s.Error)
 	}
 	for _, f := range r.Features {
