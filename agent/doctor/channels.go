@@ -95,8 +95,8 @@ func (e *examination) survey(ctx context.Context) {
 	o := outsideOf(found)
 	e.report.Outside = o
 	o.Helper = e.works("helper")
-	if o.NAT == "" && e.works("direct") {
-		// Nobody told, but the server came to this machine's own address.
+	if o.NAT == "" && (e.works("direct") || found.Local.IsLoopback()) {
+		// Nobody told, but the server came to this machine's own address, or is on this machine.
 		o.NAT, o.Notes = string(extip.NATNone), []string{}
 	}
 }

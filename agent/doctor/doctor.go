@@ -132,7 +132,7 @@ func (e *examination) alive(ctx context.Context) (*ftpclient.Conn, error) {
 		return nil, errNoLives
 	}
 	e.lives--
-	conn, err := e.again(ctx)
+	conn, err := again(ctx, e.conn, 4*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +141,11 @@ func (e *examination) alive(ctx context.Context) (*ftpclient.Conn, error) {
 	return conn, nil
 }
 
-// again logs in once more. Servers may still count the connections that have just ended.
-func (e *examination) again(ctx context.Context) (conn *ftpclient.Conn, err error) {
-	for pause := 200 * time.Millisecond; pause < 4*time.Second; pause *= 2 {
-		if conn, err = e.conn.Redial(ctx); ftpclient.Classify(err) != ftpclient.ClassBusy {
+// again logs in once more. Servers count connections that have just ended for a moment more, so
+// that one which is full is asked a few times, with pauses of up to longest.
+func again(ctx context.Context, last *ftpclient.Conn, longest time.Duration) (conn *ftpclient.Conn, err error) {
+	for pause := 200 * time.Millisecond; pause <= longest; pause *= 2 {
+		if conn, err = last.Redial(ctx); ftpclient.Classify(err) != ftpclient.ClassBusy {
 			return conn, err
 		}
 		wait := time.NewTimer(pause)

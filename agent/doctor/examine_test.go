@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
@@ -202,17 +204,184 @@ func oddPatient(t *testing.T, s *oddServer, lines ...string) Patient {
 
 func TestServerThatRefusesEverythingOptional(t *testing.T) {
 	s := newOddServer(t, nil)
-	r := Examine(t.Context(), oddPatient(t, s))
+	p := oddPatient(t, s)
+	p.Writes = true
+	r := Examine(t.Context(), p)
 	want := map[string]Verdict{
-		"upload": Absent, // see below
+		"upload": Works, "download": Works, "listing": Works, "case": Works, "many_questions": Works, "encoding": Works,
+		"dot_names": Works, "odd_names": Works, "long_paths": Works, "connections": Works, "idle_limit": Unknown,
+		"clock": Absent, "set_time": Absent, "rename_over": Absent, "resume_upload": Absent, "append": Absent,
+		"resume_download": Absent, "hash": Absent, "compression": Absent, "chmod": Absent,
 	}
-	_ = want
-	t.Log(r.Text())
+	if diff := cmp.Diff(want, verdicts(r)); diff != "" {
+		t.Error(diff)
+	}
+	if r.Outcome != Well {
+		t.Errorf("%s: %+v", r.Outcome, r.Problems)
+	}
 	if left := s.left(); len(left) > 0 {
 		t.Errorf("left on the server: %q", left)
 	}
 	if strings.ContainsRune(r.Text(), '\x1b') {
 		t.Error("the server commands the terminal")
+	}
+	if most := p.Server.Connections + beyond; s.most > most {
+		t.Errorf("%d connections at a time, no more than %d are polite", s.most, most)
+	}
+}
+
+// TestOddities are servers with one thing wrong: what the doctor makes of it, and that nothing is left.
+func TestOddities(t *testing.T) {
+	answer := func(verbs, reply string) func(verb, argument string) string {
+		return func(verb, _ string) string {
+			if slices.Contains(strings.Fields(verbs), verb) {
+				return reply
+			}
+			return ""
+		}
+	}
+	tests := []struct {
+		name    string
+		hook    func(verb, argument string) string
+		limit   int
+		lines   []string
+		outcome Outcome
+		problem string // in one of them
+		feature string
+		verdict Verdict
+		detail  string
+		setting string // the only one
+		left    bool
+	}{
+		{name: "a server that never says yes to a data command has no data channel",
+			hook: answer("PASV EPSV PORT EPRT", "500 no"), outcome: NeedsPerson, problem: "no data channel to 127.0.0.1",
+			feature: "upload", verdict: Unknown, detail: "not tried: no data connection"},
+		{name: "files that cannot be renamed are a problem for uploads", hook: answer("RNFR", "550 not for you"),
+			outcome: NeedsPerson, problem: "cannot be replaced", feature: "rename_over", verdict: Broken, detail: "at all: 550 not for you"},
+		{name: "a server that hangs up over APPE is examined to the end", hook: answer("APPE", "hang up"), outcome: Well,
+			feature: "append", verdict: Broken, detail: "the connection ended over it"},
+		{name: "no folder can be made", hook: answer("MKD", "550 Permission denied"), outcome: NeedsPerson, problem: "no folder can be made",
+			feature: "upload", verdict: Unknown, detail: "not tried: no folder"},
+		{name: "uploads are refused", hook: answer("STOR", "550 Permission denied"), outcome: NeedsPerson, problem: "uploads do not work",
+			feature: "upload", verdict: Broken, detail: "550 Permission denied"},
+		{name: "what cannot be removed is told", hook: answer("DELE", "550 Permission denied"), outcome: NeedsPerson,
+			problem: "could not be removed", feature: "upload", verdict: Works, left: true},
+		{name: "two connections are all that the server takes", limit: 2, outcome: Well, feature: "connections",
+			verdict: Absent, detail: "2; then: 421 Too many connections", setting: "connections = 2"},
+		{name: "as many as configured are enough", limit: 2, lines: []string{"connections = 2"}, outcome: Well,
+			feature: "connections", verdict: Works, detail: "2; then"},
+		{name: "long lines end the connection", outcome: Well, feature: "long_paths", verdict: Absent, setting: "command_limit = 1024",
+			detail: "1024 bytes are answered", hook: func(_, argument string) string {
+				if len(argument) > 1100 {
+					return "hang up"
+				}
+				return ""
+			}},
+		{name: "a folder that is not empty is not touched", outcome: Well, feature: "upload", verdict: Unknown, detail: "not empty",
+			hook: func(verb, argument string) string {
+				switch {
+				case verb == "CWD":
+					return "250 you only think so"
+				case verb == "MKD", verb == "RMD":
+					return "250 yes"
+				case verb == "DELE" || verb == "STOR":
+					panic(verb + " " + argument)
+				}
+				return ""
+			}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newOddServer(t, test.hook)
+			s.limit = test.limit
+			p := oddPatient(t, s, test.lines...)
+			p.Writes = true
+			r := Examine(t.Context(), p)
+			told := slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.What, test.problem) })
+			if r.Outcome != test.outcome || told != (test.problem != "") {
+				t.Errorf("outcome %s, problems %+v", r.Outcome, r.Problems)
+			}
+			if f, _ := r.feature(test.feature); f.Verdict != test.verdict || !strings.Contains(f.Detail, test.detail) {
+				t.Errorf("%+v", f)
+			}
+			var settings []string
+			for _, s := range r.Settings {
+				settings = append(settings, s.Key+" = "+s.Value)
+			}
+			if got := strings.Join(settings, "; "); got != test.setting {
+				t.Errorf("settings %s, want %s", got, test.setting)
+			}
+			if left := s.left(); len(left) > 0 != test.left {
+				t.Errorf("left on the server: %q", left)
+			}
+		})
+	}
+}
+
+// TestRealOddities are real servers in other configurations.
+func TestRealOddities(t *testing.T) {
+	tests := []struct {
+		server           string
+		options          ftptest.RealOptions
+		feature          string
+		verdict          Verdict
+		detail, settings string
+	}{
+		{"proftpd", ftptest.RealOptions{NoRestart: true}, "resume_upload", Absent, "451 ", ""},
+		{"proftpd", ftptest.RealOptions{NoDotNames: true}, "dot_names", Absent, "without the dot", ""},
+		{"pure-ftpd", ftptest.RealOptions{NoDotNames: true}, "dot_names", Absent, "without the dot", ""},
+		{"proftpd", ftptest.RealOptions{Deny: []string{"MFMT", "MFF", "SITE_UTIME"}}, "set_time", Absent, "", ""},
+		{"proftpd", ftptest.RealOptions{MaxClients: 3}, "connections", Absent, "3; then: 530 ", "connections = 3"},
+		{"vsftpd", ftptest.RealOptions{MaxClients: 2}, "connections", Absent, "2; then: 421 ", "connections = 2"},
+		{"pyftpdlib", ftptest.RealOptions{Deny: []string{"MLSD", "MLST"}}, "listing", Works, "LIST in the form of unix", "command_limit = 2048"},
+		{"vsftpd", ftptest.RealOptions{TimeZone: "EST5", LocalTime: true}, "clock", Works, "5h behind UTC", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.server+" "+test.feature+" "+test.detail, func(t *testing.T) {
+			t.Parallel()
+			s := ftptest.Real(t, test.server, test.options)
+			precious(t, s.Root)
+			r := Examine(t.Context(), realPatient(t, s))
+			if f, _ := r.feature(test.feature); f.Verdict != test.verdict || !strings.Contains(f.Detail, test.detail) {
+				t.Errorf("%+v", f)
+			}
+			var settings []string
+			for _, s := range r.Settings {
+				settings = append(settings, s.Key+" = "+s.Value)
+			}
+			if got := strings.Join(settings, "; "); got != test.settings || r.Outcome != Well {
+				t.Errorf("%s: %v; settings %q", r.Outcome, r.Problems, got)
+			}
+			onlyPrecious(t, s.Root)
+		})
+	}
+}
+
+// TestReadOnlyServer is one from which syncs only go down: that nothing can be written is no problem.
+func TestReadOnlyServer(t *testing.T) {
+	s := ftptest.Real(t, "proftpd", ftptest.RealOptions{TLS: true, RequireTLS: true})
+	precious(t, s.Root)
+	if err := os.Chmod(s.Root, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	r := Examine(t.Context(), realPatient(t, s, fmt.Sprintf("tls_ca = %q", s.CAFile)))
+	if r.Outcome != Well || r.Scratch.Made || !strings.Contains(r.Scratch.Error, "Permission denied") {
+		t.Errorf("%s\n%s", r.Outcome, r.Text())
+	}
+	// What needs no folder was tried.
+	if r.TLS.Required == nil || !*r.TLS.Required || len(r.Channels.Ways) == 0 || verdicts(r)["connections"] != Works {
+		t.Errorf("%s", r.Text())
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	r := Examine(t.Context(), patientOf(serverOf(t, `tls = "none"`, `address = "127.0.0.1:1"`)))
+	if r.Outcome != Unavailable || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, "nobody listens on port 1") {
+		t.Errorf("%+v", r.Problems)
+	}
+	if a := r.Reach.Addresses; len(a) != 1 || a[0].Connected || a[0].Error != "connection refused" {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
@@ -28,7 +29,7 @@ func tryConnections(ctx context.Context, e *examination, conn *ftpclient.Conn) (
 		}
 	}()
 	for most := e.Server.Connections + beyond; len(open)+1 < most; {
-		another, err := conn.Redial(ctx)
+		another, err := again(ctx, conn, time.Second)
 		if err == nil {
 			open = append(open, another)
 			continue

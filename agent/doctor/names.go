@@ -144,8 +144,11 @@ func tryEncoding(ctx context.Context, e *examination, conn *ftpclient.Conn) (Ver
 	if !found {
 		return Broken, conn.Facts().Encoding, "a name in UTF-8 is listed as another one: " + strangers(l), nil
 	}
-	if err := conn.Remove(ctx, p); err != nil {
-		return Broken, conn.Facts().Encoding, "a file with a name in UTF-8 cannot be removed: " + shortReply(err), nil
+	if _, err := sizeOf(ctx, conn, p); err != nil {
+		return Broken, conn.Facts().Encoding, "a file with a name in UTF-8 is listed and cannot be found: " + shortReply(err), nil
+	}
+	if err := conn.Remove(ctx, p); err != nil && !conn.Usable() {
+		return "", nil, "", err
 	}
 	says := "the server does not say so in FEAT"
 	if conn.Features().Has("UTF8") {

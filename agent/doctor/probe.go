@@ -59,8 +59,15 @@ func (e *examination) runProbes(ctx context.Context) {
 		e.Progress(p.title)
 		e.report.Features = append(e.report.Features, e.runProbe(ctx, p))
 	}
-	if upload, _ := e.report.feature("upload"); upload.Verdict == Broken && e.Writes {
+	if !e.Writes {
+		return
+	}
+	if upload, _ := e.report.feature("upload"); upload.Verdict == Broken {
 		e.problem(NeedsPerson, "uploads do not work: "+upload.Detail, "ask the operator of the server for the right to write to "+e.folder())
+	}
+	if rename, _ := e.report.feature("rename_over"); rename.Verdict == Broken {
+		e.problem(NeedsPerson, "a file that is there cannot be replaced: "+rename.Detail,
+			"ask the operator of the server for the right to rename and remove files")
 	}
 }
 

@@ -126,14 +126,14 @@ func (r *recorder) hear(record slog.Record) {
 	}
 }
 
-// longest bounds a text of the server in a report, in bytes.
-const longest = 2000
+// maxText bounds a text of the server in a report, in bytes.
+const maxText = 2000
 
 // clean keeps bytes of the server from commanding the terminal that shows them, or from
 // turning its text around. Line ends become " / ".
 func clean(s string) string {
-	if len(s) > longest {
-		s = s[:longest] + "..."
+	if len(s) > maxText {
+		s = s[:maxText] + "..."
 	}
 	s = strings.ToValidUTF8(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")), "?")
 	return strings.Map(func(r rune) rune {

@@ -164,10 +164,27 @@ func put(ctx context.Context, conn *ftpclient.Conn, p string, content []byte) (f
 		return ftpclient.Result{}, err
 	}
 	result, err := send(ctx, t, content)
-	if err == nil {
-		err = conn.VerifySize(ctx, p, int64(len(content)))
+	if err != nil {
+		return result, err
+	}
+	size, err := sizeOf(ctx, conn, p)
+	if err == nil && size != int64(len(content)) {
+		err = fmt.Errorf("%w: %d bytes were sent, and the server has %d", ftpclient.ErrMismatch, len(content), size)
 	}
 	return result, err
+}
+
+// sizeOf asks for the size of a file of ours, by the listing where the server has no SIZE.
+func sizeOf(ctx context.Context, conn *ftpclient.Conn, p string) (int64, error) {
+	size, err := conn.Size(ctx, p)
+	if err == nil || !conn.Usable() {
+		return size, err
+	}
+	entry, found, statErr := conn.StatFile(ctx, p)
+	if statErr != nil || !found {
+		return 0, errors.Join(err, statErr)
+	}
+	return entry.Size, nil
 }
 
 // send ends an upload with content.

@@ -227,7 +227,7 @@ func (r Report) featuresText(p *page) {
 		p.item("", "no folder to try them in: "+s.Error)
 	}
 	for _, f := range r.Features {
-		p.verdict(marks[f.Verdict], f.Title, f.Detail, 30)
+		p.verdict(marks[f.Verdict], f.Title, f.Detail, 31)
 	}
 }
 

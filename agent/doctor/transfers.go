@@ -33,7 +33,11 @@ func tryUpload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdi
 		_, text := failure(conn, err)
 		return Broken, nil, text, nil
 	}
-	return Works, nil, fmt.Sprintf("%d kB, as long as it should be, in %s", len(sample)/1000, Span(result.Duration)), nil
+	detail := fmt.Sprintf("%d kB, as long as it should be, in %s", len(sample)/1000, Span(result.Duration))
+	if _, err := conn.Size(ctx, e.path(sampleName)); err != nil {
+		detail += "; without SIZE, sizes are those of listings: " + shortReply(err)
+	}
+	return Works, nil, detail, nil
 }
 
 func tryDownload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
@@ -113,9 +117,12 @@ func tryRenameOver(ctx context.Context, e *examination, conn *ftpclient.Conn) (V
 		return "", nil, "", err
 	}
 	if err := conn.Rename(ctx, from, to); err != nil {
-		return "", nil, "", err
+		if !conn.Usable() {
+			return "", nil, "", err
+		}
+		return renameAside(ctx, conn, from, to, err)
 	}
-	size, err := conn.Size(ctx, to)
+	size, err := sizeOf(ctx, conn, to)
 	if err != nil {
 		return "", nil, "", err
 	}
@@ -123,6 +130,17 @@ func tryRenameOver(ctx context.Context, e *examination, conn *ftpclient.Conn) (V
 		return Broken, nil, fmt.Sprintf("the server agrees, and the file of %d bytes is still there", size), nil
 	}
 	return Works, nil, "the old file is replaced", nil
+}
+
+// renameAside does what is left where a server does not replace: the old file goes first.
+func renameAside(ctx context.Context, conn *ftpclient.Conn, from, to string, refusal error) (Verdict, any, string, error) {
+	if err := conn.Remove(ctx, to); err != nil {
+		return Broken, nil, shortReply(refusal) + "; and files cannot be removed: " + shortReply(err), nil
+	}
+	if err := conn.Rename(ctx, from, to); err != nil {
+		return Broken, nil, "files cannot be renamed at all: " + shortReply(err), nil
+	}
+	return Absent, nil, shortReply(refusal) + "; it works once the old file is removed", nil
 }
 
 func trySetTime(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
