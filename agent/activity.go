@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -31,7 +32,8 @@ type Activity struct {
 	Path     string
 	Job      uint64
 	Action   string
-	Text     string // the reason, for people
+	Text     string // the reason, for people, in one line
+	Cause    error  // nil, or what Text sums up
 	Bytes    int64
 	Took     time.Duration
 	Verified string
@@ -57,6 +59,10 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 		if s.value != "" {
 			attributes = append(attributes, slog.String(s.key, s.value))
 		}
+	}
+	var account slog.LogValuer // of what was tried, attribute by attribute
+	if errors.As(a.Cause, &account) {
+		attributes = append(attributes, slog.Any("cause", account))
 	}
 	if a.Bytes > 0 {
 		attributes = append(attributes, slog.Int64("bytes", a.Bytes))

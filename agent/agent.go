@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -74,6 +75,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
 	a.running.Store(d)
 	defer a.running.Store(nil)
@@ -205,10 +207,11 @@ func (a *Agent) names(wanted []string) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(wanted))), nil
 }
 
-// request asks the dispatcher for something; answer is called in its goroutine.
+// request asks the dispatcher for something; answer gets a value when it is committed.
 type request struct {
 	pass    *pass
 	approve string
+	memory  json.RawMessage // what the locator has to know after a restart
 	answer  chan error
 }
 

@@ -25,7 +25,8 @@ func (d *dispatcher) begin(now time.Time) error {
 				return err
 			}
 		}
-		return nil
+		d.memory, err = loadMemory(tx)
+		return err
 	})
 	if err != nil {
 		return err

@@ -142,6 +142,9 @@ func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Tim
 }
 
 func (c *commit) request(r request) error {
+	if r.memory != nil {
+		return state.PutLocatorMemory(c.tx, r.memory)
+	}
 	if r.approve != "" {
 		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
@@ -234,7 +237,7 @@ func (c *commit) history(r report, result string) error {
 		Bytes: r.Bytes, Duration: r.Duration, Method: r.Method, Verified: r.Verified, Reply: r.Reply, Temp: r.Temp,
 	}
 	if r.Err != nil {
-		h.Error = r.Err.Error()
+		h.Error = reasonOf(r.Err)
 	}
 	return state.AppendHistory(c.tx, h)
 }
@@ -277,7 +280,7 @@ func (c *commit) failed(r report) error {
 		return err
 	}
 	activity := c.activityOf(r, ActivityRetry)
-	activity.Text = r.Err.Error()
+	activity.Text, activity.Cause = summaryOf(r.Err), r.Err
 	if next == queue.Dead {
 		activity.Kind = ActivityDead
 		c.happened(activity)

@@ -10,6 +10,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -46,6 +47,11 @@ type dispatcher struct {
 	halted      map[string]bool
 	wake        time.Time
 	nextTrim    time.Time
+
+	memory  extip.Memory
+	locator *extip.Locator // nil if nobody is to be asked
+	over    chan struct{}  // closed when run has returned, with
+	failure error
 }
 
 // server is what the dispatcher knows about a server while the agent runs.
@@ -103,7 +109,7 @@ type assigned struct {
 func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
-		outstanding: map[queue.ID]*assigned{}, halted: map[string]bool{},
+		outstanding: map[queue.ID]*assigned{}, halted: map[string]bool{}, over: make(chan struct{}),
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -119,8 +125,9 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	if err := d.begin(time.Now()); err != nil {
 		return nil, err
 	}
+	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
 	for _, s := range d.servers {
-		s.pool = newPool(s.config, s.facts, a.logger)
+		s.pool = newPool(s.config, s.facts, d.locator, a.logger)
 	}
 	return d, nil
 }
@@ -165,7 +172,11 @@ type batch struct {
 func (b batch) size() int { return len(b.events) + len(b.reports) + len(b.requests) }
 
 // run dispatches until ctx is done and all workers have reported.
-func (d *dispatcher) run(ctx context.Context) error {
+func (d *dispatcher) run(ctx context.Context) (err error) {
+	defer func() {
+		d.failure = err
+		close(d.over)
+	}()
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {

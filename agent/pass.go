@@ -16,6 +16,8 @@ import (
 const (
 	// passTries is how many failures of a job or a server a pass waits out.
 	passTries = 3
+	// passDataTries is the same for want of a data connection: each time all ways were tried, for seconds.
+	passDataTries = 2
 	// passPatience is how long a pass waits for jobs that are not due yet, beyond the time
 	// that files have to settle, while nothing else moves.
 	passPatience = 30 * time.Second
@@ -173,7 +175,11 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		s.report.Halt = halt.Halt
 		s.report.Blocked, s.report.Unavailable = srv.BlockedBy, ""
-		if srv.Failures >= passTries && srv.BlockedBy == "" {
+		tries := passTries
+		if srv.NoData {
+			tries = passDataTries
+		}
+		if srv.Failures >= tries && srv.BlockedBy == "" {
 			s.report.Unavailable = srv.LastError
 		}
 		if from.full() {

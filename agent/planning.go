@@ -8,6 +8,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -19,14 +20,24 @@ func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, e
 	if err != nil {
 		return nil, err
 	}
+	var locator *extip.Locator
+	if a.running.Load() == nil {
+		memory, err := a.memoryForPlan()
+		if err != nil {
+			return nil, err
+		}
+		locator = newLocator(a.cfg, memory, nil, a.logger)
+		defer runLocator(ctx, locator, a.logger)()
+	}
 	plans := make([]control.SyncPlan, 0, len(names))
 	for _, name := range names {
-		plans = append(plans, a.planSync(ctx, a.cfg.Syncs[name]))
+		plans = append(plans, a.planSync(ctx, a.cfg.Syncs[name], locator))
 	}
 	return plans, nil
 }
 
-func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
+// planSync uses locator unless the agent runs, which has one.
+func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Locator) control.SyncPlan {
 	planned := control.SyncPlan{Sync: s.Name}
 	r := reader{a.db, s.Name}
 	halt, approved, anew, facts, err := a.standing(s)
@@ -38,7 +49,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	if d := a.running.Load(); d != nil {
 		w.pool = d.servers[s.Server].pool
 	} else {
-		w.pool = newPool(a.cfg.Servers[s.Server], facts, a.logger)
+		w.pool = newPool(a.cfg.Servers[s.Server], facts, locator, a.logger)
 		defer w.pool.Close()
 	}
 	defer w.release()
@@ -51,9 +62,9 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync) control.SyncPlan {
 	}
 	result, err := work.Scan(ctx, env, true, nil)
 	if err != nil {
-		planned.Failure = err.Error()
+		planned.Failure = reasonOf(err)
 		class := classify(err)
-		planned.Unavailable = class == ftpclient.ClassUnavailable || class == ftpclient.ClassBusy
+		planned.Unavailable = class == ftpclient.ClassUnavailable || class == ftpclient.ClassBusy || isNoData(err)
 		return planned
 	}
 	if halt := plan.Guard(result.Totals, plan.Limits{AllowsDeletes: s.MaxDelete.Allows, Approved: approved}); planned.Halt == nil {

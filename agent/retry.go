@@ -22,6 +22,10 @@ const (
 	blockedDelay = 15 * time.Minute
 	// maxServerPause is the longest wait for a server that cannot be reached.
 	maxServerPause = 5 * time.Minute
+	// noDataTries is how many failures in a row the first want of a data connection counts for, and noDataPause the
+	// longest wait after one: each try of all ways costs the server some logins and this side many seconds.
+	noDataTries = 4
+	noDataPause = 15 * time.Minute
 	// busyDelay is the wait for one of too many connections to end.
 	busyDelay = 5 * time.Second
 )
@@ -33,6 +37,8 @@ type verdict struct {
 	pause time.Duration
 	// blocked: a person has to act before the server can be used.
 	blocked bool
+	// noData: the server can be reached, data connections with it cannot be made.
+	noData bool
 	// busy: the server takes fewer connections than were tried.
 	busy bool
 }
@@ -41,7 +47,7 @@ type verdict struct {
 // is how often in a row the server could not be used before; r is random in [0, 1).
 func judge(err error, job queue.Job, serverFailures int, now time.Time, r float64) verdict {
 	retry := func(d time.Duration, uncounted bool) verdict {
-		return verdict{failure: queue.Failure{Reason: err.Error(), RetryAt: now.Add(d), Uncounted: uncounted}}
+		return verdict{failure: queue.Failure{Reason: reasonOf(err), RetryAt: now.Add(d), Uncounted: uncounted}}
 	}
 	pause := func(d time.Duration, blocked bool) verdict {
 		v := retry(d, true)
@@ -58,6 +64,12 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		v.busy = true
 		return v
 	case ftpclient.ClassSetup:
+		if isNoData(err) {
+			// Never blocked: it is the network that has to change, and networks do that by themselves.
+			v := pause(min(queue.Delay(serverFailures+noDataTries, r), noDataPause), false)
+			v.noData = true
+			return v
+		}
 		return pause(min(queue.Delay(serverFailures+1, r), maxServerPause), serverFailures+1 >= permanentTries)
 	case ftpclient.ClassAuthentication:
 		return pause(blockedDelay, true)
@@ -75,6 +87,29 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 	return retry(queue.Delay(job.Attempts+1, r), false)
 }
 
+// isNoData reports whether there was a control connection, and no way to a data connection.
+func isNoData(err error) bool {
+	_, ok := errors.AsType[*ftpclient.DataError](err)
+	return ok
+}
+
+// reasonOf is all that an error has to say, in several lines where it gives an account of what was tried.
+func reasonOf(err error) string {
+	if noData, ok := errors.AsType[*ftpclient.DataError](err); ok {
+		return noData.Error()
+	}
+	return err.Error()
+}
+
+// summaryOf is the same in one line.
+func summaryOf(err error) string {
+	var summary interface{ Summary() string }
+	if errors.As(err, &summary) {
+		return summary.Summary()
+	}
+	return err.Error()
+}
+
 // classify adds the errors of this machine to those of the server.
 func classify(err error) ftpclient.Class {
 	var remote *ftpclient.Error
@@ -82,7 +117,12 @@ func classify(err error) ftpclient.Class {
 	case errors.Is(err, context.Canceled):
 		return ftpclient.ClassCancelled
 	case errors.As(err, &remote):
-		return ftpclient.Classify(err)
+		class := ftpclient.Classify(err)
+		if class == ftpclient.ClassConnection && isNoData(err) {
+			// A server that is out of ports has none for other jobs either.
+			class = ftpclient.ClassSetup
+		}
+		return class
 	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
 		return ftpclient.ClassPermanent
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

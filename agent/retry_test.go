@@ -22,6 +22,7 @@ func TestJudge(t *testing.T) {
 	refused := func(op string, code int, text string) error {
 		return &ftpclient.Error{Op: op, Path: "/a", Code: code, Text: text}
 	}
+	noData := &ftpclient.Error{Op: "store", Path: "/a", Err: &ftpclient.DataError{}}
 	down := &ftpclient.Error{Op: "connect", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
 	type want struct {
 		wait      time.Duration
@@ -30,6 +31,7 @@ func TestJudge(t *testing.T) {
 		pause     time.Duration
 		blocked   bool
 		busy      bool
+		noData    bool
 	}
 	for _, row := range []struct {
 		name           string
@@ -44,6 +46,9 @@ func TestJudge(t *testing.T) {
 		{"a refused login blocks the server at once", refused("login", 530, "Login incorrect"), 0, 0, want{wait: blockedDelay, uncounted: true, pause: blockedDelay, blocked: true}},
 		{"one connection too many is no pause, but a lower limit", refused("login", 530, "Sorry, the maximum number of clients"), 0, 0, want{wait: busyDelay, uncounted: true, busy: true}},
 		{"a certificate nobody knows blocks the server when it is met again and again", &ftpclient.Error{Op: "connect", Err: ftpclient.ErrCertificate}, 0, 2, want{wait: 2 * time.Second, uncounted: true, pause: 2 * time.Second, blocked: true}},
+		{"the first want of a data channel is a longer pause: all ways were tried", noData, 7, 0, want{wait: 4 * time.Second, uncounted: true, pause: 4 * time.Second, noData: true}},
+		{"it never blocks the server, as networks heal", noData, 0, 3, want{wait: 32 * time.Second, uncounted: true, pause: 32 * time.Second, noData: true}},
+		{"but the pause gets long", noData, 0, 50, want{wait: 450 * time.Second, uncounted: true, pause: 450 * time.Second, noData: true}},
 		{"a full server is left alone for long and the job not blamed", refused("store", 552, "Quota exceeded"), 5, 0, want{wait: laterDelay, uncounted: true}},
 		{"a full disk here likewise", &fs.PathError{Op: "write", Err: syscall.ENOSPC}, 5, 0, want{wait: laterDelay, uncounted: true}},
 		{"a refused file is tried again", refused("store", 553, "Could not create file"), 0, 0, want{wait: 500 * time.Millisecond}},
@@ -64,7 +69,7 @@ func TestJudge(t *testing.T) {
 				job.Kind = work.KindScan
 			}
 			v := judge(row.err, job, row.serverFailures, now, 0.5)
-			got := want{v.failure.RetryAt.Sub(now), v.failure.Dead, v.failure.Uncounted, v.pause, v.blocked, v.busy}
+			got := want{v.failure.RetryAt.Sub(now), v.failure.Dead, v.failure.Uncounted, v.pause, v.blocked, v.busy, v.noData}
 			if got != row.want {
 				t.Errorf("got %+v, want %+v", got, row.want)
 			}

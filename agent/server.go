@@ -9,6 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 )
 
 // ClientOptions is how the agent connects to a server of which it knows nothing yet.
@@ -64,8 +65,11 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 }
 
 // newPool returns a pool of as many connections as are configured, or as the server takes.
-func newPool(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) *ftpclient.Pool {
+func newPool(s *config.Server, facts ftpclient.Facts, locator *extip.Locator, logger *slog.Logger) *ftpclient.Pool {
 	o := clientOptions(s, facts, logger.With("server", s.Name))
+	if mayCall(s) {
+		o.Data.Locator = locator
+	}
 	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise})
 }
 

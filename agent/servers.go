@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -32,13 +33,16 @@ func (c *commit) pause(name string, cause error, v verdict) {
 	}
 	row.Failures++
 	row.NotBefore = c.now.Add(v.pause)
-	row.LastError = cause.Error()
+	row.LastError = reasonOf(cause)
+	if row.NoData = v.noData; v.noData {
+		row.LastError += "\n  for a closer look: ftpferry doctor " + name
+	}
 	if v.blocked {
-		row.BlockedBy = cause.Error()
+		row.BlockedBy = row.LastError
 	}
 	c.servers[name] = row
-	text := fmt.Sprintf("%v; next try in %s", cause, v.pause.Round(100*time.Millisecond))
-	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: text})
+	text := fmt.Sprintf("%s; next try in %s", summaryOf(cause), v.pause.Round(100*time.Millisecond))
+	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: text, Cause: cause})
 }
 
 // tryAtOnce ends the pause of a server, and any block: a person asks, and may have mended
@@ -46,14 +50,19 @@ func (c *commit) pause(name string, cause error, v verdict) {
 func (c *commit) tryAtOnce(name string) {
 	row := c.server(name)
 	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() {
-		row.Failures, row.NotBefore, row.LastError, row.BlockedBy = 0, time.Time{}, "", ""
+		row.Failures, row.NotBefore, row.LastError, row.BlockedBy, row.NoData = 0, time.Time{}, "", "", false
 		c.servers[name] = row
 	}
 }
 
-// reachable ends a pause: a job has used a connection, and the connection still works.
+// reachable ends a pause: a job has used a connection, and the connection still works. If data connections were what
+// failed, only one of these ends it: commands alone get through as before, and would have all ways tried over and over.
 func (c *commit) reachable(r report) {
-	if r.reached && (r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0) {
+	usedData := r.Method != "" || r.Job.Kind == work.KindScan && r.Err == nil
+	if !r.reached || c.server(r.Job.Server).NoData && !usedData {
+		return
+	}
+	if r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0 {
 		c.tryAtOnce(r.Job.Server)
 	}
 }

@@ -102,10 +102,7 @@ func TestErrorText(t *testing.T) {
 		{"words for the terminal", &Error{Op: "list", Path: "/\x1b[2J", Code: 550, Text: "\a\r"}, "list /?[2J: 550 ??"},
 		{"words that turn the text around", &Error{Op: "list", Path: "/\u202etxt.exe\u2028", Err: io.EOF}, "list /?txt.exe?: EOF"},
 		{"words of other languages", &Error{Op: "list", Path: "/नमस्\u200dते", Err: io.EOF}, "list /नमस्\u200dते: EOF"},
-		{"data channels", &Error{Op: "list", Err: &DataError{Attempts: []data.Attempt{
-			{Way: DataWay{Method: data.Passive, Command: EPSV}, Err: errors.New("refused")}, {Way: DataWay{Method: data.Configured, Command: PORT}, Target: "192.0.2.1:5", Err: errors.New("nobody came")}}}},
-			"list: no data channel: passive EPSV: refused; configured PORT 192.0.2.1:5: nobody came"},
-		{"no data channels", &DataError{}, "no data channel: no mode is allowed for this server"},
+		{"no data channels", &DataError{}, "no data channel: the options allow no way that could work"},
 	}
 	for _, test := range tests {
 		if got := test.err.Error(); got != test.want {

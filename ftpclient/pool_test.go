@@ -439,10 +439,11 @@ func TestPoolPassesOnWhatItLearns(t *testing.T) {
 	rest := talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?", "PWD", `257 "/"`, "TYPE I", "200 binary", "QUIT", "221 bye")
 	told := steps{{Send: "220-Welcome to Pure-FTPd\n220 You will be disconnected after 15 minutes of inactivity."}}.then(rest...)
 	plain := steps{{Send: "220 ready"}}.then(rest...)
-	inPool(t, ftpclient.PoolOptions{}, ftpclient.Facts{Channels: remembered("passive PASV")}, []steps{told, plain}, func(t *testing.T, h *host, p *ftpclient.Pool) {
+	channels := remembered("passive PASV")
+	inPool(t, ftpclient.PoolOptions{}, ftpclient.Facts{Channels: channels}, []steps{told, plain}, func(t *testing.T, h *host, p *ftpclient.Pool) {
 		first := mustTake(t, p)
 		second := mustTake(t, p)
-		if got := second.Facts(); got.Server != "pure-ftpd" || got.IdleLimit != 900 || got.Channels != remembered("passive PASV") {
+		if got := second.Facts(); got.Server != "pure-ftpd" || got.IdleLimit != 900 || got.Channels != channels {
 			t.Errorf("%+v", got)
 		}
 		first.LearnNoDotNames()

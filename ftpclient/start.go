@@ -186,7 +186,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			c.kill()
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
-		if !last.Completed() && !t.opensLate(first, result, &o) {
+		if !last.Completed() && !t.opensLate(first, last, result, &o) {
 			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
@@ -224,8 +224,8 @@ var errUnseen = errors.New("the data connection did not open in time")
 
 // opensLate waits a little for the data connection of a listing that was refused after its
 // beginning: some servers refuse to list nothing, and only the data tell that it was nothing.
-func (t *Transfer) opensLate(first control.Reply, result chan opened, o *opened) bool {
-	if t.request.op != "list" || !first.Preliminary() {
+func (t *Transfer) opensLate(first, last control.Reply, result chan opened, o *opened) bool {
+	if t.request.op != "list" || !first.Preliminary() || noConnection(last.Code) {
 		return false
 	}
 	patience := time.NewTimer(drainPatience)

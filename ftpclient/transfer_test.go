@@ -187,7 +187,7 @@ func TestModesOfData(t *testing.T) {
 	port := closedPort(t)
 	deadPASV := ftptest.Step{Expect: "PASV", Send: fmt.Sprintf("227 here (127,0,0,1,%d,%d)", port>>8, port&0xff)}
 	noData := outcome{class: ftpclient.ClassSetup}
-	active := func(o *ftpclient.Options) { o.Data.Policy = ftpclient.DataActiveOnly }
+	callBack := ftptest.Step{Expect: "PORT 127,0,0,1,*", Send: "200 ok"}
 	tests := []struct {
 		name   string
 		script steps
@@ -212,9 +212,10 @@ func TestModesOfData(t *testing.T) {
 			script: steps{pasv}.then(retrieve...), change: func(o *ftpclient.Options) { o.Facts.Channels = remembered("passive PASV") },
 			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("passive PASV")}},
 		{name: "nothing works, and the next transfer starts over",
-			script: steps{deadEPSV, deadPASV, passive}.then(retrieve...),
-			want:   []outcome{noData, {}}, facts: ftpclient.Facts{Channels: remembered("passive EPSV")}},
-		{name: "the server is out of ports",
+			script: steps{deadEPSV, deadPASV}.then(talk("STAT", "502 no", "CWD /", "250 ok", "PORT *", "500 no", "CWD /", "250 ok",
+				"EPRT *", "500 no")...).then(passive).then(retrieve...),
+			want: []outcome{noData, {}}, facts: ftpclient.Facts{Status: "none", Channels: remembered("passive EPSV")}},
+		{name: "the server is out of ports", change: passiveOnly,
 			script: talk("EPSV", "425 no port", "PASV", "425 no port"),
 			want:   []outcome{{class: ftpclient.ClassConnection}}},
 		{name: "the login is lost",
@@ -223,25 +224,26 @@ func TestModesOfData(t *testing.T) {
 		{name: "the server says farewell at EPSV", lost: true,
 			script: talk("EPSV", "421 bye"),
 			want:   []outcome{{is: ftpclient.ErrClosing, code: 421, class: ftpclient.ClassConnection}}},
-		{name: "the server calls back", change: active,
-			script: steps{{Expect: "PORT 127,0,0,1,*", Send: "200 ok"}}.then(retrieve...),
-			want:   []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("configured PORT")}},
-		{name: "PORT is refused and EPRT is not", change: active,
-			script: talk("PORT *", "502 what?").then(ftptest.Step{Expect: "EPRT |1|127.0.0.1|*", Send: "200 ok"}).then(retrieve...),
-			want:   []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("passive EPRT")}},
+		{name: "the server calls back", change: activeOnly,
+			script: surveyed.then(provenWay("/", "PORT")...).then(callBack).then(retrieve...).then(callBack).then(retrieve...),
+			want:   []outcome{{}, {}}, facts: ftpclient.Facts{Channels: remembered("direct PORT")}},
+		{name: "PORT is refused and EPRT is not", change: activeOnly,
+			script: surveyed.then(talk("CWD /", "250 ok", "PORT *", "502 what?")...).then(provenWay("/", "EPRT")...).
+				then(ftptest.Step{Expect: "EPRT |1|127.0.0.1|*", Send: "200 ok"}).then(retrieve...),
+			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("direct EPRT")}},
 		{name: "the server cannot call back and says so after 150, which ends the wait",
-			change: func(o *ftpclient.Options) { active(o); o.ConnectTimeout = time.Hour },
-			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go\n425 cannot reach you"}},
-			want:   []outcome{{code: 425, class: ftpclient.ClassConnection}}},
+			change: func(o *ftpclient.Options) { activeOnly(o); o.ConnectTimeout = time.Hour },
+			script: surveyed.then(talk("CWD /", "250 ok", "PORT *", "200 ok", "NLST", "150 go\n425 cannot reach you")...),
+			want:   []outcome{noData}},
 		{name: "the server never calls back", lost: true,
-			change: func(o *ftpclient.Options) { active(o); impatient(o) },
-			script: steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "RETR /f", Send: "150 go"}},
-			want:   []outcome{{class: ftpclient.ClassConnection}}},
-		{name: "a stranger calls first", change: active,
-			script: steps{{Expect: "PORT *", Send: "200 ok"},
-				{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{From: "127.0.0.2", Receive: ftptest.All, End: ftptest.Close}},
-				{Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}},
-			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("configured PORT")}},
+			change: func(o *ftpclient.Options) { activeOnly(o); impatient(o) },
+			script: surveyed.then(talk("CWD /", "250 ok", "PORT *", "200 ok", "NLST", "150 go")...),
+			want:   []outcome{noData}},
+		{name: "a stranger calls first", change: activeOnly,
+			script: surveyed.then(provenWay("/", "PORT")...).then(callBack,
+				ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{From: "127.0.0.2", Receive: ftptest.All, End: ftptest.Close}},
+				ftptest.Step{Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, ftptest.Step{Send: "226 done"}),
+			want: []outcome{{}}, facts: ftpclient.Facts{Channels: remembered("direct PORT")}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -190,8 +190,8 @@ func TestALimitDoesNotSlowHandshakes(t *testing.T) {
 
 // TestAnOffsetIsTakenBack has servers that refuse after their 150, and say not what became of it.
 func TestAnOffsetIsTakenBack(t *testing.T) {
-	conn, _ := connect(t, session("", talk("PORT *", "200 ok", "REST 2", "350 ok", "RETR /f", "150 go\n425 cannot reach you", "REST 0", "350 ok")),
-		func(o *ftpclient.Options) { o.Data.Policy = ftpclient.DataActiveOnly })
+	conn, _ := connect(t, session("", surveyed.then(provenWay("/", "PORT")...).then(talk("PORT *", "200 ok", "REST 2", "350 ok",
+		"RETR /f", "150 go\n425 cannot reach you", "REST 0", "350 ok")...)), activeOnly)
 	_, err := conn.Retrieve(t.Context(), "/f", 2)
 	outcome{code: 425, class: ftpclient.ClassConnection}.check(t, err)
 	if !conn.Usable() {

@@ -168,7 +168,7 @@ func TestDirty(t *testing.T) {
 
 func TestRecordsComeBack(t *testing.T) {
 	db := openNew(t)
-	server := Server{Facts: json.RawMessage(`{"mlsd":true}`), NotBefore: noon, Failures: 3, LastError: "530", BlockedBy: "password"}
+	server := Server{Facts: json.RawMessage(`{"mlsd":true}`), NotBefore: noon, Failures: 3, LastError: "530", NoData: true, BlockedBy: "password"}
 	sync := SyncState{Halt: "root is gone", HaltedAt: noon, HaltCode: "root-gone", Approved: noon, LastFullScan: noon, LastSuccess: noon}
 	daily := Schedule{LastFired: noon, LastFinished: noon, Result: "done"}
 	update(t, db, func(tx *Tx) error {
@@ -178,6 +178,12 @@ func TestRecordsComeBack(t *testing.T) {
 		check(t, PutSchedule(tx, "web", "@hourly", Schedule{}))
 		check(t, PutSchedule(tx, "web2", "@hourly", daily))
 		wantText(t, PutServer(tx, "", server), "key is empty")
+		missingMemory, err := GetLocatorMemory(tx)
+		if len(missingMemory) > 0 || err != nil {
+			t.Errorf("locator of a new file: %s, %v", missingMemory, err)
+		}
+		check(t, PutLocatorMemory(tx, json.RawMessage(`{"a":1}`)))
+		check(t, PutLocatorMemory(tx, json.RawMessage(`{"a":2}`)))
 		return nil
 	})
 	view(t, db, func(tx *Tx) error {
@@ -189,6 +195,11 @@ func TestRecordsComeBack(t *testing.T) {
 		check(t, err)
 		all, err := Schedules(tx, "web")
 		check(t, err)
+		memory, err := GetLocatorMemory(tx)
+		check(t, err)
+		if string(memory) != `{"a":2}` {
+			t.Errorf("locator: %s", memory)
+		}
 		if diff := cmp.Diff([]any{server, sync, daily, map[string]Schedule{"0 3 * * *": daily, "@hourly": {}}},
 			[]any{gotServer, gotSync, gotDaily, all}); diff != "" {
 			t.Error(diff)

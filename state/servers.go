@@ -16,6 +16,8 @@ type Server struct {
 	// Failures counts the failed attempts to reach the server since the last success.
 	Failures  int    `json:"failures,omitempty"`
 	LastError string `json:"last_error,omitempty"`
+	// NoData: what failed last were data connections; that others work proves nothing.
+	NoData bool `json:"no_data,omitempty"`
 	// BlockedBy names what keeps the server paused until a person acts; "" if nothing does.
 	BlockedBy string `json:"blocked_by,omitempty"`
 }

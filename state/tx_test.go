@@ -239,7 +239,7 @@ func TestRowErrorsNameTableAndKey(t *testing.T) {
 		for table, key := range map[string][]byte{
 			tableBaseline: baselineKey("s", "d/f"), tableDirty: dirtyKey("s", "d/f"), tableServers: Key("s"),
 			tableSyncs: Key("s"), tableSchedules: Key("s", "@daily"), tableHistory: Key(time.Unix(9, 0), uint64(1)),
-			tableCounts: baselineCount("s"),
+			tableCounts: baselineCount("s"), tableLocator: Key("memory"),
 		} {
 			check(t, tx.Table(table).Put(key, []byte(bad)))
 		}
@@ -254,6 +254,7 @@ func TestRowErrorsNameTableAndKey(t *testing.T) {
 		"dirty list":        func(tx *Tx) error { _, err := DirtyPaths(tx, "s", 0); return err },
 		"dirty clear":       func(tx *Tx) error { return ClearDirty(tx, "s", []Dirty{{Path: "d/f"}}) },
 		"servers get":       func(tx *Tx) error { _, err := GetServer(tx, "s"); return err },
+		"locator get":       func(tx *Tx) error { _, err := GetLocatorMemory(tx); return err },
 		"syncs get":         func(tx *Tx) error { _, err := GetSync(tx, "s"); return err },
 		"schedules get":     func(tx *Tx) error { _, err := GetSchedule(tx, "s", "@daily"); return err },
 		"schedules list":    func(tx *Tx) error { _, err := Schedules(tx, "s"); return err },

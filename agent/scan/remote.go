@@ -38,11 +38,12 @@ func (r Remote) Path(rel string) string { return path.Join(r.Root, rel) }
 
 // Read lists the folder rel. A folder that the server would not list in full is unknown;
 // errors are those after which the connection cannot be used, or a missing folder
-// (fs.ErrNotExist).
+// (fs.ErrNotExist), or the want of a data channel, which is not about this folder.
 func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	l, err := r.Conn.List(ctx, r.Path(rel))
 	if err != nil {
-		if r.Conn.Usable() && !errors.Is(err, fs.ErrNotExist) {
+		_, noData := errors.AsType[*ftpclient.DataError](err)
+		if r.Conn.Usable() && !noData && !errors.Is(err, fs.ErrNotExist) {
 			return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}, false, nil
 		}
 		return Entries{}, false, err

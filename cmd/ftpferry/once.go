@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -75,14 +76,14 @@ func (p *program) printReport(r control.SyncReport) {
 	count(r.Folders, "folders made")
 	count(r.Deleted, "deleted")
 	count(r.Adopted, "found in step")
-	state := "in step"
+	state, account := "in step", &account{to: p.stdout}
 	switch {
 	case r.Halt != "":
 		state = "HALTED: " + r.Halt
 	case r.Blocked != "":
-		state = "BLOCKED: " + r.Blocked
+		state = "BLOCKED: " + account.headline(r.Blocked)
 	case r.Unavailable != "":
-		state = "server unavailable: " + r.Unavailable
+		state = "server unavailable: " + account.headline(r.Unavailable)
 	case len(r.Dead)+len(r.Conflicts)+len(r.Unknown) > 0:
 		state = "needs a person"
 	case r.Unfinished > 0:
@@ -92,6 +93,7 @@ func (p *program) printReport(r control.SyncReport) {
 		did = []string{"nothing done"}
 	}
 	fmt.Fprintf(p.stdout, "%s: %s; %s\n", r.Sync, state, strings.Join(did, ", "))
+	account.print()
 	if r.Halt != "" {
 		fmt.Fprintf(p.stdout, "  look at it with: ftpferry plan %s; let it go on with: ftpferry approve %s\n", r.Sync, r.Sync)
 	}
@@ -103,7 +105,8 @@ func (p *program) printReport(r control.SyncReport) {
 			continue // it waits for the same approval
 		}
 		for _, item := range list.paths {
-			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), oneLine(item.Reason))
+			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), account.headline(item.Reason))
+			account.print()
 		}
 	}
 }
@@ -126,6 +129,34 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// account prints what reasons say below their first line, indented, and each such text once: all jobs of a server fail
+// for the same reason.
+type account struct {
+	to   io.Writer
+	rest string
+	seen map[string]bool
+}
+
+// headline returns the first line of a reason; print prints the others.
+func (a *account) headline(reason string) string {
+	first, rest, _ := strings.Cut(reason, "\n")
+	a.rest = rest
+	return oneLine(first)
+}
+
+func (a *account) print() {
+	if a.rest == "" || a.seen[a.rest] {
+		return
+	}
+	if a.seen == nil {
+		a.seen = map[string]bool{}
+	}
+	a.seen[a.rest] = true
+	for line := range strings.SplitSeq(a.rest, "\n") {
+		fmt.Fprintf(a.to, "    %s\n", strings.TrimRight(oneLine(line), " "))
+	}
 }
 
 func bytesText(n int64) string {

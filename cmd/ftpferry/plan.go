@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +29,14 @@ func (p *program) plan(ctx context.Context, names []string) error {
 		return err
 	}
 	p.warn(cfg)
+	// A plan that is broken off closes what it has opened: connections, and ports of the gateway.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	return p.withPlanner(ctx, cfg, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service) error {
 		plans, err := s.Plan(ctx, names)
+		if ctx.Err() != nil {
+			return exit{control.ExitUnfinished, errors.New("interrupted")}
+		}
 		if err != nil {
 			return serviceError(err)
 		}
@@ -48,7 +58,9 @@ func (p *program) plan(ctx context.Context, names []string) error {
 
 func (p *program) printPlan(planned control.SyncPlan) {
 	if planned.Failure != "" {
-		fmt.Fprintf(p.stdout, "%s: no plan: %s\n", planned.Sync, oneLine(planned.Failure))
+		account := &account{to: p.stdout}
+		fmt.Fprintf(p.stdout, "%s: no plan: %s\n", planned.Sync, account.headline(planned.Failure))
+		account.print()
 		return
 	}
 	counts := map[string]int{}

@@ -18,7 +18,7 @@ type Options struct {
 	// told Endpoints.Host and not an address. nil means TCP from the address of the control
 	// connection.
 	Dial Dial
-	// Patience bounds dialling out and waiting for the server's call.
+	// Patience bounds dialling out and waiting for the server's call, each.
 	Patience time.Duration
 	// TrustPASVAddress makes PASV use the address in the reply instead of the control
 	// peer's: for server farms only (RFC 2577 section 3 names the danger).
@@ -29,18 +29,24 @@ type Options struct {
 	// other ports outside than inside; First 0 means the same ones. Both ranges are of one size.
 	AnnouncedPorts PortRange
 	// Peers may open data connections beside the control connection's peer, and be named in the
-	// reply to PASV where that is trusted: for farms of servers.
+	// reply to PASV where that is trusted: for farms of servers. 0.0.0.0/0 and ::/0 let anybody
+	// connect, but make no address in a reply better than it is.
 	Peers []netip.Prefix
-	// External is the address that an operator has configured, Detected the one that was found
-	// out: what Configured, and Forwarded and Punched, announce.
+	// External is the address that an operator has configured, Detected the best one that was
+	// found out: what Configured, and Forwarded, announce.
 	External, Detected netip.Addr
+	// View is this client's address as the server sees it, if it tells: what Punched announces,
+	// and what the gateway's address has to be for Mapped.
+	View netip.Addr
 	// Mapper opens ports at the gateway, for Mapped; nil where nobody does.
 	Mapper Mapper
 }
 
 // Mapper lends listeners that can be reached from outside (extip.Locator).
 type Mapper interface {
+	// Listen listens on the local address, on a port of the range; first 0 means any.
 	Listen(ctx context.Context, local netip.Addr, first, last uint16) (*extip.Listener, error)
+	// Void drops the mapping of an external port that nobody got through.
 	Void(external netip.AddrPort)
 }
 
@@ -75,7 +81,8 @@ type Pending interface {
 // Prepare gets a data connection ready in the given way. In passive ways the connection is
 // made here, before any transfer command. A *ReplyError is the server's refusal; other
 // errors are those of the control connection (see Fatal) or of the network, or refuse what the
-// server wants (ErrThirdHost and its like).
+// server wants (ErrThirdHost and its like): StageOf tells. After a Silent one the control
+// connection may be in the middle of a reply.
 func Prepare(ctx context.Context, way Way, ends Endpoints, do Control, o Options) (Pending, error) {
 	switch way.Command {
 	case EPSV:
@@ -83,7 +90,7 @@ func Prepare(ctx context.Context, way Way, ends Endpoints, do Control, o Options
 	case PASV:
 		return preparePASV(ctx, ends, do, o)
 	case EPRT, PORT:
-		return prepareActive(ctx, way.Command, ends, do, o)
+		return prepareActive(ctx, way, ends, do, o)
 	}
 	return nil, fmt.Errorf("no such way: %v", way)
 }
@@ -108,22 +115,67 @@ func prepareEPSV(ctx context.Context, ends Endpoints, do Control, o Options) (Pe
 	if err != nil {
 		return nil, err
 	}
+	if port < firstUnprivileged {
+		return nil, fmt.Errorf("%w: %d", ErrPrivilegedPort, port)
+	}
 	return dial(ctx, ends, netip.AddrPortFrom(ends.Server.Addr(), port), o)
 }
+
+// firstUnprivileged is the first port at which no well-known service waits for the commands
+// that an upload could hold (RFC 2577 section 3).
+const firstUnprivileged = 1024
 
 func preparePASV(ctx context.Context, ends Endpoints, do Control, o Options) (Pending, error) {
 	reply, err := command(ctx, do, "PASV", "")
 	if err != nil {
 		return nil, err
 	}
-	address, err := ParsePASV(reply.Text())
+	named, err := ParsePASV(reply.Text())
 	if err != nil {
 		return nil, err
 	}
-	if !o.TrustPASVAddress || address.Addr().IsUnspecified() {
-		address = netip.AddrPortFrom(ends.Server.Addr(), address.Port())
+	if named.Port() < firstUnprivileged {
+		return nil, fmt.Errorf("%w: %s", ErrPrivilegedPort, named)
 	}
-	return dial(ctx, ends, address, o)
+	peer := ends.Server.Addr()
+	if named.Addr().IsUnspecified() || named.Addr() == peer.Unmap() {
+		return dial(ctx, ends, netip.AddrPortFrom(peer, named.Port()), o)
+	}
+	if o.TrustPASVAddress {
+		if !mayName(peer.Unmap(), named.Addr(), o.Peers) {
+			return nil, fmt.Errorf("%w: %s, which %s has no business to name", ErrThirdHost, named, peer)
+		}
+		return dial(ctx, ends, named, o)
+	}
+	pending, err := dial(ctx, ends, netip.AddrPortFrom(peer, named.Port()), o)
+	switch {
+	case err == nil:
+		return pending, nil
+	case peer.IsUnspecified() || extip.Private(named.Addr()) && !extip.Private(peer):
+		// No attack: a server behind NAT that does not know its address outside.
+		return nil, fmt.Errorf("%w (the reply to PASV names %s)", err, named)
+	}
+	return nil, fmt.Errorf("%w; %w: %s", err, ErrThirdHost, named)
+}
+
+// mayName reports whether a server at peer may send this client to another address, where an
+// operator trusts its replies to PASV: not to what only this machine or its network can reach
+// and the server cannot.
+func mayName(peer, named netip.Addr, peers []netip.Prefix) bool {
+	for _, prefix := range peers {
+		if prefix.Bits() > 0 && prefix.Contains(named) {
+			return true
+		}
+	}
+	switch {
+	case named.IsLoopback():
+		return peer.IsLoopback()
+	case named.IsLinkLocalUnicast():
+		return peer.IsLinkLocalUnicast()
+	case !named.IsGlobalUnicast(): // multicast, broadcast
+		return false
+	}
+	return !extip.Private(named) || extip.Private(peer)
 }
 
 type connected struct {
@@ -164,85 +216,4 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		return nil, dialError{err}
 	}
 	return connected{conn, to.String()}, nil
-}
-
-type listening struct {
-	listener *net.TCPListener
-	from     netip.Addr
-	timeout  time.Duration
-	target   string
-}
-
-func prepareActive(ctx context.Context, mode Mode, ends Endpoints, do Control, o Options) (Pending, error) {
-	if o.Dial != nil {
-		return nil, fmt.Errorf("%s is impossible: no server can connect to this client through a proxy", mode)
-	}
-	listener, err := listen(ends.Local.Addr(), o.ActivePorts)
-	if err != nil {
-		return nil, err
-	}
-	port := uint16(listener.Addr().(*net.TCPAddr).Port)
-	announced := netip.AddrPortFrom(ends.Local.Addr().Unmap(), port)
-	if o.External.IsValid() {
-		announced = netip.AddrPortFrom(o.External.Unmap(), port)
-	}
-	argument := formatEPRT(announced)
-	if mode == PORT {
-		if !announced.Addr().Is4() {
-			listener.Close()
-			return nil, fmt.Errorf("PORT cannot announce %s: it knows IPv4 only", announced.Addr())
-		}
-		argument = formatPORT(announced)
-	}
-	if _, err := command(ctx, do, mode.String(), argument); err != nil {
-		listener.Close()
-		return nil, err
-	}
-	return &listening{listener, ends.Server.Addr().Unmap(), o.Patience, announced.String()}, nil
-}
-
-// listen takes the first free port of the range.
-func listen(address netip.Addr, ports PortRange) (*net.TCPListener, error) {
-	var first error
-	for port := int(ports.First); port <= int(max(ports.First, ports.Last)); port++ {
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, uint16(port))))
-		if err == nil {
-			return l, nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return nil, fmt.Errorf("no free port in %d-%d: %w", ports.First, ports.Last, first)
-}
-
-func (l *listening) Target() string   { return l.target }
-func (l *listening) Listened() string { return l.listener.Addr().String() }
-func (l *listening) Close() error     { return l.listener.Close() }
-
-// Open takes the server's call. Callers from any other address are turned away and the
-// wait goes on (RFC 2577 section 3: a stranger could steal or plant a file).
-func (l *listening) Open(ctx context.Context) (net.Conn, error) {
-	defer l.listener.Close()
-	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
-	defer stop()
-	if err := l.listener.SetDeadline(time.Now().Add(l.timeout)); err != nil {
-		return nil, err
-	}
-	for {
-		conn, err := l.listener.AcceptTCP()
-		if ctx.Err() != nil {
-			if conn != nil {
-				conn.Close()
-			}
-			return nil, context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("server did not connect to %s: %w", l.target, err)
-		}
-		if conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() == l.from {
-			return conn, nil
-		}
-		conn.Close()
-	}
 }

@@ -38,8 +38,6 @@ func listenOn(t *testing.T, address string) *net.TCPListener {
 	return l.(*net.TCPListener)
 }
 
-func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
-
 func TestPassiveConnectsWhereItMay(t *testing.T) {
 	pasv := func(ip string, port uint16) string {
 		return fmt.Sprintf("ok (%s,%d,%d)", strings.ReplaceAll(ip, ".", ","), port>>8, port&0xff)
@@ -204,7 +202,7 @@ func TestActiveGivesUp(t *testing.T) {
 func TestActiveAnnouncesWhatTheOperatorSays(t *testing.T) {
 	do, sent := answering(200, "ok")
 	external := netip.MustParseAddr("192.0.2.9")
-	pending, err := Prepare(t.Context(), wayOf(EPRT), ends, do, Options{External: external})
+	pending, err := Prepare(t.Context(), Way{Configured, EPRT}, ends, do, Options{External: external})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +210,7 @@ func TestActiveAnnouncesWhatTheOperatorSays(t *testing.T) {
 	if !strings.HasPrefix((*sent)[0], "EPRT |1|192.0.2.9|") {
 		t.Errorf("announced %q", *sent)
 	}
-	if _, err := Prepare(t.Context(), wayOf(PORT), ends, do, Options{External: netip.MustParseAddr("2001:db8::1")}); err == nil || len(*sent) != 1 {
+	if _, err := Prepare(t.Context(), Way{Configured, PORT}, ends, do, Options{External: netip.MustParseAddr("2001:db8::1")}); err == nil || len(*sent) != 1 {
 		t.Errorf("PORT with IPv6: %v after %q", err, *sent)
 	}
 }
@@ -224,7 +222,7 @@ func TestActivePorts(t *testing.T) {
 		t.Fatalf("port %d leaves no room", first)
 	}
 	t.Run("a port that is taken is passed over", func(t *testing.T) {
-		l, err := listen(loopback, PortRange{first, first + 100})
+		l, err := listen(t.Context(), loopback, PortRange{first, first + 100}, net.ListenConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +232,7 @@ func TestActivePorts(t *testing.T) {
 		}
 	})
 	t.Run("a range without a free port is an error that names it", func(t *testing.T) {
-		l, err := listen(loopback, PortRange{first, first})
+		l, err := listen(t.Context(), loopback, PortRange{first, first}, net.ListenConfig{})
 		if err == nil {
 			l.Close()
 			t.Fatal("no error")
@@ -244,7 +242,7 @@ func TestActivePorts(t *testing.T) {
 		}
 	})
 	t.Run("without a range the system chooses", func(t *testing.T) {
-		l, err := listen(loopback, PortRange{})
+		l, err := listen(t.Context(), loopback, PortRange{}, net.ListenConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,5 +303,5 @@ func wayOf(mode Mode) Way {
 	if mode.Passive() {
 		return Way{Passive, mode}
 	}
-	return Way{Configured, mode}
+	return Way{Direct, mode}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // ParseEPSV takes the port from the text of a 229 reply: "(|||port|)" with any delimiter
-// (RFC 2428 section 3).
+// (RFC 2428 section 3). ErrEPSVAddress is a reply with a protocol or an address before the port.
 func ParseEPSV(text string) (uint16, error) {
 	for rest := text; ; {
 		_, inner, ok := strings.Cut(rest, "(")
@@ -16,13 +16,18 @@ func ParseEPSV(text string) (uint16, error) {
 			return 0, fmt.Errorf("%w: no (|||port|) in %q", ErrNonsense, text)
 		}
 		rest = inner
-		if len(inner) < 3 || isDigit(inner[0]) || inner[1] != inner[0] || inner[2] != inner[0] {
+		if inner == "" || inner[0] < '!' || inner[0] > '~' || isDigit(inner[0]) {
 			continue
 		}
-		digits, end, ok := strings.Cut(inner[3:], inner[:1])
-		if ok && strings.HasPrefix(end, ")") {
-			return parsePort(digits, text)
+		// Protocol, address, port, and the parenthesis.
+		fields := strings.SplitN(inner[1:], inner[:1], 4)
+		if len(fields) < 4 || !strings.HasPrefix(fields[3], ")") || fields[2] == "" || strings.Trim(fields[2], "0123456789") != "" {
+			continue
 		}
+		if fields[0] != "" || fields[1] != "" {
+			return 0, fmt.Errorf("%w: %q", ErrEPSVAddress, text)
+		}
+		return parsePort(fields[2], text)
 	}
 }
 

@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+func TestWhoIsAskedForTheExternalAddress(t *testing.T) {
+	caller := &config.Server{Name: "caller", Data: config.Data{Mode: config.DataAuto}}
+	passive := &config.Server{Name: "passive", Data: config.Data{Mode: config.DataPassive}}
+	proxied := &config.Server{Name: "proxied", Data: config.Data{Mode: config.DataAuto}, Proxy: config.NewSecret("socks5://h:1")}
+	gateway := config.AddressSources{Gateway: true}
+	for _, row := range []struct {
+		sentence string
+		sources  config.AddressSources
+		servers  []*config.Server
+		want     bool
+	}{
+		{"the gateway, for a server that may call", gateway, []*config.Server{passive, caller}, true},
+		{"nobody for servers that never call", gateway, []*config.Server{passive, proxied}, false},
+		{"nobody if nobody is to be asked", config.AddressSources{}, []*config.Server{caller}, false},
+		{"a STUN server alone", config.AddressSources{STUN: []string{"h:1"}}, []*config.Server{caller}, true},
+		{"a web service alone", config.AddressSources{HTTPS: []string{"https://h"}}, []*config.Server{caller}, true},
+	} {
+		cfg := &config.Config{Agent: config.Agent{AddressSources: row.sources}, Servers: map[string]*config.Server{}}
+		for _, s := range row.servers {
+			cfg.Servers[s.Name] = s
+		}
+		if got := newLocator(cfg, extip.Memory{}, nil, slog.New(slog.DiscardHandler)); (got != nil) != row.want {
+			t.Errorf("%s: %v", row.sentence, got)
+		}
+	}
+	for _, s := range []*config.Server{passive, proxied} {
+		if mayCall(s) {
+			t.Errorf("%s gets a locator", s.Name)
+		}
+	}
+}
+
+// remembered is a memory with everything in it.
+var remembered = extip.Memory{
+	Nonce: extip.Nonce{1, 2, 255},
+	Mappings: []extip.Mapping{{
+		Protocol: extip.SourcePCP, Gateway: netip.MustParseAddr("10.0.0.1"), Internal: netip.MustParseAddrPort("10.0.0.2:50000"),
+		External: netip.MustParseAddrPort("203.0.113.2:50002"), Nonce: extip.Nonce{9}, Epoch: 7,
+		Granted: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Lifetime: time.Hour,
+	}},
+	UPnP: map[string]string{"network": "http://10.0.0.1:5000/rootDesc.xml"},
+}
+
+func expectMemory(t *testing.T, db *state.DB, want extip.Memory) {
+	t.Helper()
+	err := db.View(func(tx *state.Tx) error {
+		got, err := loadMemory(tx)
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+			t.Errorf("memory (-want +got):\n%s", diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func memoryDispatcher(t *testing.T) *dispatcher {
+	t.Helper()
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	a := New(&config.Config{}, db, Options{Logger: slog.New(slog.DiscardHandler)})
+	d, err := newDispatcher(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestTheLocatorsMemoryIsKept whether the agent works, waits, stops or has stopped: Save returns when it is written, and
+// never hangs.
+func TestTheLocatorsMemoryIsKept(t *testing.T) {
+	d := memoryDispatcher(t)
+	expectMemory(t, d.agent.db, extip.Memory{})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	for n := range 3 { // it is idle in between
+		working := remembered
+		working.Mappings = working.Mappings[:n%2]
+		if err := d.saveMemory(working); err != nil {
+			t.Fatal(err)
+		}
+		if n%2 == 0 {
+			working.Mappings = nil
+		}
+		expectMemory(t, d.agent.db, working)
+	}
+	saved := make(chan error)
+	go func() { // while it stops
+		var err error
+		for range 100 {
+			err = errors.Join(err, d.saveMemory(remembered))
+		}
+		saved <- err
+	}()
+	stop()
+	if err := errors.Join(<-ended, <-saved); err != nil {
+		t.Fatal(err)
+	}
+	expectMemory(t, d.agent.db, remembered)
+	last := extip.Memory{Nonce: remembered.Nonce, UPnP: remembered.UPnP} // the ports are closed again
+	if err := d.saveMemory(last); err != nil {
+		t.Fatal(err)
+	}
+	expectMemory(t, d.agent.db, last)
+	if again, err := newDispatcher(d.agent); err != nil || !cmp.Equal(again.memory, last) {
+		t.Errorf("the next start knows %+v, %v", again.memory, err)
+	}
+}
+
+// TestNothingIsWrittenAfterAFailedCommit: nobody knows what is true then.
+func TestNothingIsWrittenAfterAFailedCommit(t *testing.T) {
+	d := memoryDispatcher(t)
+	broken := &state.CommitError{Err: io.ErrShortWrite}
+	d.failure = broken
+	close(d.over)
+	if err := d.saveMemory(remembered); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	expectMemory(t, d.agent.db, extip.Memory{})
+}
+
+func TestAMemoryThatCannotBeReadIsForgotten(t *testing.T) {
+	d := memoryDispatcher(t)
+	for _, bad := range []string{`"text"`, `{"nonce": "x"}`, `[1]`} {
+		err := d.agent.db.Update(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, json.RawMessage(bad)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectMemory(t, d.agent.db, extip.Memory{})
+	}
+}
+
+// TestAPlanTakesBackOnlyItsOwn: it has no mappings of others to delete, and is the same client to the gateway.
+func TestAPlanTakesBackOnlyItsOwn(t *testing.T) {
+	d := memoryDispatcher(t)
+	data, err := json.Marshal(remembered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.agent.db.Update(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, data) }); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := d.agent.memoryForPlan()
+	if err != nil || memory.Nonce != remembered.Nonce || len(memory.UPnP) != 1 || len(memory.Mappings) != 0 {
+		t.Errorf("memory for a plan: %+v, %v", memory, err)
+	}
+	if memory, err := New(&config.Config{}, nil, Options{}).memoryForPlan(); err != nil || !cmp.Equal(memory, extip.Memory{}) {
+		t.Errorf("without a state: %+v, %v", memory, err)
+	}
+}
+
+// TestTheWayIsRememberedAfterARestart, and that to another address is not.
+func TestTheWayIsRememberedAfterARestart(t *testing.T) {
+	d := memoryDispatcher(t)
+	facts := ftpclient.Facts{Channels: ftpclient.Channels{{Network: "n", Way: "mapped PORT", Since: 1, View: "203.0.113.2"}}}
+	err := d.agent.db.Update(func(tx *state.Tx) error {
+		data, err := json.Marshal(knownServer{"h:21", facts})
+		if err != nil {
+			return err
+		}
+		if err := state.PutServer(tx, "acme", state.Server{Facts: data}); err != nil {
+			return err
+		}
+		_, again, err := loadServer(tx, "acme", "h:21")
+		if diff := cmp.Diff(facts, again); diff != "" {
+			t.Errorf("after a restart (-want +got):\n%s", diff)
+		}
+		if err == nil {
+			_, again, err = loadServer(tx, "acme", "i:21")
+		}
+		if again != (ftpclient.Facts{}) {
+			t.Errorf("of another address: %+v", again)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
