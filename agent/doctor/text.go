@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -127,7 +128,7 @@ func (t *TLS) resumptionText() string {
 		parts = append(parts, map[bool]string{true: "data connections resume the session", false: "data connections do not resume the session"}[*t.Resumes])
 	}
 	if t.Required != nil {
-		parts = append(parts, map[bool]string{true: "the server demands that", false: "the server does not demand it"}[*t.Required])
+		parts = append(parts, map[bool]string{true: "the server demands resumption", false: "the server does not demand resumption"}[*t.Required])
 	}
 	if t.RequiredReply != "" {
 		parts = append(parts, `else it says "`+t.RequiredReply+`"`)
@@ -143,6 +144,7 @@ func (r Report) channelsText(p *page) {
 	if len(r.Channels.Ways) == 0 {
 		p.item("", "none was tried")
 	}
+	any := slices.ContainsFunc(r.Channels.Ways, func(w Way) bool { return w.Works })
 	for _, w := range r.Channels.Ways {
 		detail := w.Target
 		if !w.Works {
@@ -153,13 +155,17 @@ func (r Report) channelsText(p *page) {
 		} else if w.Resumed {
 			detail += ", TLS session resumed"
 		}
-		p.verdict(mark(w.Works), fmt.Sprintf("%-17s %6s", w.Way, w.Took), detail, 26)
+		p.verdict(mark(w.Works, any), fmt.Sprintf("%-17s %6s", w.Way, w.Took), detail, 26)
 	}
 }
 
-func mark(works bool) string {
-	if works {
+// mark is of a way. One that does not work is no misfortune where any does.
+func mark(works, any bool) string {
+	switch {
+	case works:
 		return "ok"
+	case any:
+		return "no"
 	}
 	return "FAIL"
 }
@@ -242,7 +248,7 @@ func (r Report) problemsText(p *page) {
 	for i, problem := range r.Problems {
 		p.item(fmt.Sprintf("%d.", i+1), problem.What)
 		if problem.Cure != "" {
-			p.item("", "-> "+problem.Cure)
+			p.hang("     -> ", problem.Cure, 8)
 		}
 	}
 }
@@ -268,10 +274,14 @@ func (p *page) item(mark, text string) {
 		first = fmt.Sprintf("  %-2s ", mark)
 	}
 	for i, part := range strings.Split(text, "\n") {
+		// Lines of a block are indented by themselves, and go on below that.
+		text := strings.TrimLeft(part, " ")
+		indent := len(first) + len(part) - len(text)
 		if i > 0 {
-			first = strings.Repeat(" ", len(first))
+			p.hang(strings.Repeat(" ", indent), text, indent+4)
+		} else {
+			p.hang(first, text, indent)
 		}
-		p.hang(first, part, len(first))
 	}
 }
 

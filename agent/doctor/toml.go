@@ -36,6 +36,13 @@ func snippet(s *config.Server, recommended []Setting) string {
 	fmt.Fprintf(&b, "[server.%s]\n", tableName(s.Name))
 	for _, l := range lines {
 		l.write(&b, "")
+		// What may take the place of a line stands below it.
+		asked = slices.DeleteFunc(asked, func(r Setting) bool {
+			if r.Key == l.key {
+				line{r.Key, r.Value, r.Why}.write(&b, "#")
+			}
+			return r.Key == l.key
+		})
 	}
 	for _, r := range asked {
 		l := line{r.Key, r.Value, r.Why}
@@ -52,7 +59,7 @@ type line struct{ key, value, why string }
 
 // write puts the reason above the line. With mark "#" the line is a comment.
 func (l line) write(b *strings.Builder, mark string) {
-	for _, text := range wrap(l.why, width-2) {
+	for _, text := range wrap(l.why, width-4) {
 		b.WriteString("# " + text + "\n")
 	}
 	if l.value == "" {
