@@ -115,6 +115,10 @@ func shortNetwork(err error) string {
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return "no answer"
 	}
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) {
+		return unknown.Err
+	}
 	var number syscall.Errno
 	if errors.As(err, &number) {
 		return number.Error()
@@ -127,8 +131,12 @@ func (e *examination) cannotLogIn(err error) {
 	kind, cure := cureOf(err, e.Server.Address)
 	what := err.Error()
 	var certificate *ftpclient.CertificateError
-	if errors.As(err, &certificate) {
+	var dialling *net.OpError
+	switch {
+	case errors.As(err, &certificate):
 		what = "the server's certificate is not accepted: " + certificate.Err.Error()
+	case errors.As(err, &dialling) && dialling.Op == "dial" && e.report.Reach.Proxy == "":
+		what = e.Server.Address + " cannot be reached: " + shortNetwork(err)
 	}
 	e.problem(kind, what, cure)
 }

@@ -131,9 +131,6 @@ func (e *examination) sweep(ctx context.Context, folder string, depth int) error
 	if err != nil {
 		return errors.Join(removed, err)
 	}
-	if folder == e.scratch {
-		conn.Remove(ctx, e.path(dotName)) // it may be there and not be listed
-	}
 	for _, entry := range listed.Entries {
 		within := path.Join(folder, entry.Name)
 		if entry.Type == list.Dir {
@@ -145,10 +142,14 @@ func (e *examination) sweep(ctx context.Context, folder string, depth int) error
 			return err
 		}
 	}
-	if err := conn.RemoveDir(ctx, folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err = conn.RemoveDir(ctx, folder)
+	if err != nil && conn.Usable() && conn.Remove(ctx, path.Join(folder, dotName)) == nil { // it may be there and not be listed
+		err = conn.RemoveDir(ctx, folder)
 	}
-	return nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // cleaner is alive, however many connections were lost before.
