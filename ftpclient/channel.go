@@ -206,11 +206,7 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 			return control.Reply{}, &Error{Op: r.op, Path: r.path, Err: err}
 		}
 		sent = argument
-		limit := c.options.ReplyTimeout
-		if !way.Command.Passive() {
-			limit = min(limit, patience+callFirst)
-		}
-		attempt.Reply, err = c.doPatiently(ctx, r.op, r.path, command, limit)
+		attempt.Reply, err = c.doCommand(ctx, r.op, r.path, command)
 		return attempt.Reply, err
 	}
 	began := time.Now()
@@ -234,10 +230,6 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 	attempt.Target = targetOf(way.Command.String(), sent, err)
 	return nil, attempt, c.fatal(ctx, r, &attempt)
 }
-
-// callFirst is how much longer than for a data connection the reply to PORT is waited for:
-// pyftpdlib connects before it answers.
-const callFirst = 5 * time.Second
 
 // fatal returns the error of an attempt that is no matter of ways. It may correct the stage.
 func (c *Conn) fatal(ctx context.Context, r request, a *data.Attempt) error {

@@ -270,6 +270,7 @@ func (c *Conn) dataOptions(patience time.Duration) data.Options {
 		AnnouncedPorts:   o.Data.AnnouncedPorts,
 		Peers:            o.Data.Peers,
 		External:         o.Data.ExternalAddress,
+		View:             c.outlook.View,
 		Detected:         c.outlook.detected(),
 	}
 	if o.Data.Locator != nil {

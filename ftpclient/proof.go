@@ -111,8 +111,6 @@ func (c *Conn) readRefusal(ctx context.Context, r request, err error, result *Wa
 	}
 	result.Err = e.Err
 	switch {
-	case errors.Is(err, data.ErrStranger):
-		result.Stage = data.Broken
 	case e.Code == 0:
 		result.Stage = data.StageOf(e.Err)
 	case !noConnection(e.Code) && !errors.Is(err, errUnseen) && !errors.Is(err, data.ErrNotCalled):

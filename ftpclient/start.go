@@ -191,7 +191,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
 			}
-			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) || errors.Is(cause, data.ErrStranger) {
+			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
 				refusal.Err = cause // the server only tells that this side hung up
 			}
 			c.dropSession(last)

@@ -54,6 +54,9 @@ func (c *Conn) Survey(ctx context.Context) (Survey, error) {
 
 // survey finds out everything that is not known yet.
 func (c *Conn) survey(ctx context.Context) error {
+	if err := c.free(ctx); err != nil {
+		return &Error{Op: "survey", Err: err}
+	}
 	if err := c.askView(ctx); err != nil || c.outlook.whole {
 		return err
 	}
@@ -105,7 +108,8 @@ func (c *Conn) askView(ctx context.Context) error {
 		return &Error{Op: "survey", Err: ended}
 	}
 	switch {
-	case errors.Is(err, ErrClosing):
+	case errors.Is(err, ErrClosing), errors.Is(err, ErrNotSent), errors.Is(err, ErrTransferring):
+		c.outlook.asked = false
 		return err
 	case err != nil:
 		// Nothing, or nonsense. Once is an accident.

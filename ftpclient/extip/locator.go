@@ -2,9 +2,14 @@ package extip
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -12,10 +17,16 @@ import (
 type Options struct {
 	// Gateway asks the default gateway (PCP, then NAT-PMP, then UPnP).
 	Gateway bool
+	// Router is asked in place of the default gateway; port 0 is that of PCP and NAT-PMP.
+	Router netip.AddrPort
+	// UPnPSearch is where UPnP gateways are looked for; the zero AddrPort is the usual place.
+	UPnPSearch netip.AddrPort
 	// STUN are servers (host:port) that are asked over UDP; third parties, so none by default.
 	STUN []string
 	// HTTP are https URLs that answer with nothing but the caller's address; third parties too.
 	HTTP []string
+	// TLS is for HTTP; nil is what the system trusts.
+	TLS *tls.Config
 	// Memory is what an earlier Locator left.
 	Memory Memory
 	// Save is called with what has to be known after a restart: before a nonce is used for the
@@ -28,7 +39,8 @@ type Options struct {
 
 // Memory is what a Locator has to know after a restart, to be stored as JSON.
 type Memory struct {
-	Nonce    Nonce     `json:"nonce"`
+	Nonce Nonce `json:"nonce"`
+	// Mappings are open at gateways, or may be: they are noted before they are asked for.
 	Mappings []Mapping `json:"mappings,omitempty"`
 	// UPnP is where the description of the UPnP gateway was found last, by network.
 	UPnP map[string]string `json:"upnp,omitempty"`
@@ -36,45 +48,183 @@ type Memory struct {
 
 // Locator asks the sources that are enabled, remembers their answers while they last, and keeps
 // mappings: renewed at half their life while Run runs, deleted at its end. Safe for
-// concurrent use.
-type Locator struct{}
+// concurrent use. A program that does not call Run calls Close at its end: for up to half
+// an hour that is as good, later its mappings are renewed only when they are lent again.
+type Locator struct {
+	options   Options
+	logger    *slog.Logger
+	protocols []protocol
+	networkOf func(local netip.Addr) (Network, error)
+	wake      chan struct{} // holds a token when Run has something to do
 
-// NewLocator returns a Locator.
-func NewLocator(o Options) *Locator { return &Locator{} }
+	saving sync.Mutex // held while Save runs; taken before mutex
 
-// Run renews mappings until ctx ends, then deletes them, within a few seconds. It returns nil
-// after that.
-func (l *Locator) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	mutex     sync.Mutex // guards all that follows, and what hangs on it
+	nonce     Nonce
+	routers   []*router
+	inherited []Mapping         // of an earlier process, in networks that were not met yet
+	locations map[string]string // Memory.UPnP
+	answers   map[string]*answer
+	closed    bool
 }
 
-// Findings returns what every enabled source says for connections from the local address,
-// asked at the same time, from memory where that has not expired. Errors of sources are in
-// the second result by the name of the source.
-func (l *Locator) Findings(ctx context.Context, local netip.Addr) ([]Finding, map[string]error) {
-	return nil, nil
+// NewLocator returns a Locator. It contacts nobody.
+func NewLocator(o Options) *Locator {
+	return newLocator(o, protocols, NetworkOf)
+}
+
+func newLocator(o Options, protocols []protocol, networkOf func(netip.Addr) (Network, error)) *Locator {
+	l := &Locator{
+		options: o, logger: o.Logger, protocols: protocols, networkOf: networkOf, wake: make(chan struct{}, 1),
+		nonce: o.Memory.Nonce, inherited: slices.Clone(o.Memory.Mappings),
+		locations: map[string]string{}, answers: map[string]*answer{},
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	for network, location := range o.Memory.UPnP {
+		l.locations[network] = location
+	}
+	if l.nonce == (Nonce{}) {
+		rand.Read(l.nonce[:]) // never fails
+	}
+	return l
+}
+
+// mappingsAtOnce bounds those that are remembered, so that a Memory cannot grow from restart to restart.
+const mappingsAtOnce = 256
+
+// remember saves what has to survive.
+func (l *Locator) remember() error {
+	if l.options.Save == nil {
+		return nil
+	}
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.mutex.Lock()
+	memory := Memory{Nonce: l.nonce, Mappings: slices.Clone(l.inherited), UPnP: map[string]string{}}
+	for network, location := range l.locations {
+		memory.UPnP[network] = location
+	}
+	for _, r := range l.routers {
+		for _, lease := range r.leases {
+			memory.Mappings = append(memory.Mappings, lease.mapping)
+		}
+	}
+	l.mutex.Unlock()
+	slices.SortFunc(memory.Mappings, func(a, b Mapping) int { return b.Granted.Compare(a.Granted) })
+	memory.Mappings = memory.Mappings[:min(len(memory.Mappings), mappingsAtOnce)]
+	return l.options.Save(memory)
+}
+
+// note is remember where a failure does not change what to do next.
+func (l *Locator) note() {
+	if err := l.remember(); err != nil {
+		l.logger.Warn("port mappings could not be saved", "error", err)
+	}
 }
 
 // Prepare finds out, without asking for a port, which mapping protocol the gateway speaks,
-// if that is not known. It can be called while something else is waited for.
-func (l *Locator) Prepare(ctx context.Context, local netip.Addr) {}
-
-// Listen returns a listener on the local address whose port is open at the gateway, by a mapping
-// that is idle or a new one. ports bounds the local ports; First 0 means any.
-func (l *Locator) Listen(ctx context.Context, local netip.Addr, first, last uint16) (*Listener, error) {
-	return nil, ErrNoGateway
+// if that is not known. It can be called while something else is waited for. The error says
+// why Listen would have no success: a *GatewayError, or that of ctx.
+func (l *Locator) Prepare(ctx context.Context, local netip.Addr) error {
+	r, err := l.router(local)
+	if err != nil {
+		return err
+	}
+	_, err = l.choose(ctx, r)
+	return err
 }
 
-// Void drops a mapping that was seen not to work, so that Listen does not lend it again.
-func (l *Locator) Void(external netip.AddrPort) {}
+// Listen returns a listener on the local address whose port is open at the gateway, by a mapping
+// that is idle or a new one. ports bounds the local ports; First 0 means any. The error is
+// a *GatewayError where no gateway opens a port, and net.ErrClosed after Close.
+//
+// What the Mapping says has to be compared with what the FTP server sees, see Mapping.Announce.
+func (l *Locator) Listen(ctx context.Context, local netip.Addr, first, last uint16) (*Listener, error) {
+	r, err := l.router(local)
+	if err != nil {
+		return nil, err
+	}
+	l.mutex.Lock()
+	closed := l.closed
+	l.mutex.Unlock()
+	if closed {
+		return nil, net.ErrClosed
+	}
+	listener, err := l.lend(ctx, r, first, last)
+	if listener == nil && err == nil {
+		listener, err = l.open(ctx, r, first, last)
+	}
+	return listener, err
+}
+
+// Void drops a mapping that was seen not to work, so that Listen does not lend it again. The
+// others are asked about before they are lent: the gateway may have forgotten all.
+func (l *Locator) Void(external netip.AddrPort) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	for _, r := range l.routers {
+		found := slices.IndexFunc(r.leases, func(le *lease) bool { return le.mapping.External == external })
+		if found < 0 {
+			continue
+		}
+		for _, lease := range r.leases {
+			lease.confirmed = time.Time{}
+		}
+		r.leases[found].void, r.leases[found].due = true, time.Time{}
+		l.wakeRun()
+	}
+}
+
+func (l *Locator) wakeRun() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Listener is a listener behind a mapping. Close ends the listening and gives the mapping back
 // for the next one; it stays open at the gateway.
 type Listener struct {
 	*net.TCPListener
 	Mapping Mapping
+
+	once     sync.Once
+	giveBack func()
 }
 
-// halfLife and the like belong here.
-const mappingLifetime = time.Hour
+// Close may be called more than once.
+func (l *Listener) Close() error {
+	err := l.TCPListener.Close()
+	if l.giveBack != nil {
+		l.once.Do(l.giveBack)
+	}
+	return err
+}
+
+// ErrUnreachable: the gateway opened a port that the server cannot reach.
+var ErrUnreachable = fmt.Errorf("the mapping cannot be reached from outside")
+
+// Announce returns what to announce for the mapping, where view is the external address as the
+// server, or somebody else beyond the gateway, sees it (Verdict.Address), or the zero Addr if nobody told.
+// It is pure. The error, which wraps ErrUnreachable, says why the mapping is of no use.
+func (m Mapping) Announce(view netip.Addr) (netip.AddrPort, error) {
+	view, said := plain(view), plain(m.External.Addr())
+	switch {
+	case !said.IsValid() || said.IsUnspecified():
+		if !view.IsValid() {
+			return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s names no external address", ErrUnreachable, m.Gateway)
+		}
+		return netip.AddrPortFrom(view, m.External.Port()), nil
+	case view.IsValid() && said != view && Private(said):
+		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: two NATs",
+			ErrUnreachable, m.Gateway, said, view)
+	case view.IsValid() && said != view:
+		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: another NAT or another exit",
+			ErrUnreachable, m.Gateway, said, view)
+	case !view.IsValid() && Private(said):
+		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, which is not public: two NATs", ErrUnreachable, m.Gateway, said)
+	}
+	return netip.AddrPortFrom(said, m.External.Port()), nil
+}

@@ -42,12 +42,20 @@ func (n Network) Key() string {
 	return strings.Join(parts, " ")
 }
 
+// same is equality of what is known of both: a gateway that was silent so far has no hardware address yet.
+func (n Network) same(other Network) bool {
+	if n.GatewayMAC == "" || other.GatewayMAC == "" {
+		n.GatewayMAC, other.GatewayMAC = "", ""
+	}
+	return n == other
+}
+
 // NetworkOf returns the network that connections from the local address leave by. The error is
 // about an address that this machine does not have.
 func NetworkOf(local netip.Addr) (Network, error) {
 	local = plain(local)
 	if local.IsLoopback() {
-		return loopback(local), nil
+		return loopbackNetwork(local), nil
 	}
 	links, err := localLinks()
 	if err != nil {
@@ -57,7 +65,7 @@ func NetworkOf(local netip.Addr) (Network, error) {
 	return networkOf(local, links, routes, hardware)
 }
 
-func loopback(local netip.Addr) Network {
+func loopbackNetwork(local netip.Addr) Network {
 	bits := 8
 	if local.Is6() {
 		bits = 128

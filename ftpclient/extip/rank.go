@@ -36,20 +36,6 @@ const (
 	NATSeveralExits NAT = "several exits"
 )
 
-// Ports is what a NAT does with the port that a connection comes from. Hole punching announces
-// the local port, so that it is pointless unless they are kept.
-type Ports string
-
-// What a NAT does with ports.
-const (
-	PortsUnknown Ports = ""
-	PortsKept    Ports = "kept"
-	// PortsChanged: the port is another one outside, the same for everybody as far as was seen.
-	PortsChanged Ports = "changed"
-	// PortsRandom: the port is another one for each that is talked to.
-	PortsRandom Ports = "random"
-)
-
 // ranking is whom to believe before whom.
 var ranking = []string{SourceConfigured, SourceServer, SourcePCP, SourceNATPMP, SourceUPnP, SourceSTUN, SourceHTTP,
 	SourceInterface}
@@ -145,23 +131,21 @@ func natOf(local netip.Addr, known []Finding) NAT {
 
 func portsOf(known []Finding) Ports {
 	ports := PortsUnknown
-	outside := map[uint16]uint16{} // by local port
+	byPort := map[uint16][]Finding{}
 	for _, f := range known {
-		if f.Port == 0 || f.LocalPort == 0 {
-			continue
+		if f.Port != 0 && f.LocalPort != 0 {
+			byPort[f.LocalPort] = append(byPort[f.LocalPort], f)
 		}
-		if before, ok := outside[f.LocalPort]; ok && before != f.Port {
-			return PortsRandom
-		}
-		outside[f.LocalPort] = f.Port
-		if f.Port != f.LocalPort {
-			ports = PortsChanged
-		} else if ports == PortsUnknown {
-			ports = PortsKept
+	}
+	for port, findings := range byPort {
+		if seen := PortsOf(port, findings); severity[seen] > severity[ports] {
+			ports = seen
 		}
 	}
 	return ports
 }
+
+var severity = map[Ports]int{PortsKept: 1, PortsChanged: 2, PortsPerDestination: 3}
 
 // notes explains what does not fit together.
 func notes(v Verdict, local netip.Addr, known []Finding) []string {
@@ -189,7 +173,7 @@ func notes(v Verdict, local netip.Addr, known []Finding) []string {
 			view.Address, sees(others))
 	}
 	noteQuarrels(known, note)
-	if v.Ports == PortsRandom {
+	if v.Ports == PortsPerDestination {
 		note("the NAT uses another port for each that is talked to: hole punching is pointless")
 	}
 	if v.Ports == PortsChanged {

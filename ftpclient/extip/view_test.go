@@ -2,20 +2,12 @@ package extip_test
 
 import (
 	"net/netip"
-	"os"
 	"testing"
 
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
 )
 
 func TestServerView(t *testing.T) {
-	read := func(name string) string {
-		text, err := os.ReadFile("testdata/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
 	tests := []struct {
 		sentence, text string
 		local, server  string
@@ -53,11 +45,12 @@ func TestServerView(t *testing.T) {
 		{"a multicast address is none", "Connected from 224.0.0.1", "10.0.0.2", "198.51.100.10", ""},
 		{"too many digits are none", "Connected from 203.0.113.2222", "10.0.0.2", "198.51.100.10", ""},
 		{"nothing is in no text", "", "10.0.0.2", "198.51.100.10", ""},
-		{"as ProFTPD 1.3.8 wrote it", read("stat-proftpd.txt"), "127.0.0.2", "127.0.0.1", "127.0.0.2"},
-		{"as vsftpd 3.0.3 wrote it", read("stat-vsftpd.txt"), "127.0.0.2", "127.0.0.1", "127.0.0.2"},
-		{"as Pure-FTPd 1.0.50 wrote it", read("port-pure-ftpd.txt"), "127.0.0.2", "127.0.0.1", "127.0.0.2"},
-		{"Pure-FTPd's STAT tells nothing", read("stat-pure-ftpd.txt"), "127.0.0.2", "127.0.0.1", ""},
-		{"as pyftpdlib 1.5.7 wrote it, which tells nothing", read("stat-pyftpdlib.txt"), "127.0.0.2", "127.0.0.1", ""},
+		{"so writes ProFTPD 1.3.8", "Status of 'ftp'\n Connected from 127.0.0.2 (127.0.0.2)\n Logged in as ferry\n TYPE: ASCII, " +
+			"STRUcture: File, Mode: Stream\n No data connection\nEnd of status", "127.0.0.2", "127.0.0.1", "127.0.0.2"},
+		{"so writes vsftpd 3.0.3", "FTP server status:\n     Connected to 127.0.0.2\n     Logged in as ferry\n     TYPE: ASCII\n" +
+			"     No session bandwidth limit\n     Control connection is plain text\nEnd of status", "127.0.0.2", "127.0.0.1", "127.0.0.2"},
+		{"so writes pyftpdlib 1.5.7", "FTP server status:\n Connected to: 127.0.0.1:33527\n Logged in as: ferry\n" +
+			" Data connection closed.\nEnd of status.", "127.0.0.2", "127.0.0.1", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.sentence, func(t *testing.T) {

@@ -3,6 +3,7 @@ package ftptest
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ var needs = map[string]func() error{
 	"root":       probeRoot,
 	"namespaces": probeNamespaces,
 	"deaf port":  probeDeafPort,
+	"IPv6":       probeIPv6,
 	"pyftpdlib": func() error {
 		_, err := findPython()
 		return err
@@ -30,7 +32,7 @@ var needs = map[string]func() error{
 }
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
-// process namespaces), "deaf port" (see [DeafPort]), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it,
+// process namespaces), "deaf port" (see [DeafPort]), "IPv6" (on loopback), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it,
 // the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
@@ -54,6 +56,14 @@ func probeRoot() error {
 		return errors.New("not running as root; run the tests as root to include it")
 	}
 	return nil
+}
+
+func probeIPv6() error {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return fmt.Errorf("no IPv6 loopback: %w; on Linux, sysctl net.ipv6.conf.lo.disable_ipv6=0 switches it on", err)
+	}
+	return listener.Close()
 }
 
 func probe(what string) error {

@@ -81,7 +81,7 @@ func listenFor(ctx context.Context, method Method, ends Endpoints, o Options) (P
 	case Punched:
 		return listenPunching(ctx, l, ends, o)
 	default:
-		listener, err := listen(ctx, local, o.ActivePorts, net.ListenConfig{})
+		listener, err := listen(ctx, local, o.ActivePorts)
 		if err != nil {
 			return nil, announced, err
 		}
@@ -154,12 +154,12 @@ func unmap(address netip.AddrPort) netip.AddrPort {
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
 
 // listen takes a free port of the range, at random, so that no stranger can wait for it.
-func listen(ctx context.Context, address netip.Addr, ports PortRange, config net.ListenConfig) (*net.TCPListener, error) {
+func listen(ctx context.Context, address netip.Addr, ports PortRange) (*net.TCPListener, error) {
 	count := int(max(ports.First, ports.Last)) - int(ports.First) + 1
 	var first error
 	for i, start := 0, rand.IntN(count); i < count; i++ {
 		port := ports.First + uint16((start+i)%count)
-		l, err := config.Listen(ctx, "tcp", netip.AddrPortFrom(address, port).String())
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(address, port).String())
 		if err == nil {
 			return l.(*net.TCPListener), nil
 		}

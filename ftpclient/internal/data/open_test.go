@@ -88,6 +88,95 @@ func TestPassiveConnectsWhereItMay(t *testing.T) {
 	}
 }
 
+func TestPassiveRefusesWhatNoServerHasToSay(t *testing.T) {
+	public, private := netip.MustParseAddr("198.51.100.10"), netip.MustParseAddr("10.20.0.10")
+	pasv := func(address string) string {
+		return fmt.Sprintf("Entering Passive Mode (%s,200,1)", strings.ReplaceAll(address, ".", ","))
+	}
+	farm := []netip.Prefix{netip.MustParsePrefix("10.20.0.0/24")}
+	tests := []struct {
+		name   string
+		mode   Mode
+		reply  string
+		server netip.Addr
+		trust  bool
+		peers  []netip.Prefix
+		want   error // nil when it is dialled
+	}{
+		{"EPSV with a privileged port", EPSV, "(|||25|)", public, false, nil, ErrPrivilegedPort},
+		{"EPSV with the last privileged port", EPSV, "(|||1023|)", public, false, nil, ErrPrivilegedPort},
+		{"EPSV with the first other port", EPSV, "(|||1024|)", public, false, nil, nil},
+		{"PASV with a privileged port", PASV, "(198,51,100,10,0,25)", public, false, nil, ErrPrivilegedPort},
+		{"PASV with a privileged port, on loopback", PASV, "(127,0,0,1,3,255)", loopback, true, nil, ErrPrivilegedPort},
+		{"EPSV with an address", EPSV, "(|1|198.51.100.10|6446|)", public, false, nil, ErrEPSVAddress},
+		{"EPSV with a third host's address", EPSV, "(|1|192.0.2.7|6446|)", public, false, nil, ErrEPSVAddress},
+
+		{"trusted PASV with the own address", PASV, pasv("198.51.100.10"), public, true, nil, nil},
+		{"trusted PASV with a public address", PASV, pasv("192.0.2.7"), public, true, nil, nil},
+		{"trusted PASV with loopback", PASV, pasv("127.0.0.1"), public, true, nil, ErrThirdHost},
+		{"trusted PASV with loopback from a private server", PASV, pasv("127.0.0.1"), private, true, nil, ErrThirdHost},
+		{"trusted PASV with loopback, where anybody may call", PASV, pasv("127.0.0.1"), public, true, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, ErrThirdHost},
+		{"trusted PASV with a private address from a public server", PASV, pasv("10.20.0.11"), public, true, nil, ErrThirdHost},
+		{"trusted PASV with a private address of the farm", PASV, pasv("10.20.0.11"), public, true, farm, nil},
+		{"trusted PASV with a private address from a private server", PASV, pasv("192.168.0.1"), private, true, nil, nil},
+		{"trusted PASV with a provider's inner address from a public server", PASV, pasv("100.64.0.1"), public, true, nil, ErrThirdHost},
+		{"trusted PASV with a link-local address", PASV, pasv("169.254.169.254"), private, true, nil, ErrThirdHost},
+		{"trusted PASV with a multicast address", PASV, pasv("224.0.0.1"), private, true, nil, ErrThirdHost},
+		{"trusted PASV with the broadcast address", PASV, pasv("255.255.255.255"), private, true, nil, ErrThirdHost},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			do, _ := answering(227, test.reply)
+			client, server := net.Pipe()
+			defer server.Close()
+			dialled := ""
+			o := Options{TrustPASVAddress: test.trust, Peers: test.peers, Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+				dialled = address
+				return client, nil
+			}}
+			pending, err := Prepare(t.Context(), wayOf(test.mode), Endpoints{Server: netip.AddrPortFrom(test.server, 21), Host: "ftp.example"}, do, o)
+			if err == nil {
+				pending.Close()
+			}
+			if !errors.Is(err, test.want) || (err == nil) != (dialled != "") {
+				t.Errorf("%v, dialled %q; want %v", err, dialled, test.want)
+			}
+			if stage := StageOf(err); test.want != nil && stage != Unusable && (stage != Refused || test.want != ErrEPSVAddress) {
+				t.Errorf("stage %d of %v", stage, err)
+			}
+		})
+	}
+}
+
+func TestAReplyToPASVThatNamesAnotherHostIsPartOfTheError(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	tests := []struct {
+		name, reply string
+		third       bool
+		want        string
+	}{
+		{"the server itself", "(198,51,100,10,200,1)", false, "dial: connection refused"},
+		{"no address", "(0,0,0,0,200,1)", false, "dial: connection refused"},
+		{"another host", "(192,0,2,7,200,1)", true, "dial: connection refused; the server names another host for data: 192.0.2.7:51201"},
+		{"a server behind NAT", "(10,20,0,10,200,1)", false, "dial: connection refused (the reply to PASV names 10.20.0.10:51201)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			do, _ := answering(227, test.reply)
+			o := Options{Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+				if address != "ftp.example:51201" {
+					t.Errorf("dialled %s", address)
+				}
+				return nil, refused
+			}}
+			_, err := Prepare(t.Context(), wayOf(PASV), Endpoints{Server: netip.MustParseAddrPort("198.51.100.10:21"), Host: "ftp.example"}, do, o)
+			if err == nil || err.Error() != test.want || errors.Is(err, ErrThirdHost) != test.third || StageOf(err) != Rejected {
+				t.Errorf("%v, stage %d; want %s", err, StageOf(err), test.want)
+			}
+		})
+	}
+}
+
 func TestPrepareTellsRefusalsFromTheEndOfTheControlConnection(t *testing.T) {
 	for _, mode := range []Mode{EPSV, PASV, EPRT, PORT} {
 		do, _ := answering(500, "no")
@@ -103,7 +192,8 @@ func TestPrepareTellsRefusalsFromTheEndOfTheControlConnection(t *testing.T) {
 	}
 	do, _ := answering(227, "here and there")
 	for _, mode := range []Mode{EPSV, PASV, Mode(9)} {
-		if _, err := Prepare(t.Context(), wayOf(mode), ends, do, Options{}); err == nil || Fatal(err) {
+		_, err := Prepare(t.Context(), wayOf(mode), ends, do, Options{})
+		if err == nil || Fatal(err) || mode.Passive() && StageOf(err) != Refused {
 			t.Errorf("%s with a reply of nonsense: %v", mode, err)
 		}
 	}
@@ -222,7 +312,7 @@ func TestActivePorts(t *testing.T) {
 		t.Fatalf("port %d leaves no room", first)
 	}
 	t.Run("a port that is taken is passed over", func(t *testing.T) {
-		l, err := listen(t.Context(), loopback, PortRange{first, first + 100}, net.ListenConfig{})
+		l, err := listen(t.Context(), loopback, PortRange{first, first + 100})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +322,7 @@ func TestActivePorts(t *testing.T) {
 		}
 	})
 	t.Run("a range without a free port is an error that names it", func(t *testing.T) {
-		l, err := listen(t.Context(), loopback, PortRange{first, first}, net.ListenConfig{})
+		l, err := listen(t.Context(), loopback, PortRange{first, first})
 		if err == nil {
 			l.Close()
 			t.Fatal("no error")
@@ -242,7 +332,7 @@ func TestActivePorts(t *testing.T) {
 		}
 	})
 	t.Run("without a range the system chooses", func(t *testing.T) {
-		l, err := listen(t.Context(), loopback, PortRange{}, net.ListenConfig{})
+		l, err := listen(t.Context(), loopback, PortRange{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -27,6 +28,11 @@ func TestParseEPSV(t *testing.T) {
 		{"no end", "(|||6446", 0},
 		{"no parenthesis at the end", "(|||6446|", 0},
 		{"an address, which RFC 2428 forbids", "(|1|192.0.2.1|6446|)", 0},
+		{"a protocol", "(|1||6446|)", 0},
+		{"an address before the standard form", "(|1|192.0.2.1|6446|) (|||6446|)", 0},
+		{"blanks as delimiters", "(   6446 )", 0},
+		{"delimiters beyond ASCII", "(éééé6446é)", 0},
+		{"a word that begins like it", "(see RFC 2428) (|||6446|)", 6446},
 		{"digits as delimiters", "(1112111)", 0},
 		{"nothing", "", 0},
 		{"a parenthesis", "(", 0},
@@ -39,6 +45,23 @@ func TestParseEPSV(t *testing.T) {
 				t.Errorf("%q: %d, %v; want %d", test.text, port, err, test.port)
 			}
 		})
+	}
+}
+
+func TestParseEPSVTellsAddressesFromNonsense(t *testing.T) {
+	for text, want := range map[string]error{
+		"(|1|192.0.2.1|6446|)":     ErrEPSVAddress,
+		"(|2|2001:db8::1|6446|)":   ErrEPSVAddress,
+		"(||192.0.2.1|6446|)":      ErrEPSVAddress,
+		"(!1!192.0.2.1!6446!) bye": ErrEPSVAddress,
+		"(192,0,2,1,25,46)":        ErrNonsense,
+		"(|1|192.0.2.1|x|)":        ErrNonsense,
+		"(|||70000|)":              ErrNonsense,
+		"":                         ErrNonsense,
+	} {
+		if _, err := ParseEPSV(text); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", text, err, want)
+		}
 	}
 }
 
@@ -100,6 +123,7 @@ func TestArgumentsOfActiveModes(t *testing.T) {
 func FuzzParseEPSV(f *testing.F) {
 	f.Add("(|||6446|)")
 	f.Add("(x) (!!!1!)")
+	f.Add("(|1|192.0.2.1|6446|)")
 	f.Fuzz(func(t *testing.T, text string) {
 		port, err := ParseEPSV(text)
 		if (err == nil) != (port != 0) {
@@ -107,6 +131,9 @@ func FuzzParseEPSV(f *testing.F) {
 		}
 		if err == nil && !strings.Contains(text, fmt.Sprint(port)) {
 			t.Errorf("%q does not hold %d", text, port)
+		}
+		if err != nil && !errors.Is(err, ErrNonsense) && !errors.Is(err, ErrEPSVAddress) {
+			t.Errorf("%q: %v", text, err)
 		}
 	})
 }

@@ -52,29 +52,38 @@ func listenPunching(ctx context.Context, l *listening, ends Endpoints, o Options
 	var failure error
 	for i, start := 0, rand.IntN(count); i < count; i++ {
 		port := ports.First + uint16((start+i)%count)
-		// Two sockets may share a port if neither listens yet when it is bound.
-		caller, err := newCaller(netip.AddrPortFrom(local, port), server)
+		caller, listener, err := share(ctx, netip.AddrPortFrom(local, port), server)
 		if err != nil {
-			failure = err
-			continue
-		}
-		listener, err := listen(ctx, local, PortRange{First: port}, net.ListenConfig{})
-		if err != nil {
-			caller.file.Close()
 			failure = err
 			continue
 		}
 		// NATs that do not keep the port are lost on this method.
 		announced := netip.AddrPortFrom(o.View.Unmap(), port)
 		l.listener, l.target = listener, announced.String()
-		p := &punching{l, caller}
-		if err := caller.call(firstReach); err != nil {
-			p.Close()
-			return nil, announced, fmt.Errorf("calling %s: %w", server, err)
-		}
-		return p, announced, nil
+		return &punching{l, caller}, announced, nil
 	}
 	return nil, netip.AddrPort{}, fmt.Errorf("no free port in %d-%d: %w", ports.First, ports.Last, failure)
+}
+
+// share calls the server from the local port, and listens on it. Two sockets may share a port
+// if neither listens yet when it is bound. An earlier connection with the same ends may still
+// linger; then the call fails.
+func share(ctx context.Context, local, server netip.AddrPort) (*caller, *net.TCPListener, error) {
+	caller, err := newCaller(local, server)
+	if err != nil {
+		return nil, nil, err
+	}
+	listener, err := listen(ctx, local.Addr(), PortRange{First: local.Port()})
+	if err != nil {
+		caller.close()
+		return nil, nil, err
+	}
+	if err := caller.call(firstReach); err != nil {
+		listener.Close()
+		caller.close()
+		return nil, nil, fmt.Errorf("calling %s: %w", server, err)
+	}
+	return caller, listener, nil
 }
 
 func (p *punching) Close() error {

@@ -1,0 +1,149 @@
+package ftpclient
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
+)
+
+func mustWay(t *testing.T, text string) DataWay {
+	t.Helper()
+	way, ok := data.ParseWay(text)
+	if !ok {
+		t.Fatalf("no way: %q", text)
+	}
+	return way
+}
+
+func reply(code int, text string) control.Reply {
+	return control.Reply{Code: code, Lines: []string{text}}
+}
+
+var behindNAT = Situation{Host: "ftp.example", Local: netip.MustParseAddr("10.10.0.2"), View: netip.MustParseAddr("203.0.113.7")}
+
+func TestEachFailureHasItsCure(t *testing.T) {
+	prepared := behindNAT
+	prepared.Ports = PortRange{First: 50000, Last: 50010}
+	tests := []struct {
+		name    string
+		in      Situation
+		way     string
+		attempt DataAttempt
+		outcome string // and what is said of it
+		cure    string // what has to be in it
+	}{
+		{"a firewall in front of the server", behindNAT, "passive EPSV", DataAttempt{Stage: data.Silent, Target: "198.51.100.10:60088", Took: 8 * time.Second},
+			"dialled 198.51.100.10:60088, no answer in 8s", "passive ports through the firewall (it offered 60088)"},
+		{"a server behind NAT without forwarded ports", behindNAT, "passive EPSV",
+			DataAttempt{Stage: data.Rejected, Target: "198.51.100.10:60088", Err: errors.New("connection refused")},
+			"dialled 198.51.100.10:60088, connection refused", "forward them if it is behind NAT"},
+		{"a server without passive mode", behindNAT, "passive PASV", DataAttempt{Stage: data.Refused, Reply: reply(502, "no PASV")},
+			`the server says "502 no PASV"`, "has to offer passive mode"},
+		{"a server without free ports", behindNAT, "passive EPSV", DataAttempt{Stage: data.Refused, Reply: reply(425, "no port")},
+			`the server says "425 no port"`, "widen its range of passive ports"},
+		{"a reply without a port", behindNAT, "passive EPSV", DataAttempt{Stage: data.Refused, Err: fmt.Errorf("%w: in %q", data.ErrNonsense, "229 soon")},
+			`the reply names no port for data: in "229 soon"`, "garbles its reply"},
+		{"a connection that came to nothing", behindNAT, "passive EPSV", DataAttempt{Stage: data.Broken, Target: "198.51.100.10:60088", Err: io.ErrUnexpectedEOF},
+			"dialled 198.51.100.10:60088, unexpected EOF", "server's log"},
+		{"a third host", behindNAT, "passive PASV", DataAttempt{Stage: data.Unusable, Err: fmt.Errorf("%w: 192.0.2.1:2000", data.ErrThirdHost)},
+			"the server names another host for data: 192.0.2.1:2000", `pasv_address = "reply"`},
+		{"a privileged port", behindNAT, "passive PASV", DataAttempt{Stage: data.Unusable, Err: fmt.Errorf("%w: 25", data.ErrPrivilegedPort)},
+			"the server names a privileged port for data: 25", "no honest server"},
+		{"strangers", behindNAT, "direct PORT", DataAttempt{Stage: data.Silent, Target: "203.0.113.7:50000", Err: fmt.Errorf("%w: 192.0.2.9", data.ErrStranger)},
+			"announced 203.0.113.7:50000, another host than the server connected: 192.0.2.9", "data_peer"},
+		{"an address that is not ours any more", behindNAT, "configured PORT",
+			DataAttempt{Stage: data.Refused, Target: "203.0.113.8:50000", Reply: reply(500, "Illegal PORT command.")},
+			`announced 203.0.113.8:50000, the server says "500 Illegal PORT command."`, `external_ip has to be 203.0.113.7, or "auto"`},
+		{"ports that nobody forwards", prepared, "configured PORT",
+			DataAttempt{Stage: data.Silent, Target: "203.0.113.7:51000", Listened: "10.10.0.2:50000", Took: 3500 * time.Millisecond},
+			"announced 203.0.113.7:51000 for 10.10.0.2:50000, nobody connected in 3.5s", "forward ports 50000-50010 to 10.10.0.2"},
+		{"assumed ports that nobody forwards", prepared, "forwarded PORT", DataAttempt{Stage: data.Silent, Target: "203.0.113.7:50000"},
+			"announced 203.0.113.7:50000, nobody connected in 0s", "forward ports 50000-50010 to 10.10.0.2"},
+		{"all configured ports are taken", prepared, "configured PORT", DataAttempt{Stage: data.Unusable, Err: errors.New("no free port in 50000-50010")},
+			"no free port in 50000-50010", "other ports in active_ports"},
+		{"a firewall in front of the client", behindNAT, "direct PORT", DataAttempt{Stage: data.Silent, Target: "203.0.113.7:40001"},
+			"announced 203.0.113.7:40001, nobody connected in 0s", "let port 40001 through the firewall"},
+		{"the server is told so by a firewall", behindNAT, "direct PORT",
+			DataAttempt{Stage: data.Rejected, Target: "203.0.113.7:40001", Reply: reply(425, "Connection refused"), Err: data.ErrNotCalled},
+			`announced 203.0.113.7:40001, the server says "425 Connection refused"`, "let port 40001 through the firewall"},
+		{"two NATs", behindNAT, "mapped PORT", DataAttempt{Stage: data.Unusable, Err: errors.New("router 10.10.0.1 says 10.64.0.2, the server sees 203.0.113.7: two NATs")},
+			"router 10.10.0.1 says 10.64.0.2, the server sees 203.0.113.7: two NATs", "ask the provider for a public address"},
+		{"a mapping that leads nowhere", behindNAT, "mapped PORT", DataAttempt{Stage: data.Silent, Target: "203.0.113.7:50002"},
+			"announced 203.0.113.7:50002, nobody connected in 0s", "another NAT or a firewall"},
+		{"no helper, says the server", behindNAT, "helper PORT", DataAttempt{Stage: data.Refused, Target: "10.10.0.2:40001", Reply: reply(500, "Illegal PORT command.")},
+			`announced 10.10.0.2:40001, the server says "500 Illegal PORT command."`, "name them in active_ports"},
+		{"no helper, says the silence", behindNAT, "helper PORT", DataAttempt{Stage: data.Silent, Target: "10.10.0.2:40001"},
+			"announced 10.10.0.2:40001, nobody connected in 0s", "name them in active_ports"},
+		{"a server without active mode", Situation{}, "direct PORT", DataAttempt{Stage: data.Refused, Reply: reply(500, "no")}, `the server says "500 no"`, "allow active mode"},
+		{"a NAT that changes ports", behindNAT, "punched PORT", DataAttempt{Stage: data.Silent, Target: "203.0.113.7:40001"},
+			"announced 203.0.113.7:40001, nobody connected in 0s", "NAT changes ports"},
+	}
+	for _, test := range tests {
+		test.attempt.Way = mustWay(t, test.way)
+		if got := outcomeOf(test.attempt); got != test.outcome {
+			t.Errorf("%s: the outcome is %q, want %q", test.name, got, test.outcome)
+		}
+		if got := test.in.Cure(test.attempt); !strings.Contains(got, test.cure) {
+			t.Errorf("%s: the cure is %q, want something with %q", test.name, got, test.cure)
+		}
+	}
+}
+
+func exampleDataError(t *testing.T) *DataError {
+	return &DataError{
+		Situation: behindNAT,
+		Attempts: []DataAttempt{
+			{Way: mustWay(t, "passive EPSV"), Stage: data.Silent, Target: "198.51.100.10:60088", Took: 8001 * time.Millisecond, Err: errors.New("i/o timeout")},
+			{Way: mustWay(t, "helper PORT"), Stage: data.Refused, Target: "10.10.0.2:40001", Reply: reply(500, "Illegal\x1b[2J PORT\ncommand."), Err: errors.New("no")},
+		},
+		Notes: []string{"the gateway says something else"},
+	}
+}
+
+func TestTheBlockOfAnErrorWithoutDataChannel(t *testing.T) {
+	e := &Error{Op: "store", Path: "/a\nb", Err: exampleDataError(t)}
+	want := `store /a?b: no data channel to ftp.example (we are 10.10.0.2, the server sees us as 203.0.113.7)
+  passive EPSV   dialled 198.51.100.10:60088, no answer in 8s -> on the server's side: let its passive ports through the firewall (it offered 60088)
+  helper PORT    announced 10.10.0.2:40001, the server says "500 Illegal\x1b[2J PORT / command." -> nothing on the way changes addresses in PORT: forward ports to this machine and name them in active_ports
+  note: active mode through the NAT is not prepared: forward some ports to 10.10.0.2 and name them in active_ports
+  note: the gateway says something else`
+	if got := e.Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := exampleDataError(t).Summary(); strings.Contains(got, "\n") || !strings.Contains(got, "no answer in 8s; helper PORT announced") {
+		t.Errorf("summary %q", got)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Warn("no data channel", "problem", exampleDataError(t))
+	for _, attribute := range []string{"problem.host=ftp.example", "problem.seen_as=203.0.113.7", "problem.passive_EPSV.target=198.51.100.10:60088",
+		"problem.passive_EPSV.took=8.001s", "problem.helper_PORT.cure=", "problem.notes="} {
+		if !strings.Contains(log.String(), attribute) {
+			t.Errorf("the log has no %s: %s", attribute, log.String())
+		}
+	}
+}
+
+func TestHintsOfAnErrorWithoutDataChannel(t *testing.T) {
+	secret := exampleDataError(t)
+	secret.TLS, secret.PlainHelper = true, true
+	if got := secret.Error(); !strings.Contains(got, "worked from here without TLS") {
+		t.Errorf("no word of the helper: %s", got)
+	}
+	secret.TLS = false
+	if got := secret.Error(); strings.Contains(got, "worked from here without TLS") {
+		t.Errorf("a helper without TLS is no reason: %s", got)
+	}
+	secret.Policy = DataPassiveOnly
+	if got := secret.Error(); !strings.Contains(got, "only passive ways are allowed") || strings.Contains(got, "not prepared") {
+		t.Errorf("no word of what is allowed: %s", got)
+	}
+}
