@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -69,12 +70,24 @@ func (e *examination) explainChannels(ctx context.Context) {
 func wayOf(r ftpclient.WayResult) Way {
 	way := Way{Way: r.Way.String(), Works: r.Works, Took: Span(r.Took), Resumed: r.Resumed, Target: r.Target, Listened: r.Listened}
 	if r.Err != nil {
-		way.Reason = clean(r.Err.Error())
+		way.Reason = clean(reasonOf(r.Err))
 	}
 	if r.Reply.Code != 0 {
 		way.Reply = clean(r.Reply.String())
 	}
 	return way
+}
+
+// reasonOf is why a way does not work, without what was asked for over it.
+func reasonOf(err error) string {
+	var failed *ftpclient.Error
+	switch {
+	case !errors.As(err, &failed):
+		return err.Error()
+	case failed.Code != 0 && failed.Err != nil:
+		return fmt.Sprintf("%d %s: %v", failed.Code, failed.Text, failed.Err)
+	}
+	return shortReply(failed)
 }
 
 // survey asks who this machine is outside.

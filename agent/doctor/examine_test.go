@@ -182,7 +182,7 @@ func TestCertificateNotTrusted(t *testing.T) {
 }
 
 func TestPasswordIsTriedOnce(t *testing.T) {
-	s := newOddServer(t, func(verb, _ string) string {
+	s := newOddServer(t, 0, func(verb, _ string) string {
 		if verb == "PASS" {
 			return "530 Login incorrect"
 		}
@@ -203,7 +203,7 @@ func oddPatient(t *testing.T, s *oddServer, lines ...string) Patient {
 }
 
 func TestServerThatRefusesEverythingOptional(t *testing.T) {
-	s := newOddServer(t, nil)
+	s := newOddServer(t, 0, nil)
 	p := oddPatient(t, s)
 	p.Writes = true
 	r := Examine(t.Context(), p)
@@ -293,8 +293,7 @@ func TestOddities(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newOddServer(t, test.hook)
-			s.limit = test.limit
+			s := newOddServer(t, test.limit, test.hook)
 			p := oddPatient(t, s, test.lines...)
 			p.Writes = true
 			r := Examine(t.Context(), p)

@@ -131,7 +131,7 @@ func tryPipelining(ctx context.Context, e *examination, conn *ftpclient.Conn) (V
 func tryEncoding(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
 	name := "é-Ж-日.txt"
 	if e.Server.Encoding != "" && e.Server.Encoding != "utf-8" {
-		return Unknown, e.Server.Encoding, "not tried: encoding is set to " + e.Server.Encoding, nil
+		return Unknown, e.Server.Encoding, notTried + "encoding is set to " + e.Server.Encoding, nil
 	}
 	p := e.path(name)
 	if _, err := put(ctx, conn, p, []byte(name)); err != nil {

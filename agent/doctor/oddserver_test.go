@@ -30,7 +30,7 @@ type oddServer struct {
 	open     map[net.Conn]bool
 }
 
-func newOddServer(t *testing.T, hook func(verb, argument string) string) *oddServer {
+func newOddServer(t *testing.T, limit int, hook func(verb, argument string) string) *oddServer {
 	t.Helper()
 	if hook == nil {
 		hook = func(string, string) string { return "" }
@@ -41,7 +41,7 @@ func newOddServer(t *testing.T, hook func(verb, argument string) string) *oddSer
 	}
 	s := &oddServer{
 		address: listener.Addr().String(), hook: hook, files: map[string]string{"/precious.txt": "keep me"},
-		folders: map[string]bool{"/": true}, commands: map[string]int{}, open: map[net.Conn]bool{},
+		folders: map[string]bool{"/": true}, commands: map[string]int{}, open: map[net.Conn]bool{}, limit: limit,
 	}
 	var all sync.WaitGroup
 	all.Go(func() {

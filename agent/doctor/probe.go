@@ -16,6 +16,9 @@ type probe struct {
 	run        func(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error)
 }
 
+// notTried begins the detail of a feature that was not looked at.
+const notTried = "not tried: "
+
 // need is what a probe cannot do without.
 type need uint8
 
@@ -76,19 +79,19 @@ func (e *examination) runProbe(ctx context.Context, p probe) Feature {
 	if p.needs == needsData {
 		switch {
 		case e.scratch == "":
-			f.Detail = "not tried: no folder to try it in"
+			f.Detail = notTried + "no folder to try it in"
 			return f
 		case !e.data:
-			f.Detail = "not tried: no data connection"
+			f.Detail = notTried + "no data connection"
 			return f
 		case !e.ours:
-			f.Detail = clean("not tried: " + e.report.Scratch.Error)
+			f.Detail = clean(notTried + e.report.Scratch.Error)
 			return f
 		}
 	}
 	conn, err := e.alive(ctx)
 	if err != nil {
-		f.Detail = clean("not tried: " + err.Error())
+		f.Detail = clean(notTried + err.Error())
 		return f
 	}
 	ctx, cancel := context.WithTimeout(ctx, probePatience)

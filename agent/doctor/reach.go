@@ -155,6 +155,8 @@ func cureOf(err error, address string) (Outcome, string) {
 		return NeedsPerson, "check user and password in the configuration; it was tried once, because repeated failures lock accounts"
 	case class == ftpclient.ClassBusy:
 		return Unavailable, "the server takes no more connections: try again when the running agent or other clients of this login are idle"
+	case failed != nil && failed.Command == "AUTH" && errors.Is(err, ftpclient.ErrInsecure):
+		return NeedsPerson, `have TLS switched on at the server, or try tls = "implicit" (port 990); with tls = "none" the password crosses the network in clear`
 	case class == ftpclient.ClassSetup:
 		return NeedsPerson, "" // its text names it
 	case errors.As(err, &unknown) && unknown.IsNotFound:

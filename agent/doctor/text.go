@@ -58,6 +58,9 @@ func (r Report) reachText(p *page) {
 		}
 		label = ""
 	}
+	if len(reach.Addresses) == 0 && reach.Proxy == "" {
+		p.field(label, "none is known")
+	}
 	if reach.Proxy != "" {
 		p.field("proxy", "%s, which looks up the name of the server", reach.Proxy)
 	}
@@ -70,9 +73,17 @@ func (r Report) reachText(p *page) {
 	if !reach.LoggedIn {
 		return
 	}
-	p.field("login", "as %s, through after %s; the folder is %s", reach.User, reach.LoginTook, reach.Home)
+	p.field("login", "as %s, accepted after %s; the folder is %s", reach.User, reach.LoginTook, reach.Home)
 	if reach.RoundTrip > 0 {
 		p.field("round trip", "%s", reach.RoundTrip)
+	}
+	var listed []string
+	for _, feature := range reach.Listed {
+		name, _, _ := strings.Cut(feature, " ")
+		listed = append(listed, name)
+	}
+	if len(listed) > 0 {
+		p.field("lists", "%s", strings.Join(listed, " "))
 	}
 }
 
@@ -85,9 +96,11 @@ func (r Report) tlsText(p *page) {
 		}
 		return
 	}
-	p.head("TLS (" + t.Mode + ")")
 	if t.Offered {
-		p.item("", "not used, although the server offers it")
+		p.head("TLS")
+		p.item("", "not used, although the server offers it: password and files cross the network in clear")
+	} else {
+		p.head("TLS (" + t.Mode + ")")
 	}
 	label := "versions"
 	for _, v := range t.Versions {
@@ -147,13 +160,13 @@ func (r Report) channelsText(p *page) {
 	any := slices.ContainsFunc(r.Channels.Ways, func(w Way) bool { return w.Works })
 	for _, w := range r.Channels.Ways {
 		detail := w.Target
-		if !w.Works {
-			detail = strings.TrimSpace(w.Target + " " + w.Reason)
-			if w.Reply != "" && !strings.Contains(w.Reason, w.Reply) {
-				detail += " (" + w.Reply + ")"
-			}
-		} else if w.Resumed {
+		switch {
+		case w.Works && w.Resumed:
 			detail += ", TLS session resumed"
+		case !w.Works && w.Target != "":
+			detail += ": " + w.Reason
+		case !w.Works:
+			detail = w.Reason
 		}
 		p.verdict(mark(w.Works, any), fmt.Sprintf("%-17s %6s", w.Way, w.Took), detail, 26)
 	}
@@ -232,8 +245,20 @@ func (r Report) featuresText(p *page) {
 	case s.Error != "":
 		p.item("", "no folder to try them in: "+s.Error)
 	}
+	var reasons []string
+	untried := map[string][]string{} // titles by reason
 	for _, f := range r.Features {
+		if reason, isUntried := strings.CutPrefix(f.Detail, notTried); isUntried {
+			if untried[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			untried[reason] = append(untried[reason], f.Title)
+			continue
+		}
 		p.verdict(marks[f.Verdict], f.Title, f.Detail, 31)
+	}
+	for _, reason := range reasons {
+		p.hang("  ?     ", notTried+reason+": "+strings.Join(untried[reason], ", "), 8)
 	}
 }
 
