@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -81,7 +82,10 @@ func wayOf(r ftpclient.WayResult) Way {
 // reasonOf is why a way does not work, without what was asked for over it.
 func reasonOf(err error) string {
 	var failed *ftpclient.Error
+	var dialling *net.OpError
 	switch {
+	case errors.As(err, &dialling) && dialling.Op == "dial":
+		return shortNetwork(err)
 	case !errors.As(err, &failed):
 		return err.Error()
 	case failed.Code != 0 && failed.Err != nil:
@@ -108,9 +112,13 @@ func (e *examination) survey(ctx context.Context) {
 	o := outsideOf(found)
 	e.report.Outside = o
 	o.Helper = e.works("helper")
-	if o.NAT == "" && (e.works("direct") || found.Local.IsLoopback()) {
+	switch {
+	case o.NAT != "":
+	case e.works("direct") || found.Local.IsLoopback():
 		// Nobody told, but the server came to this machine's own address, or is on this machine.
 		o.NAT, o.Notes = string(extip.NATNone), []string{}
+	case extip.Private(found.Local) && !extip.Private(found.Server):
+		o.NAT = string(extip.NATSingle) // one at least: from such an address nobody gets there
 	}
 }
 

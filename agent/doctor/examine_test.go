@@ -256,6 +256,12 @@ func TestOddities(t *testing.T) {
 		{name: "a server that never says yes to a data command has no data channel",
 			hook: answer("PASV EPSV PORT EPRT", "500 no"), outcome: NeedsPerson, problem: "no data channel to 127.0.0.1",
 			feature: "upload", verdict: Unknown, detail: "not tried: no data connection"},
+		{name: "what a way failed of is told in short", hook: func(verb, _ string) string {
+			if verb == "PASV" {
+				return "227 (127,0,0,1,255,255)"
+			}
+			return ""
+		}, outcome: NeedsPerson, problem: "connection refused", feature: "upload", verdict: Unknown},
 		{name: "files that cannot be renamed are a problem for uploads", hook: answer("RNFR", "550 not for you"),
 			outcome: NeedsPerson, problem: "cannot be replaced", feature: "rename_over", verdict: Broken, detail: "at all: 550 not for you"},
 		{name: "a server that hangs up over APPE is examined to the end", hook: answer("APPE", "hang up"), outcome: Well,

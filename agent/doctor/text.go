@@ -29,7 +29,7 @@ func (r Report) Text() string {
 		}
 	}
 	r.problemsText(p)
-	if r.Reach.LoggedIn || len(r.Settings) > 0 {
+	if r.Reach.LoggedIn && r.Outcome != Interrupted || len(r.Settings) > 0 {
 		p.head("Recommended settings")
 		if len(r.Settings) == 0 {
 			p.item("", "as they are: nothing has to be set for this server but what is")
