@@ -12,6 +12,11 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
 )
 
+// ClientOptions is how the agent connects to a server of which it knows nothing yet.
+func ClientOptions(s *config.Server, logger *slog.Logger) ftpclient.Options {
+	return clientOptions(s, ftpclient.Facts{}, logger)
+}
+
 // clientOptions translates the configuration of a server for the FTP client.
 func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger) ftpclient.Options {
 	o := ftpclient.Options{

@@ -31,7 +31,10 @@ func ParsePinnedKey(text string) (PinnedKey, error) {
 	var decoded []byte
 	var err error
 	trimmed := strings.TrimSpace(text)
-	if b64, ok := cutPrefixFold(trimmed, "sha256//", "sha256/"); ok {
+	if b64, ok := cutPrefixFold(trimmed, "sha256/"); ok {
+		if len(b64) == base64.StdEncoding.EncodedLen(len(key))+1 {
+			b64 = strings.TrimPrefix(b64, "/") // curl's form; the slash may also be the first of the key itself
+		}
 		decoded, err = base64.StdEncoding.DecodeString(b64)
 	} else {
 		digits, _ := cutPrefixFold(trimmed, "sha256:")

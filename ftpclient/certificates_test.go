@@ -288,6 +288,13 @@ func TestPinnedKeysHaveTwoForms(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
 	}
+	// Base64 may begin with the sign that curl's form has one more of.
+	slash := ftpclient.PinnedKey{0xff, 0xff}
+	for _, text := range []string{slash.String(), "sha256//" + strings.TrimPrefix(slash.String(), "sha256/")} {
+		if got, err := ftpclient.ParsePinnedKey(text); err != nil || got != slash {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
 	text, err := json.Marshal(key)
 	var again ftpclient.PinnedKey
 	if err != nil || json.Unmarshal(text, &again) != nil || again != key {
