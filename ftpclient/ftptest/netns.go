@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Lab is a network of its own: hosts in network namespaces (Linux), the links between them, and nothing that leads out.
@@ -69,7 +71,28 @@ func (l *Lab) Link(a *Host, addressesOfA string, b *Host, addressesOfB string) {
 		fmt.Fprintf(&batch, "link set %s up\n", end.host.Link(end.other))
 		end.host.run(strings.NewReader(batch.String()), "ip", "-batch", "-")
 	}
+	a.awaitLink(b)
+	b.awaitLink(a)
 }
+
+// awaitLink waits until the link is running, which takes the kernel up to a second: IPv6 does nothing before.
+func (h *Host) awaitLink(to *Host) {
+	h.t.Helper()
+	var link *net.Interface
+	for deadline := time.Now().Add(linkPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		err := h.Do(func() (err error) { link, err = net.InterfaceByName(h.Link(to)); return err })
+		if err != nil {
+			h.t.Fatalf("%s: %v", h, err)
+		}
+		if link.Flags&net.FlagRunning != 0 {
+			return
+		}
+	}
+	h.t.Fatalf("%s: link to %s: %s in %s", h, to.Name, link.Flags, linkPatience)
+}
+
+// linkPatience is how long a new link may take.
+const linkPatience = 10 * time.Second
 
 // Link is the name of the interface that leads to another host.
 func (h *Host) Link(to *Host) string { return "ferry-" + to.Name }
