@@ -71,8 +71,10 @@ func (l *Lab) Link(a *Host, addressesOfA string, b *Host, addressesOfB string) {
 		fmt.Fprintf(&batch, "link set %s up\n", end.host.Link(end.other))
 		end.host.run(strings.NewReader(batch.String()), "ip", "-batch", "-")
 	}
-	a.awaitLink(b)
-	b.awaitLink(a)
+	if strings.Contains(addressesOfA+addressesOfB, ":") {
+		a.awaitLink(b)
+		b.awaitLink(a)
+	}
 }
 
 // awaitLink waits until the link is running, which takes the kernel up to a second: IPv6 does nothing before.
