@@ -123,7 +123,7 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 	again := task
 	again.Memory, again.Transfers, again.InTurn = first.Memory, nil, true
 	for i, x := range task.Transfers {
-		if r.check(t, "first contact", s, x, first.Outcomes[i], content) && r.within == 0 {
+		if r.check(t, "first contact", s, x, first.Outcomes[i], old, content) && r.within == 0 {
 			x.Facts = first.Outcomes[i].Facts
 			if x.Upload {
 				x.Bytes = slices.Clone(content)
@@ -140,7 +140,7 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 	defer func() { <-quiet }()
 	second := r.contact(t, n, again, secondContact)
 	for i, x := range again.Transfers {
-		r.check(t, "second contact", s, x, second.Outcomes[i], content)
+		r.check(t, "second contact", s, x, second.Outcomes[i], content, content)
 	}
 }
 
@@ -177,9 +177,9 @@ func (r natRow) contact(t *testing.T, n *network, task natTask, limit time.Durat
 	}
 }
 
-// check compares a transfer with what has to come of it, and tells whether there is a way that worked. content is what
-// the file holds for downloads.
-func (r natRow) check(t *testing.T, contact string, s *ftptest.RealServer, x natTransfer, o natOutcome, content []byte) bool {
+// check compares a transfer with what has to come of it, and tells whether there is a way that worked. The
+// file had before, or has content for downloads.
+func (r natRow) check(t *testing.T, contact string, s *ftptest.RealServer, x natTransfer, o natOutcome, before, content []byte) bool {
 	t.Helper()
 	want := r.way
 	if x.TLS && r.tlsWay != "" {
@@ -192,7 +192,7 @@ func (r natRow) check(t *testing.T, contact string, s *ftptest.RealServer, x nat
 	if err != nil {
 		t.Error(err)
 	}
-	if o.Error != "" && x.Upload && !bytes.Equal(stored, old) {
+	if o.Error != "" && x.Upload && !bytes.Equal(stored, before) {
 		t.Errorf("%s: it failed, and the file on the server has now %d bytes, want it untouched", where, len(stored))
 	}
 	switch none := want == "" || want == nothing; {
