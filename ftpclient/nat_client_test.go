@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ type natTask struct {
 	Transfers               []natTransfer
 	// InTurn has one transfer after the other, and not all at once.
 	InTurn bool
+	// Look is the local address from which sources are asked for the external one at the end, the zero Addr for none.
+	Look netip.Addr
 }
 
 // natTransfer is one file on one connection of its own.
@@ -53,6 +56,8 @@ type natOutcome struct {
 type natReport struct {
 	Outcomes []natOutcome
 	Memory   extip.Memory
+	// Seen is the external address by source, or the source's error.
+	Seen map[string]string
 }
 
 // beNATClient does a task instead of the tests, in a process that was started for one.
@@ -94,6 +99,16 @@ func (task natTask) run() (natReport, error) {
 		}
 	}
 	working.Wait()
+	if task.Look.IsValid() {
+		report.Seen = map[string]string{}
+		findings, failures := options.Data.Locator.Findings(ctx, task.Look)
+		for _, finding := range findings {
+			report.Seen[finding.Source] = finding.Address.String()
+		}
+		for source, err := range failures {
+			report.Seen[source] = err.Error()
+		}
+	}
 	cancel()
 	locating.Wait()
 	return report, nil

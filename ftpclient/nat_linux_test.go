@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -43,6 +44,7 @@ type natRow struct {
 	way     string              // that works, "" if there is none
 	tlsWay  string              // the same with TLS, if that differs: nothing for none
 	says    []string            // what the error has to say where there is no way
+	sees    map[string]string   // external addresses by source
 	content int                 // bytes of the files; 0 for natContent
 	within  time.Duration       // instead of firstContact; there is no second one then
 }
@@ -119,8 +121,17 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 		}
 		task.Transfers = append(task.Transfers, x)
 	}
+	if r.sees != nil {
+		task.Look = netip.MustParseAddr("10.10.0.2")
+	}
 	first := r.contact(t, n, task, cmp.Or(r.within, firstContact))
+	for source, address := range r.sees {
+		if got := first.Seen[source]; got != address {
+			t.Errorf("%s sees %q, want %s", source, got, address)
+		}
+	}
 	again := task
+	again.Look = netip.Addr{}
 	again.Memory, again.Transfers, again.InTurn = first.Memory, nil, true
 	for i, x := range task.Transfers {
 		if r.check(t, "first contact", s, x, first.Outcomes[i], old, content) && r.within == 0 {
@@ -328,16 +339,27 @@ var natRows = []natRow{
 		name:   "NAT with forwarded ports and two exits: STUN is wrong",
 		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true}, way: "passive EPSV",
 		options: func(task *natTask) { forwarding(task); askSTUN(task) },
+		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"},
 	},
 	{
 		name:   "NAT with forwarded ports and two exits, and blocked server: STUN is wrong",
 		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true, blocked: "drop"}, way: "forwarded PORT",
 		options: func(task *natTask) { forwarding(task); askSTUN(task) },
+		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"}, // which servers refuse: to them it is 203.0.113.3
 	},
 	{name: "gateway with PCP", layout: layout{nat: true, mapping: "PCP"}, way: "passive EPSV"},
-	{name: "gateway with PCP and blocked server", layout: layout{nat: true, mapping: "PCP", blocked: "drop"}, way: "mapped PORT"},
-	{name: "gateway with NAT-PMP and blocked server", layout: layout{nat: true, mapping: "NAT-PMP", blocked: "drop"}, way: "mapped PORT"},
-	{name: "gateway with UPnP and blocked server", layout: layout{nat: true, mapping: "UPnP", blocked: "drop"}, way: "mapped PORT"},
+	{
+		name: "gateway with PCP and blocked server", layout: layout{nat: true, mapping: "PCP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourcePCP: "1.2.3.2"},
+	},
+	{
+		name: "gateway with NAT-PMP and blocked server", layout: layout{nat: true, mapping: "NAT-PMP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourceNATPMP: "1.2.3.2"},
+	},
+	{
+		name: "gateway with UPnP and blocked server", layout: layout{nat: true, mapping: "UPnP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourceUPnP: "1.2.3.2"},
+	},
 	{name: "two NATs", layout: layout{nat: true, twoNATs: true}, way: "passive EPSV"},
 	{
 		name: "two NATs and blocked server", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
