@@ -47,6 +47,7 @@ type natRow struct {
 	sees    map[string]string   // external addresses by source
 	content int                 // bytes of the files; 0 for natContent
 	within  time.Duration       // instead of firstContact; there is no second one then
+	again   time.Duration       // instead of secondContact
 }
 
 // natContent is more than what sockets buffer.
@@ -149,7 +150,7 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 	}
 	quiet <- struct{}{}
 	defer func() { <-quiet }()
-	second := r.contact(t, n, again, secondContact)
+	second := r.contact(t, n, again, cmp.Or(r.again, secondContact))
 	for i, x := range again.Transfers {
 		r.check(t, "second contact", s, x, second.Outcomes[i], content, content)
 	}
@@ -404,6 +405,8 @@ var natRows = []natRow{
 	},
 	{
 		name: "two NATs and blocked server that calls from port 20", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
+		// The first packet ends at the provider's NAT, before that has an entry for it; its repetition comes a second later.
+		again:   3 * time.Second,
 		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT",
 		options: func(task *natTask) { task.Data.HolePunch = true },
 	},

@@ -229,7 +229,7 @@ func (n *network) startMapping(t testing.TB, gateway *ftptest.Host) {
 	configuration := filepath.Join(folder, "miniupnpd.conf")
 	text := fmt.Sprintf("ext_ifname=%s\nlistening_ip=ferry-client\nipv6_disable=yes\nenable_natpmp=%s\nenable_upnp=%s\n"+
 		"upnp_table_name=mapping\nupnp_nat_table_name=mapping\nmin_lifetime=120\nmax_lifetime=86400\nsystem_uptime=no\n"+
-		"uuid=f0e0c0a0-0000-4000-8000-000000000001\nallow 1024-65535 10.10.0.0/24 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
+		"uuid=f0e0c0a0-0000-4000-8000-000000000001\nallow 1024-65535 0.0.0.0/0 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
 		out, natpmp, upnp)
 	if err := os.WriteFile(configuration, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
