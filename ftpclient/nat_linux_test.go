@@ -369,7 +369,12 @@ var natRows = []natRow{
 	{
 		name:   "two NATs, a gateway that opens ports, and blocked server",
 		layout: layout{nat: true, twoNATs: true, mapping: "PCP", blocked: "drop"},
-		says:   []string{"198.51.100.10:60", "no answer"},
+		says:   []string{"198.51.100.10:60", "no answer", "10.10.0.1"}, // which refuses, having no public address itself
+	},
+	{
+		name:   "two NATs, a gateway that opens ports in vain, and blocked server",
+		layout: layout{nat: true, twoNATs: true, mapping: "PCP", claims: "1.2.3.9", blocked: "drop"},
+		says:   []string{"198.51.100.10:60", "no answer", "1.2.3.9", "1.2.3.2", "two NATs"},
 	},
 	{name: "server behind NAT", layout: layout{serverNAT: true}, way: "passive EPSV"},
 	{

@@ -24,6 +24,8 @@ type layout struct {
 	twoExits bool
 	// mapping are protocols by which the gateway opens ports (miniupnpd): "PCP" (with the others), "NAT-PMP", "UPnP".
 	mapping string
+	// claims is the external address that miniupnpd believes in, "" for its own.
+	claims string
 	// rejects has the gateway refuse calls from outside ("tcp reset", "icmp type admin-prohibited") and not be silent.
 	rejects string
 	// forgets has the gateway forget connections on which nothing moved for 20 s.
@@ -231,6 +233,9 @@ func (n *network) startMapping(t testing.TB, gateway *ftptest.Host) {
 		"upnp_table_name=mapping\nupnp_nat_table_name=mapping\nmin_lifetime=120\nmax_lifetime=86400\nsystem_uptime=no\n"+
 		"uuid=f0e0c0a0-0000-4000-8000-000000000001\nallow 1024-65535 0.0.0.0/0 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
 		out, natpmp, upnp)
+	if n.claims != "" {
+		text += "ext_ip=" + n.claims + "\n"
+	}
 	if err := os.WriteFile(configuration, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
