@@ -53,7 +53,6 @@ var theirs = map[string][]string{
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"github.com/bmatcuk/doublestar/v4":  {"agent/config", "agent/scan"},
-	"github.com/huin/goupnp":            {"ftpclient/extip"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
 	"testing":                           {"ftpclient/ftptest"},
 }

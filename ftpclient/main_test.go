@@ -2,12 +2,17 @@ package ftpclient_test
 
 import (
 	"flag"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(natClientVariable) != "" {
+		beNATClient()
+		return
+	}
 	flag.Parse()
 	waitTogether()
 	goleak.VerifyTestMain(m)

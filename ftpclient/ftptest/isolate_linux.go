@@ -32,12 +32,7 @@ wait $!
 // are seen in their place, such as our own /etc/passwd.
 func isolate(overlays map[string]string, argv ...string) *exec.Cmd {
 	// mount is set-user-id, and the owner of that file has no rights inside; setpriv makes the bit void.
-	args := []string{"--no-new-privs", "/bin/sh", "-c", launchScript, "launch"}
-	for path, overlay := range overlays {
-		args = append(args, path, overlay)
-	}
-	args = append(append(args, "--"), argv...)
-	command := exec.Command("setpriv", args...)
+	command := exec.Command("setpriv", append([]string{"--no-new-privs", "/bin/sh"}, launchArguments(overlays, argv)...)...)
 	swapped := []syscall.SysProcIDMap{
 		{ContainerID: 0, HostID: loginID, Size: 1},
 		{ContainerID: 1, HostID: 1, Size: loginID - 1},
@@ -52,6 +47,15 @@ func isolate(overlays map[string]string, argv ...string) *exec.Cmd {
 		Credential:                 &syscall.Credential{Uid: 0, Gid: 0},
 	}
 	return command
+}
+
+// launchArguments are those of the shell.
+func launchArguments(overlays map[string]string, argv []string) []string {
+	args := []string{"-c", launchScript, "launch"}
+	for path, overlay := range overlays {
+		args = append(args, path, overlay)
+	}
+	return append(append(args, "--"), argv...)
 }
 
 func probeNamespaces() error {

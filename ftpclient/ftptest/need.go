@@ -16,13 +16,15 @@ import (
 // needs joined by commas.
 const RequireVariable = "FTPFERRY_REQUIRE"
 
-// ServersVariable names the environment variable with a folder of unpacked servers, one folder each: NAME/usr/sbin/NAME.
+// ServersVariable names the environment variable with a folder of unpacked servers, one folder each: NAME/usr/sbin/NAME
+// or NAME/usr/bin/NAME.
 const ServersVariable = "FTPFERRY_SERVERS"
 
 // needs holds what is more than a program in the path. A probe's error says what is missing and how to get it.
 var needs = map[string]func() error{
 	"root":       probeRoot,
 	"namespaces": probeNamespaces,
+	"netns":      probeNetworkNamespaces,
 	"deaf port":  probeDeafPort,
 	"IPv6":       probeIPv6,
 	"pyftpdlib": func() error {
@@ -32,8 +34,8 @@ var needs = map[string]func() error{
 }
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
-// process namespaces), "deaf port" (see [DeafPort]), "IPv6" (on loopback), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it,
-// the test fails instead.
+// process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback), or
+// any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
 	if err := probe(what); err != nil {
@@ -85,7 +87,7 @@ type program struct {
 func findProgram(name string) (program, error) {
 	for _, folder := range serverFolders() {
 		root := filepath.Join(folder, name)
-		path, err := exec.LookPath(filepath.Join(root, "usr", "sbin", name))
+		path, err := lookIn(root, name)
 		if err != nil {
 			continue
 		}
@@ -106,6 +108,16 @@ func findProgram(name string) (program, error) {
 		}
 	}
 	return program{}, errors.New(`not found; "bash .ci/run deps" fetches it`)
+}
+
+// lookIn finds the program in the places that packages use for those of administrators.
+func lookIn(root, name string) (path string, err error) {
+	for _, folder := range []string{"usr/sbin", "usr/bin", "sbin", "bin"} {
+		if path, err = exec.LookPath(filepath.Join(root, folder, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
 }
 
 // findPython returns a Python that has pyftpdlib and OpenSSL: the distribution's own one first, since the one in $PATH

@@ -65,6 +65,12 @@ func Real(t testing.TB, name string, o RealOptions) *RealServer {
 		Name: name, User: user, Password: password, Root: o.Root, RemoteRoot: "/", t: t,
 		setup: setup{RealOptions: o, Dir: t.TempDir(), User: user, Password: password},
 	}
+	if s.setup.Address == "" {
+		s.setup.Address = "127.0.0.1"
+	}
+	if s.setup.Port == 0 && o.Host != nil {
+		s.setup.Port = 21
+	}
 	if s.setup.MaxClients == 0 {
 		s.setup.MaxClients = 1000
 	}
@@ -97,7 +103,7 @@ func (s *RealServer) Start() {
 		if free {
 			s.setup.Port = freePort(s.t)
 		}
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.setup.Port))
+		s.Addr = net.JoinHostPort(s.setup.Address, strconv.Itoa(s.setup.Port))
 		if err = s.launch(); err == nil {
 			return
 		}
@@ -155,7 +161,11 @@ func (s *RealServer) launch() error {
 	if s.stdin, err = command.StdinPipe(); err != nil {
 		return err
 	}
-	if err := command.Start(); err != nil {
+	start := command.Start
+	if host := s.setup.Host; host != nil {
+		start = func() error { return host.Start(command) }
+	}
+	if err := start(); err != nil {
 		return err
 	}
 	s.kill = command.Process.Kill
@@ -170,8 +180,12 @@ func (s *RealServer) launch() error {
 
 func (s *RealServer) awaitGreeting() error {
 	var err error
+	greet := s.greet
+	if host := s.setup.Host; host != nil {
+		greet = func() error { return host.Do(s.greet) }
+	}
 	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
-		if err = s.greet(); err == nil {
+		if err = greet(); err == nil {
 			return nil
 		}
 		select {
@@ -197,7 +211,7 @@ func (s *RealServer) greet() error {
 		return nil // it greets nobody without a certificate
 	}
 	if s.setup.ImplicitTLS {
-		conn = tls.Client(conn, &tls.Config{RootCAs: s.CertPool, ServerName: "127.0.0.1"})
+		conn = tls.Client(conn, &tls.Config{RootCAs: s.CertPool, ServerName: "localhost"})
 	}
 	reader := bufio.NewReader(conn)
 	line, err := reader.ReadString('\n')

@@ -19,8 +19,15 @@ type RealOptions struct {
 	// ClientCAFile demands client certificates, signed by this authority (PEM); includes TLS. See [NewClientCertificate].
 	ClientCAFile string
 	MaxClients   int    // how many may be connected (proftpd: logged in) at a time; 0 for many
-	Port         int    // on 127.0.0.1; 0 for a free one
+	Port         int    // 0 for a free one, or 21 on a Host
 	Root         string // the folder to serve, with an absolute path; "" for a new one that ends with the test
+
+	// Host is the machine of a [Lab] to run on; nil for this one. Address is one of its own addresses; "" for 127.0.0.1.
+	Host    *Host `json:"-"`
+	Address string
+	// PassivePorts are the first and the last port of passive mode; 0 for any.
+	PassivePorts [2]int
+	FromPort20   bool // connections of active mode come from port 20 (RFC 959 section 3.2), which needs a Host
 
 	NoRestart   bool // REST before STOR, and APPE to a file that is there, are refused, as in proftpd's own default
 	NoOverwrite bool // STOR to a file that is there is refused
@@ -47,7 +54,7 @@ type RealOptions struct {
 
 // everyServer are the options that need nothing of a server.
 var everyServer = []string{"TLS", "RequireTLS", "MaxTLS", "ClientCAFile", "MaxClients", "Port", "Root", "IdleTimeout",
-	"Throttle", "TimeZone"}
+	"Throttle", "TimeZone", "Host", "Address", "PassivePorts"}
 
 // Offers reports whether the real server can do what a field of [RealOptions] asks for.
 func Offers(server, field string) bool {

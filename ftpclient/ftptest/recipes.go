@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 )
@@ -37,6 +38,17 @@ type setup struct {
 // Idle is the idle time-out in seconds.
 func (s setup) Idle() int { return int(s.IdleTimeout / time.Second) }
 
+// IPv6 is for servers that have to be told.
+func (s setup) IPv6() bool { return strings.Contains(s.Address, ":") }
+
+// Passive is the range of ports in the given form, "" for any.
+func (s setup) Passive(format string) string {
+	if s.PassivePorts == [2]int{} {
+		return ""
+	}
+	return fmt.Sprintf(format, s.PassivePorts[0], s.PassivePorts[1])
+}
+
 // OnlyTLS12 is for servers that list the versions.
 func (s setup) OnlyTLS12() bool { return s.MaxTLS == tls.VersionTLS12 }
 
@@ -56,7 +68,7 @@ type recipe struct {
 var recipes = map[string]recipe{
 	"vsftpd": {
 		needs:   []string{"root", "namespaces"},
-		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime"},
+		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime", "FromPort20"},
 		prepare: prepareVsftpd,
 	},
 	"proftpd": {
@@ -185,7 +197,7 @@ func preparePureFTPd(s setup) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("pure-pw: %w: %s", err, output)
 	}
 	args := []string{
-		"-S", "127.0.0.1," + strconv.Itoa(s.Port), "-c", strconv.Itoa(s.MaxClients), "-g", at("pid"),
+		"-S", s.Address + "," + strconv.Itoa(s.Port), "-c", strconv.Itoa(s.MaxClients), "-g", at("pid"),
 		"-l", "puredb:" + at("users.pdb"), "-E", "-A", "-H",
 		"-L", "1000000:100", // no short limit on listings
 		"-U", "133:022", // for files and for folders
@@ -199,6 +211,7 @@ func preparePureFTPd(s setup) (*exec.Cmd, error) {
 		{!s.HideDotFiles, []string{"-D"}},
 		{s.NoDotNames, []string{"-x"}},
 		{s.AutoRename, []string{"-r"}},
+		{s.PassivePorts != [2]int{}, []string{"-p", s.Passive("%d:%d")}},
 		{s.Throttle > 0, []string{"-T", strconv.Itoa(s.Throttle / 1024)}},
 	} {
 		if option.wanted {

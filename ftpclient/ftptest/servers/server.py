@@ -63,6 +63,8 @@ handler.dtp_handler.timeout = 900
 handler.use_gmt_times = not options["LocalTime"]
 handler.proto_cmds = {verb: form for verb, form in handler.proto_cmds.items() if verb not in (options["Deny"] or ())}
 handler.auth_failed_timeout = 0
+if options["PassivePorts"][0]:
+    handler.passive_ports = range(options["PassivePorts"][0], options["PassivePorts"][1] + 1)
 
 
 class Server(FTPServer):
@@ -73,5 +75,5 @@ class Server(FTPServer):
         return sum(isinstance(channel, FTPHandler) for channel in channels) <= options["MaxClients"]
 
 
-server = Server(("127.0.0.1", options["Port"]), handler)
+server = Server((options["Address"], options["Port"]), handler)
 server.serve_forever(timeout=0.5)  # without one, idle sessions are found when somebody else says something

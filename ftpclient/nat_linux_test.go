@@ -1,0 +1,418 @@
+package ftpclient_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+const (
+	// firstContact is how long a transfer may take when nothing is known about the server and the network.
+	firstContact = 12 * time.Second
+	// secondContact is how long it may take when the first has found the way.
+	secondContact = time.Second
+	// diagnosis is how long it may take to find out that there is no way.
+	diagnosis = 45 * time.Second
+	// contacts is how often a transfer that took too long is made before that counts: other tests are running.
+	contacts = 3
+	// networksAtATime bounds what is built and run at once: most of the time they wait.
+	networksAtATime = 12
+)
+
+// natRow is a network and what has to come of it.
+type natRow struct {
+	name    string
+	layout  layout
+	servers []string            // nil for both
+	options func(*natTask)      // what the operator has configured
+	real    ftptest.RealOptions // of the server
+	way     string              // that works, "" if there is none
+	tlsWay  string              // the same with TLS, if that differs: nothing for none
+	says    []string            // what the error has to say where there is no way
+	sees    map[string]string   // external addresses by source
+	content int                 // bytes of the files; 0 for natContent
+	within  time.Duration       // instead of firstContact; there is no second one then
+	again   time.Duration       // instead of secondContact
+}
+
+// natContent is more than what sockets buffer.
+const natContent = 300_000
+
+const nothing = "nothing"
+
+// TestNAT transfers files through networks that are in the way, up and down, plain and with TLS, from a process without
+// and from a process with knowledge of the way.
+func TestNAT(t *testing.T) {
+	for _, need := range []string{"netns", "ip", "nft", "miniupnpd", "turnserver", "vsftpd", "proftpd"} {
+		ftptest.Need(t, need)
+	}
+	t.Parallel()
+	places, quiet := make(chan struct{}, networksAtATime), make(chan struct{}, 2)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, row := range natRows {
+		for _, server := range []string{"proftpd", "vsftpd"} {
+			if row.servers != nil && !slices.Contains(row.servers, server) {
+				continue
+			}
+			places <- struct{}{}
+			// Not by t.Parallel, which has few places, meant for tests that work.
+			running.Go(func() {
+				defer func() { <-places }()
+				t.Run(row.name+"/"+server, func(t *testing.T) { row.test(t, server, quiet) })
+			})
+		}
+	}
+}
+
+// natFile is a file of the server and how it is transferred.
+type natFile struct {
+	name        string
+	upload, tls bool
+}
+
+var natFiles = []natFile{
+	{"plain-up", true, false}, {"plain-down", false, false}, {"tls-up", true, true}, {"tls-down", false, true},
+}
+
+// old is what is in files that are to be overwritten.
+var old = []byte("what was there before")
+
+// test takes a place in quiet for what has to be fast.
+func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
+	n := r.layout.build(t)
+	o := r.real
+	o.TLS, o.Host, o.Address, o.PassivePorts = true, n.server, n.serverAddress, [2]int{60000, 60100}
+	s := ftptest.Real(t, server, o)
+	random := rand.New(rand.NewPCG(4, 4))
+	content := make([]byte, max(natContent, r.content))
+	for i := range content {
+		content[i] = byte(random.Uint32())
+	}
+	task := natTask{Address: n.address, User: s.User, Password: s.Password, CAFile: s.CAFile}
+	if r.options != nil {
+		r.options(&task)
+	}
+	for _, file := range natFiles {
+		before := content
+		if file.upload {
+			before = old
+		}
+		if err := os.WriteFile(filepath.Join(s.Root, file.name), before, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		x := natTransfer{Name: file.name, Upload: file.upload, TLS: file.tls}
+		if file.upload {
+			x.Bytes = content
+		}
+		task.Transfers = append(task.Transfers, x)
+	}
+	if r.sees != nil {
+		task.Look = netip.MustParseAddr("10.10.0.2")
+	}
+	first := r.contact(t, n, task, cmp.Or(r.within, firstContact))
+	for source, address := range r.sees {
+		if got := first.Seen[source]; got != address {
+			t.Errorf("%s sees %q, want %s", source, got, address)
+		}
+	}
+	again := task
+	again.Look = netip.Addr{}
+	again.Memory, again.Transfers, again.InTurn = first.Memory, nil, true
+	for i, x := range task.Transfers {
+		if r.check(t, "first contact", s, x, first.Outcomes[i], old, content) && r.within == 0 {
+			x.Facts = first.Outcomes[i].Facts
+			if x.Upload {
+				x.Bytes = slices.Clone(content)
+				slices.Reverse(x.Bytes) // to tell it from the first
+			}
+			again.Transfers = append(again.Transfers, x)
+		}
+	}
+	r.contents(t, s)
+	if len(again.Transfers) == 0 {
+		return
+	}
+	quiet <- struct{}{}
+	defer func() { <-quiet }()
+	second := r.contact(t, n, again, cmp.Or(r.again, secondContact))
+	for i, x := range again.Transfers {
+		r.check(t, "second contact", s, x, second.Outcomes[i], content, content)
+	}
+}
+
+// contact makes the transfers, and those that took too long again.
+func (r natRow) contact(t *testing.T, n *network, task natTask, limit time.Duration) natReport {
+	t.Helper()
+	report := runNATClient(t, n.client, task)
+	for try := 2; ; try++ {
+		slow := task
+		slow.Transfers, slow.InTurn = nil, true
+		var places []int
+		for i, x := range task.Transfers {
+			o := report.Outcomes[i]
+			took := limit
+			if o.Error != "" {
+				took = diagnosis
+			}
+			if o.Took <= took {
+				continue
+			}
+			if try > contacts {
+				t.Errorf("%s: took %s, want at most %s", x.Name, o.Took, took)
+			}
+			places, slow.Transfers = append(places, i), append(slow.Transfers, x)
+		}
+		if len(places) == 0 || try > contacts {
+			return report
+		}
+		again := runNATClient(t, n.client, slow)
+		report.Memory = again.Memory
+		for i, place := range places {
+			report.Outcomes[place] = again.Outcomes[i]
+		}
+	}
+}
+
+// check compares a transfer with what has to come of it, and tells whether there is a way that worked. The
+// file had before, or has content for downloads.
+func (r natRow) check(t *testing.T, contact string, s *ftptest.RealServer, x natTransfer, o natOutcome, before, content []byte) bool {
+	t.Helper()
+	want := r.way
+	if x.TLS && r.tlsWay != "" {
+		want = r.tlsWay
+	}
+	where := fmt.Sprintf("%s, %s", contact, x.Name)
+	way := o.way()
+	t.Logf("%s: %.1f s, %s (%s from %s) %s", where, o.Took.Seconds(), way, o.Local, o.Peer, o.Error)
+	stored, err := os.ReadFile(filepath.Join(s.Root, x.Name))
+	if err != nil {
+		t.Error(err)
+	}
+	if o.Error != "" && x.Upload && !bytes.Equal(stored, before) {
+		t.Errorf("%s: it failed, and the file on the server has now %d bytes, want it untouched", where, len(stored))
+	}
+	switch none := want == "" || want == nothing; {
+	case none && o.Error == "":
+		t.Errorf("%s: it worked (%s), want an error", where, way)
+		return false
+	case none:
+		for _, word := range r.says {
+			if !strings.Contains(o.Error, word) {
+				t.Errorf("%s: the error does not say %q", where, word)
+			}
+		}
+		return false
+	case o.Error != "":
+		t.Errorf("%s: failed, want %s", where, want)
+		return false
+	case way != want:
+		t.Errorf("%s: the way was %q, want %q", where, way, want)
+	}
+	got := o.Bytes
+	if x.Upload {
+		got, content = stored, x.Bytes
+	}
+	if !bytes.Equal(got, content) {
+		t.Errorf("%s: %d bytes that are not the %d bytes of the file", where, len(got), len(content))
+	}
+	return true
+}
+
+// way is the one that was found, as the facts have it.
+func (o natOutcome) way() string {
+	for _, channel := range o.Facts.Channels {
+		if channel.Way != "" {
+			return channel.Way
+		}
+	}
+	return ""
+}
+
+// contents sees to it that nothing was left beside the files.
+func (r natRow) contents(t *testing.T, s *ftptest.RealServer) {
+	t.Helper()
+	entries, err := os.ReadDir(s.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !slices.ContainsFunc(natFiles, func(f natFile) bool { return f.name == entry.Name() }) {
+			t.Errorf("left on the server: %s", entry.Name())
+		}
+	}
+}
+
+// runNATClient does the task in a process of its own on the host: the sockets of a Go program are made by any of its
+// threads, so all of it has to be there.
+func runNATClient(t *testing.T, host *ftptest.Host, task natTask) natReport {
+	t.Helper()
+	input, err := json.Marshal(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), program)
+	// The race detector takes a second to end.
+	command.Env = append(os.Environ(), natClientVariable+"=1", "GORACE=atexit_sleep_ms=0")
+	var output, complaints bytes.Buffer
+	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(input), &output, &complaints
+	err = host.Start(command)
+	if err == nil {
+		err = command.Wait()
+	}
+	var report natReport
+	if err == nil {
+		err = json.Unmarshal(output.Bytes(), &report)
+	}
+	if err != nil {
+		t.Fatalf("client: %v\n%s", err, complaints.Bytes())
+	}
+	return report
+}
+
+func forwarding(task *natTask) {
+	task.Data.ActivePorts = ftpclient.PortRange{First: 50000, Last: 50010}
+}
+
+func askSTUN(task *natTask) { task.STUN = []string{stunAddress + ":3478"} }
+
+// natRows begin with those that take longest.
+var natRows = []natRow{
+	{
+		name:   "a NAT forgets connections after 20 s, and the transfer takes 30",
+		layout: layout{nat: true, forgets: true}, way: "passive EPSV",
+		real: ftptest.RealOptions{Throttle: 50 << 10}, content: 1_500_000, within: 45 * time.Second,
+	},
+	{name: "nothing is in the way", way: "passive EPSV"},
+	{name: "server's passive ports are blocked", layout: layout{blocked: "drop"}, way: "direct PORT"},
+	{name: "server's passive ports are refused", layout: layout{blocked: "reject with tcp reset"}, way: "direct PORT"},
+	{name: "NAT", layout: layout{nat: true}, way: "passive EPSV"},
+	{
+		name: "NAT and blocked server", layout: layout{nat: true, blocked: "drop"},
+		says: []string{"198.51.100.10:60", "no answer", "active_ports"},
+	},
+	{name: "NAT that reads along", layout: layout{nat: true, helper: true}, way: "passive EPSV"},
+	{
+		name: "NAT that reads along and blocked server", layout: layout{nat: true, helper: true, blocked: "drop"},
+		way: "helper PORT", tlsWay: nothing,
+	},
+	{name: "NAT with forwarded ports", layout: layout{nat: true, forwarded: 50000}, options: forwarding, way: "passive EPSV"},
+	{
+		name:   "NAT with forwarded ports and blocked server",
+		layout: layout{nat: true, forwarded: 50000, blocked: "drop"}, options: forwarding, way: "forwarded PORT",
+	},
+	{
+		name:   "NAT with forwarded ports, configured address, and blocked server",
+		layout: layout{nat: true, forwarded: 50000, blocked: "drop"}, way: "configured PORT",
+		options: func(task *natTask) {
+			forwarding(task)
+			task.Data.ExternalAddress = netip.MustParseAddr("203.0.113.2")
+		},
+	},
+	{
+		name:   "NAT with other ports outside than inside, and blocked server",
+		layout: layout{nat: true, forwarded: 51000, blocked: "drop"}, way: "forwarded PORT",
+		options: func(task *natTask) {
+			forwarding(task)
+			task.Data.AnnouncedPorts = ftpclient.PortRange{First: 51000, Last: 51010}
+		},
+	},
+	{
+		name:   "NAT with forwarded ports and two exits: STUN is wrong",
+		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true}, way: "passive EPSV",
+		options: func(task *natTask) { forwarding(task); askSTUN(task) },
+		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"},
+	},
+	{
+		name:   "NAT with forwarded ports and two exits, and blocked server: STUN is wrong",
+		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true, blocked: "drop"}, way: "forwarded PORT",
+		options: func(task *natTask) { forwarding(task); askSTUN(task) },
+		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"}, // which servers refuse: to them it is 203.0.113.3
+	},
+	{name: "gateway with PCP", layout: layout{nat: true, mapping: "PCP"}, way: "passive EPSV"},
+	{
+		name: "gateway with PCP and blocked server", layout: layout{nat: true, mapping: "PCP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourcePCP: "1.2.3.2"},
+	},
+	{
+		name: "gateway with NAT-PMP and blocked server", layout: layout{nat: true, mapping: "NAT-PMP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourceNATPMP: "1.2.3.2"},
+	},
+	{
+		name: "gateway with UPnP and blocked server", layout: layout{nat: true, mapping: "UPnP", blocked: "drop"},
+		way: "mapped PORT", sees: map[string]string{extip.SourceUPnP: "1.2.3.2"},
+	},
+	{name: "two NATs", layout: layout{nat: true, twoNATs: true}, way: "passive EPSV"},
+	{
+		name: "two NATs and blocked server", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
+		says: []string{"198.51.100.10:60", "no answer"},
+	},
+	{
+		name:   "two NATs, a gateway that opens ports, and blocked server",
+		layout: layout{nat: true, twoNATs: true, mapping: "PCP", blocked: "drop"},
+		says:   []string{"198.51.100.10:60", "no answer", "10.10.0.1"}, // which refuses, having no public address itself
+	},
+	{
+		name:   "two NATs, a gateway that opens ports in vain, and blocked server",
+		layout: layout{nat: true, twoNATs: true, mapping: "PCP", claims: "1.2.3.9", blocked: "drop"},
+		says:   []string{"198.51.100.10:60", "no answer", "1.2.3.9", "1.2.3.2", "two NATs"},
+	},
+	{name: "server behind NAT", layout: layout{serverNAT: true}, way: "passive EPSV"},
+	{
+		name: "server behind NAT without EPSV, its PASV names a private address", layout: layout{serverNAT: true},
+		real: ftptest.RealOptions{Deny: []string{"EPSV"}}, way: "passive PASV",
+	},
+	{name: "server behind NAT that forwards port 21 only", layout: layout{serverNAT: true, blocked: "drop"}, way: "direct PORT"},
+	{
+		name:   "both behind NAT",
+		layout: layout{nat: true, serverNAT: true}, way: "passive EPSV",
+	},
+	{name: "client's firewall drops calls", layout: layout{firewall: true}, way: "passive EPSV"},
+	{
+		name: "client's firewall drops calls, and blocked server", layout: layout{firewall: true, blocked: "drop"},
+		says: []string{"198.51.100.10:60", "203.0.113.2:", "firewall"},
+	},
+	{name: "IPv6 only", layout: layout{ipv6: true}, way: "passive EPSV"},
+	{name: "IPv6 only and blocked server", layout: layout{ipv6: true, blocked: "drop"}, way: "direct EPRT"},
+	{name: "NAT that refuses calls", layout: layout{nat: true, rejects: "tcp reset"}, way: "passive EPSV"},
+	{
+		name: "NAT that refuses calls, and blocked server", layout: layout{nat: true, rejects: "tcp reset", blocked: "drop"},
+		says: []string{"198.51.100.10:60", "no answer"},
+	},
+	{
+		name:    "NAT that refuses calls by ICMP, forwarded ports are not configured, and blocked server",
+		layout:  layout{nat: true, rejects: "icmp type admin-prohibited", blocked: "reject with icmpx type admin-prohibited"},
+		options: forwarding, says: []string{"198.51.100.10:60"},
+	},
+	{
+		name: "NAT and blocked server that calls from port 20", layout: layout{nat: true, blocked: "drop"},
+		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT",
+		options: func(task *natTask) { task.Data.HolePunch = true },
+	},
+	{
+		name: "two NATs and blocked server that calls from port 20", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
+		// The first packet ends at the provider's NAT, before that has an entry for it; its repetition comes a second later.
+		again:   3 * time.Second,
+		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT",
+		options: func(task *natTask) { task.Data.HolePunch = true },
+	},
+}
