@@ -43,17 +43,20 @@ func (p *PCP) Probe(ctx context.Context) error {
 }
 
 const (
-	discardPort    = 9
+	// lookupPort is one that gateways let everybody map: the discard port that RFC 6887 section 11.6
+	// speaks of is below 1024, which usual rules forbid, and miniupnpd 2.3.1 is busy for seconds then
+	// with trying all others.
+	lookupPort     = 49009
 	lookupLifetime = 2 * time.Minute // gateways grant no less
 )
 
 // Lookup asks for the external address. PCP has no question for it: as RFC 6887 section 11.6
-// says, a mapping for the discard port is opened and closed again. So it costs two exchanges,
+// says, a mapping for a port that nobody uses is opened and closed again. So it costs two exchanges,
 // and a Locator that has a mapping reads the address from there instead. Gateways with several
 // external addresses may give other mappings another one.
 func (p *PCP) Lookup(ctx context.Context) (Finding, error) {
 	mapping, err := p.Map(ctx, Request{
-		Internal: netip.AddrPortFrom(p.local, discardPort),
+		Internal: netip.AddrPortFrom(p.local, lookupPort),
 		Lifetime: lookupLifetime,
 		Nonce:    p.nonce,
 	})
