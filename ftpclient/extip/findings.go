@@ -143,11 +143,11 @@ func (l *Locator) gatewayFindings(ctx context.Context, place string, local netip
 		if failure != nil {
 			failures[d.name] = failure
 		}
-		if found || !asked || failure != nil || chosen == nil {
+		// The chosen one is the first of all that work; the others are for when it has no word for the
+		// address. Those that make noise are left in peace then.
+		if found || failure != nil || chosen == nil || !asked && d.late {
 			continue
 		}
-		// The chosen one first of all, since it is the first that works; the others where it has no word
-		// for the address.
 		findings, err := l.answerTo(ctx, place, question{source: d.name, ask: func(ctx context.Context) ([]Finding, error) {
 			f, err := d.mapper.Lookup(ctx)
 			return []Finding{f}, err

@@ -104,7 +104,7 @@ func (l *Locator) takeIdle(r *router, first, last uint16, but []*lease) *lease {
 		port := le.mapping.Internal.Port()
 		switch {
 		case le.lent || le.busy || le.void || le.expired(now()) || slices.Contains(but, le):
-		case le.dialect.err != nil && recent(le.dialect.asked, refusalLifetime): // silent only just now
+		case le.dialect.useless(): // silent only just now
 		case first != 0 && (port < first || port > max(first, last)):
 		case best == nil || le.used.After(best.used):
 			best = le
@@ -165,6 +165,7 @@ func (l *Locator) open(ctx context.Context, r *router, first, last uint16) (*Lis
 			return nil, fmt.Errorf("save the mapping of port %d before it is asked for: %w", lease.mapping.Internal.Port(), err)
 		}
 		if err = l.renew(ctx, lease); err == nil {
+			l.learn(r, d, true)
 			l.note()
 			l.logger.Info("port opened at the gateway", "protocol", d.name, "gateway", r.gateway,
 				"internal", lease.mapping.Internal, "external", lease.mapping.External, "lifetime", lease.mapping.Lifetime)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -44,6 +45,8 @@ type Memory struct {
 	Mappings []Mapping `json:"mappings,omitempty"`
 	// UPnP is where the description of the UPnP gateway was found last, by network.
 	UPnP map[string]string `json:"upnp,omitempty"`
+	// Protocols is by which protocol the gateway opened a port last, by network.
+	Protocols map[string]string `json:"protocols,omitempty"`
 }
 
 // Locator asks the sources that are enabled, remembers their answers while they last, and keeps
@@ -64,6 +67,7 @@ type Locator struct {
 	routers   []*router
 	inherited []Mapping         // of an earlier process, in networks that were not met yet
 	locations map[string]string // Memory.UPnP
+	spoken    map[string]string // Memory.Protocols
 	answers   map[string]*answer
 	closed    bool
 }
@@ -76,14 +80,11 @@ func NewLocator(o Options) *Locator {
 func newLocator(o Options, protocols []protocol, networkOf func(netip.Addr) (Network, error)) *Locator {
 	l := &Locator{
 		options: o, logger: o.Logger, protocols: protocols, networkOf: networkOf, wake: make(chan struct{}, 1),
-		nonce: o.Memory.Nonce, inherited: slices.Clone(o.Memory.Mappings),
-		locations: map[string]string{}, answers: map[string]*answer{},
+		nonce: o.Memory.Nonce, inherited: inheritance(o.Memory.Mappings),
+		locations: few(o.Memory.UPnP), spoken: few(o.Memory.Protocols), answers: map[string]*answer{},
 	}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
-	}
-	for network, location := range o.Memory.UPnP {
-		l.locations[network] = location
 	}
 	if l.nonce == (Nonce{}) {
 		rand.Read(l.nonce[:]) // never fails
@@ -94,6 +95,26 @@ func newLocator(o Options, protocols []protocol, networkOf func(netip.Addr) (Net
 // mappingsAtOnce bounds those that are remembered, so that a Memory cannot grow from restart to restart.
 const mappingsAtOnce = 256
 
+// inheritance returns of the mappings of an earlier process those that can be looked after. The clock may have been set
+// since: none was granted in times to come.
+func inheritance(left []Mapping) []Mapping {
+	var kept []Mapping
+	for _, m := range left {
+		endless := m.Lifetime == 0 && m.Protocol == SourceUPnP
+		if !m.Internal.Addr().IsValid() || m.Internal.Port() == 0 || !m.Gateway.IsValid() || m.Lifetime <= 0 && !endless {
+			continue
+		}
+		if at := now(); m.Granted.After(at) {
+			m.Granted = at
+		}
+		m.Lifetime = min(m.Lifetime, longestLifetime)
+		if kept = append(kept, m); len(kept) == mappingsAtOnce {
+			break
+		}
+	}
+	return kept
+}
+
 // remember saves what has to survive.
 func (l *Locator) remember() error {
 	if l.options.Save == nil {
@@ -102,9 +123,8 @@ func (l *Locator) remember() error {
 	l.saving.Lock()
 	defer l.saving.Unlock()
 	l.mutex.Lock()
-	memory := Memory{Nonce: l.nonce, Mappings: slices.Clone(l.inherited), UPnP: map[string]string{}}
-	for network, location := range l.locations {
-		memory.UPnP[network] = location
+	memory := Memory{
+		Nonce: l.nonce, Mappings: slices.Clone(l.inherited), UPnP: maps.Clone(l.locations), Protocols: maps.Clone(l.spoken),
 	}
 	for _, r := range l.routers {
 		for _, lease := range r.leases {

@@ -145,7 +145,7 @@ func (l *Locator) due() (renewals, deletions []*lease, gone bool) {
 		}
 	}
 	l.routers = slices.DeleteFunc(l.routers, func(r *router) bool {
-		return len(r.leases) == 0 && len(r.turn) == 0 && !slices.ContainsFunc(r.dialects, func(d *dialect) bool {
+		return len(r.leases) == 0 && r.search == nil && !slices.ContainsFunc(r.dialects, func(d *dialect) bool {
 			return recent(d.asked, routerMemory)
 		})
 	})

@@ -1,17 +1,19 @@
 package extip
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 )
 
-// refusalLifetime is how long a gateway that was silent or refused is not asked again.
-const refusalLifetime = 5 * time.Minute
+const (
+	// refusalLifetime is how long a gateway that refused is not asked again.
+	refusalLifetime = 5 * time.Minute
+	// silenceLifetime is how long one that was silent is not: all of a few packets may have been lost.
+	silenceLifetime = 30 * time.Second
+)
 
 // protocol is a way to ask gateways for ports.
 type protocol struct {
@@ -24,15 +26,14 @@ type protocol struct {
 
 // router is the gateway of a network, as it is asked from a local address.
 type router struct {
-	network Network
-	gateway netip.Addr
-	local   netip.Addr
-	// turn holds a token while somebody finds out which protocol it speaks.
-	turn     chan struct{}
+	network  Network
+	gateway  netip.Addr
+	local    netip.Addr
 	dialects []*dialect // best first
 
 	// Guarded by Locator.mutex.
 	chosen *dialect
+	search *search // for the one to choose, nil while nobody searches
 	leases []*lease
 }
 
@@ -45,6 +46,18 @@ type dialect struct {
 	// epoch is what the gateway said last, at the time seen.
 	epoch uint32
 	seen  time.Time
+}
+
+// known reports whether it need not be asked whether it is spoken.
+func (d *dialect) known() bool { return !d.asked.IsZero() && (d.err == nil || d.useless()) }
+
+// useless reports whether it was found lately not to work.
+func (d *dialect) useless() bool {
+	lifetime := refusalLifetime
+	if errors.Is(d.err, ErrNoGateway) {
+		lifetime = silenceLifetime
+	}
+	return d.err != nil && recent(d.asked, lifetime)
 }
 
 // GatewayError says why no port can be opened: what was asked, and what was answered.
@@ -92,7 +105,7 @@ func (l *Locator) router(local netip.Addr) (*router, error) {
 			return r, nil
 		}
 	}
-	r := &router{network: network, gateway: gateway, local: local, turn: make(chan struct{}, 1)}
+	r := &router{network: network, gateway: gateway, local: local}
 	for _, p := range l.protocols {
 		mapper := p.open(l.options, gateway, local, l.locations[network.Key()])
 		r.dialects = append(r.dialects, &dialect{protocol: p, mapper: mapper})
@@ -100,44 +113,6 @@ func (l *Locator) router(local netip.Addr) (*router, error) {
 	l.routers = append(l.routers, r)
 	l.adoptLocked(r)
 	return r, nil
-}
-
-// choose returns the protocol that the gateway is asked in: always the same one while that works.
-// Who comes while it is being found out waits for the result.
-func (l *Locator) choose(ctx context.Context, r *router) (*dialect, error) {
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	l.mutex.Lock()
-	chosen := r.chosen
-	l.mutex.Unlock()
-	if chosen != nil {
-		return chosen, nil
-	}
-	for _, late := range []bool{false, true} {
-		if err := l.probe(ctx, r, late); err != nil {
-			return nil, err
-		}
-		l.mutex.Lock()
-		for _, d := range r.dialects {
-			if d.late == late && d.err == nil && r.chosen == nil {
-				r.chosen = d
-			}
-		}
-		chosen = r.chosen
-		l.mutex.Unlock()
-		if chosen != nil {
-			l.logger.Debug("gateway speaks", "protocol", chosen.name, "gateway", r.gateway)
-			l.learnLocation(r, chosen)
-			return chosen, nil
-		}
-	}
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return nil, r.reasonsLocked()
 }
 
 func (r *router) reasonsLocked() error {
@@ -148,43 +123,6 @@ func (r *router) reasonsLocked() error {
 		}
 	}
 	return refusal
-}
-
-// probe asks, in all protocols of a kind of which it is not known, whether they are spoken. The
-// error is that of ctx.
-func (l *Locator) probe(ctx context.Context, r *router, late bool) error {
-	var asking sync.WaitGroup
-	for _, d := range r.dialects {
-		l.mutex.Lock()
-		known := !d.asked.IsZero() && (d.err == nil || recent(d.asked, refusalLifetime))
-		l.mutex.Unlock()
-		if known || d.late != late {
-			continue
-		}
-		asking.Go(func() {
-			err := probe(ctx, d.mapper)
-			if ctx.Err() != nil {
-				return // which says nothing about the gateway
-			}
-			l.mutex.Lock()
-			defer l.mutex.Unlock()
-			d.asked, d.err = now(), err
-		})
-	}
-	asking.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
-// probe finds out whether a gateway speaks the protocol of a mapper.
-func probe(ctx context.Context, m Mapper) error {
-	if p, ok := m.(interface{ Probe(context.Context) error }); ok {
-		return p.Probe(ctx)
-	}
-	_, err := m.Lookup(ctx)
-	return err
 }
 
 // disqualify has another protocol chosen, and reports whether that makes sense after the error: not
@@ -208,30 +146,6 @@ func (l *Locator) disqualify(r *router, d *dialect, err error) bool {
 		r.chosen = nil
 	}
 	return true
-}
-
-// locationsAtOnce bounds Memory.UPnP.
-const locationsAtOnce = 16
-
-// learnLocation keeps where a UPnP gateway was found, which makes the next search short.
-func (l *Locator) learnLocation(r *router, d *dialect) {
-	located, ok := d.mapper.(interface{ Location() string })
-	if !ok || located.Location() == "" {
-		return
-	}
-	l.mutex.Lock()
-	key := r.network.Key()
-	before := l.locations[key]
-	for network := range l.locations {
-		if network != key && len(l.locations) >= locationsAtOnce {
-			delete(l.locations, network) // any one: it costs a search
-		}
-	}
-	l.locations[key] = located.Location()
-	l.mutex.Unlock()
-	if before != located.Location() {
-		l.note()
-	}
 }
 
 // now is the time by the wall clock, which goes on while the machine sleeps, as gateways do.

@@ -37,7 +37,7 @@ const (
 	// upnpSearchTime is how long to wait for an answer at all. Devices may take the second that MX gives them.
 	upnpSearchTime = 2500 * time.Millisecond
 	// upnpKnownTime is how long a description may take that was there before; then the search begins.
-	upnpKnownTime = 2 * time.Second
+	upnpKnownTime = time.Second
 	// upnpMostLocations and upnpMostServices bound what a gateway can have us do.
 	upnpMostLocations = 4
 	upnpMostServices  = 8
