@@ -201,7 +201,7 @@ func (s *search) nothing() error {
 			Policy: c.options.Data.Policy, Ports: c.options.Data.ActivePorts,
 			PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper,
 		},
-		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard()...),
+		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard(s.tried)...),
 	}
 	c.options.Logger.Warn("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}

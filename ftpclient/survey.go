@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
@@ -45,6 +46,8 @@ type outlook struct {
 	maps  bool   // the gateway opens ports
 	again bool   // better ways than the remembered one get another chance now
 	spoke bool   // a mismatch with the configured address was warned of
+	// refusal is why the gateway opens no ports.
+	refusal error
 }
 
 // Survey asks the server and the sources of the Locator who this client is outside. It may
@@ -69,7 +72,8 @@ func (c *Conn) survey(ctx context.Context) error {
 		asking, stop := context.WithTimeout(ctx, sourcesPatience)
 		defer stop()
 		c.outlook.Findings, c.outlook.SourceErrors = l.Findings(asking, c.outlook.Local)
-		c.outlook.maps = l.Prepare(asking, c.outlook.Local) == nil
+		c.outlook.refusal = l.Prepare(asking, c.outlook.Local)
+		c.outlook.maps = c.outlook.refusal == nil
 		if err := control.Ended(ctx); err != nil {
 			return &Error{Op: "survey", Err: err}
 		}
@@ -174,11 +178,25 @@ func (c *Conn) weigh() {
 // gatewaySources are those that are the gateway.
 var gatewaySources = []string{extip.SourcePCP, extip.SourceNATPMP, extip.SourceUPnP}
 
-// unheard are the sources that were asked and say nothing, each with its reason.
-func (o *outlook) unheard() []string {
+// unheard are the sources that were asked and say nothing, each with its reason. Those of the gateway are left out
+// where it was asked for a port: the attempt tells.
+func (o *outlook) unheard(tried []data.Attempt) []string {
 	var reasons []string
+	note := func(text string) { reasons = append(reasons, shortLine(text)) }
+	mapped := slices.ContainsFunc(tried, func(a data.Attempt) bool { return a.Way.Method == data.Mapped })
+	var refusal *extip.GatewayError
+	if errors.As(o.refusal, &refusal) && !mapped {
+		note(fmt.Sprintf("gateway %s opens no port", refusal.Gateway))
+	}
 	for _, source := range slices.Sorted(maps.Keys(o.SourceErrors)) {
-		reasons = append(reasons, shortLine(fmt.Sprintf("%s: %v", source, o.SourceErrors[source])))
+		if mapped && slices.Contains(gatewaySources, source) {
+			continue
+		}
+		reason := o.SourceErrors[source].Error()
+		if !strings.HasPrefix(reason, source+":") {
+			reason = source + ": " + reason
+		}
+		note(reason)
 	}
 	return reasons
 }
