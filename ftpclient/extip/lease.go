@@ -150,12 +150,13 @@ func (l *Locator) confirm(ctx context.Context, le *lease) error {
 
 // open listens behind a new mapping.
 func (l *Locator) open(ctx context.Context, r *router, first, last uint16) (*Listener, error) {
+	var taken []uint16
 	for {
 		d, err := l.choose(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		lease, listener, err := l.intend(r, d, first, last)
+		lease, listener, err := l.intend(r, d, first, last, taken)
 		if err != nil {
 			return nil, err
 		}
@@ -177,6 +178,10 @@ func (l *Locator) open(ctx context.Context, r *router, first, last uint16) (*Lis
 			return nil, context.Cause(ctx)
 		}
 		l.logger.Info("gateway opens no port", "protocol", d.name, "gateway", r.gateway, "error", err)
+		if port := lease.mapping.Internal.Port(); belongsToOthers(err) && len(taken) < othersTried && (first == 0 || port < max(first, last)) {
+			taken = append(taken, port)
+			continue
+		}
 		if !l.disqualify(r, d, err) {
 			return nil, &GatewayError{Gateway: r.gateway, Reasons: []error{err}}
 		}
@@ -186,8 +191,19 @@ func (l *Locator) open(ctx context.Context, r *router, first, last uint16) (*Lis
 // portTries is how often the system is asked for a port that no idle mapping has.
 const portTries = 16
 
-// intend listens on a port without a mapping and makes a busy lease for it, which nobody has granted yet.
-func (l *Locator) intend(r *router, d *dialect, first, last uint16) (*lease, *net.TCPListener, error) {
+// othersTried is how many ports may turn out to belong to another client on this machine, which has as many idle
+// mappings as we may have, before the gateway is believed to refuse everything.
+const othersTried = idleLeases + 2
+
+// belongsToOthers reports whether a refusal may be about the one port.
+func belongsToOthers(err error) bool {
+	var refusal pcpRefusal
+	return errors.As(err, &refusal) && (refusal == pcpNotAuthorized || refusal == pcpExternalTaken)
+}
+
+// intend listens on a port without a mapping, none of those taken, and makes a busy lease for it, which nobody has
+// granted yet.
+func (l *Locator) intend(r *router, d *dialect, first, last uint16, taken []uint16) (*lease, *net.TCPListener, error) {
 	from, to := int(first), int(max(first, last))
 	if first == 0 {
 		from, to = 0, portTries
@@ -197,6 +213,8 @@ func (l *Locator) intend(r *router, d *dialect, first, last uint16) (*lease, *ne
 		wanted := uint16(port)
 		if first == 0 {
 			wanted = 0
+		} else if slices.Contains(taken, wanted) {
+			continue
 		}
 		listener, err := listen(netip.AddrPortFrom(r.local, wanted))
 		if err != nil {

@@ -36,7 +36,7 @@ func TestLocatorLeases(t *testing.T) {
 			l := s.locator()
 			a := s.listen(l)
 			defer a.Close()
-			if got, err := a.Mapping.Announce(netip.Addr{}); err != nil || got.Port() == a.Mapping.Internal.Port() {
+			if got, err := a.Mapping.Announce(netip.Addr{}, netip.Addr{}); err != nil || got.Port() == a.Mapping.Internal.Port() {
 				s.t.Errorf("%s, %v", got, err)
 			}
 			l.Close(s.t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -224,27 +225,44 @@ func (l *Listener) Close() error {
 }
 
 // ErrUnreachable: the gateway opened a port that the server cannot reach.
-var ErrUnreachable = fmt.Errorf("the mapping cannot be reached from outside")
+var ErrUnreachable = errors.New("the mapping cannot be reached from outside")
 
-// Announce returns what to announce for the mapping, where view is the external address as the
-// server, or somebody else beyond the gateway, sees it (Verdict.Address), or the zero Addr if nobody told.
-// It is pure. The error, which wraps ErrUnreachable, says why the mapping is of no use.
-func (m Mapping) Announce(view netip.Addr) (netip.AddrPort, error) {
-	view, said := plain(view), plain(m.External.Addr())
+// Announce returns what to announce for the mapping, where view is the external address as the server sees it, and others
+// as others beyond the gateway see it; both may be the zero Addr. The gateway's word is not enough: servers are told
+// nothing that they cannot reach, that they refuse, or that leads elsewhere. It is pure. The error, which wraps
+// ErrUnreachable, says why the mapping is of no use.
+func (m Mapping) Announce(view, others netip.Addr) (netip.AddrPort, error) {
+	said, port := plain(m.External.Addr()), m.External.Port()
+	view, others = plain(view), plain(others)
+	useless := func(format string, args ...any) (netip.AddrPort, error) {
+		return netip.AddrPort{}, uselessMapping(fmt.Sprintf("router %s ", m.Gateway) + fmt.Sprintf(format, args...))
+	}
 	switch {
 	case !said.IsValid() || said.IsUnspecified():
-		if !view.IsValid() {
-			return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s names no external address", ErrUnreachable, m.Gateway)
-		}
-		return netip.AddrPortFrom(view, m.External.Port()), nil
-	case view.IsValid() && said != view && Private(said):
-		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: two NATs",
-			ErrUnreachable, m.Gateway, said, view)
-	case view.IsValid() && said != view:
-		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: another NAT or another exit",
-			ErrUnreachable, m.Gateway, said, view)
-	case !view.IsValid() && Private(said):
-		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, which is not public: two NATs", ErrUnreachable, m.Gateway, said)
+		return useless("does not know its external address")
+	case port < firstAnnounced:
+		return useless("opened port %d, and servers connect to none below %d", port, firstAnnounced)
+	case !said.IsGlobalUnicast() && !(said.IsLoopback() && m.Internal.Addr().IsLoopback()):
+		return useless("says %s, which cannot be its external address", said)
+	case m.Internal.IsValid() && said.Is4() != m.Internal.Addr().Unmap().Is4():
+		return useless("says %s for %s: one is IPv4 and the other IPv6", said, m.Internal.Addr())
+	case view.IsValid() && said == view:
+		return netip.AddrPortFrom(said, port), nil // private or not
+	case view.IsValid():
+		return useless("says %s, the server sees %s: two NATs", said, view)
+	case Private(said):
+		return useless("says %s, which is private: two NATs", said)
+	case others.IsValid() && said != others:
+		return useless("says %s, others see %s: two NATs", said, others)
 	}
-	return netip.AddrPortFrom(said, m.External.Port()), nil
+	return netip.AddrPortFrom(said, port), nil
 }
+
+// uselessMapping is an ErrUnreachable that says all itself.
+type uselessMapping string
+
+func (u uselessMapping) Error() string { return string(u) }
+func (u uselessMapping) Unwrap() error { return ErrUnreachable }
+
+// firstAnnounced is the first port that servers connect to: RFC 2577 section 3 has them refuse those below.
+const firstAnnounced = 1024

@@ -171,21 +171,35 @@ func TestLostState(t *testing.T) {
 
 func TestAnnounce(t *testing.T) {
 	tests := []struct {
-		sentence, external, view, want string // want "" is an error
+		sentence, external, view, others, want string // want "" is an error
 	}{
-		{"the server sees what the gateway says", "203.0.113.1:5000", "203.0.113.1", "203.0.113.1:5000"},
-		{"nobody told, and the address is public", "203.0.113.1:5000", "", "203.0.113.1:5000"},
-		{"the gateway does not know its address, the server does", "0.0.0.0:5000", "203.0.113.1", "203.0.113.1:5000"},
-		{"nobody knows", "0.0.0.0:5000", "", ""},
-		{"two NATs, as the server sees it", "10.64.0.2:5000", "203.0.113.1", ""},
-		{"two NATs, going by the address alone", "100.64.0.2:5000", "", ""},
-		{"another exit", "203.0.113.2:5000", "203.0.113.1", ""},
-		{"a server in the private network outside of the gateway", "10.64.0.2:5000", "10.64.0.2", "10.64.0.2:5000"},
+		{"the server sees what the gateway says", "203.0.113.1:5000", "203.0.113.1", "", "203.0.113.1:5000"},
+		{"in another form", "[::ffff:203.0.113.1]:5000", "::ffff:203.0.113.1", "", "203.0.113.1:5000"},
+		{"nobody told, and the address is public", "203.0.113.1:5000", "", "", "203.0.113.1:5000"},
+		{"the gateway does not know its address", "0.0.0.0:5000", "203.0.113.1", "203.0.113.1", ""},
+		{"two NATs, as the server sees it", "10.64.0.2:5000", "203.0.113.1", "", ""},
+		{"two NATs, going by the address alone", "100.64.0.2:5000", "", "", ""},
+		{"two NATs, going by the address alone, though others see the same", "100.64.0.2:5000", "", "100.64.0.2", ""},
+		{"another exit", "203.0.113.2:5000", "203.0.113.1", "", ""},
+		{"another exit, as others see it", "203.0.113.2:5000", "", "203.0.113.1", ""},
+		{"the server's word counts more than that of others", "203.0.113.1:5000", "203.0.113.1", "203.0.113.2", "203.0.113.1:5000"},
+		{"a server in the private network outside of the gateway", "10.64.0.2:5000", "10.64.0.2", "", "10.64.0.2:5000"},
+		{"a port that servers refuse", "203.0.113.1:1023", "203.0.113.1", "", ""},
+		{"no port", "203.0.113.1:0", "203.0.113.1", "", ""},
+		{"the server itself", "127.0.0.1:5000", "127.0.0.1", "", ""},
+		{"a group", "224.0.0.251:5000", "224.0.0.251", "", ""},
+		{"everybody", "255.255.255.255:5000", "255.255.255.255", "", ""},
+		{"an address of the link", "169.254.7.7:5000", "169.254.7.7", "", ""},
+		{"another family", "[2001:db8::1]:5000", "", "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.sentence, func(t *testing.T) {
 			view, _ := netip.ParseAddr(test.view)
-			got, err := Mapping{External: netip.MustParseAddrPort(test.external), Gateway: gatewayHere}.Announce(view)
+			others, _ := netip.ParseAddr(test.others)
+			mapping := Mapping{
+				Internal: netip.MustParseAddrPort("192.168.1.7:5000"), External: netip.MustParseAddrPort(test.external), Gateway: gatewayHere,
+			}
+			got, err := mapping.Announce(view, others)
 			want, _ := netip.ParseAddrPort(test.want)
 			if got != want || (err == nil) != want.IsValid() || err != nil && !errors.Is(err, ErrUnreachable) {
 				t.Errorf("got %v, %v", got, err)

@@ -256,14 +256,16 @@ type pcpRefusal byte
 
 const (
 	pcpUnsupportedVersion pcpRefusal = 1
+	pcpNotAuthorized      pcpRefusal = 2
 	pcpUnsupportedOpcode  pcpRefusal = 4
 	pcpNoResources        pcpRefusal = 8
+	pcpExternalTaken      pcpRefusal = 11
 )
 
 // pcpRefusals says what they mean and what helps.
 var pcpRefusals = map[pcpRefusal]string{
 	pcpUnsupportedVersion: "UNSUPP_VERSION",
-	2:                     "NOT_AUTHORIZED: its rules forbid it, or the port belongs to another host or to an earlier nonce: another port may do",
+	pcpNotAuthorized:      "NOT_AUTHORIZED: its rules forbid it, or the port belongs to another host or to an earlier nonce: another port may do",
 	3:                     "MALFORMED_REQUEST: it did not understand the request",
 	pcpUnsupportedOpcode:  "UNSUPP_OPCODE: it speaks PCP, but does not do this",
 	5:                     "UNSUPP_OPTION: it does not support an option",
@@ -272,7 +274,7 @@ var pcpRefusals = map[pcpRefusal]string{
 	pcpNoResources:        "NO_RESOURCES: it has no port left, or no public address of its own: ask the provider for one",
 	9:                     "UNSUPP_PROTOCOL: it does not map TCP ports",
 	10:                    "USER_EX_QUOTA: this host has all the mappings that it may have; delete some or raise the router's limit",
-	11:                    "CANNOT_PROVIDE_EXTERNAL: the external address or port is taken",
+	pcpExternalTaken:      "CANNOT_PROVIDE_EXTERNAL: the external address or port is taken",
 	12:                    "ADDRESS_MISMATCH: there is another NAT between this host and the gateway",
 	13:                    "EXCESSIVE_REMOTE_PEERS: it supports fewer filters",
 }

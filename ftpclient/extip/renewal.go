@@ -16,8 +16,11 @@ const (
 	deletionPause = 5 * time.Minute
 	// runPause is the longest time for which Run looks at nothing: the machine may have slept.
 	runPause = time.Minute
-	// closePatience is what Run allows for the deletion of all mappings at its end.
+	// closePatience is what the deletion of all mappings may take at the end: the network may be gone.
 	closePatience = 3 * time.Second
+	// lossPause is the least between two losses of a gateway's state for all mappings to be made anew at once: there
+	// are gateways whose clock makes no sense. Those that are lent meanwhile are asked about one by one.
+	lossPause = 5 * time.Minute
 )
 
 // Run renews mappings until ctx ends, then deletes them, within a few seconds. It returns nil
@@ -35,18 +38,18 @@ func (l *Locator) Run(ctx context.Context) error {
 			timer.Reset(l.maintain(ctx))
 		}
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
-	defer cancel()
-	if err := l.Close(closing); err != nil {
+	if err := l.Close(context.WithoutCancel(ctx)); err != nil {
 		l.logger.Warn("port mappings are left at the gateway", "error", err)
 	}
 	return nil
 }
 
 // Close deletes all mappings, those that are lent and those of an earlier process too. Listen fails from then on.
-// Data connections that came in through them go on at most gateways. What could not be deleted before ctx ended is
-// in the error, and stays in Memory.
+// Data connections that came in through them go on at most gateways. What could not be deleted in time is
+// in the error, and stays in Memory. It takes a few seconds at most.
 func (l *Locator) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closePatience)
+	defer cancel()
 	l.mutex.Lock()
 	l.closed = true
 	l.mutex.Unlock()
@@ -133,7 +136,8 @@ func (l *Locator) due() (renewals, deletions []*lease, gone bool) {
 		l.retireLocked(r)
 		for _, le := range r.leases {
 			switch {
-			case le.busy || le.due.After(now) || le.void && le.lent:
+			// What was granted in times to come was granted before the clock was set back.
+			case le.busy || le.due.After(now) && !le.mapping.Granted.After(now) || le.void && le.lent:
 				continue
 			case le.void, !le.lent && le.used.Before(le.mapping.Granted): // nobody wanted it since
 				le.void = true
@@ -215,6 +219,7 @@ func (l *Locator) renew(ctx context.Context, le *lease) error {
 		return err
 	}
 	mapping.Granted = now()
+	mapping.Lifetime = min(mapping.Lifetime, longestLifetime)
 	mapping.Nonce, mapping.Internal = request.Nonce, request.Internal
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -237,10 +242,18 @@ func (l *Locator) noticeLocked(granted *lease) {
 	if !lost {
 		return
 	}
-	l.logger.Warn("gateway has lost its mappings", "protocol", d.name, "gateway", granted.router.gateway)
+	again := recent(d.lost, lossPause)
+	d.lost = mapping.Granted
+	if !again {
+		l.logger.Warn("gateway has lost its mappings", "protocol", d.name, "gateway", granted.router.gateway)
+	}
 	for _, le := range granted.router.leases {
-		if le != granted && le.dialect == d {
-			le.confirmed, le.due = time.Time{}, time.Time{}
+		if le == granted || le.dialect != d {
+			continue
+		}
+		le.confirmed = time.Time{}
+		if !again {
+			le.due = time.Time{}
 		}
 	}
 	l.wakeRun()

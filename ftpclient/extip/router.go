@@ -46,6 +46,7 @@ type dialect struct {
 	// epoch is what the gateway said last, at the time seen.
 	epoch uint32
 	seen  time.Time
+	lost  time.Time // when it was seen last that the gateway had lost its state
 }
 
 // known reports whether it need not be asked whether it is spoken.

@@ -24,6 +24,7 @@ type fakeMapper struct {
 	otherPort bool
 	delay     time.Duration
 	started   time.Time // of the epoch
+	epoch     uint32    // if not 0, added to it each time
 	open      map[netip.AddrPort]Mapping
 	log       []string
 }
@@ -86,6 +87,7 @@ func (f *fakeMapper) Map(ctx context.Context, r Request) (Mapping, error) {
 	if f.otherPort {
 		m.External = netip.AddrPortFrom(m.External.Addr(), r.Internal.Port()^1)
 	}
+	f.started = f.started.Add(-time.Duration(f.epoch) * time.Second)
 	if f.lifetime > 0 {
 		m.Lifetime = f.lifetime
 	}

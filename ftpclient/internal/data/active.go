@@ -72,11 +72,11 @@ func listenFor(ctx context.Context, method Method, ends Endpoints, o Options) (P
 	var announced netip.AddrPort
 	switch method {
 	case Mapped:
-		mapped, err := listenMapped(ctx, local, o)
+		mapped, external, err := listenMapped(ctx, local, o)
 		if err != nil {
 			return nil, announced, err
 		}
-		announced = unmap(mapped.Mapping.External)
+		announced = external
 		l.listener, l.silent = mapped, func() { o.Mapper.Void(mapped.Mapping.External) }
 	case Punched:
 		return listenPunching(ctx, l, ends, o)
@@ -111,44 +111,21 @@ func (o Options) outside(port uint16) uint16 {
 	return o.AnnouncedPorts.First + (port - o.ActivePorts.First)
 }
 
-// listenMapped borrows a listener from the gateway, if what it says can be true.
-func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.Listener, error) {
+// listenMapped borrows a listener from the gateway, if what it says can be true, and tells what to announce.
+func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.Listener, netip.AddrPort, error) {
 	if o.Mapper == nil {
-		return nil, errors.New("nobody is there to open a port at the gateway")
+		return nil, netip.AddrPort{}, errors.New("nobody is there to open a port at the gateway")
 	}
 	listener, err := o.Mapper.Listen(ctx, local, o.ActivePorts.First, o.ActivePorts.Last)
 	if err != nil {
-		return nil, err
+		return nil, netip.AddrPort{}, err
 	}
-	if err := plausible(listener.Mapping, o.View.Unmap(), o.Detected.Unmap()); err != nil {
+	external, err := listener.Mapping.Announce(o.View, o.Detected)
+	if err != nil {
 		listener.Close()
-		return nil, err
+		return nil, netip.AddrPort{}, err
 	}
-	return listener, nil
-}
-
-// plausible compares the address that a gateway says is its own with what the server sees, or
-// what others say where it does not tell. It is pure.
-func plausible(mapping extip.Mapping, view, detected netip.Addr) error {
-	external := mapping.External.Addr().Unmap()
-	says := fmt.Sprintf("router %s says %s", mapping.Gateway, external)
-	switch {
-	case !external.IsValid() || external.IsUnspecified():
-		return fmt.Errorf("router %s does not know its external address", mapping.Gateway)
-	case view.IsValid() && external == view:
-		return nil // private or not
-	case view.IsValid():
-		return fmt.Errorf("%s, the server sees %s: two NATs", says, view)
-	case extip.Private(external):
-		return fmt.Errorf("%s, which is private: two NATs", says)
-	case detected.IsValid() && external != detected:
-		return fmt.Errorf("%s, others see %s: two NATs", says, detected)
-	}
-	return nil
-}
-
-func unmap(address netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
+	return listener, external, nil
 }
 
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }

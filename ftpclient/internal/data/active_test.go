@@ -144,6 +144,8 @@ func TestActiveWaysWithoutAnythingToAnnounce(t *testing.T) {
 			"router 10.10.0.1 says 100.64.0.2, which is private: two NATs"},
 		{"a gateway with another address than STUN sees", Way{Mapped, PORT}, ends, with(Options{Detected: otherAddress}, granted, nil),
 			"router 10.10.0.1 says 203.0.113.2, others see 203.0.113.3: two NATs"},
+		{"a gateway that opens a port which servers refuse", Way{Mapped, PORT}, ends, with(view, extip.Mapping{
+			Gateway: granted.Gateway, External: netip.AddrPortFrom(granted.External.Addr(), 22)}, nil), "opened port 22"},
 		{"a private address outside that the server sees", Way{Mapped, PORT}, ends, with(Options{View: netip.MustParseAddr("10.64.0.2")}, external("10.64.0.2"), nil), ""},
 		{"a public address that nobody disputes", Way{Mapped, PORT}, ends, with(Options{}, granted, nil), ""},
 		{"IPv4 to a server that is reached by IPv6", Way{Configured, EPRT}, ends6, Options{External: natAddress}, "one is IPv4 and the other IPv6"},
