@@ -218,10 +218,10 @@ func (m Mapping) Announce(view netip.Addr) (netip.AddrPort, error) {
 		}
 		return netip.AddrPortFrom(view, m.External.Port()), nil
 	case view.IsValid() && said != view && Private(said):
-		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: two NATs",
+		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, seen from outside we are %s: two NATs",
 			ErrUnreachable, m.Gateway, said, view)
 	case view.IsValid() && said != view:
-		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, the server sees us as %s: another NAT or another exit",
+		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, seen from outside we are %s: another NAT or another exit",
 			ErrUnreachable, m.Gateway, said, view)
 	case !view.IsValid() && Private(said):
 		return netip.AddrPort{}, fmt.Errorf("%w: the gateway %s says %s, which is not public: two NATs", ErrUnreachable, m.Gateway, said)

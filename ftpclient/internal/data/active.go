@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func listenFor(ctx context.Context, method Method, ends Endpoints, o Options) (P
 		if err != nil {
 			return nil, announced, err
 		}
-		announced = unmap(mapped.Mapping.External)
+		announced, _ = mapped.Mapping.Announce(cmp.Or(o.View, o.Detected)) // listenMapped has looked at it
 		l.listener, l.silent = mapped, func() { o.Mapper.Void(mapped.Mapping.External) }
 	case Punched:
 		return listenPunching(ctx, l, ends, o)
@@ -120,35 +121,12 @@ func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.List
 	if err != nil {
 		return nil, err
 	}
-	if err := plausible(listener.Mapping, o.View.Unmap(), o.Detected.Unmap()); err != nil {
+	if _, err := listener.Mapping.Announce(cmp.Or(o.View, o.Detected)); err != nil {
 		listener.Close()
+		o.Mapper.Void(listener.Mapping.External) // so that it is not lent again
 		return nil, err
 	}
 	return listener, nil
-}
-
-// plausible compares the address that a gateway says is its own with what the server sees, or
-// what others say where it does not tell. It is pure.
-func plausible(mapping extip.Mapping, view, detected netip.Addr) error {
-	external := mapping.External.Addr().Unmap()
-	says := fmt.Sprintf("router %s says %s", mapping.Gateway, external)
-	switch {
-	case !external.IsValid() || external.IsUnspecified():
-		return fmt.Errorf("router %s does not know its external address", mapping.Gateway)
-	case view.IsValid() && external == view:
-		return nil // private or not
-	case view.IsValid():
-		return fmt.Errorf("%s, the server sees %s: two NATs", says, view)
-	case extip.Private(external):
-		return fmt.Errorf("%s, which is private: two NATs", says)
-	case detected.IsValid() && external != detected:
-		return fmt.Errorf("%s, others see %s: two NATs", says, detected)
-	}
-	return nil
-}
-
-func unmap(address netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
 }
 
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
