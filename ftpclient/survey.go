@@ -240,6 +240,7 @@ func (c *Conn) environment() data.Env {
 		Policy: o.Policy, Local: c.endpoint.Local, Server: c.endpoint.Server, TLS: c.tls != nil, TrustPASV: o.TrustPASVAddress,
 		Ports: o.ActivePorts.First > 0, External: o.ExternalAddress, Punching: o.HolePunch && runtime.GOOS == "linux",
 		EPSVRefused: c.facts.EPSVRefused,
+		PortsChange: c.outlook.Verdict.Ports == extip.PortsChanged || c.outlook.Verdict.Ports == extip.PortsPerDestination,
 		Surveyed:    c.outlook.whole, View: c.outlook.View, Detected: c.outlook.detected(), Mapper: c.outlook.Mapper != "",
 	}
 }

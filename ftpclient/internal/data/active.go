@@ -123,6 +123,7 @@ func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.List
 	external, err := listener.Mapping.Announce(o.View, o.Detected)
 	if err != nil {
 		listener.Close()
+		o.Mapper.Void(listener.Mapping.External) // so that it is not lent again
 		return nil, netip.AddrPort{}, err
 	}
 	return listener, external, nil

@@ -128,7 +128,7 @@ func (e Env) suits(method Method) bool {
 		return e.ipv4() && !e.TLS && e.Server.Port() == 21 && extip.Private(local) && !local.IsLoopback() &&
 			(!e.Surveyed || !e.suits(Direct))
 	case Punched:
-		return e.Punching && e.ipv4() && (!e.Surveyed || e.translated())
+		return e.Punching && e.ipv4() && (!e.Surveyed || e.translated() && !e.PortsChange)
 	}
 	return false
 }

@@ -163,6 +163,9 @@ func TestNext(t *testing.T) {
 		{"punching needs to know the address outside", nat(func(e *Env) { e.Punching, e.View = true, netip.Addr{} }), nil,
 			"passive EPSV, helper PORT, passive PASV"},
 
+		{"punching is pointless where nobody knows the port that a hole is at",
+			nat(func(e *Env) { e.Punching, e.TLS, e.PortsChange = true, true, true }), nil, "passive EPSV"},
+
 		// IPv6.
 		{"IPv6 without NAT", from(ownIPv6, outside6, func(e *Env) { e.EPSVRefused, e.Punching, e.Mapper = true, true, true }), nil,
 			"passive EPSV, direct EPRT, mapped EPRT"},

@@ -110,6 +110,9 @@ type Env struct {
 	View netip.Addr
 	// Detected is the best external address known (View before all others), if any.
 	Detected netip.Addr
+	// PortsChange says that the NAT was seen to give outgoing connections other ports than they had,
+	// so that nobody knows which one a hole is at.
+	PortsChange bool
 	// Mapper says that the gateway speaks a protocol for opening ports.
 	Mapper bool
 }
