@@ -39,13 +39,14 @@ type Survey struct {
 // as long as the local address does.
 type outlook struct {
 	Survey
-	key    string // of the network, "" before it was looked for
-	asked  bool   // the server was asked for its view
-	spared bool   // it was not, because it did not tell before
-	whole  bool   // and all other sources, too
-	maps   bool   // the gateway opens ports
-	again  bool   // better ways than the remembered one get another chance now
-	spoke  bool   // a mismatch with the configured address was warned of
+	key      string     // of the network, "" before it was looked for
+	asked    bool       // the server was asked for its view
+	spared   bool       // it was not, because it did not tell before
+	whole    bool       // and all other sources, too
+	maps     bool       // the gateway opens ports
+	again    bool       // better ways than the remembered one get another chance now
+	spoke    bool       // a mismatch with the configured address was warned of
+	external netip.Addr // the best external address by the sources, the server and the operator aside
 }
 
 // Survey asks the server and the sources of the Locator who this client is outside. It may
@@ -166,6 +167,7 @@ func (c *Conn) weigh() {
 	}
 	o.Findings = append(c.told(), o.sources()...)
 	o.Verdict = extip.Rank(o.Local, o.Findings)
+	o.external = extip.Rank(o.Local, o.sources()).Address
 	configured := c.options.Data.ExternalAddress
 	if configured.IsValid() && o.View.IsValid() && configured.Unmap() != o.View && !o.spoke {
 		o.spoke = true
@@ -215,7 +217,7 @@ func (o *outlook) detected() netip.Addr {
 	if o.View.IsValid() {
 		return o.View
 	}
-	return extip.Rank(o.Local, o.sources()).Address
+	return o.external
 }
 
 // environment is what is known for the choice of a way, its memory of ways aside.
