@@ -19,6 +19,7 @@ type search struct {
 	placed  bool // the server is in the folder and the MODE that command needs
 	moved   bool // the server may have left the folder that it was in at the beginning
 	tried   []data.Attempt
+	earlier int // how many of tried are from earlier transfers
 	again   int // how often a proof was repeated for another port of the gateway
 }
 
@@ -29,16 +30,20 @@ const mappingsTried = 3
 // active one proven. The order of commands is: the folder, MODE, all about the data connection.
 func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 	c := s.conn
-	c.locate()
-	s.tried = slices.Clone(c.unreachable)
+	s.tried, s.earlier = slices.Clone(c.unreachable), len(c.unreachable)
 	for {
 		if err := s.place(ctx); err != nil {
 			return nil, DataWay{}, err
 		}
+		c.locate() // anew when a reconnect has led through another network
 		env := c.remembering(c.environment(), time.Now())
 		way, ok := data.Next(env, s.tried)
 		if !ok {
-			c.unreachable = nil // it may have been a bad moment: the next transfer starts over
+			c.unreachable = nil // it may have been a bad moment: start over, now if nothing was tried now
+			if s.earlier > 0 && len(s.tried) == s.earlier {
+				s.tried, s.earlier = nil, 0
+				continue
+			}
 			return nil, DataWay{}, s.nothing()
 		}
 		if way.Method != data.Passive && !c.knowsEnough(env, way) {
@@ -52,8 +57,8 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 			result, err := c.prove(ctx, way, patience, s.folder())
 			s.moved, s.placed = true, false
 			if err == nil && result.Works {
-				c.proven = append(c.proven, proof{way, result.Target})
 				err = s.recover(ctx)
+				c.proven = append(c.proven, proof{way, result.Target}) // behind that: a server may hang up after each proof
 			} else if err == nil {
 				err = s.failed(ctx, result.DataAttempt)
 			}
@@ -162,10 +167,12 @@ func (s *search) failed(ctx context.Context, a data.Attempt) error {
 	c := s.conn
 	s.tried = append(s.tried, a)
 	c.options.Logger.Debug("data connection failed", "attempt", a.String(), "took", a.Took)
-	if a.Stage != data.Refused {
-		c.unreachable = append(c.unreachable, a)
+	if !errors.Is(a.Err, data.ErrPortsBusy) { // which is no matter of the way
+		if a.Stage != data.Refused {
+			c.unreachable = append(c.unreachable, a)
+		}
+		c.forgetWay(a.Way)
 	}
-	c.forgetWay(a.Way)
 	if !a.Way.Command.Passive() {
 		c.hearView(a.Way.Command.String(), a.Reply)
 	}
@@ -195,6 +202,9 @@ func (s *search) recover(ctx context.Context) error {
 func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
+	if c.outlook.spared {
+		c.facts.Status = statusBroke // nothing works without its view: it may have learned to tell
+	}
 	e := &DataError{
 		Situation: Situation{
 			Host: c.endpoint.Host, Local: c.endpoint.Local.Addr().Unmap(), View: c.outlook.View, TLS: c.tls != nil,

@@ -37,6 +37,7 @@ type Conn struct {
 	unreachable  []data.Attempt
 	outlook      outlook
 	proven       []proof // active ways that were seen to work on this control connection
+	doubted      DataWay // an active way that failed after its proof
 	listingLimit int64   // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use

@@ -156,7 +156,7 @@ func (e *DataError) tried(method DataMethod) bool {
 
 // translated reports whether a NAT is known to be on the way.
 func (s Situation) translated() bool {
-	return s.View.IsValid() && s.Local.IsValid() && s.View.Unmap() != s.Local.Unmap()
+	return s.View.IsValid() && s.Local.IsValid() && s.View.Unmap() != s.Local.Unmap().WithZone("")
 }
 
 // outcomeOf tells what was done in an attempt and what came of it.
@@ -275,6 +275,8 @@ func (s Situation) cureActive(a DataAttempt) string {
 		ports = fmt.Sprintf("ports %d-%d", s.Ports.First, max(s.Ports.First, s.Ports.Last))
 	}
 	switch {
+	case errors.Is(a.Err, data.ErrPortsBusy):
+		return "name more ports in active_ports: each connection that waits for the server's call needs one; or see who else has them"
 	case a.Stage == data.Unusable && a.Way.Method == data.Mapped:
 		return "ports opened at this router lead nowhere, or it opens none: forward some by hand, or ask the provider for a public address"
 	case a.Stage == data.Unusable:

@@ -240,11 +240,30 @@ func (o Options) check() error {
 	case o.Proxy != nil && o.Data.Policy == DataActiveOnly:
 		return fmt.Errorf("%w: no server can connect to this client through a proxy; active mode and Proxy exclude each other", ErrOptions)
 	}
+	if err := o.Data.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
 	if _, err := newCodec(o.Encoding); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if o.Proxy != nil {
 		return checkProxy(o.Proxy)
+	}
+	return nil
+}
+
+// check tells what is wrong with port ranges.
+func (o DataOptions) check() error {
+	last := func(r PortRange) uint16 { return max(r.First, r.Last) }
+	for _, r := range []PortRange{o.ActivePorts, o.AnnouncedPorts} {
+		if r.Last != 0 && r.Last < r.First || r.First == 0 && r.Last != 0 {
+			return fmt.Errorf("%d-%d is no range of ports", r.First, r.Last)
+		}
+	}
+	active, announced := o.ActivePorts, o.AnnouncedPorts
+	if announced.First > 0 && (active.First == 0 || last(announced)-announced.First != last(active)-active.First) {
+		return fmt.Errorf("AnnouncedPorts are %d-%d for the ActivePorts %d-%d; want as many, one for one",
+			announced.First, last(announced), active.First, last(active))
 	}
 	return nil
 }

@@ -82,20 +82,25 @@ func (c *Conn) begin(ctx context.Context, r request, command control.Command, pe
 	return t, t.open(ctx, pending)
 }
 
-// doubt notes that a way which was believed to work did not: the next transfer finds another,
-// or proves this one anew.
+// doubt notes that a way which was believed to work did not: the next transfer proves it anew if
+// that is possible, and if it has not been so before in this session, or finds another.
 func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
 	var e *Error
 	unopened := t.unopened != nil
-	if errors.As(err, &e) && noConnection(e.Code) && !isOfTLS(err) {
-		c.forgetWay(way)
+	if isOfTLS(err) || !unopened && !(errors.As(err, &e) && noConnection(e.Code)) {
+		return
 	}
-	if unopened && !isOfTLS(err) {
+	if way.Method != data.Passive && c.doubted != way {
+		c.doubted = way
+		c.unprove(way)
+		return
+	}
+	if unopened {
 		c.unreachable = append(c.unreachable, data.Attempt{
 			Way: way, Stage: data.StageOf(t.unopened), Took: time.Since(t.begun), Err: t.unopened,
 		})
-		c.forgetWay(way)
 	}
+	c.forgetWay(way)
 }
 
 func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command, error) {

@@ -40,14 +40,15 @@ type Survey struct {
 // as long as the local address does.
 type outlook struct {
 	Survey
-	key   string // of the network, "" before it was looked for
-	asked bool   // the server was asked for its view
-	whole bool   // and all other sources, too
-	maps  bool   // the gateway opens ports
-	again bool   // better ways than the remembered one get another chance now
-	spoke bool   // a mismatch with the configured address was warned of
-	// refusal is why the gateway opens no ports.
-	refusal error
+	key      string     // of the network, "" before it was looked for
+	asked    bool       // the server was asked for its view
+	spared   bool       // it was not, because it did not tell before
+	whole    bool       // and all other sources, too
+	maps     bool       // the gateway opens ports
+	again    bool       // better ways than the remembered one get another chance now
+	spoke    bool       // a mismatch with the configured address was warned of
+	external netip.Addr // the best external address by the sources, the server and the operator aside
+	refusal  error      // why the gateway opens no ports
 }
 
 // Survey asks the server and the sources of the Locator who this client is outside. It may
@@ -67,7 +68,6 @@ func (c *Conn) survey(ctx context.Context) error {
 	if err := c.askView(ctx); err != nil || c.outlook.whole {
 		return err
 	}
-	c.outlook.whole = true
 	if l := c.options.Data.Locator; l != nil {
 		asking, stop := context.WithTimeout(ctx, sourcesPatience)
 		defer stop()
@@ -78,6 +78,7 @@ func (c *Conn) survey(ctx context.Context) error {
 			return &Error{Op: "survey", Err: err}
 		}
 	}
+	c.outlook.whole = true
 	c.weigh()
 	return nil
 }
@@ -106,6 +107,7 @@ func (c *Conn) askView(ctx context.Context) error {
 	c.outlook.Local, c.outlook.Server = c.endpoint.Local.Addr().Unmap(), c.endpoint.Server.Addr().Unmap()
 	defer c.weigh()
 	if c.facts.Status == statusNone {
+		c.outlook.spared = true
 		return nil
 	}
 	command, err := control.NewCommand("STAT", "")
@@ -114,14 +116,15 @@ func (c *Conn) askView(ctx context.Context) error {
 	}
 	reply, err := c.doPatiently(ctx, "survey", "", command, min(viewPatience, c.options.ReplyTimeout))
 	if ended := control.Ended(ctx); err != nil && ended != nil {
+		c.outlook.asked = false
 		return &Error{Op: "survey", Err: ended}
 	}
 	switch {
-	case errors.Is(err, ErrClosing), errors.Is(err, ErrNotSent), errors.Is(err, ErrTransferring):
+	case errors.Is(err, ErrNotSent), errors.Is(err, ErrTransferring):
 		c.outlook.asked = false
 		return err
 	case err != nil:
-		// Nothing, or nonsense. Once is an accident.
+		// Nothing, or nonsense, or a farewell. Once is an accident.
 		if c.facts.Status == statusBroke {
 			c.facts.Status = statusNone
 		} else {
@@ -167,6 +170,7 @@ func (c *Conn) weigh() {
 	}
 	o.Findings = append(c.told(), o.sources()...)
 	o.Verdict = extip.Rank(o.Local, o.Findings)
+	o.external = extip.Rank(o.Local, o.sources()).Address
 	configured := c.options.Data.ExternalAddress
 	if configured.IsValid() && o.View.IsValid() && configured.Unmap() != o.View && !o.spoke {
 		o.spoke = true
@@ -230,7 +234,7 @@ func (o *outlook) detected() netip.Addr {
 	if o.View.IsValid() {
 		return o.View
 	}
-	return extip.Rank(o.Local, o.sources()).Address
+	return o.external
 }
 
 // environment is what is known for the choice of a way, its memory of ways aside.
@@ -253,19 +257,17 @@ func (c *Conn) aside(ctx context.Context, act func()) {
 		act()
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	asking, stop := context.WithCancel(ctx)
 	local, over := c.endpoint.Local.Addr().Unmap(), make(chan struct{})
-	go func() {
+	silence := time.AfterFunc(suspicious, func() { // no goroutine for those that are not silent
 		defer close(over)
-		select {
-		case <-time.After(suspicious):
-			l.Prepare(ctx, local)
-		case <-ctx.Done():
-		}
-	}()
+		l.Prepare(asking, local)
+	})
 	act()
-	cancel()
-	<-over
+	stop()
+	if !silence.Stop() {
+		<-over
+	}
 }
 
 // suspicious is how long a connection may take before it is likely that none comes.

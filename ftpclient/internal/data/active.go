@@ -81,7 +81,7 @@ func listenFor(ctx context.Context, method Method, ends Endpoints, o Options) (P
 	case Punched:
 		return listenPunching(ctx, l, ends, o)
 	default:
-		listener, err := listen(ctx, local, o.ActivePorts)
+		listener, err := listenWithin(ctx, o.Patience, local, o.ActivePorts)
 		if err != nil {
 			return nil, announced, err
 		}
@@ -145,8 +145,31 @@ func listen(ctx context.Context, address netip.Addr, ports PortRange) (*net.TCPL
 			first = err
 		}
 	}
-	return nil, fmt.Errorf("no free port in %d-%d: %w", ports.First, ports.Last, first)
+	if inUse(first) {
+		first = fmt.Errorf("%w: %w", ErrPortsBusy, first)
+	}
+	return nil, fmt.Errorf("no free port in %d-%d: %w", ports.First, max(ports.First, ports.Last), first)
 }
+
+// listenWithin waits for a port of the range to come free, if all are in use: other connections of
+// this client need one each, but only until the server has called.
+func listenWithin(ctx context.Context, patience time.Duration, address netip.Addr, ports PortRange) (*net.TCPListener, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		listener, err := listen(ctx, address, ports)
+		if !errors.Is(err, ErrPortsBusy) || !time.Now().Before(deadline) {
+			return listener, err
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// busyPause is the time between two looks for a free port: about what a call of the server takes.
+const busyPause = 50 * time.Millisecond
 
 // listening waits for one call of the server. Calls that come before Open is called wait, too.
 type listening struct {

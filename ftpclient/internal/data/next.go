@@ -137,14 +137,17 @@ func (e Env) ipv4() bool { return !e.Server.Addr().Unmap().Is6() }
 
 // translated reports whether the server is known to see another address than the local one.
 func (e Env) translated() bool {
-	return e.View.IsValid() && e.View.Unmap() != e.Local.Addr().Unmap()
+	return e.View.IsValid() && plain(e.View) != plain(e.Local.Addr())
 }
+
+// plain is an address as servers name it: without a zone, which means something on one machine only.
+func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
 // announceable reports whether the detected address is that of a NAT, and one that the server
 // can reach: it may be private only if the server itself says so.
 func (e Env) announceable() bool {
 	detected := e.Detected.Unmap()
-	return detected.IsValid() && detected.Is4() == e.ipv4() && detected != e.Local.Addr().Unmap() &&
+	return detected.IsValid() && detected.Is4() == e.ipv4() && detected != plain(e.Local.Addr()) &&
 		(!extip.Private(detected) || detected == e.View.Unmap())
 }
 

@@ -98,6 +98,8 @@ func TestNext(t *testing.T) {
 		{"the configured address comes first of the active ways",
 			nat(func(e *Env) { e.External, e.Ports, e.Mapper, e.Punching = natAddress, true, true, true }), nil,
 			"passive EPSV, configured PORT, mapped PORT, helper PORT, passive PASV, punched PORT"},
+		{"a server on the link names no zone", from(netip.MustParseAddrPort("[fe80::2%eth0]:40000"), netip.MustParseAddrPort("[fe80::1%eth0]:21"),
+			func(e *Env) { e.View = netip.MustParseAddr("fe80::2") }), nil, "passive EPSV, direct EPRT"},
 		{"EPRT follows a refused PORT, and not a silent one",
 			nat(func(e *Env) { e.External, e.Mapper = natAddress, true }), stages{"configured PORT": Refused},
 			"passive EPSV, configured PORT, configured EPRT, mapped PORT, helper PORT, passive PASV"},

@@ -24,6 +24,8 @@ var (
 	ErrNonsense = errors.New("the reply names no port for data")
 	// ErrStranger: only others than the server connected.
 	ErrStranger = errors.New("another host than the server connected")
+	// ErrPortsBusy: all ports that may be listened on are in use.
+	ErrPortsBusy = errors.New("all ports are in use")
 	// ErrNotCalled: the server did not connect in time.
 	ErrNotCalled = errors.New("the server did not connect")
 )
@@ -86,5 +88,13 @@ func timedOut(err error) bool {
 		runtime.GOOS == "windows" && errors.As(err, &number) && number == windowsTimedOut
 }
 
-// windowsTimedOut is WSAETIMEDOUT.
-const windowsTimedOut = 10060
+// inUse knows the error of listening on a port that another socket has.
+func inUse(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || runtime.GOOS == "windows" && errors.Is(err, syscall.Errno(windowsInUse))
+}
+
+// What package syscall has no names for: WSAETIMEDOUT, WSAEADDRINUSE.
+const (
+	windowsTimedOut = 10060
+	windowsInUse    = 10048
+)
