@@ -30,6 +30,9 @@ const mappingsTried = 3
 func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 	c := s.conn
 	c.locate()
+	if first, _ := data.Next(c.environment(), nil); c.facts.Channels.of(c.outlook.key).expired(first, time.Now()) {
+		c.unreachable = nil // what failed long ago in this session deserves another chance, too
+	}
 	s.tried = slices.Clone(c.unreachable)
 	for {
 		if err := s.place(ctx); err != nil {
@@ -191,7 +194,8 @@ func (s *search) recover(ctx context.Context) error {
 	return s.conn.reconnect(ctx)
 }
 
-// nothing is the error when no way is left, and tells it to the log.
+// nothing is the error when no way is left. It is for the caller to log: one who has many connections is told of one
+// trouble many times.
 func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
@@ -203,7 +207,6 @@ func (s *search) nothing() error {
 		},
 		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard()...),
 	}
-	c.options.Logger.Warn("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}
 }
 
