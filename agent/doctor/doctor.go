@@ -60,6 +60,8 @@ type examination struct {
 	scratch  string          // absolute, "" for none
 	ours     bool            // it was seen to be empty: what is in it is ours
 	data     bool            // data connections work
+	implicit bool            // a server that did not greet speaks TLS from the first byte
+	full     error           // the server has no room for more, nil where it has
 
 	failed    []ftpclient.DataAttempt // the ways that do not
 	dataEnded error                   // why they were not all tried, if none works
@@ -90,6 +92,7 @@ func (e *examination) examine(ctx context.Context) {
 		e.lookAtTLS(ctx)
 	}
 	if err != nil {
+		e.implicit = e.isImplicit(ctx, err)
 		e.cannotLogIn(err)
 		return
 	}
