@@ -28,6 +28,8 @@ type Patient struct {
 	Folders []string
 	// Writes: the agent uploads to this server, so that one that takes no files is a problem.
 	Writes bool
+	// Beside: the agent is running. What would take connections away from it is not tried.
+	Beside bool
 	// Progress, if not nil, is told what is being looked at.
 	Progress func(what string)
 }

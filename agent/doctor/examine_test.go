@@ -431,6 +431,17 @@ func TestWrongTLS(t *testing.T) {
 	}
 }
 
+// TestBesideAnAgent: the connections that it needs are not used up, and nothing is concluded from those that it uses.
+func TestBesideAnAgent(t *testing.T) {
+	s := newOddServer(t, 2, nil)
+	p := oddPatient(t, s)
+	p.Beside = true
+	r := Examine(t.Context(), p)
+	if f, _ := r.feature("connections"); f.Verdict != Unknown || len(r.Settings) > 0 || s.most > 2 {
+		t.Errorf("%+v, settings %+v, %d connections", f, r.Settings, s.most)
+	}
+}
+
 // TestProxyThatIsDown is not taken for a server that is down.
 func TestProxyThatIsDown(t *testing.T) {
 	p := patientOf(serverOf(t, `tls = "none"`, `address = "127.0.0.1:2"`, `proxy = "socks5://127.0.0.1:1"`))

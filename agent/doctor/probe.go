@@ -67,7 +67,7 @@ func (e *examination) runProbes(ctx context.Context) {
 		return
 	}
 	if e.full != nil {
-		e.problem(NeedsPerson, "the server has no room for more files: "+shortReply(e.full), "make room there, or have the quota of this login raised")
+		e.problem(NeedsPerson, "the server has no room for more files: "+clean(shortReply(e.full)), "make room there, or have the quota of this login raised")
 	}
 	if upload, _ := e.report.feature("upload"); upload.Verdict == Broken {
 		e.problem(NeedsPerson, "uploads do not work: "+upload.Detail, "ask the operator of the server for the right to write to "+path.Dir(e.scratch))
