@@ -128,7 +128,7 @@ func leftAlone(t *testing.T, answer string) {
 	if events := strings.Count(log.String(), `"msg":"paused"`); pauses == 0 || pauses > 4 || events != pauses {
 		t.Errorf("%d pauses, %d events:\n%s", pauses, events, &log)
 	}
-	if accounts := strings.Count(log.String(), `"cause":{"host":"127.0.0.1"`); accounts != pauses {
+	if accounts := strings.Count(log.String(), `{"host":"127.0.0.1"`); accounts != pauses {
 		t.Errorf("%d pauses, and an account of %d:\n%s", pauses, accounts, &log)
 	}
 	if tried > 8 {

@@ -30,6 +30,10 @@ const mappingsTried = 3
 // active one proven. The order of commands is: the folder, MODE, all about the data connection.
 func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 	c := s.conn
+	c.locate()
+	if first, _ := data.Next(c.environment(), nil); c.facts.Channels.of(c.outlook.key).expired(first, time.Now()) {
+		c.unreachable = nil // what failed long ago in this session deserves another chance, too
+	}
 	s.tried, s.earlier = slices.Clone(c.unreachable), len(c.unreachable)
 	for {
 		if err := s.place(ctx); err != nil {
@@ -198,7 +202,8 @@ func (s *search) recover(ctx context.Context) error {
 	return s.conn.reconnect(ctx)
 }
 
-// nothing is the error when no way is left, and tells it to the log.
+// nothing is the error when no way is left. It is for the caller to log: one who has many connections is told of one
+// trouble many times.
 func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
@@ -213,7 +218,6 @@ func (s *search) nothing() error {
 		},
 		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard(s.tried)...),
 	}
-	c.options.Logger.Warn("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}
 }
 

@@ -96,7 +96,7 @@ func (e *DataError) LogValue() slog.Value {
 	}
 	for _, a := range e.Attempts {
 		attributes = append(attributes, slog.Group(strings.ReplaceAll(a.Way.String(), " ", "_"),
-			slog.String("target", a.Target), slog.String("outcome", printable(outcomeOf(a))), slog.Duration("took", a.Took),
+			slog.String("target", a.Target), slog.String("outcome", printable(outcomeOf(a))), slog.Int64("took_ms", a.Took.Milliseconds()),
 			slog.String("cure", printable(e.Cure(a)))))
 	}
 	if notes := append(e.hints(), e.Notes...); len(notes) > 0 {

@@ -125,7 +125,7 @@ func TestTheBlockOfAnErrorWithoutDataChannel(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Warn("no data channel", "problem", exampleDataError(t))
 	for _, attribute := range []string{"problem.host=ftp.example", "problem.seen_as=203.0.113.7", "problem.passive_EPSV.target=198.51.100.10:60088",
-		"problem.passive_EPSV.took=8.001s", "problem.helper_PORT.cure=", "problem.notes="} {
+		"problem.passive_EPSV.took_ms=8001", "problem.helper_PORT.cure=", "problem.notes="} {
 		if !strings.Contains(log.String(), attribute) {
 			t.Errorf("the log has no %s: %s", attribute, log.String())
 		}

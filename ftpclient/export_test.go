@@ -1,6 +1,8 @@
 package ftpclient
 
 import (
+	"time"
+
 	"context"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -28,4 +30,11 @@ func ParseDigest(line, p string, size int) []byte {
 // ParseHASH reads the last line of a reply to HASH.
 func ParseHASH(line string, a Algorithm, length int64) []byte {
 	return parseHASH(control.Reply{Code: 213, Lines: []string{line}}, a, length)
+}
+
+// Age makes all that is remembered of ways older, for tests of sessions that last for days.
+func (c *Conn) Age(by time.Duration) {
+	for i := range c.facts.Channels {
+		c.facts.Channels[i].Since -= int64(by / time.Second)
+	}
 }

@@ -68,11 +68,17 @@ func (ch Channel) trusted(first DataWay, view netip.Addr, now time.Time) (way Da
 	if !ok || view.IsValid() && ch.View != "" && ch.View != view.String() {
 		return DataWay{}, false
 	}
-	since := time.Unix(ch.Since, 0)
-	if age := now.Sub(since); way != first && (age >= retryBetter || age < -retryBetter) {
+	if ch.expired(first, now) {
 		return DataWay{}, true
 	}
 	return way, false
+}
+
+// expired reports whether the way that is known works for so long, or since a time so far ahead,
+// that first, which would be tried without memory, deserves another chance.
+func (ch Channel) expired(first DataWay, now time.Time) bool {
+	age := now.Sub(time.Unix(ch.Since, 0))
+	return ch.Way != "" && ch.Way != first.String() && (age >= retryBetter || age < -retryBetter)
 }
 
 // unknownNetwork stands for networks of which nothing is known.

@@ -106,7 +106,7 @@ state_dir = "state"
 log = { level = "debug", format = "json" }
 shutdown_grace = "1m30s"
 allow_network_state_dir = true
-address_sources = { gateway = false, stun = ["stun.example.com", "[2001:db8::1]:19302"], https = ["https://ip.example.com/?a"] }
+address_sources = { gateway = false, stun = ["stun.example.com", "[2001:db8::1]:19302"], https = "https://ip.example.com/?a" }
 [server.acme]
 address = "[2001:db8::1]"
 user = "mirror"

@@ -42,6 +42,9 @@ agent.toml:3: server.acme.data: unknown key "holepunch" (did you mean "hole_punc
 agent.toml:3: server.acme.data: unknown key "pasv_adress" (did you mean "pasv_address"?)
 agent.toml:5: agent: unknown key "address_source" (did you mean "address_sources"?)
 agent.toml:7: agent.address_sources: unknown key "http" (did you mean "https"?)`},
+		{"keys in the wrong place are sent to the right one", server + "active_ports = \"50000\"\n[server.acme.address_sources]\ngateway = true\n",
+			`agent.toml:3: server.acme: unknown key "active_ports" (it is a key of data: data = { active_ports = ... })
+agent.toml:4: server.acme: unknown key "address_sources" (it is for all servers: write it below [agent])`},
 		{"announced ports need as many of this machine", server + "data.announced_ports = \"51000-51010\"\n[server.b]\naddress = \"h\"\ndata = { active_ports = \"50000-50010\",\n  announced_ports = \"51000\" }\n",
 			`agent.toml:3: server.acme.data.announced_ports: needs active_ports: the ports of this machine that they are forwarded to, one for one
 agent.toml:7: server.b.data.announced_ports: "51000" and active_ports "50000-50010" are not of one size: they are forwarded one for one`},

@@ -150,7 +150,9 @@ func (l *loader) unknown(name string, value any, known []string, at key) {
 	}
 	text := fmt.Sprintf("unknown key %q", name)
 	_, isTable := value.(map[string]any)
-	switch near := nearest(name, known); {
+	switch near, place := nearest(name, known), elsewhere[strings.Join(pattern, ".")]; {
+	case place != "":
+		text += " (" + place + ")"
 	case near != "":
 		text += fmt.Sprintf(" (did you mean %q?)", near)
 		l.faults[at.child(near).id()] = true // so that it is not reported as missing as well

@@ -24,9 +24,9 @@ type rawAgent struct {
 }
 
 type rawAddressSources struct {
-	Gateway bool     `toml:"gateway"`
-	STUN    []string `toml:"stun"`
-	HTTPS   []string `toml:"https"`
+	Gateway bool         `toml:"gateway"`
+	STUN    stringOrList `toml:"stun"`
+	HTTPS   stringOrList `toml:"https"`
 }
 
 type rawLog struct {
@@ -143,6 +143,18 @@ var notYet = map[string]string{
 	"server.*.account.command":     "use env or file",
 	"server.*.proxy.credential":    "use env or file",
 	"server.*.proxy.command":       "use env or file",
+}
+
+// elsewhere are keys that are looked for in another place than they have; "*" stands for any name.
+var elsewhere = map[string]string{
+	"server.*.address_sources": "it is for all servers: write it below [agent]",
+	"server.*.mode":            "it is a key of data: data = { mode = ... }",
+	"server.*.active_ports":    "it is a key of data: data = { active_ports = ... }",
+	"server.*.announced_ports": "it is a key of data: data = { announced_ports = ... }",
+	"server.*.external_ip":     "it is a key of data: data = { external_ip = ... }",
+	"server.*.pasv_address":    "it is a key of data: data = { pasv_address = ... }",
+	"server.*.data_peer":       "it is a key of data: data = { data_peer = ... }",
+	"server.*.hole_punch":      "it is a key of data: data = { hole_punch = ... }",
 }
 
 // setter is a raw type with rules of its own. set returns what is wrong with the TOML value, or "".

@@ -61,7 +61,7 @@ func (e *examination) explainChannels(ctx context.Context) {
 	switch {
 	case e.data:
 	case e.dataEnded != nil:
-		kind, cure := cureOf(e.dataEnded, e.Server.Address)
+		kind, cure := cureOf(e.dataEnded, e.Server.Address, true)
 		e.problem(kind, "no data connection: "+e.dataEnded.Error(), cure)
 	default:
 		e.problem(NeedsPerson, refusal.Error(), "")

@@ -28,6 +28,8 @@ type Patient struct {
 	Folders []string
 	// Writes: the agent uploads to this server, so that one that takes no files is a problem.
 	Writes bool
+	// Beside: the agent is running. What would take connections away from it is not tried.
+	Beside bool
 	// Progress, if not nil, is told what is being looked at.
 	Progress func(what string)
 }
@@ -60,6 +62,8 @@ type examination struct {
 	scratch  string          // absolute, "" for none
 	ours     bool            // it was seen to be empty: what is in it is ours
 	data     bool            // data connections work
+	implicit bool            // a server that did not greet speaks TLS from the first byte
+	full     error           // the server has no room for more, nil where it has
 
 	failed    []ftpclient.DataAttempt // the ways that do not
 	dataEnded error                   // why they were not all tried, if none works
@@ -90,6 +94,7 @@ func (e *examination) examine(ctx context.Context) {
 		e.lookAtTLS(ctx)
 	}
 	if err != nil {
+		e.implicit = e.isImplicit(ctx, err)
 		e.cannotLogIn(err)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -270,6 +271,18 @@ func TestOddities(t *testing.T) {
 			feature: "upload", verdict: Unknown, detail: "not tried: no folder"},
 		{name: "uploads are refused", hook: answer("STOR", "550 Permission denied"), outcome: NeedsPerson, problem: "uploads do not work",
 			feature: "upload", verdict: Broken, detail: "550 Permission denied"},
+		{name: "what needs a file is not tried where none can be uploaded", hook: answer("STOR", "550 Permission denied"), outcome: NeedsPerson,
+			problem: "uploads do not work", feature: "resume_upload", verdict: Unknown, detail: "not tried: no file can be uploaded"},
+		{name: "a full disk says nothing about features", hook: answer("STOR", "552 Disk quota exceeded"), outcome: NeedsPerson,
+			problem: "no room for more files", feature: "upload", verdict: Unknown, detail: "no room to try it: 552"},
+		{name: "a disk that is full in the middle is a problem, too", hook: func(verb, argument string) string {
+			if verb == "STOR" && strings.HasSuffix(argument, dotName) {
+				return "452 no space left"
+			}
+			return ""
+		}, outcome: NeedsPerson, problem: "no room for more files", feature: "dot_names", verdict: Unknown, detail: "no room to try it: 452"},
+		{name: "where no second connection is taken, long lines are not tried", limit: 1, outcome: Well, feature: "long_paths",
+			verdict: Unknown, detail: "not tried: no second connection", setting: "connections = 1"},
 		{name: "what cannot be removed is told", hook: answer("DELE", "550 Permission denied"), outcome: NeedsPerson,
 			problem: "could not be removed", feature: "upload", verdict: Works, left: true},
 		{name: "two connections are all that the server takes", limit: 2, outcome: Well, feature: "connections",
@@ -387,6 +400,74 @@ func TestNobodyThere(t *testing.T) {
 	}
 	if a := r.Reach.Addresses; len(a) != 1 || a[0].Connected || a[0].Error != "connection refused" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestWrongTLS: the doctor finds out which one it is.
+func TestWrongTLS(t *testing.T) {
+	tests := []struct {
+		name    string
+		options ftptest.RealOptions
+		lines   []string
+		cure    string
+	}{
+		{"implicit, and written is explicit", ftptest.RealOptions{ImplicitTLS: true}, []string{`tls = "explicit"`}, `tls = "implicit"`},
+		{"implicit, and written is none", ftptest.RealOptions{ImplicitTLS: true}, []string{`tls = "none"`}, `tls = "implicit"`},
+		{"explicit, and written is implicit", ftptest.RealOptions{TLS: true}, []string{`tls = "implicit"`}, `use tls = "explicit"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := realPatient(t, ftptest.Real(t, "vsftpd", test.options), test.lines...)
+			p.Client.ReplyTimeout = time.Second
+			r := Examine(t.Context(), p)
+			if r.Outcome != NeedsPerson || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].What+r.Problems[0].Cure, test.cure) {
+				t.Errorf("%s: %+v", r.Outcome, r.Problems)
+			}
+			if r.TLS != nil && len(r.TLS.Versions) > 1 {
+				t.Errorf("an answer without TLS is one for all versions: %+v", r.TLS.Versions)
+			}
+		})
+	}
+}
+
+// TestBesideAnAgent: the connections that it needs are not used up, and nothing is concluded from those that it uses.
+func TestBesideAnAgent(t *testing.T) {
+	s := newOddServer(t, 2, nil)
+	p := oddPatient(t, s)
+	p.Beside = true
+	r := Examine(t.Context(), p)
+	if f, _ := r.feature("connections"); f.Verdict != Unknown || len(r.Settings) > 0 || s.most > 2 {
+		t.Errorf("%+v, settings %+v, %d connections", f, r.Settings, s.most)
+	}
+}
+
+// TestProxyThatIsDown is not taken for a server that is down.
+func TestProxyThatIsDown(t *testing.T) {
+	p := patientOf(serverOf(t, `tls = "none"`, `address = "127.0.0.1:2"`, `proxy = "socks5://127.0.0.1:1"`))
+	p.Client.Proxy = p.Server.ProxyURL()
+	r := Examine(t.Context(), p)
+	if r.Outcome != Unavailable || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Cure, "the proxy cannot be reached") {
+		t.Errorf("%+v", r.Problems)
+	}
+}
+
+// TestFolderThatTakesNothing is told, although another one does.
+func TestFolderThatTakesNothing(t *testing.T) {
+	for reply, told := range map[string]bool{"550 Permission denied": true, "550 No such file or directory": false} {
+		s := newOddServer(t, 0, func(verb, argument string) string {
+			if verb == "MKD" && strings.HasPrefix(argument, "/up/") {
+				return reply
+			}
+			return ""
+		})
+		p := oddPatient(t, s)
+		p.Folders = []string{"/up", ""}
+		r := Examine(t.Context(), p)
+		noted := slices.ContainsFunc(r.Notes, func(note string) bool { return strings.Contains(note, "no folder can be made in /up") })
+		if r.Outcome != Well || noted != told {
+			t.Errorf("%s: %s, %q", reply, r.Outcome, r.Notes)
+		}
 	}
 }
 

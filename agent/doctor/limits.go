@@ -22,6 +22,9 @@ func tellIdleLimit(_ context.Context, _ *examination, conn *ftpclient.Conn) (Ver
 // tryConnections opens as many connections as are configured and a few more, one after the
 // other, stops at the first refusal, and closes them all.
 func tryConnections(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
+	if e.Beside {
+		return Unknown, nil, notTried + "the running agent would lack the connections", nil
+	}
 	var open []*ftpclient.Conn
 	defer func() {
 		for _, c := range open {

@@ -31,7 +31,7 @@ func tryListing(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verd
 	found, l, err := e.listed(ctx, conn, sampleName)
 	switch {
 	case err != nil:
-		_, text := failure(conn, err)
+		_, text := e.failure(conn, err)
 		return Broken, nil, text, nil
 	case l.Incomplete != "":
 		return Broken, l.Format, l.Incomplete, nil
@@ -187,7 +187,7 @@ const dotName = ".dot.txt"
 
 func tryDotNames(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
 	if _, err := put(ctx, conn, e.path(dotName), []byte("dot")); err != nil {
-		if !conn.Usable() {
+		if !conn.Usable() || e.noRoom(err) {
 			return "", nil, "", err
 		}
 		return Absent, nil, "refused: " + shortReply(err) + "; temporary files go without the dot", nil
@@ -244,7 +244,7 @@ var lineLengths = []int{4096, 2048, 1024, 512, 256}
 // tryLongPaths asks for a file that cannot be, far down, on a connection of its own: servers
 // hang up over long lines, or never answer.
 func tryLongPaths(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
-	limit := e.Server.CommandLimit
+	limit, last := e.Server.CommandLimit, error(nil)
 	for _, length := range lineLengths {
 		if length > limit {
 			continue
@@ -259,8 +259,11 @@ func tryLongPaths(ctx context.Context, e *examination, conn *ftpclient.Conn) (Ve
 		if ctx.Err() != nil {
 			return "", nil, "", err
 		}
+		if last = err; ftpclient.Classify(err) == ftpclient.ClassBusy {
+			return Unknown, nil, notTried + "no second connection", nil
+		}
 	}
-	return Unknown, nil, "", nil
+	return Unknown, nil, shortReply(last), nil
 }
 
 // askFarDown sends a command of so many bytes. Any answer about the path is a good one.

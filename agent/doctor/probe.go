@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -65,8 +66,11 @@ func (e *examination) runProbes(ctx context.Context) {
 	if !e.Writes {
 		return
 	}
+	if e.full != nil {
+		e.problem(NeedsPerson, "the server has no room for more files: "+clean(shortReply(e.full)), "make room there, or have the quota of this login raised")
+	}
 	if upload, _ := e.report.feature("upload"); upload.Verdict == Broken {
-		e.problem(NeedsPerson, "uploads do not work: "+upload.Detail, "ask the operator of the server for the right to write to "+e.folder())
+		e.problem(NeedsPerson, "uploads do not work: "+upload.Detail, "ask the operator of the server for the right to write to "+path.Dir(e.scratch))
 	}
 	if rename, _ := e.report.feature("rename_over"); rename.Verdict == Broken {
 		e.problem(NeedsPerson, "a file that is there cannot be replaced: "+rename.Detail,
@@ -88,6 +92,10 @@ func (e *examination) runProbe(ctx context.Context, p probe) Feature {
 			f.Detail = clean(notTried + e.report.Scratch.Error)
 			return f
 		}
+		if upload, tried := e.report.feature("upload"); tried && upload.Verdict != Works {
+			f.Detail = notTried + "no file can be uploaded"
+			return f
+		}
 	}
 	conn, err := e.alive(ctx)
 	if err != nil {
@@ -101,16 +109,18 @@ func (e *examination) runProbe(ctx context.Context, p probe) Feature {
 	f.Took = Span(time.Since(began))
 	f.Verdict, f.Value, f.Detail = verdict, value, detail
 	if err != nil {
-		f.Verdict, f.Detail = failure(conn, err)
+		f.Verdict, f.Detail = e.failure(conn, err)
 	}
 	f.Detail = clean(f.Detail)
 	return f
 }
 
 // failure is the verdict of a probe that ended with an error.
-func failure(conn *ftpclient.Conn, err error) (Verdict, string) {
+func (e *examination) failure(conn *ftpclient.Conn, err error) (Verdict, string) {
 	var refused *ftpclient.Error
 	switch {
+	case e.noRoom(err):
+		return Unknown, "no room to try it: " + shortReply(err)
 	case errors.Is(err, ftpclient.ErrMismatch):
 		return Broken, err.Error()
 	case errors.Is(err, ftpclient.ErrUnsupported):
@@ -121,6 +131,15 @@ func failure(conn *ftpclient.Conn, err error) (Verdict, string) {
 		return Absent, shortReply(err)
 	}
 	return Unknown, err.Error()
+}
+
+// noRoom reports whether a disk or a quota is full, which says nothing about what was tried.
+func (e *examination) noRoom(err error) bool {
+	if ftpclient.Classify(err) != ftpclient.ClassLater {
+		return false
+	}
+	e.full = err
+	return true
 }
 
 // shortReply is what the server said, without what was asked.

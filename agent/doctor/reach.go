@@ -128,7 +128,7 @@ func shortNetwork(err error) string {
 
 // cannotLogIn turns an error of the login into a problem with its cure.
 func (e *examination) cannotLogIn(err error) {
-	kind, cure := cureOf(err, e.Server.Address)
+	kind, cure := cureOf(err, e.Server.Address, e.report.Reach.Remote != "")
 	what := err.Error()
 	var certificate *ftpclient.CertificateError
 	var dialling *net.OpError
@@ -137,12 +137,16 @@ func (e *examination) cannotLogIn(err error) {
 		what = "the server's certificate is not accepted: " + certificate.Err.Error()
 	case errors.As(err, &dialling) && dialling.Op == "dial" && e.report.Reach.Proxy == "":
 		what = e.Server.Address + " cannot be reached: " + shortNetwork(err)
+	case errors.As(err, &dialling) && dialling.Op == "dial":
+		cure = "the proxy cannot be reached: check proxy in the configuration, and whether it is running"
+	case e.implicit:
+		kind, cure = NeedsPerson, `the server speaks TLS from the first byte: write tls = "implicit"`
 	}
 	e.problem(kind, what, cure)
 }
 
-// cureOf is what a person can do about an error of a login.
-func cureOf(err error, address string) (Outcome, string) {
+// cureOf is what a person can do about an error of a login. connected: somebody took the connection.
+func cureOf(err error, address string, connected bool) (Outcome, string) {
 	host, port, _ := net.SplitHostPort(address)
 	var failed *ftpclient.Error
 	errors.As(err, &failed)
@@ -169,6 +173,8 @@ func cureOf(err error, address string) (Outcome, string) {
 		return Unavailable, "the server answers and sends this client away: ask its operator, or try again later"
 	case errors.Is(err, ftpclient.ErrProtocol):
 		return NeedsPerson, "something else than an FTP server listens on port " + port + ": check address in the configuration"
+	case errors.Is(err, ftpclient.ErrTimeout) && connected:
+		return Unavailable, "the server takes the connection and then does not answer: it is overloaded or hangs, or a firewall beside it looks into FTP; ask its operator"
 	case errors.Is(err, ftpclient.ErrTimeout) || errors.As(err, &timeout) && timeout.Timeout():
 		return Unavailable, "a firewall on the way drops the packets, or the server is down: ask its operator whether " + address + " is open to this machine"
 	case class == ftpclient.ClassUnavailable || class == ftpclient.ClassConnection:

@@ -36,6 +36,7 @@ func (e *examination) makeScratch(ctx context.Context) {
 	report := &Scratch{}
 	e.report.Scratch = report
 	name := scratchName()
+	var notes []string
 	for _, folder := range e.Folders {
 		conn, err := e.alive(ctx)
 		if err != nil || ctx.Err() != nil {
@@ -47,7 +48,13 @@ func (e *examination) makeScratch(ctx context.Context) {
 		var refused *ftpclient.Error
 		if err != nil && errors.As(err, &refused) && refused.Code >= 400 {
 			report.Error = clean(err.Error())
+			if !errors.Is(err, fs.ErrNotExist) { // the agent makes it
+				notes = append(notes, fmt.Sprintf("no folder can be made in %s, so that another one was examined: %s", path.Dir(made), shortReply(err)))
+			}
 			continue
+		}
+		for _, note := range notes {
+			e.note("%s", note)
 		}
 		// Without an answer it may be there all the same.
 		e.scratch, report.Folder, report.Made, report.Error = made, clean(made), err == nil, ""

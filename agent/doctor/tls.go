@@ -93,10 +93,26 @@ func (e *examination) lookAtVersion(ctx context.Context, mode ftpclient.TLSMode,
 	return seen, err
 }
 
-// refusesTLS: AUTH TLS itself was refused, so that no version has to be tried.
+// refusesTLS: AUTH TLS itself was refused, or the answer is no TLS, so that no version has to be tried.
 func refusesTLS(err error) bool {
 	var failed *ftpclient.Error
-	return errors.As(err, &failed) && failed.Code >= 400
+	var clear tls.RecordHeaderError
+	return errors.As(err, &failed) && failed.Code >= 400 || errors.As(err, &clear)
+}
+
+// isImplicit reports whether a server that did not greet was waiting for TLS.
+func (e *examination) isImplicit(ctx context.Context, login error) bool {
+	if !errors.Is(login, ftpclient.ErrTimeout) || e.report.Reach.Remote == "" || e.report.Reach.Greeting != "" || e.Client.TLS == ftpclient.TLSImplicit {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, addressTimeout)
+	defer cancel()
+	for _, version := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
+		if state, _ := e.lookAtVersion(ctx, ftpclient.TLSImplicit, version); state != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // shortTLS is an error without the address in front.

@@ -30,7 +30,10 @@ const sampleName = "sample.txt"
 func tryUpload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
 	result, err := put(ctx, conn, e.path(sampleName), sample)
 	if err != nil {
-		_, text := failure(conn, err)
+		if e.noRoom(err) {
+			return "", nil, "", err
+		}
+		_, text := e.failure(conn, err)
 		return Broken, nil, text, nil
 	}
 	detail := fmt.Sprintf("%d kB, as long as it should be, in %s", len(sample)/1000, Span(result.Duration))

@@ -32,7 +32,7 @@ func (p *program) doctorCommand() *cobra.Command {
 		Long: `Examines servers (all of them without arguments): can it be reached, what protects it, which
 data connections get through, who this machine is outside, and what each feature is worth. All of it
 is tried, in a folder that is made for it and removed again; other files are not touched. It can be
-run beside the running agent.
+run beside the running agent, but then how many connections the server takes is not tried.
 
 Exit codes: 0 all is well; 1 something needs a person (the login is refused, the certificate is not
 accepted, no data connection gets through); 69 a server is unavailable; 75 interrupted.`,
@@ -122,6 +122,9 @@ func (p *program) examine(ctx context.Context, cfg *config.Config, name string, 
 	patient.Folders, patient.Writes = scratchFolders(cfg, name)
 	if asked.folder != "" {
 		patient.Folders = []string{asked.folder}
+	}
+	if _, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+		patient.Beside = true
 	}
 	if isTerminal(p.stderr) && !asked.verbose {
 		patient.Progress = func(what string) { fmt.Fprintf(p.stderr, "ftpferry: %s: %s\n", name, what) }

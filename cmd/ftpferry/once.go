@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -136,7 +137,7 @@ func oneLine(text string) string {
 type account struct {
 	to   io.Writer
 	rest string
-	seen map[string]bool
+	seen []string
 }
 
 // headline returns the first line of a reason; print prints the others.
@@ -147,13 +148,11 @@ func (a *account) headline(reason string) string {
 }
 
 func (a *account) print() {
-	if a.rest == "" || a.seen[a.rest] {
+	// That of the server goes on where that of its jobs ends.
+	if a.rest == "" || slices.ContainsFunc(a.seen, func(seen string) bool { return strings.HasPrefix(seen+"\n", a.rest+"\n") }) {
 		return
 	}
-	if a.seen == nil {
-		a.seen = map[string]bool{}
-	}
-	a.seen[a.rest] = true
+	a.seen = append(a.seen, a.rest)
 	for line := range strings.SplitSeq(a.rest, "\n") {
 		fmt.Fprintf(a.to, "    %s\n", strings.TrimRight(oneLine(line), " "))
 	}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+)
+
+// TestAnAccountIsToldOnce: all jobs of a server without data channels fail for the reason of the server.
+func TestAnAccountIsToldOnce(t *testing.T) {
+	const reason = "no data channel\n  passive EPSV   no answer"
+	var out bytes.Buffer
+	p := &program{stdout: &out}
+	p.printReport(control.SyncReport{Sync: "web", Unavailable: reason + "\n  for a closer look: ftpferry doctor acme", Unfinished: 2, Waiting: []control.PathReason{
+		{Path: "a", Reason: "store a: " + reason}, {Path: "b", Reason: "store b: " + reason}, {Path: "c", Reason: "list c\n  another reason"},
+	}})
+	text := out.String()
+	if strings.Count(text, "no answer") != 1 || strings.Count(text, "for a closer look") != 1 || !strings.Contains(text, "another reason") {
+		t.Error(text)
+	}
+}
