@@ -54,7 +54,8 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 			}
 		}
 		began := time.Now()
-		patience := data.Patience(env, tried, way, min(probePatience, c.options.ConnectTimeout))
+		limit := c.options.ConnectTimeout
+		patience := min(data.Patience(env, tried, way, limit), data.Stretched(probePatience, limit))
 		result, err := c.prove(ctx, way, patience, c.Absolute(folder))
 		if result.Took == 0 {
 			result.Took = time.Since(began)
@@ -81,5 +82,5 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 	}
 }
 
-// probePatience bounds each way of a probe.
+// probePatience bounds each way of a probe, on usual lines.
 const probePatience = 8 * time.Second
