@@ -191,7 +191,7 @@ func (s *search) recover(ctx context.Context) error {
 	return s.conn.reconnect(ctx)
 }
 
-// nothing is the error when no way is left, and tells it to the log.
+// nothing is the error when no way is left.
 func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
@@ -200,10 +200,10 @@ func (s *search) nothing() error {
 			Host: c.endpoint.Host, Local: c.endpoint.Local.Addr().Unmap(), View: c.outlook.View, TLS: c.tls != nil,
 			Policy: c.options.Data.Policy, Ports: c.options.Data.ActivePorts,
 			PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper,
+			Port:        c.endpoint.Server.Port(), Gateway: c.outlook.Network.Gateway,
 		},
-		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard()...),
+		Attempts: s.tried, Notes: c.outlook.Verdict.Notes, Unheard: c.outlook.SourceErrors,
 	}
-	c.options.Logger.Warn("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}
 }
 

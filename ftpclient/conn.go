@@ -37,6 +37,7 @@ type Conn struct {
 	unreachable  []data.Attempt
 	outlook      outlook
 	proven       []proof // active ways that were seen to work on this control connection
+	probing      bool    // ways are tried to know, not to use them: nothing is remembered
 	listingLimit int64   // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use

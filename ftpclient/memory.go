@@ -95,6 +95,9 @@ func (c *Conn) locate() {
 
 // learnWay notes that data came through by way.
 func (c *Conn) learnWay(way DataWay) {
+	if c.probing {
+		return
+	}
 	c.locate()
 	known := c.facts.Channels.of(c.outlook.key)
 	latest := known.worked(way, c.tls != nil, c.outlook.again, c.outlook.View, time.Now())

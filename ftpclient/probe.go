@@ -39,8 +39,8 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 	if err := c.survey(ctx); err != nil {
 		return err
 	}
-	learned := c.facts.Channels
-	defer func() { c.facts.Channels = learned }()
+	c.probing = true
+	defer func() { c.probing = false }()
 	var tried []data.Attempt
 	for {
 		env := c.environment()

@@ -3,8 +3,6 @@ package ftpclient
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -173,15 +171,6 @@ func (c *Conn) weigh() {
 
 // gatewaySources are those that are the gateway.
 var gatewaySources = []string{extip.SourcePCP, extip.SourceNATPMP, extip.SourceUPnP}
-
-// unheard are the sources that were asked and say nothing, each with its reason.
-func (o *outlook) unheard() []string {
-	var reasons []string
-	for _, source := range slices.Sorted(maps.Keys(o.SourceErrors)) {
-		reasons = append(reasons, shortLine(fmt.Sprintf("%s: %v", source, o.SourceErrors[source])))
-	}
-	return reasons
-}
 
 // told are the findings of the operator and of the server.
 func (c *Conn) told() []extip.Finding {
