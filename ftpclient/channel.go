@@ -19,7 +19,9 @@ type search struct {
 	placed  bool // the server is in the folder and the MODE that command needs
 	moved   bool // the server may have left the folder that it was in at the beginning
 	tried   []data.Attempt
-	again   int // how often a proof was repeated for another port of the gateway
+	again   int  // how often a proof was repeated for another port of the gateway
+	looked  bool // for the target of an upload
+	target  target
 }
 
 // mappingsTried bounds search.again.
@@ -52,7 +54,7 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 			result, err := c.prove(ctx, way, patience, s.folder())
 			s.moved, s.placed = true, false
 			if err == nil && result.Works {
-				c.proven = append(c.proven, proof{way, result.Target})
+				c.proven = append(c.proven, proof{way, result.Target, result.faith, time.Now()})
 				err = s.recover(ctx)
 			} else if err == nil {
 				err = s.failed(ctx, result.DataAttempt)
@@ -64,6 +66,11 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 		}
 		if way.Method != data.Passive {
 			patience = c.options.ConnectTimeout // this transfer has no other way any more
+		}
+		if again, err := s.lookAtTarget(ctx, way); err != nil {
+			return nil, DataWay{}, err
+		} else if again {
+			continue
 		}
 		pending, attempt, err := c.prepare(ctx, s.request, s.command, way, patience)
 		if pending != nil && way.Method == data.Mapped && !c.isProven(way, pending.Target()) && s.again < mappingsTried {

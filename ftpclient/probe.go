@@ -15,6 +15,7 @@ type WayResult struct {
 	Works bool
 	// Resumed: the TLS session of the control connection was taken over.
 	Resumed bool
+	faith   bool // nothing was seen: the server lists nothing
 }
 
 // ProbeWays tries every way of data connections that the options allow, those behind the first
