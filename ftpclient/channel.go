@@ -19,8 +19,10 @@ type search struct {
 	placed  bool // the server is in the folder and the MODE that command needs
 	moved   bool // the server may have left the folder that it was in at the beginning
 	tried   []data.Attempt
-	earlier int // how many of tried are from earlier transfers
-	again   int // how often a proof was repeated for another port of the gateway
+	earlier int  // how many of tried are from earlier transfers
+	again   int  // how often a proof was repeated for another port of the gateway
+	looked  bool // for the target of an upload
+	target  target
 }
 
 // mappingsTried bounds search.again.
@@ -62,7 +64,7 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 			s.moved, s.placed = true, false
 			if err == nil && result.Works {
 				err = s.recover(ctx)
-				c.proven = append(c.proven, proof{way, result.Target}) // behind that: a server may hang up after each proof
+				c.proven = append(c.proven, proof{way, result.Target, result.faith, time.Now()}) // behind that: a server may hang up after each proof
 			} else if err == nil {
 				err = s.failed(ctx, result.DataAttempt)
 			}
@@ -73,6 +75,11 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 		}
 		if way.Method != data.Passive {
 			patience = c.options.ConnectTimeout // this transfer has no other way any more
+		}
+		if again, err := s.lookAtTarget(ctx, way); err != nil {
+			return nil, DataWay{}, err
+		} else if again {
+			continue
 		}
 		pending, attempt, err := c.prepare(ctx, s.request, s.command, way, patience)
 		if pending != nil && way.Method == data.Mapped && !c.isProven(way, pending.Target()) && s.again < mappingsTried {
@@ -215,8 +222,9 @@ func (s *search) nothing() error {
 			Host: c.endpoint.Host, Local: c.endpoint.Local.Addr().Unmap(), View: c.outlook.View, TLS: c.tls != nil,
 			Policy: c.options.Data.Policy, Ports: c.options.Data.ActivePorts,
 			PlainHelper: c.facts.Channels.of(c.outlook.key).PlainHelper,
+			Port:        c.endpoint.Server.Port(), Gateway: c.outlook.Network.Gateway,
 		},
-		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard(s.tried)...),
+		Attempts: s.tried, Notes: c.outlook.Verdict.Notes, Unheard: c.outlook.SourceErrors,
 	}
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}
 }

@@ -94,6 +94,7 @@ var sentinels = []struct {
 	{ErrUnsendable, ClassPermanent},
 	{ErrUnsupported, ClassPermanent},
 	{ErrNameChanged, ClassPermanent},
+	{ErrOverwrite, ClassPermanent},
 	{ErrTransferring, ClassPermanent},
 	{ErrMismatch, ClassRetry}, // the connection did its part
 	{ErrTicketExpired, ClassConnection},

@@ -38,6 +38,7 @@ type Conn struct {
 	outlook      outlook
 	proven       []proof // active ways that were seen to work on this control connection
 	doubted      DataWay // an active way that failed after its proof
+	probing      bool    // ways are tried to know, not to use them: nothing is remembered
 	listingLimit int64   // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use

@@ -1,9 +1,8 @@
 package ftpclient
 
 import (
-	"time"
-
 	"context"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 )
@@ -36,5 +35,12 @@ func ParseHASH(line string, a Algorithm, length int64) []byte {
 func (c *Conn) Age(by time.Duration) {
 	for i := range c.facts.Channels {
 		c.facts.Channels[i].Since -= int64(by / time.Second)
+	}
+}
+
+// AgeProofs makes all that was seen to work that much older.
+func (c *Conn) AgeProofs(by time.Duration) {
+	for i := range c.proven {
+		c.proven[i].last = c.proven[i].last.Add(-by)
 	}
 }

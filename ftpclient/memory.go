@@ -101,6 +101,14 @@ func (c *Conn) locate() {
 
 // learnWay notes that data came through by way.
 func (c *Conn) learnWay(way DataWay) {
+	if c.probing {
+		return
+	}
+	for i := range c.proven {
+		if p := &c.proven[i]; p.way == way {
+			p.last, p.faith = time.Now(), false
+		}
+	}
 	c.locate()
 	known := c.facts.Channels.of(c.outlook.key)
 	latest := known.worked(way, c.tls != nil, c.outlook.again, c.outlook.View, time.Now())

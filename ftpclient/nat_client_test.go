@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -37,9 +38,11 @@ type natTask struct {
 type natTransfer struct {
 	Name   string // on the server
 	Upload bool
-	TLS    bool
-	Bytes  []byte // to upload
-	Facts  ftpclient.Facts
+	// Fresh uploads go under a new name, and are renamed then. Guarded says that over the file itself they are refused.
+	Fresh, Guarded bool
+	TLS            bool
+	Bytes          []byte // to upload
+	Facts          ftpclient.Facts
 }
 
 // natOutcome is what became of a transfer.
@@ -154,6 +157,9 @@ func (x natTransfer) run(ctx context.Context, address string, o ftpclient.Option
 		if finishing != nil {
 			err = finishing
 		}
+		if err == nil && x.Fresh {
+			err = conn.Rename(ctx, x.Name+freshSuffix, x.Name)
+		}
 		return err
 	}()
 	if err != nil {
@@ -162,8 +168,18 @@ func (x natTransfer) run(ctx context.Context, address string, o ftpclient.Option
 	return outcome
 }
 
+const freshSuffix = ".new"
+
 func (x natTransfer) start(ctx context.Context, conn *ftpclient.Conn) (*ftpclient.Transfer, error) {
-	if x.Upload {
+	switch {
+	case x.Fresh:
+		if x.Guarded {
+			if _, err := conn.Store(ctx, x.Name, 0); !errors.Is(err, ftpclient.ErrOverwrite) {
+				return nil, fmt.Errorf("over the file that is there: %w, want %w", err, ftpclient.ErrOverwrite)
+			}
+		}
+		return conn.Store(ctx, x.Name+freshSuffix, 0)
+	case x.Upload:
 		return conn.Store(ctx, x.Name, 0)
 	}
 	return conn.Retrieve(ctx, x.Name, 0)

@@ -36,6 +36,8 @@ type layout struct {
 	blocked string
 	// firewall at the client drops all calls.
 	firewall bool
+	// oneCall has it let the first one through.
+	oneCall bool
 	// ipv6 is all there is.
 	ipv6 bool
 	// stun has a STUN server at stunAddress.
@@ -87,6 +89,9 @@ func (o layout) build(t testing.TB) *network {
 	}
 	if o.firewall {
 		n.client.Rules(accept("meta l4proto icmpv6 accept\ndrop"))
+	}
+	if o.oneCall {
+		n.client.Rules(accept("tcp flags & (syn | ack) == syn limit rate 1/hour burst 1 packets accept\ndrop"))
 	}
 	if o.stun {
 		n.internet.Run("ip", "address", "add", stunAddress+"/32", "dev", "lo")

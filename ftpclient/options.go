@@ -181,7 +181,9 @@ type Options struct {
 
 	// Time-outs; 0 means the default in parentheses.
 
-	ConnectTimeout    time.Duration // TCP connect and TLS handshake (15 s)
+	// ConnectTimeout bounds TCP connects and TLS handshakes (15 s). Ways of data connections that others may follow
+	// get less; above 15 s, for slow lines, they get more in proportion.
+	ConnectTimeout    time.Duration
 	ReplyTimeout      time.Duration // reply to a command (30 s)
 	StallTimeout      time.Duration // no byte moves on a data connection (60 s)
 	FinalReplyTimeout time.Duration // reply after the end of a transfer (60 s)
@@ -202,7 +204,7 @@ func (o Options) withDefaults() Options {
 			*d = value
 		}
 	}
-	orDefault(&o.ConnectTimeout, 15*time.Second)
+	orDefault(&o.ConnectTimeout, data.UsualLimit)
 	orDefault(&o.ReplyTimeout, 30*time.Second)
 	orDefault(&o.StallTimeout, 60*time.Second)
 	orDefault(&o.FinalReplyTimeout, 60*time.Second)

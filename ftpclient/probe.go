@@ -15,6 +15,7 @@ type WayResult struct {
 	Works bool
 	// Resumed: the TLS session of the control connection was taken over.
 	Resumed bool
+	faith   bool // nothing was seen: the server lists nothing
 }
 
 // ProbeWays tries every way of data connections that the options allow, those behind the first
@@ -39,8 +40,8 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 	if err := c.survey(ctx); err != nil {
 		return err
 	}
-	learned := c.facts.Channels
-	defer func() { c.facts.Channels = learned }()
+	c.probing = true
+	defer func() { c.probing = false }()
 	var tried []data.Attempt
 	for {
 		env := c.environment()
@@ -54,7 +55,8 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 			}
 		}
 		began := time.Now()
-		patience := data.Patience(env, tried, way, min(probePatience, c.options.ConnectTimeout))
+		limit := c.options.ConnectTimeout
+		patience := min(data.Patience(env, tried, way, limit), data.Stretched(probePatience, limit))
 		result, err := c.prove(ctx, way, patience, c.Absolute(folder))
 		if result.Took == 0 {
 			result.Took = time.Since(began)
@@ -81,5 +83,5 @@ func (c *Conn) probe(ctx context.Context, folder string, report func(WayResult))
 	}
 }
 
-// probePatience bounds each way of a probe.
+// probePatience bounds each way of a probe, on usual lines.
 const probePatience = 8 * time.Second

@@ -20,6 +20,18 @@ import (
 type proof struct {
 	way    DataWay
 	target string
+	faith  bool      // nothing was seen: the server lists nothing
+	last   time.Time // when it worked last
+}
+
+// proofOf returns the latest proof of a way, the zero value if there is none.
+func (c *Conn) proofOf(way DataWay) (latest proof) {
+	for _, p := range c.proven {
+		if p.way == way && !p.last.Before(latest.last) {
+			latest = p
+		}
+	}
+	return latest
 }
 
 // isProven reports whether a way was proven; for ports of the gateway, of which each may lead
@@ -60,7 +72,7 @@ func (c *Conn) prove(ctx context.Context, way DataWay, patience time.Duration, f
 	}
 	c.options.Logger.Warn("a way of data connections cannot be proven, because the server lists nothing", "address", c.address,
 		"way", way.String(), "reply", result.Reply.String())
-	result.Works = true
+	result.Works, result.faith = true, true
 	return result, nil
 }
 

@@ -67,6 +67,11 @@ func (c *Conn) ResumeStore(ctx context.Context, p string, source io.ReaderAt, si
 		return t, offset, nil
 	}
 	t, err = c.Store(ctx, p, 0)
+	if errors.Is(err, ErrOverwrite) { // it is the caller's own, and of no use
+		if err = c.Remove(ctx, p); err == nil {
+			t, err = c.Store(ctx, p, 0)
+		}
+	}
 	if err != nil {
 		return nil, 0, err
 	}

@@ -60,6 +60,48 @@ func TestRealServersThatDemandResumptionAreUnderstood(t *testing.T) {
 	}
 }
 
+// TestAServerWithoutSessionTicketsIsToldTheCure: each of the cures that the error names is one.
+func TestAServerWithoutSessionTicketsIsToldTheCure(t *testing.T) {
+	tests := []struct {
+		name    string
+		options ftptest.RealOptions
+		works   bool
+	}{
+		{"TLS 1.2 and no tickets", ftptest.RealOptions{MaxTLS: tls.VersionTLS12}, false},
+		{"TLSSessionTickets on", ftptest.RealOptions{MaxTLS: tls.VersionTLS12, SessionTickets: true}, true},
+		{"NoSessionReuseRequired", ftptest.RealOptions{MaxTLS: tls.VersionTLS12, NoSessionReuse: true}, true},
+		{"allow TLS 1.3", ftptest.RealOptions{}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.options.RequireTLS = true
+			server := ftptest.Real(t, "proftpd", test.options)
+			o := optionsFor(server, securities[1])
+			o.TLSConfig.MaxVersion = tls.VersionTLS13
+			conn := dial(t, t.Context(), server.Addr, o)
+			_, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello"))
+			if test.works {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, ftpclient.ErrNotResumed) || ftpclient.Classify(err) != ftpclient.ClassSetup {
+				t.Fatal(err)
+			}
+			for _, cure := range tests[1:] {
+				if !strings.Contains(err.Error(), cure.name) {
+					t.Errorf("the error does not say %q: %v", cure.name, err)
+				}
+			}
+			if strings.Contains(err.Error(), "limit TLS") {
+				t.Errorf("TLS is limited already: %v", err)
+			}
+		})
+	}
+}
+
 func TestATicketThatHasRunOutIsToldFromASetUpThatCannotWork(t *testing.T) {
 	for _, v := range versions {
 		t.Run(v.name, func(t *testing.T) {

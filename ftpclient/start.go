@@ -31,6 +31,10 @@ func (c *Conn) Retrieve(ctx context.Context, p string, offset int64) (*Transfer,
 // Store starts the upload of the file p (STOR), from offset on where the server does that
 // (REST). An upload that ends early leaves a short file behind, and not every server says
 // so: store under a temporary name, compare Size, then Rename.
+//
+// Servers empty the file before they have a data connection. In passive ways that is there before
+// the command. In active ways it is not: what an upload makes that gets none is removed again, and
+// where nobody can be sure of the way, a file that is there already is not replaced (ErrOverwrite).
 func (c *Conn) Store(ctx context.Context, p string, offset int64) (*Transfer, error) {
 	return c.start(ctx, request{op: "store", path: p, verb: "STOR", named: true, offset: offset, upload: true})
 }
@@ -65,6 +69,9 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	t, err := c.begin(ctx, r, s.command, pending, way)
 	if err != nil {
 		c.doubt(way, t, err)
+		if s.target == targetAbsent && t.leftEmpty(err) {
+			c.takeBack(ctx, r)
+		}
 		return nil, err
 	}
 	return t, nil

@@ -3,12 +3,9 @@ package ftpclient
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"net/netip"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
@@ -48,7 +45,6 @@ type outlook struct {
 	again    bool       // better ways than the remembered one get another chance now
 	spoke    bool       // a mismatch with the configured address was warned of
 	external netip.Addr // the best external address by the sources, the server and the operator aside
-	refusal  error      // why the gateway opens no ports
 }
 
 // Survey asks the server and the sources of the Locator who this client is outside. It may
@@ -72,8 +68,7 @@ func (c *Conn) survey(ctx context.Context) error {
 		asking, stop := context.WithTimeout(ctx, sourcesPatience)
 		defer stop()
 		c.outlook.Findings, c.outlook.SourceErrors = l.Findings(asking, c.outlook.Local)
-		c.outlook.refusal = l.Prepare(asking, c.outlook.Local)
-		c.outlook.maps = c.outlook.refusal == nil
+		c.outlook.maps = l.Prepare(asking, c.outlook.Local) == nil
 		if err := control.Ended(ctx); err != nil {
 			return &Error{Op: "survey", Err: err}
 		}
@@ -181,29 +176,6 @@ func (c *Conn) weigh() {
 
 // gatewaySources are those that are the gateway.
 var gatewaySources = []string{extip.SourcePCP, extip.SourceNATPMP, extip.SourceUPnP}
-
-// unheard are the sources that were asked and say nothing, each with its reason. Those of the gateway are left out
-// where it was asked for a port: the attempt tells.
-func (o *outlook) unheard(tried []data.Attempt) []string {
-	var reasons []string
-	note := func(text string) { reasons = append(reasons, shortLine(text)) }
-	mapped := slices.ContainsFunc(tried, func(a data.Attempt) bool { return a.Way.Method == data.Mapped })
-	var refusal *extip.GatewayError
-	if errors.As(o.refusal, &refusal) && !mapped {
-		note(fmt.Sprintf("gateway %s opens no port", refusal.Gateway))
-	}
-	for _, source := range slices.Sorted(maps.Keys(o.SourceErrors)) {
-		if mapped && slices.Contains(gatewaySources, source) {
-			continue
-		}
-		reason := o.SourceErrors[source].Error()
-		if !strings.HasPrefix(reason, source+":") {
-			reason = source + ": " + reason
-		}
-		note(reason)
-	}
-	return reasons
-}
 
 // told are the findings of the operator and of the server.
 func (c *Conn) told() []extip.Finding {

@@ -80,6 +80,7 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 	}
 	answer.full = true
 	state := conn.ConnectionState()
+	session.version = state.Version
 	warnOfTLS(o, config, state)
 	g.nc, g.br = conn, bufio.NewReader(conn)
 	g.session = session
@@ -137,7 +138,8 @@ func (r *recorder) refusal(err error) error {
 // tlsSession is what is known about the TLS session of one control connection. It is safe
 // for concurrent use. The nil value is that of a connection without TLS.
 type tlsSession struct {
-	began time.Time
+	began   time.Time
+	version uint16 // of TLS, as agreed on
 
 	mu      sync.Mutex
 	asked   bool // the server asked for a client certificate, and there is none
@@ -260,12 +262,21 @@ func (s *tlsSession) refusal(now time.Time) error {
 	switch {
 	case earlier > 0 || now.Sub(s.began) > oldSession:
 		return ErrTicketExpired
-	case s.last:
+	case s.last && s.version == tls.VersionTLS13:
 		return fmt.Errorf("%w, says the server although it was: it may expect another ticket than its newest; limit TLS to version 1.2", ErrNotResumed)
+	case s.last:
+		return fmt.Errorf("%w, says the server although it was; let it %s", ErrNotResumed, withoutReuse)
+	case s.version == tls.VersionTLS13:
+		return fmt.Errorf("%w: the server gave no session ticket that could be used; limit TLS to version 1.2, or let the server %s",
+			ErrNotResumed, withoutReuse)
 	}
-	return fmt.Errorf("%w: the server gave no session ticket that could be used; limit TLS to version 1.2, or let the server do without "+
-		"(vsftpd: require_ssl_reuse=NO, ProFTPD: TLSOptions NoSessionReuseRequired)", ErrNotResumed)
+	// crypto/tls has no session identifiers, which are the other way to resume in TLS 1.2.
+	return fmt.Errorf("%w: this client resumes by session tickets, and the server gives none with TLS 1.2; let the server allow TLS 1.3, "+
+		"give tickets (ProFTPD: TLSSessionTickets on), or %s", ErrNotResumed, withoutReuse)
 }
+
+// withoutReuse is the last resort: it lets anybody connect who guesses the port.
+const withoutReuse = "do without (vsftpd: require_ssl_reuse=NO, ProFTPD: TLSOptions NoSessionReuseRequired)"
 
 // notResumed reports whether a reply means that the server refuses a data connection for not
 // resuming the TLS session of the control connection. protected says that TLS is in use,

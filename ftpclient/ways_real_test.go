@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -67,7 +68,10 @@ func TestRealServersAreProbed(t *testing.T) {
 				server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: s.version != 0})
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				conn := dial(t, ctx, server.Addr, optionsFor(server, s))
+				var log bytes.Buffer
+				o := optionsFor(server, s)
+				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				conn := dial(t, ctx, server.Addr, o)
 				if err := conn.MakeDir(ctx, "scratch"); err != nil {
 					t.Fatal(err)
 				}
@@ -95,6 +99,9 @@ func TestRealServersAreProbed(t *testing.T) {
 					if r.Resumed != resumes(name, s) {
 						t.Errorf("%s: resumed %v", r.Way, r.Resumed)
 					}
+				}
+				if log.Len() > 0 {
+					t.Errorf("a probe has a result and logs %s", &log)
 				}
 				if conn.Facts().Channels != before || !conn.Usable() {
 					t.Error("a probe is remembered, or cost the connection")

@@ -51,6 +51,9 @@ func (e *examination) explainChannels(ctx context.Context) {
 		refusal.View, _ = netip.ParseAddr(o.View)
 		refusal.Notes = o.Notes
 	}
+	if remote, err := netip.ParseAddrPort(e.report.Reach.Remote); err == nil && e.report.Reach.Proxy == "" {
+		refusal.Port = remote.Port()
+	}
 	next := 0
 	for i := range e.report.Channels.Ways {
 		if way := &e.report.Channels.Ways[i]; !way.Works {

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -229,6 +230,25 @@ func TestUploadsThatMustNotReachTheFinalName(t *testing.T) {
 				t.Errorf("outcome %v (%v), base %+v; want %v", o.Result, o.Err, o.Base, row.want)
 			}
 		})
+	}
+}
+
+// TestATemporaryFileThatIsInTheWayIsRemoved: where data connections cannot be proven, the client replaces no file.
+func TestATemporaryFileThatIsInTheWayIsRemoved(t *testing.T) {
+	hidden, final := "/site/"+temp, "/site/a.txt"
+	dir, local := source(t, "hello")
+	talk := func(lines ...string) (steps []step) {
+		for i := 0; i < len(lines); i += 2 {
+			steps = append(steps, step{Expect: lines[i], Send: lines[i+1]})
+		}
+		return steps
+	}
+	options := ftpclient.Options{User: "u", TLS: ftpclient.TLSNone, Data: ftpclient.DataOptions{Policy: ftpclient.DataActiveOnly}}
+	o, _ := doWith(t, options, dir, []plan.Op{upload7(local)}, 1, nil, slices.Concat(login, absent(final),
+		talk("STAT", "502 No.", "CWD /site", "250 Here.", "PORT *", "200 Ok.", "NLST", "550 Permission denied.", "PORT *", "200 Ok.", "LIST", "550 Permission denied."),
+		sized(hidden, 3), talk("DELE "+hidden, "250 Gone.", "QUIT", "221 Bye."))...)
+	if o.Result != Failed || !errors.Is(o.Err, ftpclient.ErrOverwrite) {
+		t.Errorf("outcome %v (%v)", o.Result, o.Err)
 	}
 }
 

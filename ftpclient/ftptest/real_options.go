@@ -16,6 +16,9 @@ type RealOptions struct {
 	RequireTLS  bool   // and nothing works without it; includes TLS
 	ImplicitTLS bool   // TLS from the first byte; includes TLS; pure-ftpd has none
 	MaxTLS      uint16 // the highest version: tls.VersionTLS12; 0 or tls.VersionTLS13 for the newest
+	// SessionTickets has proftpd give session tickets with TLS 1.2 too; the others do anyway. NoSessionReuse has it take
+	// data connections that do not resume the TLS session of the control connection.
+	SessionTickets, NoSessionReuse bool
 	// ClientCAFile demands client certificates, signed by this authority (PEM); includes TLS. See [NewClientCertificate].
 	ClientCAFile string
 	MaxClients   int    // how many may be connected (proftpd: logged in) at a time; 0 for many

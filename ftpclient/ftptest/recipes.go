@@ -74,7 +74,7 @@ var recipes = map[string]recipe{
 	"proftpd": {
 		needs: []string{"root", "namespaces"},
 		offers: []string{"ImplicitTLS", "NoRestart", "NoOverwrite", "NoDotNames", "HideDotFiles", "Deny", "Modules",
-			"QuotaFiles", "QuotaBytes", "LocalTime"},
+			"QuotaFiles", "QuotaBytes", "LocalTime", "SessionTickets", "NoSessionReuse"},
 		prepare: prepareProftpd,
 	},
 	"pure-ftpd": {

@@ -183,11 +183,12 @@ func kindOf(address netip.Addr) kind {
 	return kindPublic
 }
 
-// How long a data connection may take.
+// How long a data connection may take, where the operator's limit is the usual one.
 const (
 	// patient is enough for the third repetition of a lost SYN (after 1, 3 and 7 s).
 	patient = 8 * time.Second
-	// guided is for passive ways where an operator has prepared another one.
+	// guided is for passive ways where an operator has prepared another one, and for the last active way: with a
+	// silent passive one before it, the diagnosis takes no more than 15 s.
 	guided = 6 * time.Second
 	// spoiled is for passive ways where another one worked the last time.
 	spoiled = 5 * time.Second
@@ -196,25 +197,39 @@ const (
 	hurried = 3500 * time.Millisecond
 )
 
+// UsualLimit is the connect time-out for which the patience with each way is made.
+const UsualLimit = 15 * time.Second
+
+// Stretched is a patience on a line whose operator has a connect time-out of limit: longer in
+// proportion where that is above the usual one, and never more than it. 0 means no limit.
+func Stretched(patience, limit time.Duration) time.Duration {
+	switch {
+	case limit <= 0:
+		return patience
+	case limit > UsualLimit:
+		return min(time.Duration(float64(patience)*float64(limit)/float64(UsualLimit)), limit)
+	}
+	return min(patience, limit)
+}
+
 // Patience is how long to wait for the data connection of a way: shorter where another way is
-// likely to work. limit is the operator's: it is never exceeded, and used up where no other way
-// is left; 0 means none. Patience is pure.
+// likely to work, or was waited for before. limit is the operator's: it is never exceeded, and used
+// up where no other way ever was; above the usual one it makes all waits longer. 0 means none.
+// Patience is pure.
 func Patience(env Env, tried []Attempt, way Way, limit time.Duration) time.Duration {
 	_, follows := Next(env, slices.Concat(tried, []Attempt{{Way: way, Stage: Silent}}))
-	if !follows && limit > 0 {
+	waited := slices.ContainsFunc(tried, func(a Attempt) bool { return a.Stage == Silent })
+	if !follows && !waited && limit > 0 {
 		return limit
 	}
 	patience := patient
 	switch {
-	case way.Method != Passive && follows, way.Command == PASV && follows && unanswered(tried, Way{Passive, EPSV}):
+	case way.Method != Passive && follows, way.Command == PASV && unanswered(tried, Way{Passive, EPSV}):
 		patience = hurried
 	case way.Method == Passive && env.Remembered.Method != 0 && env.Remembered != way:
 		patience = spoiled
-	case way.Method == Passive && (env.Ports || env.External.IsValid() || env.Punching):
+	case way.Method == Passive && (env.Ports || env.External.IsValid() || env.Punching), way.Method != Passive && waited:
 		patience = guided
 	}
-	if limit > 0 {
-		patience = min(patience, limit)
-	}
-	return patience
+	return Stretched(patience, limit)
 }
