@@ -92,6 +92,8 @@ func TestAServerWithoutDataChannelsIsLeftAlone(t *testing.T) {
 	}
 }
 
+// leftAlone has a server with a process per session. When the firewall opens, some sessions go on by PASV and others by PORT,
+// and with pyftpdlib 1.5.7 those of PASV then wait 30 s for a 421 now and then (TestAServerThatForgetsADataConnection).
 func leftAlone(t *testing.T, answer string) {
 	server := ftptest.Real(t, "proftpd", ftptest.RealOptions{})
 	r := newRig(t, server, "up", "watch = true")

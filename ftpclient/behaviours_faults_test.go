@@ -50,10 +50,18 @@ func abortDownload(t *testing.T, p *place) {
 
 func keptByAbort(t *testing.T, p *place) {
 	t.Helper()
+	p.keptOrReplaced(t)
+	p.usable(t)
+}
+
+// keptOrReplaced is for a connection on which a transfer was broken off: it is still good, or the server is one that may
+// have ended it.
+func (p *place) keptOrReplaced(t *testing.T) {
+	t.Helper()
 	if !p.conn.Usable() && !(p.profile().abortEnds && p.security.version != 0) {
 		t.Error("the connection was given up")
 	}
-	p.usable(t)
+	p.repair(t)
 }
 
 func abortUpload(t *testing.T, p *place) {

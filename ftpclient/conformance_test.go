@@ -67,7 +67,7 @@ type profile struct {
 	trailing   string // what is stored as the name "trail "
 	raw        string // what is stored as a name that is not UTF-8
 	abortEnds  bool   // an abort in the middle of data may end a session with TLS
-	mixesUp    bool   // the end of one data connection can end that of another session: see it alone
+	mixesUp    bool   // sessions get at each other's data connections (TestAServerThatForgetsADataConnection): see each alone
 	busyOp     string // when one client too many is told so,
 	busyCode   int    // and how
 	// cutUpload is the verdict on an upload over TLS whose end is missing: 226 where nobody but VerifySize tells.
@@ -222,8 +222,7 @@ func TestRealServersDoWhatTheClientPromises(t *testing.T) {
 			}
 			t.Run("plain, PORT", func(t *testing.T) {
 				t.Parallel()
-				// A server of its own: PORT in one session of pyftpdlib 1.5.7 makes it deaf to
-				// data connections of others, whose file descriptors it closes a second time.
+				// A server of its own: see profile.mixesUp.
 				conform(t, ftptest.Real(t, name, ftptest.RealOptions{}), nil, securities[0], ftpclient.PORT)
 			})
 		})

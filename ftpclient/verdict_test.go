@@ -63,6 +63,22 @@ func TestTheVerdictIsAwaitedFromWhenNothingMoves(t *testing.T) {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 	})
+	for name, below := range map[string]*ftptest.TLS{"": nil, " over TLS": {Config: certified(t, tls.VersionTLS13)}} {
+		t.Run("a server that reads nothing, closes nothing and says nothing is not waited for longer"+name, func(t *testing.T) {
+			t.Parallel()
+			last := steps{passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{TLS: below}}}
+			script, change := open("", last), func(*ftpclient.Options) {}
+			if below != nil {
+				script, change = secureOpen(below, last), secure
+			}
+			conn, _ := connect(t, script, change, func(o *ftpclient.Options) { o.FinalReplyTimeout = 200 * time.Millisecond })
+			began := time.Now()
+			_, err := put(t.Context(), conn, "/f", hello())
+			if took := time.Since(began); !errors.Is(err, ftpclient.ErrUnconfirmed) || !errors.Is(err, ftpclient.ErrTimeout) || took > 5*time.Second {
+				t.Errorf("%v after %s", err, took)
+			}
+		})
+	}
 	for name, end := range map[string]ftptest.Step{"is lost": {End: ftptest.Close}, "says farewell": {Send: "421 bye", End: ftptest.Close}} {
 		t.Run("all bytes arrive although the control connection "+name, func(t *testing.T) {
 			t.Parallel()
