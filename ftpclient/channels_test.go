@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,16 +145,16 @@ func TestTheGatewayIsMetWhileAServerIsSilent(t *testing.T) {
 	gateway := ftptest.NewGateway(t, ftptest.GatewayOptions{PCP: true, Claim: netip.MustParseAddr("203.0.113.2")})
 	locator := extip.NewLocator(extip.Options{Gateway: true, Router: gateway.Addr})
 	t.Cleanup(func() { locator.Close(context.Background()) })
-	var asked int
+	var asked atomic.Int64
 	script := talk("EPSV", fmt.Sprintf("229 here (|||%d|)", ftptest.DeafPort(t))).
-		then(ftptest.Step{Expect: "QUIT", Send: "221 bye", End: ftptest.Close}, ftptest.Step{Call: func() { asked = gateway.Requests().Packets }, End: ftptest.Close})
+		then(ftptest.Step{Expect: "QUIT", Send: "221 bye", End: ftptest.Close}, ftptest.Step{Call: func() { asked.Store(int64(gateway.Requests().Packets)) }, End: ftptest.Close})
 	conn, _ := connect(t, open("", script), func(o *ftpclient.Options) {
 		o.ConnectTimeout, o.Data.Locator = 3*time.Second, locator
 	})
 	if err := putHello(t.Context(), conn); err == nil {
 		t.Error("it worked")
 	}
-	if asked == 0 {
+	if asked.Load() == 0 {
 		t.Error("when the silence was over, the gateway had not been asked")
 	}
 }
