@@ -1,7 +1,10 @@
 package ftpclient_test
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -131,5 +135,26 @@ func TestModesOfData(t *testing.T) {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTheGatewayIsMetWhileAServerIsSilent: it takes seconds to answer, or not to, and is needed after the silence.
+func TestTheGatewayIsMetWhileAServerIsSilent(t *testing.T) {
+	ftptest.Need(t, "deaf port")
+	t.Parallel()
+	gateway := ftptest.NewGateway(t, ftptest.GatewayOptions{PCP: true, Claim: netip.MustParseAddr("203.0.113.2")})
+	locator := extip.NewLocator(extip.Options{Gateway: true, Router: gateway.Addr})
+	t.Cleanup(func() { locator.Close(context.Background()) })
+	var asked atomic.Int64
+	script := talk("EPSV", fmt.Sprintf("229 here (|||%d|)", ftptest.DeafPort(t))).
+		then(ftptest.Step{Expect: "QUIT", Send: "221 bye", End: ftptest.Close}, ftptest.Step{Call: func() { asked.Store(int64(gateway.Requests().Packets)) }, End: ftptest.Close})
+	conn, _ := connect(t, open("", script), func(o *ftpclient.Options) {
+		o.ConnectTimeout, o.Data.Locator = 3*time.Second, locator
+	})
+	if err := putHello(t.Context(), conn); err == nil {
+		t.Error("it worked")
+	}
+	if asked.Load() == 0 {
+		t.Error("when the silence was over, the gateway had not been asked")
 	}
 }

@@ -151,6 +151,9 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 		}
 	}
 	r.contents(t, s)
+	if r.way == "helper PORT" {
+		r.hidden(t, n, task, first)
+	}
 	if len(again.Transfers) == 0 {
 		return
 	}
@@ -248,6 +251,25 @@ func (o natOutcome) way() string {
 		}
 	}
 	return ""
+}
+
+// hidden tries TLS with what was learned without: the error knows what TLS hides.
+func (r natRow) hidden(t *testing.T, n *network, task natTask, plain natReport) {
+	t.Helper()
+	for i, x := range task.Transfers {
+		if x.TLS {
+			x.Facts = plain.Outcomes[0].Facts
+			if !x.Facts.Channels[0].PlainHelper {
+				t.Errorf("that a helper was seen is not noted: %+v", x.Facts.Channels)
+			}
+			task.Transfers = task.Transfers[i : i+1 : i+1]
+			task.Transfers[0], task.Memory = x, plain.Memory
+			break
+		}
+	}
+	if got := runNATClient(t, n.client, task).Outcomes[0].Error; !strings.Contains(got, "active mode worked from here without TLS") {
+		t.Errorf("what TLS hides is not told: %s", got)
+	}
 }
 
 // contents sees to it that nothing was left beside the files.
@@ -396,6 +418,18 @@ var natRows = []natRow{
 	{
 		name: "client's firewall drops calls, and blocked server", layout: layout{firewall: true, blocked: "drop"},
 		says: []string{"198.51.100.10:60", "203.0.113.2:", "firewall"},
+	},
+	{
+		name: "PASV names this very machine, and nobody believes it", way: "passive PASV",
+		real: ftptest.RealOptions{Deny: []string{"EPSV"}, PassiveAddress: "127.0.0.1"},
+	},
+	{
+		name: "PASV names this very machine, where its word is taken",
+		real: ftptest.RealOptions{Deny: []string{"EPSV"}, PassiveAddress: "127.0.0.1"},
+		options: func(task *natTask) {
+			task.Data.TrustPASVAddress, task.Data.Policy = true, ftpclient.DataPassiveOnly
+		},
+		says: []string{"the server names another host for data: 127.0.0.1:", "198.51.100.10 has no business to name"},
 	},
 	{
 		name: "a way that ends between its proof and the upload", layout: layout{oneCall: true, blocked: "reject with tcp reset"},

@@ -30,7 +30,9 @@ type RealOptions struct {
 	Address string
 	// PassivePorts are the first and the last port of passive mode; 0 for any.
 	PassivePorts [2]int
-	FromPort20   bool // connections of active mode come from port 20 (RFC 959 section 3.2), which needs a Host
+	// PassiveAddress is what the reply to PASV names; "" for the server's own.
+	PassiveAddress string
+	FromPort20     bool // connections of active mode come from port 20 (RFC 959 section 3.2), which needs a Host
 
 	NoRestart   bool // REST before STOR, and APPE to a file that is there, are refused, as in proftpd's own default
 	NoOverwrite bool // STOR to a file that is there is refused

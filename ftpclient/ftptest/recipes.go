@@ -68,13 +68,13 @@ type recipe struct {
 var recipes = map[string]recipe{
 	"vsftpd": {
 		needs:   []string{"root", "namespaces"},
-		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime", "FromPort20"},
+		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime", "FromPort20", "PassiveAddress"},
 		prepare: prepareVsftpd,
 	},
 	"proftpd": {
 		needs: []string{"root", "namespaces"},
 		offers: []string{"ImplicitTLS", "NoRestart", "NoOverwrite", "NoDotNames", "HideDotFiles", "Deny", "Modules",
-			"QuotaFiles", "QuotaBytes", "LocalTime", "SessionTickets", "NoSessionReuse"},
+			"QuotaFiles", "QuotaBytes", "LocalTime", "SessionTickets", "NoSessionReuse", "PassiveAddress"},
 		prepare: prepareProftpd,
 	},
 	"pure-ftpd": {
