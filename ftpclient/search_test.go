@@ -31,7 +31,7 @@ func TestAServerThatHangsUpAfterEachProof(t *testing.T) {
 
 // TestOneFailureDoesNotCondemnAProvenWay: it is proven anew, and still remembered. The second one does.
 func TestOneFailureDoesNotCondemnAProvenWay(t *testing.T) {
-	failing := talk("PORT *", "200 ok", "STOR /d/f", "425 cannot connect for once")
+	failing := talk("SIZE /d/f", "550 no such file", "PORT *", "200 ok", "STOR /d/f", "425 cannot connect for once", "SIZE /d/f", "550 no such file")
 	proven := provenWay("/d", "PORT")
 	conn, _ := connect(t, session("", surveyed.then(proven...).then(failing...).then(proven...).then(failing...)), activeOnly, func(o *ftpclient.Options) {
 		o.Facts.Channels = remembered("direct PORT")
@@ -75,7 +75,7 @@ func TestBusyPortsCondemnNoWay(t *testing.T) {
 		})
 	err = putHello(t.Context(), conn)
 	outcome{class: ftpclient.ClassSetup}.check(t, err)
-	if err == nil || !strings.Contains(err.Error(), "all ports are in use") || !strings.Contains(err.Error(), "more ports in active_ports") {
+	if err == nil || !strings.Contains(err.Error(), "all ports are in use") || !strings.Contains(err.Error(), "more ports in data.active_ports") {
 		t.Errorf("the error does not say so: %v", err)
 	}
 	if diff := cmp.Diff(known, conn.Facts().Channels); diff != "" {
