@@ -150,6 +150,7 @@ func (c *commit) request(r request) error {
 			return err
 		}
 		c.halted[r.approve] = false
+		c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server)
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {

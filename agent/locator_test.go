@@ -236,3 +236,30 @@ func TestWhatEndsAPause(t *testing.T) {
 		}
 	}
 }
+
+// TestAnApprovalEndsAPause: whoever approves expects something to happen.
+func TestAnApprovalEndsAPause(t *testing.T) {
+	db, err := state.Open(filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Now()
+	d := &dispatcher{
+		agent:   &Agent{cfg: &config.Config{Syncs: map[string]*config.Sync{"s": {Name: "s", Server: "acme"}}}},
+		servers: map[string]*server{"acme": {row: state.Server{Failures: 9, NotBefore: now.Add(time.Hour)}}},
+	}
+	err = db.Update(func(tx *state.Tx) error {
+		c := &commit{d: d, tx: tx, now: now, transition: &transition{servers: map[string]state.Server{}, halted: map[string]bool{}}}
+		if err := c.request(request{approve: "s"}); err != nil {
+			return err
+		}
+		if row := c.server("acme"); !row.NotBefore.IsZero() || row.Failures != 0 {
+			t.Errorf("the server is left alone until %v", row.NotBefore)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
