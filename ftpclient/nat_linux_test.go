@@ -44,6 +44,7 @@ type natRow struct {
 	way     string              // that works, "" if there is none
 	tlsWay  string              // the same with TLS, if that differs: nothing for none
 	says    []string            // what the error has to say where there is no way
+	omits   []string            // and what it must not
 	sees    map[string]string   // external addresses by source
 	content int                 // bytes of the files; 0 for natContent
 	within  time.Duration       // instead of firstContact; there is no second one then
@@ -224,6 +225,11 @@ func (r natRow) check(t *testing.T, contact string, s *ftptest.RealServer, x nat
 		for _, word := range r.says {
 			if !strings.Contains(o.Error, word) {
 				t.Errorf("%s: the error does not say %q", where, word)
+			}
+		}
+		for _, word := range r.omits {
+			if strings.Contains(o.Error, word) {
+				t.Errorf("%s: the error says %q", where, word)
 			}
 		}
 		return false
@@ -455,6 +461,13 @@ var natRows = []natRow{
 		name: "NAT and blocked server that calls from port 20", layout: layout{nat: true, blocked: "drop"},
 		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT", fresh: true,
 		options: func(task *natTask) { task.Data.HolePunch = true },
+	},
+	{
+		name:    "NAT that changes ports, and blocked server that calls from port 20",
+		layout:  layout{nat: true, random: true, stun: true, blocked: "drop"},
+		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true},
+		options: func(task *natTask) { task.Data.HolePunch = true; askSTUN(task) },
+		says:    []string{"the NAT does not keep ports: hole punching is pointless"}, omits: []string{"punched"},
 	},
 	{
 		name: "two NATs and blocked server that calls from port 20", layout: layout{nat: true, twoNATs: true, blocked: "drop"},

@@ -26,6 +26,8 @@ type layout struct {
 	mapping string
 	// claims is the external address that miniupnpd believes in, "" for its own.
 	claims string
+	// random has the gateway give each connection another port.
+	random bool
 	// rejects has the gateway refuse calls from outside ("tcp reset", "icmp type admin-prohibited") and not be silent.
 	rejects string
 	// forgets has the gateway forget connections on which nothing moved for 20 s.
@@ -189,6 +191,9 @@ func (o layout) masquerade(out, outside string) string {
 	add("}\nchain postrouting { type nat hook postrouting priority 100")
 	if o.twoExits {
 		add("oifname %s ip daddr 198.51.100.10 snat to %s.3", out, documents)
+	}
+	if o.random {
+		outside += " random"
 	}
 	add("oifname %s snat to %s\n}", out, outside)
 	add("chain forward { type filter hook forward priority 0\nct state invalid drop")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -297,6 +298,19 @@ func TestDishonestServersAreRefused(t *testing.T) {
 	bytes := fmt.Sprintf("%d,%d", port>>8, port&0xff)
 	stranger := []ftptest.Step{{Expect: "PORT *", Send: "200 ok"}, {Expect: "NLST", Send: "150 go",
 		Data: &ftptest.Data{From: "127.0.0.2", Send: "evil", Receive: ftptest.All, End: ftptest.Close}}, {Send: "226 done"}}
+	third, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	thirdPort := third.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { // after all of them
+		third.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond))
+		if caller, err := third.Accept(); err == nil {
+			caller.Close()
+			t.Error("the third host was dialled")
+		}
+		third.Close()
+	})
 	config := certified(t, tls.VersionTLS13)
 	clear := &ftptest.Data{Send: "a file that everybody can read", End: ftptest.Close}
 	trusting := func(o *ftpclient.Options) { passiveOnly(o); o.Data.TrustPASVAddress, o.Facts.EPSVRefused = true, true }
@@ -310,6 +324,9 @@ func TestDishonestServersAreRefused(t *testing.T) {
 	}{
 		{name: "PASV names a third public host", change: func(o *ftpclient.Options) { passiveOnly(o); o.Facts.EPSVRefused = true },
 			script: talk("PASV", "227 here (192,0,2,1,"+bytes+")", "EPSV", "500 no"),
+			want:   outcome{is: ftpclient.ErrThirdHost, class: ftpclient.ClassSetup}},
+		{name: "PASV names a third host, where somebody listens", change: func(o *ftpclient.Options) { passiveOnly(o); o.Facts.EPSVRefused = true },
+			script: talk("PASV", fmt.Sprintf("227 here (127,0,0,2,%d,%d)", thirdPort>>8, thirdPort&0xff), "EPSV", "500 no"),
 			want:   outcome{is: ftpclient.ErrThirdHost, class: ftpclient.ClassSetup}},
 		{name: "PASV names a network that only we are in, where its word is taken", change: trusting,
 			script: talk("PASV", "227 here (224,0,0,1,"+bytes+")", "EPSV", "500 no"),

@@ -147,10 +147,13 @@ func TestLocatorLeases(t *testing.T) {
 		{"an idle mapping is asked about after a while, since the gateway may have restarted", func(s *scene) {
 			l := s.locator()
 			s.listen(l).Close()
-			time.Sleep(leaseTrust + time.Second)
+			time.Sleep(5*time.Minute - time.Second)
+			s.listen(l).Close()
+			s.expect(s.pcp, "probe map")
+			time.Sleep(2 * time.Second)
 			s.pcp.change(func() { s.pcp.started, s.pcp.open = time.Now(), map[netip.AddrPort]Mapping{} })
 			s.listen(l).Close()
-			s.expect(s.pcp, "probe map map")
+			s.expect(s.pcp, "map")
 			l.Close(s.t.Context())
 		}},
 		{"without Run, nothing that has expired is lent", func(s *scene) {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
@@ -88,6 +89,16 @@ func TestLocatorAtGateways(t *testing.T) {
 			}
 			if got := listener.Mapping.Protocol; got != test.protocol {
 				t.Errorf("by %s", got)
+			}
+			var seconds []uint32
+			for _, m := range gateway.Mappings() {
+				seconds = append(seconds, uint32((time.Until(m.Expires)+time.Minute/2).Truncate(time.Minute)/time.Second))
+			}
+			for _, m := range igd.Mappings() {
+				seconds = append(seconds, m.Lease)
+			}
+			if len(seconds) != 1 || seconds[0] != 3600 {
+				t.Errorf("mappings for %d s, want one for 3600", seconds)
 			}
 			call(t, listener)
 			listener.Close()

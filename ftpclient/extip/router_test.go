@@ -119,6 +119,36 @@ func TestLocatorChooses(t *testing.T) {
 				}
 			}
 		}},
+		{"a port is never opened in two protocols, of which one could not be closed any more", func(s *scene) {
+			l := s.locator()
+			a := s.listen(l)
+			a.Close()
+			port := a.Mapping.Internal.Port()
+			time.Sleep(leaseTrust + time.Second)
+			for _, f := range []*fakeMapper{s.pcp, s.pmp} {
+				f.change(func() { f.silent = true })
+			}
+			_, err := l.Listen(s.t.Context(), us, port, port)
+			if err == nil || !strings.Contains(err.Error(), "all of them belong to mappings that cannot be used now") {
+				s.t.Errorf("got %v", err)
+			}
+			if n := s.upnp.mappings() + s.pmp.mappings(); n != 0 {
+				s.t.Errorf("the port was opened %d times more", n)
+			}
+			time.Sleep(silenceLifetime + time.Second) // NAT-PMP was seen to be spoken, and comes first
+			if _, err := l.Listen(s.t.Context(), us, port, port); err == nil {
+				s.t.Error("the port was lent though nobody knows about it")
+			}
+			b, err := l.Listen(s.t.Context(), us, port-min(port-1024, 50), port+min(65535-port, 50))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if b.Mapping.Protocol != SourceUPnP || b.Mapping.Internal.Port() == port {
+				s.t.Errorf("got %+v", b.Mapping)
+			}
+			b.Close()
+			l.Close(s.t.Context())
+		}},
 		{"many who ask at the same time make one question of it", func(s *scene) {
 			for _, f := range []*fakeMapper{s.pcp, s.pmp} {
 				f.delay = 100 * time.Millisecond

@@ -3,12 +3,15 @@ package extip
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -17,9 +20,8 @@ const (
 	// upnpPatience is how long one operation may take with all its questions and answers; the search alone may take
 	// upnpSearchTime of it.
 	upnpPatience = 10 * time.Second
-	// upnpDescription is what a gateway lists our mappings as. A mapping of this machine under another name was made
-	// by another program, or by PCP, and is left alone.
-	upnpDescription = "ftpferry"
+	// upnpName begins the description of our mappings in a gateway's list.
+	upnpName = "ftpferry "
 	// upnpLongest is the longest lease that IGD 2 knows (WANIPConnection:2 section 2.3.16).
 	upnpLongest = 604800
 	// upnpTries is how many external ports are tried before a gateway is believed to have none for us.
@@ -33,7 +35,7 @@ const (
 // answer a search. It is safe for concurrent use; the gateway is asked one thing at a time, as many can do no better.
 //
 // The external port is taken over from the request, or from the internal port, unless it belongs to somebody else, another
-// program on this machine included. A gateway that knows only mappings for good gets one, and the Mapping says so
+// program on this machine included, which may be one of this kind with another Nonce. A gateway that knows only mappings for good gets one, and the Mapping says so
 // (Lifetime 0); such a mapping outlives this process if Unmap is not called.
 type UPnP struct {
 	gateway, local netip.Addr
@@ -96,14 +98,15 @@ func (u *UPnP) Map(ctx context.Context, request Request) (Mapping, error) {
 		if err != nil {
 			return err
 		}
-		port, lifetime, err := u.open(ctx, s, internal, request.External.Port(), leaseSeconds(request.Lifetime))
+		port, lifetime, err := u.open(ctx, s, upnpWish{internal, upnpDescription(request.Nonce), leaseSeconds(request.Lifetime)},
+			request.External.Port())
 		if err != nil {
 			return err
 		}
 		u.granted[port] = internal
 		mapping = Mapping{
 			Protocol: SourceUPnP, Gateway: u.gateway, Internal: internal, External: netip.AddrPortFrom(address, port),
-			Granted: time.Now(), Lifetime: lifetime,
+			Nonce: request.Nonce, Granted: time.Now(), Lifetime: lifetime,
 		}
 		return nil
 	})
@@ -113,7 +116,7 @@ func (u *UPnP) Map(ctx context.Context, request Request) (Mapping, error) {
 	return mapping, nil
 }
 
-// Unmap takes back a mapping that Map returned, in this process or in an earlier one. If the port leads elsewhere by
+// Unmap takes back a mapping that Map returned, in this process or in an earlier one. If the port is somebody else's by
 // now, it is left as it is; that is no error.
 func (u *UPnP) Unmap(ctx context.Context, mapping Mapping) error {
 	if mapping.Protocol != SourceUPnP {
@@ -123,7 +126,8 @@ func (u *UPnP) Unmap(ctx context.Context, mapping Mapping) error {
 		port := mapping.External.Port()
 		entry, err := u.entry(ctx, s, port)
 		switch {
-		case upnpCode(err) == 714, upnpCode(err) == 606, err == nil && entry.client != mapping.Internal:
+		case upnpCode(err) == 714, upnpCode(err) == 606,
+			err == nil && !entry.madeFor(mapping.Internal, upnpDescription(mapping.Nonce), true):
 			delete(u.granted, port)
 			return nil
 		case err != nil && upnpCode(err) == 0:
@@ -201,8 +205,23 @@ func (u *UPnP) external(ctx context.Context, s *upnpService) (netip.Addr, error)
 	return address, nil
 }
 
-// open adds a mapping to internal, at the wanted external port if that can be, and returns the port and the lifetime.
-func (u *UPnP) open(ctx context.Context, s *upnpService, internal netip.AddrPort, wanted uint16, seconds uint32) (uint16, time.Duration, error) {
+// upnpWish is a mapping that is wanted, at whatever external port.
+type upnpWish struct {
+	internal    netip.AddrPort
+	description string
+	seconds     uint32 // 0 is for good
+}
+
+// upnpDescription tells the mappings of one agent from those of others, which may run on the same machine. It holds a hash,
+// since everybody in the local network can read it and a Nonce is a secret.
+func upnpDescription(nonce Nonce) string {
+	sum := sha256.Sum256(nonce[:])
+	return upnpName + hex.EncodeToString(sum[:4])
+}
+
+// open adds a mapping, at the wanted external port if that can be, and returns the port and the lifetime.
+func (u *UPnP) open(ctx context.Context, s *upnpService, wish upnpWish, wanted uint16) (uint16, time.Duration, error) {
+	internal := wish.internal
 	if wanted == 0 {
 		wanted = internal.Port()
 	}
@@ -210,11 +229,11 @@ func (u *UPnP) open(ctx context.Context, s *upnpService, internal netip.AddrPort
 	inner := false // whether the port of the same number outside was tried
 	for port, tries := wanted, 0; tries < upnpTries; tries++ {
 		inner = inner || port == internal.Port()
-		granted, lifetime, err := u.add(ctx, s, internal, port, seconds)
+		granted, lifetime, err := u.add(ctx, s, wish, port)
 		switch code := upnpCode(err); {
-		case seconds != 0 && (code == 725 || code == 402):
+		case wish.seconds != 0 && (code == 725 || code == 402):
 			// OnlyPermanentLeasesSupported; gateways that do not know leases may find the argument invalid instead.
-			seconds = 0
+			wish.seconds = 0
 		case code == 718 || code == 729: // ConflictInMappingEntry, ConflictWithOtherMechanisms
 			port = firstDynamicPort + uint16(rand.IntN(1<<16-firstDynamicPort))
 		case code == 724 && !inner: // SamePortValuesRequired
@@ -229,9 +248,10 @@ func (u *UPnP) open(ctx context.Context, s *upnpService, internal netip.AddrPort
 
 // add makes one attempt at one port. It asks first who has it: a gateway refuses to give a port to two machines, but lets
 // one machine overwrite its own mappings, which may be another program's.
-func (u *UPnP) add(ctx context.Context, s *upnpService, internal netip.AddrPort, port uint16, seconds uint32) (uint16, time.Duration, error) {
+func (u *UPnP) add(ctx context.Context, s *upnpService, wish upnpWish, port uint16) (uint16, time.Duration, error) {
+	internal, seconds := wish.internal, wish.seconds
 	existing, err := u.entry(ctx, s, port)
-	ours := err == nil && existing.client == internal && (existing.description == upnpDescription || u.granted[port] == internal)
+	ours := err == nil && existing.madeFor(internal, wish.description, u.granted[port] == internal)
 	switch {
 	case err == nil && !ours, upnpCode(err) == 606: // IGD 2 hides the mappings of others
 		return 0, 0, conflict(port, existing)
@@ -243,7 +263,7 @@ func (u *UPnP) add(ctx context.Context, s *upnpService, internal netip.AddrPort,
 		upnpArgument{"NewInternalPort", strconv.Itoa(int(internal.Port()))},
 		upnpArgument{"NewInternalClient", internal.Addr().String()},
 		upnpArgument{"NewEnabled", "1"},
-		upnpArgument{"NewPortMappingDescription", upnpDescription},
+		upnpArgument{"NewPortMappingDescription", wish.description},
 		upnpArgument{"NewLeaseDuration", strconv.FormatUint(uint64(seconds), 10)})
 	if granted, done, err := u.addAny(ctx, s, ours, arguments); done {
 		port = granted
@@ -301,6 +321,13 @@ type upnpEntry struct {
 	client      netip.AddrPort // the zero AddrPort if it is a name or nonsense, which is nobody we know
 	description string
 	seconds     uint32
+}
+
+// madeFor reports whether an agent that calls its mappings by this description has made the entry for the internal address.
+// There are gateways that keep no descriptions: what they have granted is known by the address, as long as no other agent
+// claims it.
+func (e upnpEntry) madeFor(internal netip.AddrPort, description string, granted bool) bool {
+	return e.client == internal && (e.description == description || granted && !strings.HasPrefix(e.description, upnpName))
 }
 
 // entry asks who has an external TCP port. The error has the code 714 if nobody has.

@@ -160,65 +160,6 @@ func TestUPnPMappingCarriesConnections(t *testing.T) {
 	}
 }
 
-// TestUPnPLeavesPortsOfOthersAlone: the gateway refuses a port of another machine, but would overwrite one of another
-// program on this machine.
-func TestUPnPLeavesPortsOfOthersAlone(t *testing.T) {
-	port := internal.Port()
-	for _, c := range []struct {
-		name     string
-		existing ftptest.IGDMapping
-		faults   map[string]int
-		moved    bool // to another external port
-	}{
-		{name: "another machine has the port", moved: true,
-			existing: ftptest.IGDMapping{External: port, Client: netip.MustParseAddrPort("127.0.0.44:50123"), Description: "ftpferry"}},
-		{name: "another machine has the port, and the gateway does not tell", moved: true, faults: map[string]int{"GetSpecificPortMappingEntry": 401},
-			existing: ftptest.IGDMapping{External: port, Client: netip.MustParseAddrPort("127.0.0.44:50123")}},
-		{name: "the gateway hides whose port it is", moved: true, faults: map[string]int{"GetSpecificPortMappingEntry": 606}},
-		{name: "another program on this machine has the port", moved: true,
-			existing: ftptest.IGDMapping{External: port, Client: netip.MustParseAddrPort("127.0.0.1:80"), Description: "ftpferry"}},
-		{name: "another protocol has mapped the same port of ours", moved: true,
-			existing: ftptest.IGDMapping{External: port, Client: internal, Description: "PCP MAP 01234567"}},
-		{name: "it is our own from before", moved: false,
-			existing: ftptest.IGDMapping{External: port, Client: internal, Description: "ftpferry"}},
-	} {
-		for version := 1; version <= 2; version++ {
-			t.Run(c.name, func(t *testing.T) {
-				gateway, u := recorded(t, ftptest.IGDOptions{Version: version, Faults: c.faults})
-				if c.existing.External != 0 {
-					gateway.Occupy(c.existing)
-				}
-				mapping, err := u.Map(t.Context(), ask())
-				if c.faults["GetSpecificPortMappingEntry"] == 606 {
-					if !errors.Is(err, extip.ErrRefused) || !strings.Contains(err.Error(), "718") || len(gateway.Mappings()) != 0 {
-						t.Errorf("Map: %+v, %v", mapping, err)
-					}
-					return
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if moved := mapping.External.Port() != port; moved != c.moved {
-					t.Errorf("granted %s", mapping.External)
-				}
-				for _, m := range gateway.Mappings() {
-					if c.moved && m.External == port && m != c.existing {
-						t.Errorf("the port was overwritten: %+v", m)
-					}
-				}
-				// As if the gateway had given the port to another: that is not ours to delete.
-				if c.faults == nil {
-					other := ftptest.IGDMapping{External: mapping.External.Port(), Client: netip.MustParseAddrPort("127.0.0.9:50123")}
-					gateway.Occupy(other)
-					if err := u.Unmap(t.Context(), mapping); err != nil || gateway.Count("DeletePortMapping") != 0 {
-						t.Errorf("Unmap: %v, deletions: %d", err, gateway.Count("DeletePortMapping"))
-					}
-				}
-			})
-		}
-	}
-}
-
 func TestUPnPGrantsAndRefusals(t *testing.T) {
 	other := ftptest.IGDMapping{External: internal.Port(), Client: netip.MustParseAddrPort("127.0.0.44:50123")}
 	for _, c := range []struct {

@@ -70,7 +70,8 @@ const (
 )
 
 // Script is an FTP server that does what its steps say and nothing else. What a client does differently fails the test,
-// with the step, and ends its connections. After the last step the client may do nothing but close.
+// with the step, and ends its connections; so does a client that neither sends data nor ends them for ten seconds, except in
+// pipe mode. After the last step the client may do nothing but close.
 type Script struct {
 	Addr string // of the control connection; in pipe mode for [Script.Dial] alone
 
@@ -81,6 +82,7 @@ type Script struct {
 	through  chan struct{} // closed after the last step, or the failure
 	finished chan struct{} // closed when the script's goroutine is gone
 	limit    time.Duration // for Wait; 0 for none
+	silence  time.Duration // of a client from which data are read; 0 for any
 
 	mutex    sync.Mutex
 	stop     chan struct{} // closed when the test is over
@@ -91,24 +93,24 @@ type Script struct {
 // NewScript starts a server for steps on a loopback port.
 func NewScript(t testing.TB, steps ...Step) *Script {
 	t.Helper()
-	return newScript(t, tcpNetwork{}, 30*time.Second, steps)
+	return newScript(t, tcpNetwork{}, 30*time.Second, 10*time.Second, steps)
 }
 
 // NewPipeScript starts a server for steps that is reached by [Script.Dial] alone, over [net.Pipe], so that it can be
 // used in a bubble of testing/synctest. It cannot dial data connections.
 func NewPipeScript(t testing.TB, steps ...Step) *Script {
 	t.Helper()
-	return newScript(t, &pipeNetwork{listeners: map[string]*pipeListener{}}, 0, steps)
+	return newScript(t, &pipeNetwork{listeners: map[string]*pipeListener{}}, 0, 0, steps)
 }
 
-func newScript(t testing.TB, network network, limit time.Duration, steps []Step) *Script {
+func newScript(t testing.TB, network network, limit, silence time.Duration, steps []Step) *Script {
 	t.Helper()
 	control, err := network.listen()
 	if err != nil {
 		t.Fatalf("script: %v", err)
 	}
 	s := &Script{
-		Addr: control.Addr().String(), t: t, steps: steps, network: network, control: control, limit: limit,
+		Addr: control.Addr().String(), t: t, steps: steps, network: network, control: control, limit: limit, silence: silence,
 		through: make(chan struct{}), finished: make(chan struct{}), stop: make(chan struct{}),
 	}
 	s.track(control)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -241,11 +242,14 @@ func (p *player) receive(d *Data) error {
 			limit = min(limit, d.Receive-len(got))
 		}
 		var n int
-		n, err = io.ReadFull(p.data.reader, block[:limit])
+		n, err = p.data.read(block[:limit], p.script.silence)
 		got = append(got, block[:n]...)
 		time.Sleep(d.Pace)
 	}
 	p.script.addReceived(got)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("got %s, and then nothing for %s, not even the end", excerpt(string(got)), p.script.silence)
+	}
 	if d.Receive != All && err != nil {
 		return fmt.Errorf("got %d bytes and then %w, want %d", len(got), err, d.Receive)
 	}
@@ -304,6 +308,22 @@ func (c *channel) send(text string, pace time.Duration) error {
 		time.Sleep(pace)
 	}
 	return nil
+}
+
+// read fills the block, unless the data end. It gives up after so much silence, 0 for never.
+func (c *channel) read(block []byte, silence time.Duration) (n int, err error) {
+	for n < len(block) && err == nil {
+		if silence > 0 {
+			c.raw.SetReadDeadline(time.Now().Add(silence))
+		}
+		var more int
+		more, err = c.reader.Read(block[n:])
+		n += more
+	}
+	if silence > 0 && err == nil {
+		c.raw.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // flood ends when the other side does not take any more, and closes the connection.
