@@ -1,4 +1,4 @@
-package ftpclient_test
+package ftptest
 
 import (
 	"fmt"
@@ -6,44 +6,42 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// layout is a network between a client and a server. The zero value joins both to the Internet, and nobody is in the way.
-type layout struct {
+// Layout is a network between a client and a server. The zero value joins both to the Internet, and nobody is in the way.
+type Layout struct {
 	// NAT has the client at 10.10.0.2 behind a gateway that masquerades.
-	nat bool
-	// twoNATs put the gateway behind that of the provider, with the address 10.64.0.2.
-	twoNATs bool
-	// helper has the gateway read along on port 21 (nf_conntrack_ftp).
-	helper bool
-	// forwarded is the first of the eleven outer ports that lead to 50000-50010 of the client, 0 for none.
-	forwarded int
-	// twoExits has the gateway take another address to the server than to anybody else.
-	twoExits bool
-	// mapping are protocols by which the gateway opens ports (miniupnpd): "PCP" (with the others), "NAT-PMP", "UPnP".
-	mapping string
-	// claims is the external address that miniupnpd believes in, "" for its own.
-	claims string
-	// rejects has the gateway refuse calls from outside ("tcp reset", "icmp type admin-prohibited") and not be silent.
-	rejects string
-	// forgets has the gateway forget connections on which nothing moved for 20 s.
-	forgets bool
-	// serverNAT has the server at 10.20.0.10 behind a gateway that forwards everything, or port 21 with blocked.
-	serverNAT bool
-	// blocked is what the server's side does to calls of other ports than 21: "drop", "reject with tcp reset".
-	blocked string
-	// firewall at the client drops all calls.
-	firewall bool
-	// ipv6 is all there is.
-	ipv6 bool
-	// stun has a STUN server at stunAddress.
-	stun bool
+	NAT bool
+	// TwoNATs put the gateway behind that of the provider, with the address 10.64.0.2.
+	TwoNATs bool
+	// Helper has the gateway read along on port 21 (nf_conntrack_ftp).
+	Helper bool
+	// Forwarded is the first of the eleven outer ports that lead to 50000-50010 of the client, 0 for none.
+	Forwarded int
+	// TwoExits has the gateway take another address to the server than to anybody else.
+	TwoExits bool
+	// Mapping are protocols by which the gateway opens ports (miniupnpd): "PCP" (with the others), "NAT-PMP", "UPnP".
+	Mapping string
+	// Claims is the external address that miniupnpd believes in, "" for its own.
+	Claims string
+	// Rejects has the gateway refuse calls from outside ("tcp reset", "icmp type admin-prohibited") and not be silent.
+	Rejects string
+	// Forgets has the gateway forget connections on which nothing moved for 20 s.
+	Forgets bool
+	// ServerNAT has the server at 10.20.0.10 behind a gateway that forwards everything, or port 21 if Blocked.
+	ServerNAT bool
+	// Blocked is what the server's side does to calls of other ports than 21: "drop", "reject with tcp reset".
+	Blocked string
+	// Firewall at the client drops all calls.
+	Firewall bool
+	// IPv6 is all there is.
+	IPv6 bool
+	// STUN has a STUN server at STUNAddress.
+	STUN bool
 }
 
-// stunAddress is that of a third party on the Internet, which sees what the gateway uses for third parties.
-const stunAddress = "192.0.2.1"
+// STUNAddress is that of a third party on the Internet, which sees what the gateway uses for third parties.
+const STUNAddress = "192.0.2.1"
 
 const (
 	private   = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }"
@@ -53,45 +51,47 @@ const (
 	researched = "1.2.3"
 )
 
-// network is a layout that was built.
-type network struct {
-	layout
-	client, server *ftptest.Host
-	internet       *ftptest.Host
-	outside        string // the first three numbers of the addresses on the client's side
-	serverAddress  string // of the server itself, which may be private
-	address        string // that clients dial
+// Network is a layout that was built.
+type Network struct {
+	Layout
+	Client, Server *Host
+	Internet       *Host
+	Gateway        *Host  // of the client, nil without NAT
+	ServerAddress  string // of the server itself, which may be private
+	Address        string // that clients dial
+
+	outside string // the first three numbers of the addresses on the client's side
 }
 
-// build makes the hosts.
-func (o layout) build(t testing.TB) *network {
+// Build makes the hosts.
+func (o Layout) Build(t testing.TB) *Network {
 	t.Helper()
-	lab := ftptest.NewLab(t)
-	n := &network{
-		layout: o, client: lab.Host("client"), internet: lab.Host("internet"), server: lab.Host("server"),
-		outside: documents, serverAddress: "198.51.100.10", address: "198.51.100.10:21",
+	lab := NewLab(t)
+	n := &Network{
+		Layout: o, Client: lab.Host("client"), Internet: lab.Host("internet"), Server: lab.Host("server"),
+		outside: documents, ServerAddress: "198.51.100.10", Address: "198.51.100.10:21",
 	}
-	if o.mapping != "" {
+	if o.Mapping != "" {
 		n.outside = researched
 	}
-	if o.ipv6 {
+	if o.IPv6 {
 		n.buildIPv6(lab)
 	} else {
 		n.buildClientSide(t, lab)
 		n.buildServerSide(lab)
-		n.internet.Rules("table ip internet { chain forward { type filter hook forward priority 0\n" +
+		n.Internet.Rules("table ip internet { chain forward { type filter hook forward priority 0\n" +
 			"ip saddr " + private + " drop\nip daddr " + private + " drop\n}\n}")
 	}
-	if o.blocked != "" && !o.serverNAT {
-		n.server.Rules(accept("tcp dport 21 accept\nmeta l4proto icmpv6 accept\n" + o.blocked))
+	if o.Blocked != "" && !o.ServerNAT {
+		n.Server.Rules(accept("tcp dport 21 accept\nmeta l4proto icmpv6 accept\n" + o.Blocked))
 	}
-	if o.firewall {
-		n.client.Rules(accept("meta l4proto icmpv6 accept\ndrop"))
+	if o.Firewall {
+		n.Client.Rules(accept("meta l4proto icmpv6 accept\ndrop"))
 	}
-	if o.stun {
-		n.internet.Run("ip", "address", "add", stunAddress+"/32", "dev", "lo")
+	if o.STUN {
+		n.Internet.Run("ip", "address", "add", STUNAddress+"/32", "dev", "lo")
 		folder := t.TempDir()
-		n.internet.Serve("", "turnserver", "-n", "--stun-only", "--listening-ip="+stunAddress, "--no-cli", "--no-tls",
+		n.Internet.Serve("", "turnserver", "-n", "--stun-only", "--listening-ip="+STUNAddress, "--no-cli", "--no-tls",
 			"--no-dtls", "--log-file=stdout", "--pidfile="+filepath.Join(folder, "pid"), "--userdb="+filepath.Join(folder, "db"))
 	}
 	return n
@@ -103,28 +103,28 @@ func accept(rest string) string {
 		"iifname lo accept\nct state established,related accept\n" + rest + "\n}\n}"
 }
 
-func (n *network) buildIPv6(lab *ftptest.Lab) {
-	n.serverAddress, n.address = "2001:db8:2::10", "[2001:db8:2::10]:21"
-	lab.Link(n.client, "2001:db8:1::2/64", n.internet, "2001:db8:1::1/64")
-	lab.Link(n.server, "2001:db8:2::10/64", n.internet, "2001:db8:2::1/64")
-	n.client.Route("default", "2001:db8:1::1")
-	n.server.Route("default", "2001:db8:2::1")
+func (n *Network) buildIPv6(lab *Lab) {
+	n.ServerAddress, n.Address = "2001:db8:2::10", "[2001:db8:2::10]:21"
+	lab.Link(n.Client, "2001:db8:1::2/64", n.Internet, "2001:db8:1::1/64")
+	lab.Link(n.Server, "2001:db8:2::10/64", n.Internet, "2001:db8:2::1/64")
+	n.Client.Route("default", "2001:db8:1::1")
+	n.Server.Route("default", "2001:db8:2::1")
 }
 
-func (n *network) buildServerSide(lab *ftptest.Lab) {
-	if !n.serverNAT {
-		lab.Link(n.server, n.serverAddress+"/24", n.internet, "198.51.100.1/24")
-		n.server.Route("default", "198.51.100.1")
+func (n *Network) buildServerSide(lab *Lab) {
+	if !n.ServerNAT {
+		lab.Link(n.Server, n.ServerAddress+"/24", n.Internet, "198.51.100.1/24")
+		n.Server.Route("default", "198.51.100.1")
 		return
 	}
 	gateway := lab.Host("entrance")
-	lab.Link(gateway, "198.51.100.10/24", n.internet, "198.51.100.1/24")
-	lab.Link(n.server, "10.20.0.10/24", gateway, "10.20.0.1/24")
-	n.serverAddress = "10.20.0.10"
-	n.server.Route("default", "10.20.0.1")
+	lab.Link(gateway, "198.51.100.10/24", n.Internet, "198.51.100.1/24")
+	lab.Link(n.Server, "10.20.0.10/24", gateway, "10.20.0.1/24")
+	n.ServerAddress = "10.20.0.10"
+	n.Server.Route("default", "10.20.0.1")
 	gateway.Route("default", "198.51.100.1")
 	ports := "1-65535"
-	if n.blocked != "" {
+	if n.Blocked != "" {
 		ports = "21"
 	}
 	gateway.Rules("table ip gateway {\n" +
@@ -133,76 +133,77 @@ func (n *network) buildServerSide(lab *ftptest.Lab) {
 		accept("iifname ferry-server accept\ndrop"))
 }
 
-func (n *network) buildClientSide(t testing.TB, lab *ftptest.Lab) {
+func (n *Network) buildClientSide(t testing.TB, lab *Lab) {
 	first, second := n.outside+".2", n.outside+".3"
-	if !n.nat {
-		lab.Link(n.client, first+"/24", n.internet, n.outside+".1/24")
-		n.client.Route("default", n.outside+".1")
+	if !n.NAT {
+		lab.Link(n.Client, first+"/24", n.Internet, n.outside+".1/24")
+		n.Client.Route("default", n.outside+".1")
 		return
 	}
 	gateway := lab.Host("gateway")
-	lab.Link(n.client, "10.10.0.2/24", gateway, "10.10.0.1/24")
-	n.client.Route("default", "10.10.0.1")
-	if n.twoNATs {
+	n.Gateway = gateway
+	lab.Link(n.Client, "10.10.0.2/24", gateway, "10.10.0.1/24")
+	n.Client.Route("default", "10.10.0.1")
+	if n.TwoNATs {
 		provider := lab.Host("provider")
 		lab.Link(gateway, "10.64.0.2/24", provider, "10.64.0.1/24")
 		gateway.Route("default", "10.64.0.1")
-		lab.Link(provider, first+"/24", n.internet, n.outside+".1/24")
+		lab.Link(provider, first+"/24", n.Internet, n.outside+".1/24")
 		provider.Route("default", n.outside+".1")
 		gateway.Rules(n.masquerade("ferry-provider", "10.64.0.2"))
-		provider.Rules(layout{}.masquerade("ferry-internet", first))
+		provider.Rules(Layout{}.masquerade("ferry-internet", first))
 	} else {
-		lab.Link(gateway, first+"/24 "+second+"/24", n.internet, n.outside+".1/24")
+		lab.Link(gateway, first+"/24 "+second+"/24", n.Internet, n.outside+".1/24")
 		gateway.Route("default", n.outside+".1")
 		gateway.Rules(n.masquerade("ferry-internet", first))
 	}
-	if n.forgets {
+	if n.Forgets {
 		// Else a connection that is in use already is taken for a new one, as long as it comes from inside.
 		gateway.Set("netfilter/nf_conntrack_tcp_loose=0")
 		gateway.Set("netfilter/nf_conntrack_tcp_timeout_established=20")
 	}
-	if n.mapping != "" {
+	if n.Mapping != "" {
 		n.startMapping(t, gateway)
 	}
 }
 
 // masquerade are the rules of a gateway with the interface out and the address outside.
-func (o layout) masquerade(out, outside string) string {
+func (o Layout) masquerade(out, outside string) string {
 	var b strings.Builder
 	add := func(format string, arguments ...any) { fmt.Fprintf(&b, format+"\n", arguments...) }
 	add("table ip gateway {")
-	if o.helper {
+	if o.Helper {
 		add(`ct helper ftp { type "ftp" protocol tcp`)
 		add("}\nchain helper { type filter hook prerouting priority 0\nmeta iifname ferry-client tcp dport 21 ct helper set \"ftp\"\n}")
 	}
 	add("chain prerouting { type nat hook prerouting priority -100")
-	if o.forwarded > 0 {
+	if o.Forwarded > 0 {
 		for i := range 11 {
-			add("iifname %s tcp dport %d dnat to 10.10.0.2:%d", out, o.forwarded+i, 50000+i)
+			add("iifname %s tcp dport %d dnat to 10.10.0.2:%d", out, o.Forwarded+i, 50000+i)
 		}
 	}
 	add("}\nchain postrouting { type nat hook postrouting priority 100")
-	if o.twoExits {
+	if o.TwoExits {
 		add("oifname %s ip daddr 198.51.100.10 snat to %s.3", out, documents)
 	}
 	add("oifname %s snat to %s\n}", out, outside)
 	add("chain forward { type filter hook forward priority 0\nct state invalid drop")
 	add("iifname %s ct state new ct status & dnat != dnat drop\n}\n}", out)
 	refusal := "drop"
-	if o.rejects != "" {
-		refusal = "meta l4proto tcp reject with " + o.rejects + "\ndrop"
+	if o.Rejects != "" {
+		refusal = "meta l4proto tcp reject with " + o.Rejects + "\ndrop"
 	}
 	return b.String() + accept("iifname != "+out+" accept\n"+refusal)
 }
 
 // startMapping runs miniupnpd, with chains for the rules that it makes.
-func (n *network) startMapping(t testing.TB, gateway *ftptest.Host) {
+func (n *Network) startMapping(t testing.TB, gateway *Host) {
 	t.Helper()
 	out, natpmp, upnp := "ferry-internet", "yes", "yes"
-	if n.twoNATs {
+	if n.TwoNATs {
 		out = "ferry-provider"
 	}
-	switch n.mapping {
+	switch n.Mapping {
 	case "NAT-PMP":
 		upnp = "no"
 		// It has PCP whenever it has NAT-PMP. The first byte of a request is the version.
@@ -233,8 +234,8 @@ func (n *network) startMapping(t testing.TB, gateway *ftptest.Host) {
 		"upnp_table_name=mapping\nupnp_nat_table_name=mapping\nmin_lifetime=120\nmax_lifetime=86400\nsystem_uptime=no\n"+
 		"uuid=f0e0c0a0-0000-4000-8000-000000000001\nallow 1024-65535 0.0.0.0/0 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n",
 		out, natpmp, upnp)
-	if n.claims != "" {
-		text += "ext_ip=" + n.claims + "\n"
+	if n.Claims != "" {
+		text += "ext_ip=" + n.Claims + "\n"
 	}
 	if err := os.WriteFile(configuration, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
