@@ -191,7 +191,7 @@ func (s *search) recover(ctx context.Context) error {
 	return s.conn.reconnect(ctx)
 }
 
-// nothing is the error when no way is left, and tells it to the log.
+// nothing is the error when no way is left. It is for the caller to make it known: only details go to the log.
 func (s *search) nothing() error {
 	c := s.conn
 	c.locate()
@@ -203,7 +203,7 @@ func (s *search) nothing() error {
 		},
 		Attempts: s.tried, Notes: append(slices.Clone(c.outlook.Verdict.Notes), c.outlook.unheard()...),
 	}
-	c.options.Logger.Warn("no data channel", "problem", e)
+	c.options.Logger.Debug("no data channel", "problem", e)
 	return &Error{Op: s.request.op, Path: s.request.path, Err: e}
 }
 

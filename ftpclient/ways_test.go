@@ -205,7 +205,7 @@ func TestTheServersViewIsLearned(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
 			conn, _ := connect(t, session("", test.script), far, func(o *ftpclient.Options) {
-				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			})
 			err := putHello(t.Context(), conn)
 			var none *ftpclient.DataError
@@ -217,7 +217,7 @@ func TestTheServersViewIsLearned(t *testing.T) {
 					t.Errorf("the error does not say %q: %v", part, err)
 				}
 			}
-			if text := log.String(); !strings.Contains(text, "configured=203.0.113.3 seen=203.0.113.2") || strings.Count(text, "no data channel") != 1 {
+			if text := log.String(); !strings.Contains(text, "configured=203.0.113.3 seen=203.0.113.2") || strings.Count(text, `msg="no data channel"`) != 1 {
 				t.Errorf("the log: %s", text)
 			}
 			survey, err := conn.Survey(t.Context())

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -54,8 +55,9 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 		if p.json {
 			err = p.printJSON(report)
 		} else {
+			account := &account{to: p.stdout}
 			for _, r := range report.Syncs {
-				p.printReport(r)
+				p.printReport(r, account)
 			}
 		}
 		if code := report.ExitCode(); err == nil && code != control.ExitDone {
@@ -65,7 +67,7 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 	})
 }
 
-func (p *program) printReport(r control.SyncReport) {
+func (p *program) printReport(r control.SyncReport, account *account) {
 	var did []string
 	count := func(n int, what string) {
 		if n > 0 {
@@ -76,7 +78,7 @@ func (p *program) printReport(r control.SyncReport) {
 	count(r.Folders, "folders made")
 	count(r.Deleted, "deleted")
 	count(r.Adopted, "found in step")
-	state, account := "in step", &account{to: p.stdout}
+	state := "in step"
 	switch {
 	case r.Halt != "":
 		state = "HALTED: " + r.Halt
@@ -132,11 +134,11 @@ func oneLine(text string) string {
 }
 
 // account prints what reasons say below their first line, indented, and each such text once: all jobs of a server fail
-// for the same reason.
+// for the same reason, to which that of the server only adds.
 type account struct {
 	to   io.Writer
 	rest string
-	seen map[string]bool
+	seen []string
 }
 
 // headline returns the first line of a reason; print prints the others.
@@ -147,13 +149,10 @@ func (a *account) headline(reason string) string {
 }
 
 func (a *account) print() {
-	if a.rest == "" || a.seen[a.rest] {
+	if a.rest == "" || slices.ContainsFunc(a.seen, func(text string) bool { return strings.HasPrefix(text, a.rest) }) {
 		return
 	}
-	if a.seen == nil {
-		a.seen = map[string]bool{}
-	}
-	a.seen[a.rest] = true
+	a.seen = append(a.seen, a.rest)
 	for line := range strings.SplitSeq(a.rest, "\n") {
 		fmt.Fprintf(a.to, "    %s\n", strings.TrimRight(oneLine(line), " "))
 	}
