@@ -29,6 +29,7 @@ const kills = 20
 // then lets it finish: both sides must be equal, nothing torn may ever have been visible, and no
 // temporary file may be left.
 func TestKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		for _, direction := range []string{"up", "down"} {
 			t.Run(name+"/"+direction, func(t *testing.T) {

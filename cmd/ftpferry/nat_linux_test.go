@@ -52,6 +52,7 @@ func TestNAT(t *testing.T) {
 			{"a NAT loses the connection that the final reply comes by", lostReply},
 			{"there is no way, and later there is one", noPath},
 			{"a gateway opens ports", gatewayOpensPorts},
+			{"a gateway that opens ports gets another address", anotherAddress},
 			{"ports are forwarded", forwardedPorts},
 		} {
 			name := story.name + map[bool]string{false: "/plain", true: "/TLS"}[secured]
@@ -147,6 +148,12 @@ func (g *ground) inStep() bool {
 		}
 	}
 	return true
+}
+
+// has reports whether the server has a file.
+func (g *ground) has(folder, name string) bool {
+	_, err := os.Stat(filepath.Join(g.folders["remote/"+folder], name))
+	return err == nil
 }
 
 func (g *ground) hashes(folder string) map[string]string {
@@ -317,7 +324,7 @@ func gatewayOpensPorts(t *testing.T, secured bool) {
 	g.put("local/up", "a.bin", fileSize)
 	g.put("remote/down", "b.bin", fileSize)
 	first := g.start(config, "run")
-	g.await(40*time.Second, "the file goes up", func() bool { return len(g.hashes("remote/up")) > 0 })
+	g.await(40*time.Second, "the file goes up", func() bool { return g.has("up", "a.bin") })
 	once := g.start(config, "once") // through the running one
 	once.end(0)
 	if !g.inStep() {
@@ -337,7 +344,7 @@ func gatewayOpensPorts(t *testing.T, secured bool) {
 
 	second := g.start(config, "run")
 	g.put("local/up", "c.bin", fileSize)
-	g.await(20*time.Second, "the next file goes up", func() bool { return len(g.hashes("remote/up")) > 1 })
+	g.await(20*time.Second, "the next file goes up", func() bool { return g.has("up", "c.bin") })
 	if again := g.mappings(); !slices.Equal(again, mapped) {
 		t.Errorf("open after the restart: %q, before %q", again, mapped)
 	}
@@ -350,6 +357,30 @@ func gatewayOpensPorts(t *testing.T, secured bool) {
 		t.Errorf("the state has %+v at the end, before it had the nonce %x", after, known.Nonce)
 	}
 	g.leftovers("down/b.bin", "up/a.bin", "up/c.bin")
+}
+
+// anotherAddress: what was found out about the one before does not last.
+func anotherAddress(t *testing.T, secured bool) {
+	g := newGround(t, blockedMapping, secured, ftptest.RealOptions{})
+	g.put("local/up", "a.bin", fileSize)
+	agent := g.start(g.configure("agent", g.section("")+"reply_timeout = \"5s\"\n"), "run")
+	g.await(40*time.Second, "the file goes up", func() bool { return g.has("up", "a.bin") })
+	time.Sleep(6 * time.Second) // a port that was opened a moment ago is believed in
+	g.Gateway.Run("ip", "address", "flush", "dev", "ferry-internet")
+	g.Gateway.Run("ip", "address", "add", "1.2.3.7/24", "dev", "ferry-internet")
+	g.Gateway.Route("default", "1.2.3.1")
+	g.Gateway.Rules(`flush chain ip gateway postrouting
+		add rule ip gateway postrouting oifname ferry-internet snat to 1.2.3.7`)
+	g.Internet.Rules("table ip gone { chain forward { type filter hook forward priority -5\nip saddr 1.2.3.2 drop\nip daddr 1.2.3.2 drop\n}\n}")
+	g.put("local/up", "b.bin", fileSize)
+	took := g.await(60*time.Second, "the next file goes up", func() bool { return g.has("up", "b.bin") })
+	t.Logf("it took %s", took)
+	agent.Process.Signal(syscall.SIGTERM)
+	agent.end(0)
+	if left := g.mappings(); len(left) > 0 {
+		t.Errorf("still open at the end: %q", left)
+	}
+	g.leftovers("up/a.bin", "up/b.bin")
 }
 
 // forwardedPorts: the second process knows what the first has found out.
@@ -454,7 +485,7 @@ func noPath(t *testing.T, secured bool) {
 	})
 
 	g.Server.Run("nft", "flush", "ruleset")
-	healed := g.await(40*time.Second, "the file arrives by itself", func() bool { return len(g.hashes("remote/up")) == 2 })
+	healed := g.await(40*time.Second, "the file arrives by itself", func() bool { return g.has("up", "a.bin") })
 	t.Logf("healed after %s", healed)
 	g.start(filepath.Join(g.dir, "agent.toml"), "once").end(0)
 	agent.Process.Signal(syscall.SIGTERM)

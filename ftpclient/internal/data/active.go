@@ -116,16 +116,29 @@ func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.List
 	if o.Mapper == nil {
 		return nil, errors.New("nobody is there to open a port at the gateway")
 	}
-	listener, err := o.Mapper.Listen(ctx, local, o.ActivePorts.First, o.ActivePorts.Last)
-	if err != nil {
-		return nil, err
-	}
-	if err := plausible(listener.Mapping, o.View.Unmap(), o.Detected.Unmap()); err != nil {
+	for {
+		listener, err := o.Mapper.Listen(ctx, local, o.ActivePorts.First, o.ActivePorts.Last)
+		if err != nil {
+			return nil, err
+		}
+		mapping := listener.Mapping
+		if err = plausible(mapping, o.View.Unmap(), o.Detected.Unmap()); err == nil {
+			return listener, nil
+		}
+		// The gateway may have got another address since it said so, as many do every day.
+		age := time.Since(mapping.Granted)
+		if age > freshMapping {
+			o.Mapper.Void(mapping.External)
+		}
 		listener.Close()
-		return nil, err
+		if age <= freshMapping {
+			return nil, err
+		}
 	}
-	return listener, nil
 }
+
+// freshMapping is how long the address that a gateway names is taken for the one that it has.
+const freshMapping = 5 * time.Second
 
 // plausible compares the address that a gateway says is its own with what the server sees, or
 // what others say where it does not tell. It is pure.
