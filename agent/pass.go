@@ -187,24 +187,31 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {
-			if busy, err := d.busy(tx, s, now); err != nil || busy {
+			if busy, err := d.busy(tx, s, srv.Failures > 0, now); err != nil || busy {
 				return err
 			}
 		}
 		s.over = true
 		s.report.Took = now.Sub(p.begun)
-		return s.collect(tx)
+		if err := s.collect(tx); err != nil {
+			return err
+		}
+		if srv.Failures > 0 && s.report.Unfinished > 0 && !stopped {
+			s.report.Unavailable = srv.LastError // whichever job it was that met it
+		}
+		return nil
 	})
 }
 
-// busy reports whether a sync has work that a pass waits for.
-func (d *dispatcher) busy(tx *state.Tx, s *passSync, now time.Time) (bool, error) {
+// busy reports whether a sync has work that a pass waits for; of a server that fails, not for long.
+func (d *dispatcher) busy(tx *state.Tx, s *passSync, failing bool, now time.Time) (bool, error) {
 	sync := s.report.Sync
 	counts, err := queue.Summary(tx, sync)
 	if err != nil {
 		return false, err
 	}
-	if counts.Due+counts.Running > 0 {
+	given := s.moved.Add(passPatience)
+	if counts.Running > 0 || counts.Due > 0 && (!failing || now.Before(given)) {
 		return true, nil
 	}
 	settle := d.agent.syncs[sync].Settle

@@ -37,7 +37,7 @@ const (
 // natRow is a network and what has to come of it.
 type natRow struct {
 	name    string
-	layout  layout
+	layout  ftptest.Layout
 	servers []string            // nil for both
 	options func(*natTask)      // what the operator has configured
 	real    ftptest.RealOptions // of the server
@@ -98,16 +98,16 @@ var old = []byte("what was there before")
 
 // test takes a place in quiet for what has to be fast.
 func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
-	n := r.layout.build(t)
+	n := r.layout.Build(t)
 	o := r.real
-	o.TLS, o.Host, o.Address, o.PassivePorts = true, n.server, n.serverAddress, [2]int{60000, 60100}
+	o.TLS, o.Host, o.Address, o.PassivePorts = true, n.Server, n.ServerAddress, [2]int{60000, 60100}
 	s := ftptest.Real(t, server, o)
 	random := rand.New(rand.NewPCG(4, 4))
 	content := make([]byte, max(natContent, r.content))
 	for i := range content {
 		content[i] = byte(random.Uint32())
 	}
-	task := natTask{Address: n.address, User: s.User, Password: s.Password, CAFile: s.CAFile}
+	task := natTask{Address: n.Address, User: s.User, Password: s.Password, CAFile: s.CAFile}
 	if r.options != nil {
 		r.options(&task)
 	}
@@ -167,9 +167,9 @@ func (r natRow) test(t *testing.T, server string, quiet chan struct{}) {
 }
 
 // contact makes the transfers, and those that took too long again.
-func (r natRow) contact(t *testing.T, n *network, task natTask, limit time.Duration) natReport {
+func (r natRow) contact(t *testing.T, n *ftptest.Network, task natTask, limit time.Duration) natReport {
 	t.Helper()
-	report := runNATClient(t, n.client, task)
+	report := runNATClient(t, n.Client, task)
 	for try := 2; ; try++ {
 		slow := task
 		slow.Transfers, slow.InTurn = nil, true
@@ -191,7 +191,7 @@ func (r natRow) contact(t *testing.T, n *network, task natTask, limit time.Durat
 		if len(places) == 0 || try > contacts {
 			return report
 		}
-		again := runNATClient(t, n.client, slow)
+		again := runNATClient(t, n.Client, slow)
 		report.Memory = again.Memory
 		for i, place := range places {
 			report.Outcomes[place] = again.Outcomes[i]
@@ -260,7 +260,7 @@ func (o natOutcome) way() string {
 }
 
 // hidden tries TLS with what was learned without: the error knows what TLS hides.
-func (r natRow) hidden(t *testing.T, n *network, task natTask, plain natReport) {
+func (r natRow) hidden(t *testing.T, n *ftptest.Network, task natTask, plain natReport) {
 	t.Helper()
 	for i, x := range task.Transfers {
 		if x.TLS {
@@ -273,7 +273,7 @@ func (r natRow) hidden(t *testing.T, n *network, task natTask, plain natReport) 
 			break
 		}
 	}
-	if got := runNATClient(t, n.client, task).Outcomes[0].Error; !strings.Contains(got, "active mode worked from here without TLS") {
+	if got := runNATClient(t, n.Client, task).Outcomes[0].Error; !strings.Contains(got, "active mode worked from here without TLS") {
 		t.Errorf("what TLS hides is not told: %s", got)
 	}
 }
@@ -327,36 +327,36 @@ func forwarding(task *natTask) {
 	task.Data.ActivePorts = ftpclient.PortRange{First: 50000, Last: 50010}
 }
 
-func askSTUN(task *natTask) { task.STUN = []string{stunAddress + ":3478"} }
+func askSTUN(task *natTask) { task.STUN = []string{ftptest.STUNAddress + ":3478"} }
 
 // natRows begin with those that take longest.
 var natRows = []natRow{
 	{
 		name:   "a NAT forgets connections after 20 s, and the transfer takes 30",
-		layout: layout{nat: true, forgets: true}, way: "passive EPSV",
+		layout: ftptest.Layout{NAT: true, Forgets: true}, way: "passive EPSV",
 		real: ftptest.RealOptions{Throttle: 50 << 10}, content: 1_500_000, within: 45 * time.Second,
 	},
 	{name: "nothing is in the way", way: "passive EPSV"},
-	{name: "server's passive ports are blocked", layout: layout{blocked: "drop"}, way: "direct PORT"},
-	{name: "server's passive ports are refused", layout: layout{blocked: "reject with tcp reset"}, way: "direct PORT"},
-	{name: "NAT", layout: layout{nat: true}, way: "passive EPSV"},
+	{name: "server's passive ports are blocked", layout: ftptest.Layout{Blocked: "drop"}, way: "direct PORT"},
+	{name: "server's passive ports are refused", layout: ftptest.Layout{Blocked: "reject with tcp reset"}, way: "direct PORT"},
+	{name: "NAT", layout: ftptest.Layout{NAT: true}, way: "passive EPSV"},
 	{
-		name: "NAT and blocked server", layout: layout{nat: true, blocked: "drop"},
+		name: "NAT and blocked server", layout: ftptest.Layout{NAT: true, Blocked: "drop"},
 		says: []string{"198.51.100.10:60", "no answer", "active_ports"},
 	},
-	{name: "NAT that reads along", layout: layout{nat: true, helper: true}, way: "passive EPSV"},
+	{name: "NAT that reads along", layout: ftptest.Layout{NAT: true, Helper: true}, way: "passive EPSV"},
 	{
-		name: "NAT that reads along and blocked server", layout: layout{nat: true, helper: true, blocked: "drop"},
+		name: "NAT that reads along and blocked server", layout: ftptest.Layout{NAT: true, Helper: true, Blocked: "drop"},
 		way: "helper PORT", tlsWay: nothing,
 	},
-	{name: "NAT with forwarded ports", layout: layout{nat: true, forwarded: 50000}, options: forwarding, way: "passive EPSV"},
+	{name: "NAT with forwarded ports", layout: ftptest.Layout{NAT: true, Forwarded: 50000}, options: forwarding, way: "passive EPSV"},
 	{
 		name:   "NAT with forwarded ports and blocked server",
-		layout: layout{nat: true, forwarded: 50000, blocked: "drop"}, options: forwarding, way: "forwarded PORT",
+		layout: ftptest.Layout{NAT: true, Forwarded: 50000, Blocked: "drop"}, options: forwarding, way: "forwarded PORT",
 	},
 	{
 		name:   "NAT with forwarded ports, configured address, and blocked server",
-		layout: layout{nat: true, forwarded: 50000, blocked: "drop"}, way: "configured PORT",
+		layout: ftptest.Layout{NAT: true, Forwarded: 50000, Blocked: "drop"}, way: "configured PORT",
 		options: func(task *natTask) {
 			forwarding(task)
 			task.Data.ExternalAddress = netip.MustParseAddr("203.0.113.2")
@@ -364,7 +364,7 @@ var natRows = []natRow{
 	},
 	{
 		name:   "NAT with other ports outside than inside, and blocked server",
-		layout: layout{nat: true, forwarded: 51000, blocked: "drop"}, way: "forwarded PORT",
+		layout: ftptest.Layout{NAT: true, Forwarded: 51000, Blocked: "drop"}, way: "forwarded PORT",
 		options: func(task *natTask) {
 			forwarding(task)
 			task.Data.AnnouncedPorts = ftpclient.PortRange{First: 51000, Last: 51010}
@@ -372,57 +372,57 @@ var natRows = []natRow{
 	},
 	{
 		name:   "NAT with forwarded ports and two exits: STUN is wrong",
-		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true}, way: "passive EPSV",
+		layout: ftptest.Layout{NAT: true, Forwarded: 50000, TwoExits: true, STUN: true}, way: "passive EPSV",
 		options: func(task *natTask) { forwarding(task); askSTUN(task) },
 		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"},
 	},
 	{
 		name:   "NAT with forwarded ports and two exits, and blocked server: STUN is wrong",
-		layout: layout{nat: true, forwarded: 50000, twoExits: true, stun: true, blocked: "drop"}, way: "forwarded PORT",
+		layout: ftptest.Layout{NAT: true, Forwarded: 50000, TwoExits: true, STUN: true, Blocked: "drop"}, way: "forwarded PORT",
 		options: func(task *natTask) { forwarding(task); askSTUN(task) },
 		sees:    map[string]string{extip.SourceSTUN: "203.0.113.2"}, // which servers refuse: to them it is 203.0.113.3
 	},
-	{name: "gateway with PCP", layout: layout{nat: true, mapping: "PCP"}, way: "passive EPSV"},
+	{name: "gateway with PCP", layout: ftptest.Layout{NAT: true, Mapping: "PCP"}, way: "passive EPSV"},
 	{
-		name: "gateway with PCP and blocked server", layout: layout{nat: true, mapping: "PCP", blocked: "drop"},
+		name: "gateway with PCP and blocked server", layout: ftptest.Layout{NAT: true, Mapping: "PCP", Blocked: "drop"},
 		way: "mapped PORT", sees: map[string]string{extip.SourcePCP: "1.2.3.2"},
 	},
 	{
-		name: "gateway with NAT-PMP and blocked server", layout: layout{nat: true, mapping: "NAT-PMP", blocked: "drop"},
+		name: "gateway with NAT-PMP and blocked server", layout: ftptest.Layout{NAT: true, Mapping: "NAT-PMP", Blocked: "drop"},
 		way: "mapped PORT", sees: map[string]string{extip.SourceNATPMP: "1.2.3.2"},
 	},
 	{
-		name: "gateway with UPnP and blocked server", layout: layout{nat: true, mapping: "UPnP", blocked: "drop"},
+		name: "gateway with UPnP and blocked server", layout: ftptest.Layout{NAT: true, Mapping: "UPnP", Blocked: "drop"},
 		way: "mapped PORT", sees: map[string]string{extip.SourceUPnP: "1.2.3.2"},
 	},
-	{name: "two NATs", layout: layout{nat: true, twoNATs: true}, way: "passive EPSV"},
+	{name: "two NATs", layout: ftptest.Layout{NAT: true, TwoNATs: true}, way: "passive EPSV"},
 	{
-		name: "two NATs and blocked server", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
+		name: "two NATs and blocked server", layout: ftptest.Layout{NAT: true, TwoNATs: true, Blocked: "drop"},
 		says: []string{"198.51.100.10:60", "no answer"},
 	},
 	{
 		name:   "two NATs, a gateway that opens ports, and blocked server",
-		layout: layout{nat: true, twoNATs: true, mapping: "PCP", blocked: "drop"},
+		layout: ftptest.Layout{NAT: true, TwoNATs: true, Mapping: "PCP", Blocked: "drop"},
 		says:   []string{"198.51.100.10:60", "no answer", "10.10.0.1"}, // which refuses, having no public address itself
 	},
 	{
 		name:   "two NATs, a gateway that opens ports in vain, and blocked server",
-		layout: layout{nat: true, twoNATs: true, mapping: "PCP", claims: "1.2.3.9", blocked: "drop"},
+		layout: ftptest.Layout{NAT: true, TwoNATs: true, Mapping: "PCP", Claims: "1.2.3.9", Blocked: "drop"},
 		says:   []string{"198.51.100.10:60", "no answer", "1.2.3.9", "1.2.3.2", "two NATs"},
 	},
-	{name: "server behind NAT", layout: layout{serverNAT: true}, way: "passive EPSV"},
+	{name: "server behind NAT", layout: ftptest.Layout{ServerNAT: true}, way: "passive EPSV"},
 	{
-		name: "server behind NAT without EPSV, its PASV names a private address", layout: layout{serverNAT: true},
+		name: "server behind NAT without EPSV, its PASV names a private address", layout: ftptest.Layout{ServerNAT: true},
 		real: ftptest.RealOptions{Deny: []string{"EPSV"}}, way: "passive PASV",
 	},
-	{name: "server behind NAT that forwards port 21 only", layout: layout{serverNAT: true, blocked: "drop"}, way: "direct PORT"},
+	{name: "server behind NAT that forwards port 21 only", layout: ftptest.Layout{ServerNAT: true, Blocked: "drop"}, way: "direct PORT"},
 	{
 		name:   "both behind NAT",
-		layout: layout{nat: true, serverNAT: true}, way: "passive EPSV",
+		layout: ftptest.Layout{NAT: true, ServerNAT: true}, way: "passive EPSV",
 	},
-	{name: "client's firewall drops calls", layout: layout{firewall: true}, way: "passive EPSV"},
+	{name: "client's firewall drops calls", layout: ftptest.Layout{Firewall: true}, way: "passive EPSV"},
 	{
-		name: "client's firewall drops calls, and blocked server", layout: layout{firewall: true, blocked: "drop"},
+		name: "client's firewall drops calls, and blocked server", layout: ftptest.Layout{Firewall: true, Blocked: "drop"},
 		says: []string{"198.51.100.10:60", "203.0.113.2:", "firewall"},
 	},
 	{
@@ -438,39 +438,39 @@ var natRows = []natRow{
 		says: []string{"the server names another host for data: 127.0.0.1:", "198.51.100.10 has no business to name"},
 	},
 	{
-		name: "a way that ends between its proof and the upload", layout: layout{oneCall: true, blocked: "reject with tcp reset"},
+		name: "a way that ends between its proof and the upload", layout: ftptest.Layout{OneCall: true, Blocked: "reject with tcp reset"},
 		only: "plain-up", fresh: true, says: []string{"did not connect"},
 	},
 	{
-		name: "a way that ends between its proof and the upload, with TLS", layout: layout{oneCall: true, blocked: "reject with tcp reset"},
+		name: "a way that ends between its proof and the upload, with TLS", layout: ftptest.Layout{OneCall: true, Blocked: "reject with tcp reset"},
 		only: "tls-up", fresh: true, says: []string{"did not connect"},
 	},
-	{name: "IPv6 only", layout: layout{ipv6: true}, way: "passive EPSV"},
-	{name: "IPv6 only and blocked server", layout: layout{ipv6: true, blocked: "drop"}, way: "direct EPRT"},
-	{name: "NAT that refuses calls", layout: layout{nat: true, rejects: "tcp reset"}, way: "passive EPSV"},
+	{name: "IPv6 only", layout: ftptest.Layout{IPv6: true}, way: "passive EPSV"},
+	{name: "IPv6 only and blocked server", layout: ftptest.Layout{IPv6: true, Blocked: "drop"}, way: "direct EPRT"},
+	{name: "NAT that refuses calls", layout: ftptest.Layout{NAT: true, Rejects: "tcp reset"}, way: "passive EPSV"},
 	{
-		name: "NAT that refuses calls, and blocked server", layout: layout{nat: true, rejects: "tcp reset", blocked: "drop"},
+		name: "NAT that refuses calls, and blocked server", layout: ftptest.Layout{NAT: true, Rejects: "tcp reset", Blocked: "drop"},
 		says: []string{"198.51.100.10:60", "no answer"},
 	},
 	{
 		name:    "NAT that refuses calls by ICMP, forwarded ports are not configured, and blocked server",
-		layout:  layout{nat: true, rejects: "icmp type admin-prohibited", blocked: "reject with icmpx type admin-prohibited"},
+		layout:  ftptest.Layout{NAT: true, Rejects: "icmp type admin-prohibited", Blocked: "reject with icmpx type admin-prohibited"},
 		options: forwarding, says: []string{"198.51.100.10:60"},
 	},
 	{
-		name: "NAT and blocked server that calls from port 20", layout: layout{nat: true, blocked: "drop"},
+		name: "NAT and blocked server that calls from port 20", layout: ftptest.Layout{NAT: true, Blocked: "drop"},
 		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT", fresh: true,
 		options: func(task *natTask) { task.Data.HolePunch = true },
 	},
 	{
 		name:    "NAT that changes ports, and blocked server that calls from port 20",
-		layout:  layout{nat: true, random: true, stun: true, blocked: "drop"},
+		layout:  ftptest.Layout{NAT: true, Random: true, STUN: true, Blocked: "drop"},
 		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true},
 		options: func(task *natTask) { task.Data.HolePunch = true; askSTUN(task) },
 		says:    []string{"the NAT does not keep ports: hole punching is pointless"}, omits: []string{"punched"},
 	},
 	{
-		name: "two NATs and blocked server that calls from port 20", layout: layout{nat: true, twoNATs: true, blocked: "drop"},
+		name: "two NATs and blocked server that calls from port 20", layout: ftptest.Layout{NAT: true, TwoNATs: true, Blocked: "drop"},
 		// The first packet ends at the provider's NAT, before that has an entry for it; its repetition comes a second later.
 		again:   3 * time.Second,
 		servers: []string{"vsftpd"}, real: ftptest.RealOptions{FromPort20: true}, way: "punched PORT", fresh: true,

@@ -206,7 +206,7 @@ func TestTheServersViewIsLearned(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
 			conn, _ := connect(t, session("", test.script), far, func(o *ftpclient.Options) {
-				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			})
 			err := putHello(t.Context(), conn)
 			var none *ftpclient.DataError

@@ -89,6 +89,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.As(err, &dialling) && dialling.Op == "dial":
 		return shortNetwork(err)
+	case errors.As(err, &dialling) && dialling.Op == "accept" && dialling.Timeout():
+		return "nobody connected"
 	case !errors.As(err, &failed):
 		return err.Error()
 	case failed.Code != 0 && failed.Err != nil:
@@ -115,6 +117,9 @@ func (e *examination) survey(ctx context.Context) {
 	o := outsideOf(found)
 	e.report.Outside = o
 	o.Helper = e.works("helper")
+	if e.gatewayRefused() {
+		o.Mapper = "" // whatever it speaks
+	}
 	switch {
 	case o.NAT != "":
 	case e.works("direct") || found.Local.IsLoopback():
@@ -123,6 +128,14 @@ func (e *examination) survey(ctx context.Context) {
 	case extip.Private(found.Local) && !extip.Private(found.Server):
 		o.NAT = string(extip.NATSingle) // one at least: from such an address nobody gets there
 	}
+}
+
+// gatewayRefused reports whether the gateway was asked for a port, and opened none.
+func (e *examination) gatewayRefused() bool {
+	return slices.ContainsFunc(e.failed, func(a ftpclient.DataAttempt) bool {
+		var refusal *extip.GatewayError
+		return errors.As(a.Err, &refusal)
+	})
 }
 
 // works reports whether a way of that method works.

@@ -29,6 +29,7 @@ const kills = 20
 // then lets it finish: both sides must be equal, nothing torn may ever have been visible, and no
 // temporary file may be left.
 func TestKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
 	for _, name := range ftptest.RealServers {
 		for _, direction := range []string{"up", "down"} {
 			t.Run(name+"/"+direction, func(t *testing.T) {
@@ -216,18 +217,25 @@ type process struct {
 // start runs the program in a process of its own.
 func start(t *testing.T, config string, arguments ...string) process {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := process{exec.Command(self, append([]string{"-c", config}, arguments...)...), &strings.Builder{}}
-	p.Env = append(os.Environ(), asProgram+"=1")
+	p := process{command(t, config, arguments...), &strings.Builder{}}
 	p.Stdout, p.Stderr = p.out, p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill() })
 	return p
+}
+
+// command is the program with its arguments, not started yet.
+func command(t *testing.T, config string, arguments ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, append([]string{"-c", config}, arguments...)...)
+	c.Env = append(os.Environ(), asProgram+"=1")
+	return c
 }
 
 func (p process) output(t *testing.T) (string, error) {

@@ -55,8 +55,9 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 		if p.json {
 			err = p.printJSON(report)
 		} else {
+			account := &account{to: p.stdout}
 			for _, r := range report.Syncs {
-				p.printReport(r)
+				p.printReport(r, account)
 			}
 		}
 		if code := report.ExitCode(); err == nil && code != control.ExitDone {
@@ -66,7 +67,7 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 	})
 }
 
-func (p *program) printReport(r control.SyncReport) {
+func (p *program) printReport(r control.SyncReport, account *account) {
 	var did []string
 	count := func(n int, what string) {
 		if n > 0 {
@@ -77,7 +78,7 @@ func (p *program) printReport(r control.SyncReport) {
 	count(r.Folders, "folders made")
 	count(r.Deleted, "deleted")
 	count(r.Adopted, "found in step")
-	state, account := "in step", &account{to: p.stdout}
+	state := "in step"
 	switch {
 	case r.Halt != "":
 		state = "HALTED: " + r.Halt
@@ -133,7 +134,7 @@ func oneLine(text string) string {
 }
 
 // account prints what reasons say below their first line, indented, and each such text once: all jobs of a server fail
-// for the same reason.
+// for the same reason, to which that of the server only adds.
 type account struct {
 	to   io.Writer
 	rest string

@@ -125,13 +125,13 @@ func (h *Host) Set(setting string) {
 	}
 }
 
-// Run runs a program on the host to its end.
-func (h *Host) Run(name string, args ...string) {
+// Run runs a program on the host to its end, and returns what it wrote.
+func (h *Host) Run(name string, args ...string) string {
 	h.t.Helper()
-	h.run(nil, name, args...)
+	return h.run(nil, name, args...)
 }
 
-func (h *Host) run(input io.Reader, name string, args ...string) {
+func (h *Host) run(input io.Reader, name string, args ...string) string {
 	h.t.Helper()
 	p, err := findProgram(name)
 	if err != nil {
@@ -139,9 +139,11 @@ func (h *Host) run(input io.Reader, name string, args ...string) {
 	}
 	command := exec.Command(p.path, args...)
 	command.Env, command.Stdin = p.environment(), input
-	if output, err := h.output(command); err != nil {
+	output, err := h.output(command)
+	if err != nil {
 		h.t.Fatalf("%s: %s %s: %v\n%s", h, name, strings.Join(args, " "), err, output)
 	}
+	return string(output)
 }
 
 func (h *Host) output(command *exec.Cmd) ([]byte, error) {

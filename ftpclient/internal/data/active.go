@@ -116,18 +116,27 @@ func listenMapped(ctx context.Context, local netip.Addr, o Options) (*extip.List
 	if o.Mapper == nil {
 		return nil, netip.AddrPort{}, errors.New("nobody is there to open a port at the gateway")
 	}
-	listener, err := o.Mapper.Listen(ctx, local, o.ActivePorts.First, o.ActivePorts.Last)
-	if err != nil {
-		return nil, netip.AddrPort{}, err
-	}
-	external, err := listener.Mapping.Announce(o.View, o.Detected)
-	if err != nil {
+	for {
+		listener, err := o.Mapper.Listen(ctx, local, o.ActivePorts.First, o.ActivePorts.Last)
+		if err != nil {
+			return nil, netip.AddrPort{}, err
+		}
+		mapping := listener.Mapping
+		external, err := mapping.Announce(o.View, o.Detected)
+		if err == nil {
+			return listener, external, nil
+		}
+		o.Mapper.Void(mapping.External) // so that it is not lent again
 		listener.Close()
-		o.Mapper.Void(listener.Mapping.External) // so that it is not lent again
-		return nil, netip.AddrPort{}, err
+		// The gateway may have got another address since it said so, as many do every day.
+		if time.Since(mapping.Granted) <= freshMapping {
+			return nil, netip.AddrPort{}, err
+		}
 	}
-	return listener, external, nil
 }
+
+// freshMapping is how long the address that a gateway names is taken for the one that it has.
+const freshMapping = 5 * time.Second
 
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
 

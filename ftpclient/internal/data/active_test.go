@@ -20,6 +20,7 @@ import (
 // router lends listeners on loopback, and says of them what mapping says.
 type router struct {
 	mapping extip.Mapping
+	older   []extip.Mapping // lent before it
 	err     error
 	lent    *net.TCPListener
 	voided  []netip.AddrPort
@@ -31,7 +32,12 @@ func (r *router) Listen(ctx context.Context, local netip.Addr, first, last uint1
 	}
 	l, err := listen(ctx, local, PortRange{first, last})
 	r.lent = l
-	return &extip.Listener{TCPListener: l, Mapping: r.mapping}, err
+	mapping := r.mapping
+	mapping.Granted = time.Now()
+	if len(r.older) > 0 {
+		mapping, r.older = r.older[0], r.older[1:]
+	}
+	return &extip.Listener{TCPListener: l, Mapping: mapping}, err
 }
 
 func (r *router) Void(external netip.AddrPort) { r.voided = append(r.voided, external) }
@@ -206,6 +212,23 @@ func TestAMappingThatStayedSilentIsVoid(t *testing.T) {
 			t.Errorf("voided %v", r.voided)
 		}
 	})
+}
+
+// TestAGatewayThatHasGotAnotherAddress named its last one when it opened the ports that are there.
+func TestAGatewayThatHasGotAnotherAddress(t *testing.T) {
+	old := extip.Mapping{Gateway: granted.Gateway, External: netip.MustParseAddrPort("203.0.113.9:51001"), Granted: time.Now().Add(-time.Minute)}
+	older := old
+	older.External = netip.MustParseAddrPort("203.0.113.9:51000")
+	r := &router{mapping: granted, older: []extip.Mapping{older, old}}
+	do, sent := answering(200, "ok")
+	pending, err := Prepare(t.Context(), Way{Mapped, PORT}, ends, do, Options{Mapper: r, View: natAddress})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending.Close()
+	if !slices.Equal(r.voided, []netip.AddrPort{older.External, old.External}) || len(*sent) != 1 {
+		t.Errorf("voided %v, sent %q", r.voided, *sent)
+	}
 }
 
 func TestStrangersAreNamed(t *testing.T) {
