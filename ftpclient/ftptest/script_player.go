@@ -320,7 +320,7 @@ func (c *channel) read(block []byte, silence time.Duration) (n int, err error) {
 		more, err = c.reader.Read(block[n:])
 		n += more
 	}
-	if silence > 0 && err == nil {
+	if silence > 0 {
 		c.raw.SetReadDeadline(time.Time{})
 	}
 	return n, err

@@ -159,6 +159,26 @@ func TestScriptWithoutAClientFailsTheTestAtItsEnd(t *testing.T) {
 	}
 }
 
+func TestScriptThatReadsDataGivesUpOnSilence(t *testing.T) {
+	r := &recorder{TB: t}
+	s := newScript(r, tcpNetwork{}, time.Minute, 50*time.Millisecond, []Step{
+		{Expect: "EPSV", Passive: true, Data: &Data{Receive: All}}, {Send: "226 done"},
+	})
+	c := call(t, s)
+	c.say("EPSV")
+	data, err := s.Dial(t.Context(), "tcp", c.hearPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	io.WriteString(data, "hello")
+	s.Wait()
+	r.end()
+	if len(r.errors) != 1 || !strings.Contains(r.errors[0], `got "hello", and then nothing for 50ms`) {
+		t.Errorf("got errors %q", r.errors)
+	}
+}
+
 func TestScriptAfterAResetTakesTheNextConnection(t *testing.T) {
 	s := NewScript(t, Step{Send: "220 hi"}, Step{Expect: "NOOP", Raw: "200 half a li", End: Reset}, Step{Send: "220 again"})
 	c := call(t, s)
