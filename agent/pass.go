@@ -21,6 +21,9 @@ const (
 	// passPatience is how long a pass waits for jobs that are not due yet, beyond the time
 	// that files have to settle, while nothing else moves.
 	passPatience = 30 * time.Second
+	// passDataPatience is how long a pass goes on after its beginning, or after the last thing that got done, when there is
+	// no data connection: who has tried all ways for longer than this does not try them again.
+	passDataPatience = 10 * time.Second
 	// passLook is how often a pass looks whether it is over.
 	passLook = 500 * time.Millisecond
 	// reported bounds the lists in a report.
@@ -187,7 +190,7 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {
-			if busy, err := d.busy(tx, s, srv.Failures > 0, now); err != nil || busy {
+			if busy, err := d.busy(tx, s, srv, now); err != nil || busy {
 				return err
 			}
 		}
@@ -203,15 +206,19 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 	})
 }
 
-// busy reports whether a sync has work that a pass waits for; of a server that fails, not for long.
-func (d *dispatcher) busy(tx *state.Tx, s *passSync, failing bool, now time.Time) (bool, error) {
+// busy reports whether a sync has work that a pass waits for; of a server that fails, not for long, and not for jobs that
+// are looking for a data connection once more.
+func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now time.Time) (bool, error) {
 	sync := s.report.Sync
 	counts, err := queue.Summary(tx, sync)
 	if err != nil {
 		return false, err
 	}
-	given := s.moved.Add(passPatience)
-	if counts.Running > 0 || counts.Due > 0 && (!failing || now.Before(given)) {
+	if server.NoData && !now.Before(s.moved.Add(passDataPatience)) {
+		return false, nil
+	}
+	late := server.Failures > 0 && !now.Before(s.moved.Add(passPatience))
+	if counts.Running > 0 || counts.Due > 0 && !late {
 		return true, nil
 	}
 	settle := d.agent.syncs[sync].Settle

@@ -108,7 +108,9 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 		}
 		for _, item := range list.paths {
 			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), account.headline(item.Reason))
-			account.print()
+			if list.name != "left" || r.Unavailable == "" {
+				account.print() // else it is the account of the server, perhaps of an earlier try
+			}
 		}
 	}
 }
