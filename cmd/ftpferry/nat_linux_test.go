@@ -189,7 +189,7 @@ func noPath(t *testing.T, secured bool) {
 		t.Errorf("it took %s to find out that there is no way", once.took)
 	}
 	account := regexp.MustCompile(`(?m)^(up|down): server unavailable: no data channel to 198\.51\.100\.10 \(we are 10\.10\.0\.2, the server sees us as 203\.0\.113\.2\); nothing done
-      passive EPSV   dialled 198\.51\.100\.10:60\d\d\d, no answer in \S+ -> on the server's side: `)
+      passive EPSV \(we connect to the server\): dialled 198\.51\.100\.10:60\d\d\d, no answer in \S+ -> on the server's side: `)
 	if !account.Match(once.out.Bytes()) {
 		t.Errorf("the account is not to be found, each way in a line of its own:\n%s", once.out.Bytes())
 	}

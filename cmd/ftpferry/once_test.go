@@ -14,8 +14,8 @@ func TestAnAccountIsToldOnce(t *testing.T) {
 	var out bytes.Buffer
 	p := &program{stdout: &out}
 	p.printReport(control.SyncReport{Sync: "web", Unavailable: reason + "\n  for a closer look: ftpferry doctor acme", Unfinished: 2, Waiting: []control.PathReason{
-		{Path: "a", Reason: "store a: " + reason}, {Path: "b", Reason: "store b: " + reason}, {Path: "c", Reason: "list c\n  another reason"},
-	}}, &account{to: &out})
+		{Path: "a", Reason: "store a: " + reason}, {Path: "b", Reason: "store b: " + reason},
+	}, Dead: []control.PathReason{{Path: "c", Reason: "list c\n  another reason"}}}, &account{to: &out})
 	text := out.String()
 	if strings.Count(text, "no answer") != 1 || strings.Count(text, "for a closer look") != 1 || !strings.Contains(text, "another reason") {
 		t.Error(text)
