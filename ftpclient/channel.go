@@ -81,7 +81,11 @@ func (s *search) find(ctx context.Context) (data.Pending, DataWay, error) {
 		} else if again {
 			continue
 		}
-		pending, attempt, err := c.prepare(ctx, s.request, s.command, way, patience)
+		options := c.dataOptions(patience)
+		if s.target == targetOccupied { // which would be lost if another port leads nowhere
+			options = c.proofOf(way).only(options)
+		}
+		pending, attempt, err := c.prepare(ctx, s.request, s.command, way, options)
 		if pending != nil && way.Method == data.Mapped && !c.isProven(way, pending.Target()) && s.again < mappingsTried {
 			// It is another port than the one that was proven.
 			pending.Close()
@@ -231,7 +235,7 @@ func (s *search) nothing() error {
 
 // prepare gets a data connection ready by one way. Without pending and error the way failed, as
 // the attempt tells. Errors are those that no other way cures.
-func (c *Conn) prepare(ctx context.Context, r request, command control.Command, way DataWay, patience time.Duration) (data.Pending, data.Attempt, error) {
+func (c *Conn) prepare(ctx context.Context, r request, command control.Command, way DataWay, options data.Options) (data.Pending, data.Attempt, error) {
 	attempt, sent := data.Attempt{Way: way}, ""
 	if err := c.announce(ctx, r, command, way.Command); err != nil {
 		return nil, attempt, err
@@ -248,7 +252,7 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 	began := time.Now()
 	var pending data.Pending
 	var err error
-	try := func() { pending, err = data.Prepare(ctx, way, c.endpoint, ask, c.dataOptions(patience)) }
+	try := func() { pending, err = data.Prepare(ctx, way, c.endpoint, ask, options) }
 	if way.Method == data.Passive {
 		c.aside(ctx, try)
 	} else {
@@ -260,7 +264,7 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 	var refusal *data.ReplyError
 	if errors.As(err, &refusal) && !c.facts.NeedsPRET && way.Command.Passive() && asksForPRET(refusal.Reply) {
 		c.facts.NeedsPRET = true
-		return c.prepare(ctx, r, command, way, patience) // the same way again
+		return c.prepare(ctx, r, command, way, options) // the same way again
 	}
 	attempt.Took, attempt.Err, attempt.Stage = time.Since(began), err, data.StageOf(err)
 	attempt.Target = targetOf(way.Command.String(), sent, err)

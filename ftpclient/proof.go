@@ -40,6 +40,26 @@ func (c *Conn) isProven(way DataWay, target string) bool {
 	return slices.ContainsFunc(c.proven, func(p proof) bool { return p.way == way && (target == "" || p.target == target) })
 }
 
+// only restricts configured ports to the proven one: of a range, some may be forwarded and others
+// not. It is pure.
+func (p proof) only(o data.Options) data.Options {
+	target, err := netip.ParseAddrPort(p.target)
+	announced := o.AnnouncedPorts
+	if announced.First == 0 {
+		announced = o.ActivePorts
+	}
+	port := target.Port()
+	if err != nil || announced.First == 0 || p.way.Method == data.Mapped || port < announced.First || port > announced.Last {
+		return o
+	}
+	local := o.ActivePorts.First + (port - announced.First)
+	o.ActivePorts = PortRange{First: local, Last: local}
+	if o.AnnouncedPorts.First > 0 {
+		o.AnnouncedPorts = PortRange{First: port, Last: port}
+	}
+	return o
+}
+
 // unprove forgets the proof of a way.
 func (c *Conn) unprove(way DataWay) {
 	c.proven = slices.DeleteFunc(c.proven, func(p proof) bool { return p.way == way })
@@ -83,7 +103,7 @@ func (c *Conn) proveBy(ctx context.Context, way DataWay, patience time.Duration,
 		return false, &Error{Op: r.op, Path: r.path, Err: err}
 	}
 	began := time.Now()
-	pending, attempt, err := c.prepare(ctx, r, command, way, patience)
+	pending, attempt, err := c.prepare(ctx, r, command, way, c.dataOptions(patience))
 	if result.DataAttempt = attempt; err != nil || pending == nil {
 		return true, err
 	}

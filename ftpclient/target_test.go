@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +162,22 @@ func TestAnOldProofIsRepeatedBeforeAFileIsReplaced(t *testing.T) {
 		if err := putHello(t.Context(), conn); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestAFileIsReplacedOverTheProvenPort: of a range of forwarded ports, others may lead nowhere.
+func TestAFileIsReplacedOverTheProvenPort(t *testing.T) {
+	var log bytes.Buffer
+	script := surveyed.then(provenWay("/d", "PORT")...).then(talk("SIZE /d/f", "213 9")...).then(storing("PORT")[1:]...)
+	conn, _ := connect(t, session("", script), activeOnly, func(o *ftpclient.Options) {
+		o.Data.ActivePorts = ftpclient.PortRange{First: 30000, Last: 30099}
+		o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	if err := putHello(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile(`PORT [0-9,]+`).FindAllString(log.String(), -1)
+	if len(told) < 2 || len(slices.Compact(slices.Clone(told))) != 1 {
+		t.Errorf("announced %q, want the same port for the upload as for the proof", told)
 	}
 }
