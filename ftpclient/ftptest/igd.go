@@ -81,6 +81,7 @@ type IGDMapping struct {
 
 // IGD is a fake UPnP Internet gateway on loopback. It ends with the test.
 type IGD struct {
+	t      testing.TB
 	http   *http.Server
 	host   string // of the HTTP server
 	group  bool
@@ -107,7 +108,7 @@ func NewIGD(t testing.TB, o IGDOptions) *IGD {
 	if !o.External.IsValid() {
 		o.External = netip.MustParseAddr("127.9.9.9")
 	}
-	g := &IGD{group: o.Multicast, options: o, mappings: map[uint16]IGDMapping{}, counts: map[string]int{}, done: make(chan struct{})}
+	g := &IGD{t: t, group: o.Multicast, options: o, mappings: map[uint16]IGDMapping{}, counts: map[string]int{}, done: make(chan struct{})}
 	listener, err := net.Listen("tcp4", netip.AddrPortFrom(o.Gateway, 0).String())
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func (g *IGD) forward(external, client netip.AddrPort) (*igdForwarder, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(g.t.Context())
 	g.wg.Go(func() {
 		for {
 			outside, err := listener.Accept()
