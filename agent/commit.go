@@ -376,12 +376,15 @@ func (c *commit) idleSeats(server string) int {
 }
 
 // held syncs keep their jobs where they are.
-func (c *commit) held(sync string) bool {
-	if halted, changed := c.halted[sync]; changed {
-		return halted
+func (c *commit) held(sync string) queue.Held {
+	halted, changed := c.halted[sync]
+	if !changed {
+		halted = c.d.halted[sync]
 	}
-	_, enabled := c.d.agent.syncs[sync]
-	return !enabled || c.d.halted[sync]
+	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
+		return queue.HeldAll
+	}
+	return queue.HeldNone
 }
 
 // planWake says when to look again if nothing happens before.

@@ -75,3 +75,11 @@ func (r reader) view(fn func(tx *state.Tx) error) error {
 	}
 	return r.db.View(fn)
 }
+
+func (r reader) Mark() (last uint64, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		last = state.LastMark(tx)
+		return nil
+	})
+	return last, err
+}

@@ -46,7 +46,7 @@ func BenchmarkClaimComplete(b *testing.B) {
 			return nil
 		})
 	}
-	hold := func(sync string) bool { return sync == "held" }
+	hold := func(sync string) Held { return heldAll(sync == "held") }
 	var claimed []Job
 	jobs := 0
 	for b.Loop() {

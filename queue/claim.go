@@ -14,9 +14,11 @@ type Request struct {
 	Server string
 	// Limit is the largest number of jobs to hand out.
 	Limit int
-	// Hold, if not nil, reports syncs whose jobs must stay where they are. It must answer
+	// Hold, if not nil, says which jobs of a sync must stay where they are. It must answer
 	// the same when asked again.
-	Hold func(sync string) bool
+	Hold func(sync string) Held
+	// After is the sync that had the last turn at this server: others come first. "" for none.
+	After string
 	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
 	// itself. It must answer the same when asked again.
 	Alone func(Job) bool
@@ -24,6 +26,18 @@ type Request struct {
 	// on the job. Other changes are ignored.
 	Prepare func(*Job)
 }
+
+// Held says which jobs of a sync must stay where they are.
+type Held uint8
+
+const (
+	// HeldNone: all jobs may run.
+	HeldNone Held = iota
+	// HeldTransfers: only serial jobs may run, and they do not wait for others that are due.
+	HeldTransfers
+	// HeldAll: no job may run.
+	HeldAll
+)
 
 // Claim hands out due jobs of one server, ordered by priority and then by number, and marks them
 // as running. Before that, waiting jobs of all servers whose time has come become due.
@@ -168,7 +182,7 @@ func openLanes(tx *state.Tx, request Request) ([]lane, error) {
 }
 
 func (l lane) mayRun(tx *state.Tx, request Request) bool {
-	if request.Hold != nil && request.Hold(l.sync) {
+	if request.Hold != nil && request.Hold(l.sync) != HeldNone {
 		return false
 	}
 	c := tallyOf(tx, l.sync)

@@ -100,8 +100,11 @@ type Job struct {
 	Died time.Time `json:"died,omitzero"`
 	// LastError is the reason of the last failure, for people.
 	LastError string `json:"last_error,omitempty"`
-	// Next is what was enqueued while the job was running; the newest wins.
+	// Next is what was enqueued while the job was running or had Progress; the newest wins.
 	Next *New `json:"next,omitempty"`
+	// Progress says how far a long job has come, in the words of its worker. Save sets it. It
+	// outlives failures, crashes and pauses (Yield), and is gone when the job starts over.
+	Progress json.RawMessage `json:"progress,omitempty"`
 }
 
 // jobRow is the form on disk, in which names survive that are not UTF-8. The path of Next is

@@ -19,6 +19,8 @@ func Get(tx *state.Tx, id ID) (Job, bool, error) {
 type Filter struct {
 	Sync, Server, Kind string
 	State              State
+	// Path is a pattern for the path: see MatchPath.
+	Path string
 	// Limit is the largest number of jobs to return; 0 or less means all.
 	Limit int
 }

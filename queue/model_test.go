@@ -20,6 +20,13 @@ type model struct {
 	jobs map[ID]*Job
 }
 
+func heldAll(yes bool) Held {
+	if yes {
+		return HeldAll
+	}
+	return HeldNone
+}
+
 func newModel() *model { return &model{now: start, next: 1, jobs: make(map[ID]*Job)} }
 
 func (m *model) sorted() []*Job {
@@ -213,7 +220,7 @@ func (m *model) step(tx *state.Tx, op, arg byte) error {
 		var got []Job
 		got, err = Claim(tx, m.now, Request{
 			Server: server, Limit: limit,
-			Hold: func(sync string) bool { return sync == hold }, Prepare: func(job *Job) { job.Temp = "temp" },
+			Hold: func(sync string) Held { return heldAll(sync == hold) }, Prepare: func(job *Job) { job.Temp = "temp" },
 		})
 		if diff := gocmp.Diff(m.claim(server, limit, hold), got); diff != "" {
 			return fmt.Errorf("claimed jobs differ (-want +got):\n%s", diff)

@@ -126,7 +126,7 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 		limit, _ := strconv.Atoi(args[1])
 		jobs, err := Claim(tx, s.now, Request{
 			Server: args[0], Limit: limit,
-			Hold: func(sync string) bool { return sync == o["hold"] },
+			Hold: func(sync string) Held { return heldAll(sync == o["hold"]) },
 			Prepare: func(job *Job) {
 				if o.has("temp") {
 					job.Temp = o["temp"]

@@ -23,6 +23,8 @@ type Options struct {
 	LockTimeout time.Duration
 	// AllowNetworkFilesystem opens the file even where ErrNetworkFilesystem would be due.
 	AllowNetworkFilesystem bool
+	// MaxSize bounds the file, in bytes; 0 means no bound. A commit that would need more is a CommitError that is ErrFull.
+	MaxSize int64
 	// ReadOnly shares the lock with other readers, never writes and never creates the file.
 	// It does not get past a running agent, which has the file to itself.
 	ReadOnly bool

@@ -13,6 +13,8 @@ type Dirty struct {
 	Last  time.Time `json:"last"`
 	// Remote says that the far side must be looked at too.
 	Remote bool `json:"remote,omitempty"`
+	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one.
+	Mark uint64 `json:"mark,omitempty"`
 	// Why is the newest reason, for people.
 	Why string `json:"why,omitempty"`
 }
@@ -66,6 +68,16 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 		return nil, err
 	}
 	return paths, nil
+}
+
+// LastMark returns the number of the newest mark that was ever made in this file, 0 for none.
+func LastMark(tx *Tx) uint64 {
+	panic("skeleton")
+}
+
+// ClearDirtyUpTo removes the marks of a sync whose number is not above last.
+func ClearDirtyUpTo(tx *Tx, sync string, last uint64) error {
+	panic("skeleton")
 }
 
 // ClearDirty removes those of paths that were not marked again since they were read.

@@ -20,6 +20,8 @@ var (
 	ErrCorrupt = errors.New("the file is damaged or is not a state file; move it away and start again: the next full scan rebuilds the state and deletes nothing")
 	// ErrBadRow says that one row could not be read; the rest of the file is sound.
 	ErrBadRow = errors.New("the row cannot be read")
+	// ErrFull says that the file cannot grow: the disk is full, a quota is used up, or Options.MaxSize is reached.
+	ErrFull = errors.New("there is no room for the state file to grow; make room on the disk of state_dir or raise max_state_size, and start again: nothing is lost")
 	// ErrReadOnly says that a write was asked of a View or of a file opened read-only.
 	ErrReadOnly = errors.New("the transaction is read-only")
 )

@@ -39,6 +39,13 @@ type Request struct {
 	Paths []string
 	// Marker is a file that must exist in the local folder, "" for none.
 	Marker string
+	// Cursor is where an earlier Run stopped; nil begins anew. What came before it is not looked at again.
+	Cursor *Cursor
+	// Room is how many operations may be found until Run stops by itself; without Flush it is not looked at.
+	Room int
+	// Flush, if not nil, takes over what was found since it was called last, every now and then, and says how many more
+	// operations may be found. With none, Run returns with Result.Cursor set.
+	Flush func(ctx context.Context, found *Result) (room int, err error)
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }
@@ -54,6 +61,10 @@ type Result struct {
 	Again []string `json:"again"`
 	// Orphans are temporary files of jobs that are no more.
 	Orphans []Orphan `json:"orphans"`
+	// Cursor is where to go on; nil when all was looked at. Result then holds what was found since the last Flush.
+	Cursor *Cursor `json:"cursor,omitempty"`
+	// Finished are those of Request.Paths that were decided in full since the last Flush.
+	Finished []string `json:"finished,omitempty"`
 	// Looked counts the paths that were decided about.
 	Looked int `json:"looked"`
 }

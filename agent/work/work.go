@@ -43,8 +43,9 @@ type State interface {
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at the target.
 	Intents(rel string) ([]entry.Entry, error)
-	// Dirty returns the marks of changed paths.
+	// Dirty returns the marks of changed paths, and Mark the number of the newest one ever made.
 	Dirty() ([]state.Dirty, error)
+	Mark() (uint64, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
 }
@@ -58,6 +59,11 @@ type Env struct {
 	State    State
 	Instance string
 	Logger   *slog.Logger
+	// Room is how many operations a scan job may find at first, and Flush hands over what it has found so far (an
+	// Outcome with Scan and Progress), waits until that is committed, and returns how many more it may find. Flush is nil where
+	// nobody writes anything down: then the whole result is in the Outcome.
+	Room  int
+	Flush func(ctx context.Context, part Outcome) (room int, err error)
 }
 
 // Result says what came of a job.
@@ -94,7 +100,9 @@ type Outcome struct {
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
 	Settling bool
 
-	// Scan is the result of a scan job, Dirty the marks it has worked off.
+	// Progress is how far a scan job has come, nil for other jobs.
+	Progress *Progress
+	// Scan is the result of a scan job since it was flushed last, Dirty the marks it has worked off.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
