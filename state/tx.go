@@ -178,6 +178,18 @@ func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, er
 	}, (*bolt.Cursor).Prev, fn)
 }
 
+// scanBefore is ScanBack over all keys below before; nil means all keys.
+func (t Table) scanBefore(before []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.walk(nil, func(c *bolt.Cursor) ([]byte, []byte) {
+		if before != nil {
+			if key, _ := c.Seek(before); key != nil {
+				return c.Prev()
+			}
+		}
+		return c.Last()
+	}, (*bolt.Cursor).Prev, fn)
+}
+
 // Last returns the last key that starts with prefix and its value, or nil.
 func (t Table) Last(prefix []byte) (key, value []byte) {
 	_ = t.ScanBack(prefix, func(k, v []byte) (bool, error) { // this fn has no errors
