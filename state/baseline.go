@@ -83,6 +83,7 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 	if err := t.Put(key, row); err != nil || !isNew {
 		return err
 	}
+	t.noteNew(key)
 	return addCount(tx, baselineCount(sync), 1)
 }
 

@@ -184,3 +184,33 @@ func TestRecordsComeBack(t *testing.T) {
 		return nil
 	})
 }
+
+func TestBaselineFillsItsPagesWhereRowsComeInOrder(t *testing.T) {
+	const rows = 20_000
+	pages := func(number func(i int) int) int {
+		db := openNew(t)
+		for from := 0; from < rows; from += 1000 {
+			update(t, db, func(tx *Tx) error {
+				for i := from; i < from+1000; i++ {
+					n := number(i)
+					check(t, PutBaseline(tx, "s", Baseline{Path: fmt.Sprintf("folder-%05d/document-%06d", n/100, n)}))
+				}
+				return nil
+			})
+		}
+		var pages int
+		view(t, db, func(tx *Tx) error {
+			pages = tx.engine.Bucket([]byte(tableBaseline)).Stats().LeafPageN
+			return nil
+		})
+		return pages
+	}
+	ordered := pages(func(i int) int { return i })
+	mixed := pages(func(i int) int { return i * 7919 % rows })
+	if full := rows * 75 / 4096; ordered > full*13/10 {
+		t.Errorf("rows in order take %d pages, about %d are needed", ordered, full)
+	}
+	if mixed*10 < ordered*11 || mixed > 2*ordered {
+		t.Errorf("rows in order take %d pages, others %d", ordered, mixed)
+	}
+}
