@@ -61,6 +61,16 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 	return done, nil
 }
 
+// Poison returns a copy of the bytes of a row that could not be read, and whether there are any.
+// They are kept until the job is dropped or its path is enqueued anew.
+func Poison(tx *state.Tx, id ID) (row []byte, ok bool) {
+	kept := tx.Table(tablePoison).Get(idKey(id))
+	if _, err := load(tx, id); errors.Is(err, state.ErrBadRow) { // not met by a repair yet
+		kept = tx.Table(tableJobs).Get(idKey(id))
+	}
+	return bytes.Clone(kept), kept != nil
+}
+
 // healed runs do. If that meets a row that cannot be read or an index that points nowhere, the
 // queue is repaired and do runs once more, so do must be able to go on where it stopped.
 func healed(tx *state.Tx, now time.Time, do func() error) error {
