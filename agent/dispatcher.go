@@ -326,7 +326,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
 	for name := range t.asked {
-		d.servers[name].crowded, d.servers[name].refusals = time.Time{}, 0 // a person asks: try at once
+		s := d.servers[name]
+		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
+		s.pool.Reopen()
 	}
 	for _, next := range t.assignments {
 		s := d.servers[next.server]

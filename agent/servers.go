@@ -106,8 +106,10 @@ func (c *commit) reachable(r report) error {
 	if !r.reached || row.Blocked() || row.NoData && !usedData {
 		return nil
 	}
-	if v := judge(r.Err, r.Job, 0, c.now, 0); r.Err != nil && (v.pause > 0 || v.blocked) {
-		return nil
+	if r.Err != nil {
+		if v := judge(r.Err, r.Job, 0, c.now, 0); v.pause > 0 || v.blocked {
+			return nil
+		}
 	}
 	if row.BlockedBy != "" {
 		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: "the server can be used again"})
