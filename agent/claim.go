@@ -39,6 +39,19 @@ func (c *commit) mustWait(name string) bool {
 	return row.Blocked() || waits(row.NotBefore, c.now, queue.MostDelay) || c.busy[name] != (refusal{}) || waits(s.crowded, c.now, maxCrowded) && !c.asked[name]
 }
 
+// mayClaim reports whether a commit might hand out jobs that are due.
+func (c *commit) mayClaim() (bool, error) {
+	for name, s := range c.d.servers {
+		if c.mustWait(name) || len(s.idle) == 0 {
+			continue
+		}
+		if due, err := c.dueAt(name); err != nil || due > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 func (c *commit) claimFor(name string) error {
 	s := c.d.servers[name]
 	due, err := c.dueAt(name)
@@ -154,16 +167,22 @@ func (c *commit) planWake() error {
 	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
 		c.wake = next
 	}
+	c.wake = c.nextTry(c.wake)
+	return nil
+}
+
+// nextTry is when the next pause of a server or wait for room ends, at the latest what is given.
+func (c *commit) nextTry(next time.Time) time.Time {
 	for name, s := range c.d.servers {
 		times := []time.Time{c.server(name).NotBefore, s.crowded}
 		for _, at := range c.placesOf(name) {
 			times = append(times, c.hold(at).Until)
 		}
 		for _, at := range times {
-			if at.After(c.now) && at.Before(c.wake) {
-				c.wake = at
+			if at.After(c.now) && at.Before(next) {
+				next = at
 			}
 		}
 	}
-	return nil
+	return next
 }

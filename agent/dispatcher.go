@@ -237,7 +237,12 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if err != nil {
 			return err
 		}
-		ready = counts.Due > 0 || !now.Before(d.nextTrim)
+		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
+		if ready, err = c.mayClaim(); err != nil {
+			return err
+		}
+		ready = ready || !now.Before(d.nextTrim)
+		next = c.nextTry(next)
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
