@@ -160,11 +160,15 @@ func (c *commit) request(r request) error {
 			return err
 		}
 		c.halted[r.approve] = false
-		c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server)
+		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server); err != nil {
+			return err
+		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {
-		c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server)
+		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server); err != nil {
+			return err
+		}
 		if err := c.enqueueScan(sync, work.KindScan, "request", priorityRequest, c.now); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package agent
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -197,10 +196,9 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		s.over = true
 		s.report.Took = now.Sub(p.begun)
-		if err := s.collect(tx); err != nil {
+		if err := s.collect(tx, d.heldFor(sync, now)); err != nil {
 			return err
 		}
-		s.explain(d.heldFor(sync, now))
 		if srv.Failures > 0 && s.report.Unfinished > 0 && !stopped {
 			s.report.Unavailable = srv.LastError // whichever job it was that met it
 		}
@@ -243,17 +241,8 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	return false, nil
 }
 
-// explain tells why transfers wait that were not tried.
-func (s *passSync) explain(held string) {
-	for i, left := range s.report.Waiting {
-		if held != "" && !strings.Contains(left.Reason, held) {
-			s.report.Waiting[i].Reason += "; waits: " + held
-		}
-	}
-}
-
-// collect lists what is left.
-func (s *passSync) collect(tx *state.Tx) error {
+// collect lists what is left; held is why transfers wait that nobody has tried.
+func (s *passSync) collect(tx *state.Tx, held string) error {
 	left, err := queue.List(tx, queue.Filter{Sync: s.report.Sync})
 	if err != nil {
 		return err
@@ -262,6 +251,9 @@ func (s *passSync) collect(tx *state.Tx) error {
 		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
+			if held != "" && isTransfer(job.Kind) {
+				reason.Reason += "; waits: " + held
+			}
 		}
 		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" {
 			continue // a scan for later is nothing left undone

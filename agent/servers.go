@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -75,7 +76,10 @@ func (c *commit) block(name string, cause error) error {
 
 // tryAtOnce ends the pause of a server and any block, and tries again whether there is room by now: a person asks, and
 // may have mended something.
-func (c *commit) tryAtOnce(name string) {
+func (c *commit) tryAtOnce(name string) error {
+	if c.asked[name] {
+		return nil
+	}
 	c.asked[name] = true
 	c.open(name)
 	for _, at := range c.placesOf(name) {
@@ -84,6 +88,13 @@ func (c *commit) tryAtOnce(name string) {
 			c.setHold(at, hold)
 		}
 	}
+	_, err := queue.Hasten(c.tx, c.now, func(job queue.Job) time.Duration {
+		if job.Server == name && job.LastError != "" {
+			return 0
+		}
+		return math.MaxInt64
+	})
+	return err
 }
 
 // open ends the pause of a server and any block.
