@@ -2,19 +2,24 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // TestJudge: every class of failure, and every error of this machine, for every kind of job.
@@ -193,5 +198,73 @@ func TestStreamLength(t *testing.T) {
 		if got := streamLength(row.due, row.workers); got != row.want {
 			t.Errorf("%s: streamLength(%d, %d) = %d, want %d", row.name, row.due, row.workers, got, row.want)
 		}
+	}
+}
+
+// TestADeadJobRests while scans find nothing changed, and no longer than that.
+func TestADeadJobRests(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	was := plan.Op{Action: plan.Upload, Path: "a", Local: plan.Side{Entry: entry.Entry{Kind: entry.File, Size: 7, ModTime: now.Add(-time.Hour)}}}
+	for _, row := range []struct {
+		name     string
+		ago      time.Duration // when it died
+		full     bool
+		priority uint8
+		change   func(*plan.Op)
+		want     bool
+	}{
+		{"a scheduled scan a minute later", time.Minute, true, priorityScan, nil, true},
+		{"one hours later", deadRest - time.Minute, true, priorityScan, nil, true},
+		{"the daily one", 24*time.Hour - time.Minute, true, priorityScan, nil, false},
+		{"a clock was wrong when it died", -time.Hour, true, priorityScan, nil, false},
+		{"a person asked for the scan", time.Minute, true, priorityRequest, nil, false},
+		{"an event on the path", time.Minute, false, priorityLook, nil, false},
+		{"the file was changed", time.Minute, true, priorityScan, func(op *plan.Op) { op.Local.Entry.Size = 8 }, false},
+		{"the file was touched", time.Minute, true, priorityScan, func(op *plan.Op) { op.Local.Entry.ModTime = now }, false},
+		{"something was put at the target", time.Minute, true, priorityScan, func(op *plan.Op) { op.Remote.Entry.Kind = entry.Dir }, false},
+		{"another thing is to be done", time.Minute, true, priorityScan, func(op *plan.Op) { op.Action = plan.DeleteRemote }, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			died := now.Add(-row.ago)
+			err = db.Update(func(tx *state.Tx) error {
+				payload, err := json.Marshal(was)
+				if err != nil {
+					return err
+				}
+				if _, err := queue.Enqueue(tx, died, queue.New{Kind: string(was.Action), Sync: "s", Server: "acme", Path: "a", Payload: payload}); err != nil {
+					return err
+				}
+				jobs, err := queue.Claim(tx, died, queue.Request{Server: "acme", Limit: 1})
+				if err != nil {
+					return err
+				}
+				if _, err := queue.Fail(tx, died, jobs[0].ID, queue.Failure{Reason: "no", Dead: true}); err != nil {
+					return err
+				}
+				op := was
+				if row.change != nil {
+					row.change(&op)
+				}
+				c := &commit{transition: newTransition(), tx: tx, now: now}
+				scan := queue.Job{New: queue.New{Kind: work.KindScan, Sync: "s", Priority: row.priority}}
+				got, err := c.rests(report{Outcome: work.Outcome{Job: scan, Full: row.full}}, op)
+				if err != nil || got != row.want {
+					t.Errorf("rests: %v, %v", got, err)
+				}
+				job, _, err := queue.Get(tx, jobs[0].ID)
+				if job.Wanted.Equal(now) != row.want || job.State != queue.Dead {
+					t.Errorf("job: %+v", job)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
