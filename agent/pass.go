@@ -3,6 +3,7 @@ package agent
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -199,6 +200,7 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		if err := s.collect(tx); err != nil {
 			return err
 		}
+		s.explain(d.heldFor(sync, now))
 		if srv.Failures > 0 && s.report.Unfinished > 0 && !stopped {
 			s.report.Unavailable = srv.LastError // whichever job it was that met it
 		}
@@ -216,6 +218,10 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	}
 	if server.NoData && !now.Before(s.moved.Add(passDataPatience)) {
 		return false, nil
+	}
+	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && len(from.idle) > 0 && server.Failures == 0 &&
+		!waits(from.crowded, now, maxCrowded) && d.heldFor(sync, now) != "" {
+		return false, nil // what could be begun beside the transfers has been begun
 	}
 	late := server.Failures > 0 && !now.Before(s.moved.Add(passPatience))
 	if counts.Running > 0 || counts.Due > 0 && !late {
@@ -235,6 +241,15 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	}
 	// Nothing to wait for. A scan that did not come about has failed for good.
 	return false, nil
+}
+
+// explain tells why transfers wait that were not tried.
+func (s *passSync) explain(held string) {
+	for i, left := range s.report.Waiting {
+		if held != "" && !strings.Contains(left.Reason, held) {
+			s.report.Waiting[i].Reason += "; waits: " + held
+		}
+	}
 }
 
 // collect lists what is left.
