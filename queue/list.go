@@ -33,11 +33,11 @@ type Place []byte
 
 // mostLooks bounds the jobs that a page with a limit reads, at a few microseconds each, to find
 // those that its filter chooses.
-const mostLooks = 10_000
+const mostLooks = 2000
 
 // List returns jobs for people to look at. Jobs of one state are ordered by their time (waiting:
-// the next to become due first; dead: the newest last) or else by number. A row that cannot be
-// read shows up as a dead job with the reason.
+// the next to become due first; dead: the newest last) or by server, sync and turn (due), all
+// others by number. A row that cannot be read shows up as a dead job with the reason.
 func List(tx *state.Tx, filter Filter) ([]Job, error) {
 	var jobs []Job
 	for {
@@ -75,16 +75,21 @@ func scan(tx *state.Tx, filter Filter, fn func(key []byte, job Job, err error) (
 	table, prefix := filter.index()
 	pattern := parsePattern(filter.Path)
 	more, looks := true, 0
-	err = tx.Table(table).Scan(prefix, filter.From, func(key, _ []byte) (bool, error) {
+	err = tx.Table(table).Scan(prefix, filter.From, func(key, value []byte) (bool, error) {
 		if !more || filter.Limit > 0 && looks >= max(mostLooks, filter.Limit) {
 			next = bytes.Clone(key)
 			return false, nil
 		}
 		looks++
-		id := idOf(key)
-		job, err := load(tx, id)
+		var job Job
+		var err error
+		if table == tableJobs {
+			job, err = decodeJob(tx.Table(table), key, value)
+		} else {
+			job, err = loadIndexed(tx, idOf(key), "")
+		}
 		if err != nil && !errors.Is(err, state.ErrBadRow) {
-			return false, &Error{Op: "list", ID: id, Err: err}
+			return false, &Error{Op: "list", ID: idOf(key), Err: err}
 		}
 		if err != nil || filter.matches(job, pattern) {
 			more, err = fn(key, job, err)
