@@ -188,8 +188,8 @@ func (l lane) compare(other lane, after string) int {
 	return strings.Compare(l.sync, other.sync)
 }
 
-// openLanes returns the lanes from which jobs may be claimed, of each sync at most one. Each
-// costs one look.
+// openLanes returns the lanes from which jobs may be claimed: of each sync at most one, unless
+// some of its transfers are held. Each costs a look or two.
 func openLanes(tx *state.Tx, request Request) ([]lane, error) {
 	var lanes []lane
 	server := state.Key(request.Server, "")

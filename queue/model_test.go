@@ -93,7 +93,7 @@ func (m *model) enqueue(wanted New) {
 }
 
 func (m *model) forget(job *Job) {
-	job.Attempts, job.Crashes, job.LastError, job.LastReply = 0, 0, "", ""
+	job.Attempts, job.Refusals, job.Crashes, job.LastError, job.LastReply, job.Wanted = 0, 0, 0, "", "", time.Time{}
 }
 
 // goOn is what a job does next when a run has ended in the middle: what it has begun, or what was
@@ -110,6 +110,10 @@ func (m *model) goOn(job *Job) (other bool) {
 	return true
 }
 
+func within(priority uint8, band Band) bool {
+	return band == Band{} || band.First <= priority && priority <= band.Last
+}
+
 // claim is Claim, with the jobs of one sync held in some way.
 func (m *model) claim(request Request) []Job {
 	for _, job := range m.jobs {
@@ -123,7 +127,8 @@ func (m *model) claim(request Request) []Job {
 	var ready []*Job
 	for _, job := range m.sorted() {
 		held := request.Hold(job.Sync)
-		blocked := job.State != Due || job.Server != request.Server || held == HeldAll || held == HeldTransfers && !job.Serial
+		stays := held == HeldAll || held == HeldTransfers && !job.Serial && within(job.Priority, request.Transfers)
+		blocked := job.State != Due || job.Server != request.Server || stays
 		for _, other := range m.jobs {
 			busy := other.State == Running || other.State == Due && !other.Serial && held == HeldNone
 			blocked = blocked || job.Serial && other.Sync == job.Sync && busy
@@ -136,7 +141,7 @@ func (m *model) claim(request Request) []Job {
 		return nil
 	}
 	slices.SortStableFunc(ready, func(a, b *Job) int { return cmp.Compare(a.Priority, b.Priority) })
-	turn := ready[0].Sync
+	turn, serial := ready[0].Sync, ready[0].Serial
 	if ready[0].Priority >= Urgent {
 		var syncs []string
 		for _, job := range ready {
@@ -147,11 +152,18 @@ func (m *model) claim(request Request) []Job {
 		if i := slices.IndexFunc(syncs, func(sync string) bool { return sync > request.After }); i >= 0 {
 			turn = syncs[i]
 		}
+		serial = !slices.ContainsFunc(ready, func(job *Job) bool { return job.Sync == turn && !job.Serial })
 	}
+	held := request.Hold(turn) == HeldTransfers && slices.ContainsFunc(m.sorted(), func(job *Job) bool {
+		return job.State == Due && job.Server == request.Server && job.Sync == turn && !job.Serial && within(job.Priority, request.Transfers)
+	})
 	var claimed []Job
 	for _, job := range ready {
-		if job.Sync != turn || len(claimed) == request.Limit {
+		if job.Sync != turn || job.Serial != serial || len(claimed) == request.Limit {
 			continue
+		}
+		if held && !serial && len(claimed) > 0 && (job.Priority < request.Transfers.First) != (claimed[0].Priority < request.Transfers.First) {
+			break // one call does not reach over jobs that are held
 		}
 		alone := request.Alone(*job)
 		if alone && len(claimed) > 0 {
@@ -178,6 +190,9 @@ func (m *model) fail(job *Job, f Failure) {
 	job.Crashes, job.LastError, job.LastReply = 0, f.Reason, f.Reply
 	if !f.Uncounted {
 		job.Attempts++
+	}
+	if f.Refused {
+		job.Refusals++
 	}
 	retryAt := f.RetryAt
 	if retryAt.IsZero() {

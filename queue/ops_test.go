@@ -15,7 +15,7 @@ import (
 // step does the same, chosen by two bytes, to the queue and to the model, and compares.
 func (m *model) step(tx *state.Tx, op, arg byte) error {
 	var err error
-	switch op % 12 {
+	switch op % 13 {
 	case 0, 1, 11:
 		wanted := m.wish(op, arg)
 		_, err = Enqueue(tx, m.now, wanted)
@@ -35,6 +35,8 @@ func (m *model) step(tx *state.Tx, op, arg byte) error {
 		err = m.rare(tx, arg)
 	case 10:
 		err = m.sweep(tx, arg)
+	case 12:
+		err = m.rest(tx, arg)
 	}
 	return errors.Join(err, m.compare(tx))
 }
@@ -46,7 +48,7 @@ func (m *model) wish(op, arg byte) New {
 		Priority: uint8(Urgent - bit(3)), RunAt: []time.Time{{}, m.now.Add(-time.Second), m.now.Add(time.Second), m.now.Add(3 * time.Second)}[arg>>4&3],
 		Why: fmt.Sprint(arg),
 	}
-	if op%12 == 11 {
+	if op%13 == 11 {
 		wanted.Sync, wanted.Priority = "docs2", uint8(20+bit(0))
 	}
 	if bit(6) == 1 {
@@ -61,12 +63,12 @@ func (m *model) wish(op, arg byte) New {
 func (m *model) request(op, arg byte) Request {
 	held := []string{"", "", "web", "docs"}[arg>>5&3]
 	return Request{
-		Server: []string{"acme", "other"}[arg>>7], Limit: int(arg & 7), After: []string{"", "docs", "docs2", "web"}[arg>>3&3],
+		Server: []string{"acme", "other"}[arg>>7], Transfers: []Band{{}, {First: Urgent, Last: 20}}[arg>>3&1], Limit: int(arg & 7), After: []string{"", "docs", "docs2", "web"}[arg>>3&3],
 		Hold: func(sync string) Held {
 			switch {
 			case sync != held:
 				return HeldNone
-			case op%2 == 0:
+			case op%13 == 2:
 				return HeldAll
 			}
 			return HeldTransfers
@@ -85,7 +87,7 @@ func (m *model) report(tx *state.Tx, op, arg byte) error {
 	job := jobs[int(arg)%len(jobs)]
 	running := job.State == Running
 	var err error
-	switch op % 12 {
+	switch op % 13 {
 	case 4:
 		var rerun bool
 		rerun, err = Complete(tx, m.now, job.ID)
@@ -96,7 +98,7 @@ func (m *model) report(tx *state.Tx, op, arg byte) error {
 			m.complete(job)
 		}
 	case 5:
-		f := Failure{Reason: "reason", Reply: "550 no", Dead: arg>>4&3 == 3, Uncounted: arg>>6&1 == 1}
+		f := Failure{Reason: "reason", Reply: "550 no", Dead: arg>>4&3 == 3, Uncounted: arg>>6&1 == 1, Refused: arg>>3&1 == 1}
 		if arg>>7 == 1 {
 			f.RetryAt = m.now.Add(2 * time.Second)
 		}
@@ -165,6 +167,37 @@ func (m *model) rare(tx *state.Tx, arg byte) error {
 	}
 	if refused && errors.Is(err, ErrState) {
 		return nil
+	}
+	return err
+}
+
+// rest notes that a dead job is wanted, or shortens the wait of all.
+func (m *model) rest(tx *state.Tx, arg byte) error {
+	if arg < 128 {
+		most := time.Duration(arg&3) * time.Second
+		hastened, err := Hasten(tx, m.now, func(Job) time.Duration { return most })
+		for _, job := range m.jobs {
+			if job.State == Waiting && job.RunAt.After(m.now.Add(most)) {
+				job.RunAt = m.now.Add(most)
+				m.place(job)
+				hastened--
+			}
+		}
+		if hastened != 0 {
+			return fmt.Errorf("%d jobs too many hastened", hastened)
+		}
+		return err
+	}
+	jobs := m.sorted()
+	if len(jobs) == 0 {
+		return nil
+	}
+	job := jobs[int(arg)%len(jobs)]
+	err := Want(tx, m.now, job.ID)
+	if job.State == Dead {
+		job.Wanted = m.now
+	} else if errors.Is(err, ErrState) {
+		err = nil
 	}
 	return err
 }
@@ -252,18 +285,20 @@ func (m *model) comparePages(tx *state.Tx, filter Filter, want []*Job) error {
 // FuzzOps takes two bytes per step. All steps are in one transaction that is given up in the
 // end, which is much faster than commits.
 func FuzzOps(f *testing.F) {
-	f.Add([]byte{0, 0, 2, 1, 4, 0})                                      // enqueue, claim, complete
-	f.Add([]byte{0, 0, 2, 1, 0, 0, 4, 0, 2, 1, 4, 0})                    // edited while running
-	f.Add([]byte{0, 0x20, 6, 20, 2, 1, 5, 0x80, 6, 40, 2, 1})            // waits, fails, is tried again
-	f.Add([]byte{0, 0, 2, 1, 7, 0, 2, 1, 7, 0, 2, 1, 7, 0, 0, 0})        // three crashes, then revived
-	f.Add([]byte{0, 0x40, 0, 0x42, 0, 0x06, 2, 7, 2, 7, 4, 2, 2, 7})     // serial jobs behind another
-	f.Add([]byte{0, 0x40, 0, 0x41, 0, 0x43, 2, 7, 2, 7, 2, 0x47})        // serial jobs of two syncs, one on hold
-	f.Add([]byte{0, 0x80, 0, 0x00, 2, 7, 0, 0x01, 5, 0x30, 7, 0x80})     // moves to another server, dies, retry
-	f.Add([]byte{0, 0, 0, 2, 0, 4, 2, 2, 0, 0, 7, 0xc0, 4, 0, 7, 0x40})  // a sync is dropped
-	f.Add([]byte{0, 0, 2, 1, 8, 0x40, 9, 0x40, 0, 0, 6, 40, 2, 1, 4, 0}) // progress, yields, asked for again, done
-	f.Add([]byte{0, 0, 2, 1, 8, 0x40, 0, 0x80, 5, 0, 2, 0x81})           // progress at another server
-	f.Add([]byte{0, 0, 11, 2, 11, 4, 1, 3, 2, 0x11, 2, 0x09, 2, 0x19})   // turns
-	f.Add([]byte{0, 0, 0, 0x42, 0, 0x44, 3, 0x47, 3, 0x41, 3, 0x47})     // transfers on hold
+	f.Add([]byte{0, 0, 2, 1, 4, 0})                                                      // enqueue, claim, complete
+	f.Add([]byte{0, 0, 2, 1, 0, 0, 4, 0, 2, 1, 4, 0})                                    // edited while running
+	f.Add([]byte{0, 0x20, 6, 20, 2, 1, 5, 0x80, 6, 40, 2, 1})                            // waits, fails, is tried again
+	f.Add([]byte{0, 0, 2, 1, 7, 0, 2, 1, 7, 0, 2, 1, 7, 0, 0, 0})                        // three crashes, then revived
+	f.Add([]byte{0, 0x40, 0, 0x42, 0, 0x06, 2, 7, 2, 7, 4, 2, 2, 7})                     // serial jobs behind another
+	f.Add([]byte{0, 0x40, 0, 0x41, 0, 0x43, 2, 7, 2, 7, 2, 0x47})                        // serial jobs of two syncs, one on hold
+	f.Add([]byte{0, 0x80, 0, 0x00, 2, 7, 0, 0x01, 5, 0x30, 7, 0x80})                     // moves to another server, dies, retry
+	f.Add([]byte{0, 0, 0, 2, 0, 4, 2, 2, 0, 0, 7, 0xc0, 4, 0, 7, 0x40})                  // a sync is dropped
+	f.Add([]byte{0, 0, 2, 1, 8, 0x40, 9, 0x40, 0, 0, 6, 40, 2, 1, 4, 0})                 // progress, yields, asked for again, done
+	f.Add([]byte{0, 0, 2, 1, 8, 0x40, 0, 0x80, 5, 0, 2, 0x81})                           // progress at another server
+	f.Add([]byte{0, 0, 11, 2, 11, 4, 1, 3, 2, 0x11, 2, 0x09, 2, 0x19})                   // turns
+	f.Add([]byte{0, 0, 0, 0x42, 0, 0x44, 3, 0x47, 3, 0x41, 3, 0x47})                     // transfers on hold
+	f.Add([]byte{0, 0, 11, 0, 11, 1, 0, 1, 0, 0x09, 0, 0x41, 3, 0x4f, 3, 0x4f, 3, 0x4f}) // only some of them
+	f.Add([]byte{0, 0x20, 12, 1, 12, 0, 2, 1, 5, 0x38, 12, 0x80, 7, 0x80})               // hastened, wanted
 	f.Add([]byte{0, 0, 0, 2, 0, 4, 0, 6, 2, 1, 5, 0x30, 10, 0x2a, 10, 0x88, 10, 0xf8})
 	f.Add([]byte{0, 0x30, 6, 0x80, 0, 0x10, 2, 7, 6, 0x9c, 0, 0x20, 5, 0})
 	db := openNew(f)
