@@ -69,7 +69,7 @@ func (c *commit) scanned(r report) error {
 	}
 	c.leftAlone(sync, c.scans[len(c.scans)-1].result)
 	if r.Full && len(r.Scan.Unknown)+len(r.Scan.Again) == 0 {
-		return c.dropObsolete(sync)
+		return c.dropObsolete(sync, r.Job.Started)
 	}
 	return nil
 }
@@ -110,12 +110,15 @@ func (c *commit) deferConflicts(sync string, r report) error {
 
 // dropObsolete removes the dead jobs that a full scan did not ask for again: what they were
 // to do is not needed any more.
-func (c *commit) dropObsolete(sync string) error {
+func (c *commit) dropObsolete(sync string, began time.Time) error {
 	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
 	if err != nil {
 		return err
 	}
 	for _, job := range dead {
+		if !job.Wanted.Before(began) {
+			continue
+		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
 			return err
 		}
@@ -286,6 +289,12 @@ func (c *commit) enqueueOps(sync string, r report, approved func(path string) bo
 		if !same {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
 			if err := c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true); err != nil {
+				return err
+			}
+			continue
+		}
+		if rests, err := c.rests(r, op); err != nil || rests {
+			if err != nil {
 				return err
 			}
 			continue
