@@ -26,9 +26,19 @@ func RemoteEntry(e list.Entry) entry.Entry {
 	return entry.Entry{Kind: entry.Other}
 }
 
+// Conn is what a scan asks of a connection; *ftpclient.Conn does it.
+type Conn interface {
+	List(ctx context.Context, path string) (ftpclient.Listing, error)
+	Stat(ctx context.Context, path string) (list.Entry, error)
+	ModTime(ctx context.Context, path string) (time.Time, error)
+	// Usable reports whether the connection has survived its last command.
+	Usable() bool
+	Facts() ftpclient.Facts
+}
+
 // Remote looks at the far side of a sync. Its methods are not safe for concurrent use.
 type Remote struct {
-	Conn *ftpclient.Conn
+	Conn Conn
 	// Root is the absolute path of the sync's folder on the server.
 	Root string
 }
