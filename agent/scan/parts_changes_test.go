@@ -88,7 +88,9 @@ func TestWhatChangesBetweenTwoParts(t *testing.T) {
 				}
 			}, []string{"upload f"}},
 		{"the folder that the scan wants was made", func(g ground) { fill(t, g.local, "n/1", "n/2") }, 2, []string{"make_remote_dir n", "upload n/1"},
-			func(g ground) { g.far.fill("n/1"); g.remember("n/1") }, []string{"upload n/2"}},
+			func(g ground) { g.far.fill("n/"); g.remember("n/") }, []string{"upload n/2"}},
+		{"a file whose folder was in the way", func(g ground) { g.far.remove("d"); remove(t, g.local, "d"); fill(t, g.local, "d") }, -2, []string{"upload d", "forget d/1"},
+			func(g ground) { g.far.fill("d"); delete(g.base, "d/1"); g.remember("d") }, []string{"forget d/2", "forget d/3"}},
 		{"a folder that goes is back at the source", func(g ground) { remove(t, g.local, "d") }, 2, []string{"delete_remote d/1", "delete_remote d/2"},
 			func(g ground) { fill(t, g.local, "d/2") }, []string{"delete_remote d/1", "delete_remote d/3"}},
 		{"something new is in a folder that goes", func(g ground) { remove(t, g.local, "d") }, 2, []string{"delete_remote d/1", "delete_remote d/2"},
