@@ -117,7 +117,14 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 	request.Known, request.Cursor, request.Room = p.progress.Known, p.progress.Cursor, e.Room
 	if e.Flush != nil {
 		request.Flush = func(ctx context.Context, found *scan.Result) (room int, err error) {
-			return e.Flush(ctx, p.outcome(found))
+			if room, err = e.Flush(ctx, p.outcome(found)); err != nil {
+				return room, err
+			}
+			p.progress.Cursor, e.Room = found.Cursor, room
+			for _, rel := range found.Finished {
+				delete(p.marks, rel)
+			}
+			return room, nil
 		}
 	}
 	look := p.full
