@@ -50,7 +50,7 @@ func (r reader) Intents(rel string) (sources []entry.Entry, err error) {
 
 func (r reader) Dirty() (paths []state.Dirty, err error) {
 	err = r.view(func(tx *state.Tx) error {
-		paths, err = state.DirtyPaths(tx, r.sync, 0)
+		paths, err = state.DirtyPaths(tx, r.sync, marksAtOnce)
 		return err
 	})
 	return paths, err
