@@ -44,12 +44,10 @@ func (c *commit) scanned(r report) error {
 		return err
 	case room.vetoed:
 		return c.abandon(s)
-	case r.Scan != nil:
-		return c.part(s)
 	case s.progress.Release:
 		return c.release(s)
 	}
-	return c.yield(s, maxOpen-wakeBelow)
+	return c.part(s)
 }
 
 // resume joins what a worker says with what is written down about its job.
@@ -64,14 +62,7 @@ func (c *commit) resume(r report) (*scanning, error) {
 		return nil, err
 	}
 	saved := progressOf(job)
-	if r.Scan == nil {
-		s.progress = saved
-		return s, nil
-	}
-	s.progress = work.Progress{Began: r.Job.Started, Known: r.Scan.Totals.Known}
-	if r.Progress != nil {
-		s.progress = *r.Progress
-	}
+	s.progress = *r.Progress
 	s.progress.Found = saved.Found
 	s.last = !r.partial && s.progress.Cursor == nil
 	if len(job.Progress) == 0 || !saved.Began.Equal(s.progress.Began) {
@@ -139,8 +130,10 @@ func (c *commit) part(s *scanning) error {
 		return err
 	}
 	if s.last {
-		if err := c.lookOn(s); err != nil {
-			return err
+		if s.More {
+			if err := c.enqueueScan(s.sync(), work.KindLook, "more changes", priorityLook, c.now); err != nil {
+				return err
+			}
 		}
 		s.progress.Cursor, s.progress.Release, s.progress.Approved = nil, true, approved
 		return c.release(s)
@@ -148,10 +141,12 @@ func (c *commit) part(s *scanning) error {
 	if err := c.saveProgress(s); err != nil || s.partial {
 		return err
 	}
-	c.happened(Activity{
-		Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind,
-		Text: fmt.Sprintf("%d operations planned so far; goes on when fewer are left to be done", s.progress.Found.Planned),
-	})
+	if len(s.Scan.Plan.Ops) > 0 {
+		c.happened(Activity{
+			Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind,
+			Text: fmt.Sprintf("%d operations planned so far; goes on when fewer are left to be done", s.progress.Found.Planned),
+		})
+	}
 	return c.yield(s, maxOpen-wakeBelow)
 }
 
@@ -160,8 +155,7 @@ func (s *scanning) count() {
 	found := &s.progress.Found
 	found.Planned += len(s.Scan.Plan.Ops)
 	found.Agreed += len(s.Scan.Plan.Agree)
-	found.Unseen += len(s.Scan.Unknown) + len(s.Scan.Again)
-	found.Marks += len(s.Dirty)
+	found.Unseen = s.Scan.Unseen
 }
 
 // operations turns those of a part into jobs, or stages them.
@@ -276,24 +270,6 @@ func (c *commit) finish(s *scanning) error {
 		return nil
 	}
 	return c.dropObsolete(s.sync(), s.progress.Began)
-}
-
-// lookOn enqueues another look if this one has left marks that were there when it began: it reads
-// a bounded number of them.
-func (c *commit) lookOn(s *scanning) error {
-	if s.Full || s.progress.Found.Marks == 0 {
-		return nil
-	}
-	marks, err := state.DirtyPaths(c.tx, s.sync(), marksAtOnce)
-	if err != nil {
-		return err
-	}
-	for _, mark := range marks {
-		if mark.Mark <= s.progress.Mark {
-			return c.enqueueScan(s.sync(), work.KindLook, mark.Why, priorityLook, c.now)
-		}
-	}
-	return nil
 }
 
 // halt stops the sync. Of a whole scan nothing was done then, of a long one nothing that the

@@ -22,8 +22,6 @@ const (
 	leastRoom = 1_000
 	// releaseBatch bounds the staged operations that become jobs in one commit.
 	releaseBatch = 2_000
-	// marksAtOnce bounds the marks that one look looks into.
-	marksAtOnce = 10_000
 )
 
 // room is what a scan that is under way may still add to the queue.

@@ -59,8 +59,6 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 			r.Outcome = work.Outcome{Job: job, Err: context.Canceled}
 		case unavailable != nil:
 			r.Outcome = work.Outcome{Job: job, Err: unavailable}
-		case isScanning(job.Kind) && (a.room <= 0 || progressOf(job).Release):
-			r.Outcome = work.Outcome{Job: job, Result: work.Done, Full: job.Kind == work.KindScan} // nothing to look at now
 		default:
 			env := w.env(begin, job)
 			env.Room, env.Flush = a.room, w.flush(job, reports)

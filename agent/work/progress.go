@@ -29,8 +29,6 @@ type Found struct {
 	Planned int `json:"planned,omitempty"`
 	Agreed  int `json:"agreed,omitempty"`
 	Unseen  int `json:"unseen,omitempty"`
-	// Marks of changed paths that were worked off.
-	Marks int `json:"marks,omitempty"`
 	// Staged counts the deletions of files that are staged and not released yet.
 	Staged int `json:"staged,omitempty"`
 	// Queued counts the deletions of files that were in the queue already when they were found, QueuedExtra those
