@@ -141,13 +141,13 @@ func (c *commit) part(s *scanning) error {
 	if err := c.saveProgress(s); err != nil || s.partial {
 		return err
 	}
-	if len(s.Scan.Plan.Ops) > 0 {
+	if s.progress.Found.Planned > progressOf(s.Job).Found.Planned { // told once, however often it finds no room
 		c.happened(Activity{
 			Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind,
 			Text: fmt.Sprintf("%d operations planned so far; goes on when fewer are left to be done", s.progress.Found.Planned),
 		})
 	}
-	return c.yield(s, maxOpen-wakeBelow)
+	return c.yield(s, c.d.agent.bounds.open-c.d.agent.bounds.wake)
 }
 
 // count adds a part to the numbers of its scan.
@@ -204,7 +204,7 @@ func (c *commit) release(s *scanning) error {
 	if err != nil {
 		return err
 	}
-	if batch := min(free, releaseBatch); left > 0 && batch > 0 {
+	if batch := min(free, c.d.agent.bounds.release); left > 0 && batch > 0 {
 		operations, _, err := state.TakeStaged(c.tx, s.sync(), uint64(s.Job.ID), batch)
 		if err != nil {
 			return err
@@ -222,7 +222,7 @@ func (c *commit) release(s *scanning) error {
 	if err := c.saveProgress(s); err != nil {
 		return err
 	}
-	return c.yield(s, leastRoom)
+	return c.yield(s, c.d.agent.bounds.least)
 }
 
 func (c *commit) releaseOne(s *scanning, data []byte) error {
