@@ -129,7 +129,7 @@ func TestAScanOfAnySizeLeavesRoomInTheQueue(t *testing.T) {
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
 	setOption(t, r, `user = `, "connections = 1\nuser = ") // so that nothing is done while the scan finds more
-	grow(t, 50, 500, r.local)
+	grow(t, 24, 500, r.local)
 	full := make(chan struct{})
 	g := gauge{on: func(a agent.Activity, _ int) {
 		if a.Kind == agent.ActivityScanned && strings.Contains(a.Text, "goes on when fewer are left") {
