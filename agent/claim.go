@@ -83,7 +83,11 @@ func (c *commit) claimFor(name string) error {
 		if err := c.intend(jobs); err != nil {
 			return err
 		}
-		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+		room, err := c.roomFor(jobs)
+		if err != nil {
+			return err
+		}
+		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
 	}
 	return nil
 }
@@ -138,6 +142,9 @@ func (c *commit) idleSeats(server string) int {
 	idle := len(c.d.servers[server].idle)
 	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
+		if r.partial {
+			continue
+		}
 		a := c.d.outstanding[r.Job.ID]
 		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++

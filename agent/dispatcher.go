@@ -48,6 +48,7 @@ type dispatcher struct {
 	halted      map[string]bool
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
+	rooms       map[queue.ID]room     // of the scans under way
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -116,7 +117,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
-		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now, rooms: map[queue.ID]room{},
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -308,10 +309,14 @@ func (d *dispatcher) drain(b *batch) bool {
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
-		delete(d.outstanding, r.Job.ID)
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
+		if r.partial {
+			r.answer <- t.rooms[r.Job.ID].size
+			continue
+		}
+		delete(d.outstanding, r.Job.ID)
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
@@ -335,6 +340,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
 		s.pool.Reopen()
 	}
+	d.rooms = t.rooms
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		s.lastSync = next.jobs[0].Sync

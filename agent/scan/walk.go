@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -16,16 +17,16 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-func (w *walker) base(dir string) (map[string]*plan.Base, error) {
+// base returns what is known of the contents of a folder, sorted.
+func (w *walker) base(dir string) ([]state.Baseline, error) {
 	rows, err := w.request.Children(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read baseline: %w", err)
 	}
-	children := make(map[string]*plan.Base, len(rows))
-	for _, row := range rows {
-		children[path.Base(row.Path)] = baseOf(&row)
+	if byPath := func(a, b state.Baseline) int { return strings.Compare(a.Path, b.Path) }; !slices.IsSortedFunc(rows, byPath) {
+		slices.SortFunc(rows, byPath)
 	}
-	return children, nil
+	return rows, nil
 }
 
 func baseOf(row *state.Baseline) *plan.Base {
@@ -43,7 +44,7 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 		e := ReadLocal(w.request.Local, rel)
 		if e.Unknown != "" {
 			if now, err := StatLocal(w.request.Local, rel); err == nil && now.Kind != entry.Dir {
-				w.result.Again = append(w.result.Again, rel)
+				w.again(rel)
 				return e
 			}
 			w.unknown(rel, e.Unknown)
@@ -68,7 +69,7 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 				w.unknown(rel, refused.Unknown)
 				return refused, false, nil
 			}
-			w.result.Again = append(w.result.Again, rel)
+			w.again(rel)
 			return Entries{Unknown: "vanished during the scan"}, false, statErr
 		}
 		if e.Unknown != "" {
@@ -79,55 +80,78 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 	return Entries{Unknown: "not looked at"}, true, nil
 }
 
-// names is the sorted union of all names.
-func names(here, far Entries, base map[string]*plan.Base) []string {
-	all := make(map[string]struct{}, len(here.Names)+len(far.Names))
-	for name := range here.Names {
-		all[name] = struct{}{}
-	}
-	for name := range far.Names {
-		all[name] = struct{}{}
-	}
-	for name := range base {
-		all[name] = struct{}{}
-	}
-	sorted := make([]string, 0, len(all))
-	for name := range all {
-		sorted = append(sorted, name)
-	}
-	slices.Sort(sorted)
-	return sorted
+// one is a name with all that there is of it; nil is nothing.
+type one struct {
+	name      string
+	here, far *entry.Entry
+	base      *state.Baseline
 }
 
-func side(e Entries, name string, p presence, base *plan.Base, remote bool) plan.Side {
-	if p == assumed {
-		s := plan.Side{Knowledge: plan.Assumed}
-		if base != nil && remote {
-			s.Entry = base.Remote
+// union goes over all names, and one more if that is not "", in their order.
+func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] {
+	return func(yield func(one) bool) {
+		for len(here) > 0 || len(far) > 0 || len(base) > 0 || more != "" {
+			next := one{name: more}
+			first := func(name string) {
+				if next.name == "" || name < next.name {
+					next.name = name
+				}
+			}
+			if len(here) > 0 {
+				first(here[0].Name)
+			}
+			if len(far) > 0 {
+				first(far[0].Name)
+			}
+			if len(base) > 0 {
+				first(path.Base(base[0].Path))
+			}
+			if len(here) > 0 && here[0].Name == next.name {
+				next.here, here = &here[0].Entry, here[1:]
+			}
+			if len(far) > 0 && far[0].Name == next.name {
+				next.far, far = &far[0].Entry, far[1:]
+			}
+			if len(base) > 0 && path.Base(base[0].Path) == next.name {
+				next.base, base = &base[0], base[1:]
+			}
+			if more == next.name {
+				more = ""
+			}
+			if !yield(next) {
+				return
+			}
 		}
-		return s
 	}
-	if found, ok := e.Names[name]; ok {
-		return plan.Side{Knowledge: plan.Seen, Entry: found}
-	}
-	if e.Unknown != "" {
+}
+
+// side is what is known of one side of a path, if found was found there, which is known to be absent if there is no reason
+// for doubt.
+func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote bool) plan.Side {
+	switch {
+	case p == assumed && base != nil && remote:
+		return plan.Side{Knowledge: plan.Assumed, Entry: base.Remote}
+	case p == assumed:
+		return plan.Side{Knowledge: plan.Assumed}
+	case found != nil:
+		return plan.Side{Knowledge: plan.Seen, Entry: *found}
+	case doubt != "":
 		return plan.Side{}
 	}
 	return plan.Side{Knowledge: plan.Seen}
 }
 
-// decide has the planner decide about one path and goes below it. keeps reports whether
-// something stays there at the target.
-func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err error) {
-	isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
+// decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
+// contents was recorded in an earlier part. keeps reports whether something stays there at the target.
+func (w *walker) decide(ctx context.Context, item plan.Item, at []Level) (keeps bool, err error) {
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job), nil
 	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.request.Filter.Excluded(item.Path, isDir) {
-		if err := w.forget(item); err != nil {
+	if w.request.Filter.Excluded(item.Path, isDir(item)) {
+		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
 		return w.target(item).Entry.Kind != entry.Absent, nil
@@ -140,7 +164,11 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
 		return true, nil
 	}
-	w.result.Looked++
+	resumed := len(at) > 0 && at[0].holds(w.request.Rules.Direction, item)
+	if !resumed {
+		at = []Level{{}}
+		w.result.Looked++
+	}
 	listed := item.Remote.Entry
 	item, asked, err := w.refineTime(ctx, item)
 	if err != nil {
@@ -154,12 +182,14 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		d = w.renew(listed, item, d)
 	}
 	deletes := d.Op != nil && d.Op.Action.Deletes()
-	if !deletes {
+	if !deletes && !resumed {
 		w.record(item, d)
 	}
 	keeps = d.Keeps
-	if d.Descend {
-		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item))
+	if d.Descend || resumed {
+		level := &w.levels[len(w.levels)-1]
+		level.Local, level.Remote = item.Local.Entry.Kind, item.Remote.Entry.Kind
+		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item), at[1:])
 		if err != nil {
 			return true, err
 		}
@@ -198,20 +228,37 @@ func (w *walker) target(item plan.Item) plan.Side {
 
 // forget drops what is known of a path that does not take part any more, and of all below it.
 // Nothing is deleted by that: if it takes part again one day, equal files are adopted.
-func (w *walker) forget(item plan.Item) error {
-	if item.Base == nil {
-		return nil
-	}
-	w.result.Plan.Forget = append(w.result.Plan.Forget, item.Path)
-	if item.Base.Local.Kind != entry.Dir {
-		return nil
+func (w *walker) forget(ctx context.Context, item plan.Item, at []Level) error {
+	if len(at) == 0 || !at[0].Forgets {
+		if at = []Level{{}}; item.Base == nil {
+			return nil
+		}
+		w.result.Plan.Forget = append(w.result.Plan.Forget, item.Path)
+		if item.Base.Local.Kind != entry.Dir {
+			return nil
+		}
 	}
 	children, err := w.request.Children(item.Path)
 	if err != nil {
 		return fmt.Errorf("read baseline: %w", err)
 	}
+	w.levels[len(w.levels)-1].Forgets = true
+	f := w.enter(at[1:])
+	defer w.leave(f)
+	open := path.Join(item.Path, f.under())
+	here := func(row state.Baseline, rel string) int { return strings.Compare(row.Path, rel) }
+	if i, found := slices.BinarySearchFunc(children, open, here); !found && open != item.Path {
+		children = slices.Insert(children, i, state.Baseline{Path: open}) // it is forgotten, and what is below it not yet
+	}
 	for _, child := range children {
-		if err := w.forget(plan.Item{Path: child.Path, Base: baseOf(&child)}); err != nil {
+		name := path.Base(child.Path)
+		if f.passed(name) {
+			continue
+		}
+		if err := w.forget(ctx, plan.Item{Path: child.Path, Base: baseOf(&child)}, w.begin(f, name)); err != nil {
+			return err
+		}
+		if err := w.end(ctx, f, name); err != nil {
 			return err
 		}
 	}
@@ -289,7 +336,14 @@ func (w *walker) record(item plan.Item, d plan.Decision) {
 
 func (w *walker) note(n plan.Note) { w.result.Plan.Notes = append(w.result.Plan.Notes, n) }
 
+// again notes a folder that went away while it was looked at.
+func (w *walker) again(rel string) {
+	w.result.Unseen++
+	w.result.Again = append(w.result.Again, rel)
+}
+
 func (w *walker) unknown(rel, reason string) {
+	w.result.Unseen++
 	w.result.Unknown = append(w.result.Unknown, Unknown{Path: rel, Reason: reason})
 }
 
@@ -412,63 +466,5 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 		}
 		break
 	}
-	return item, nil
-}
-
-// path decides about one path and what is below it. Folders above it that are new, gone or
-// of another kind are decided first; then they take the path along.
-func (w *walker) path(ctx context.Context, rel string) error {
-	parts := strings.Split(rel, "/")
-	for i := range parts {
-		prefix := path.Join(parts[:i+1]...)
-		if w.done[prefix] {
-			return nil
-		}
-		if i < len(parts)-1 && w.entered[prefix] {
-			continue
-		}
-		item, err := w.item(ctx, prefix)
-		if err != nil {
-			return err
-		}
-		isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
-		if w.request.Filter.Excluded(prefix, isDir) {
-			return nil
-		}
-		if i < len(parts)-1 && inStep(item) {
-			w.entered[prefix] = true
-			continue
-		}
-		w.done[prefix] = true
-		_, err = w.decide(ctx, item)
-		return err
-	}
-	return nil
-}
-
-// inStep reports a folder that both sides have and the baseline knows.
-func inStep(item plan.Item) bool {
-	return item.Base != nil && item.Base.Local.Kind == entry.Dir && item.Local.Knowledge == plan.Seen &&
-		item.Local.Entry.Kind == entry.Dir && item.Remote.Entry.Kind == entry.Dir
-}
-
-// item looks at one path on both sides.
-func (w *walker) item(ctx context.Context, rel string) (plan.Item, error) {
-	row, err := w.request.At(rel)
-	if err != nil {
-		return plan.Item{}, fmt.Errorf("read baseline: %w", err)
-	}
-	item := plan.Item{Path: rel, Base: baseOf(row)}
-	local, err := w.statLocal(rel)
-	if err != nil {
-		w.unknown(rel, fmt.Sprintf("cannot look at the local side: %v", err))
-	} else {
-		item.Local = plan.Side{Knowledge: plan.Seen, Entry: local}
-	}
-	if w.remoteRoot == there {
-		item.Remote, err = w.statRemote(ctx, rel)
-		return item, err
-	}
-	item.Remote = side(Entries{}, "", w.remoteRoot, item.Base, true)
 	return item, nil
 }

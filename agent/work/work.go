@@ -43,8 +43,8 @@ type State interface {
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at the target.
 	Intents(rel string) ([]entry.Entry, error)
-	// Dirty returns the marks of changed paths, and Mark the number of the newest one ever made.
-	Dirty() ([]state.Dirty, error)
+	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
+	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
@@ -100,12 +100,14 @@ type Outcome struct {
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
 	Settling bool
 
-	// Progress is how far a scan job has come, nil for other jobs.
+	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
-	// Scan is the result of a scan job since it was flushed last, Dirty the marks it has worked off.
+	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
+	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
+	More  bool
 
 	// For the history.
 	Bytes    int64
@@ -154,7 +156,7 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 		return failed(fmt.Errorf("%w: %q", ErrUnknownKind, job.Kind)).of(job, began)
 	}
 	o := do(ctx, e, job)
-	if errors.Is(o.Err, ftpclient.ErrTicketExpired) {
+	if errors.Is(o.Err, ftpclient.ErrTicketExpired) && o.Progress == nil {
 		// The data connection was refused before a byte went over it, and only another control
 		// connection has another session. One that is not resumed from the start is told as
 		// ErrNotResumed: a matter of the set-up, which no connection cures.
