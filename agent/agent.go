@@ -43,6 +43,7 @@ type Agent struct {
 	options  Options
 	logger   *slog.Logger
 	syncs    map[string]work.Sync // enabled ones
+	bounds   bounds
 	requests chan request
 	running  atomic.Pointer[dispatcher] // whose pools may be used; nil unless Run works
 	ended    chan struct{}              // closed when Run returns
@@ -52,7 +53,7 @@ type Agent struct {
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		requests: make(chan request), ended: make(chan struct{}),
+		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}),
 	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {

@@ -62,14 +62,13 @@ func (c *commit) claimFor(name string) error {
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}
-	after := s.lastSync
 	for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 		length := streamLength(due, limit)
 		if c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial) {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
+			Server: name, Limit: length, After: c.lastTurn(name), Hold: c.held, Transfers: transfers, Alone: takesLong,
 			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 		})
 		if err != nil {
@@ -78,12 +77,16 @@ func (c *commit) claimFor(name string) error {
 		if len(jobs) == 0 {
 			return nil
 		}
-		after = jobs[0].Sync
+		c.turns[name] = jobs[0].Sync
 		c.tryOne(jobs)
 		if err := c.intend(jobs); err != nil {
 			return err
 		}
-		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+		room, err := c.roomFor(jobs)
+		if err != nil {
+			return err
+		}
+		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
 	}
 	return nil
 }
@@ -138,12 +141,23 @@ func (c *commit) idleSeats(server string) int {
 	idle := len(c.d.servers[server].idle)
 	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
+		if r.partial {
+			continue
+		}
 		a := c.d.outstanding[r.Job.ID]
 		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++
 		}
 	}
 	return idle
+}
+
+// lastTurn is the sync that was handed jobs of a server last.
+func (c *commit) lastTurn(server string) string {
+	if sync, ok := c.turns[server]; ok {
+		return sync
+	}
+	return c.d.turns[server]
 }
 
 // held syncs keep their jobs where they are.

@@ -3,10 +3,10 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -39,6 +39,8 @@ type transition struct {
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
@@ -48,6 +50,7 @@ func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, asked: map[string]bool{}, busy: map[string]refusal{},
+		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 }
 
@@ -55,15 +58,6 @@ func newTransition() *transition {
 type refusal struct {
 	words     string
 	connected bool
-}
-
-// scanned is a scan whose result was taken over, or vetoed by halt.
-type scanned struct {
-	sync    string
-	full    bool
-	started time.Time
-	result  *scan.Result
-	halt    *plan.Halt
 }
 
 // commit is one transaction of the dispatcher. It reads the dispatcher and changes nothing
@@ -80,6 +74,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		t = newTransition()
+		t.rooms = maps.Clone(d.rooms)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -110,6 +105,12 @@ func (c *commit) run() error {
 			return err
 		}
 		c.trimmed = trimmed < historyTrim // else there is more for the next commit
+	}
+	if err := c.wakeScans(); err != nil {
+		return err
+	}
+	if err := c.answerParts(); err != nil {
+		return err
 	}
 	if c.b.claim {
 		if err := c.claim(); err != nil {
@@ -184,11 +185,12 @@ func (c *commit) report(r report) error {
 	}
 	switch r.Result {
 	case work.Failed:
+		delete(c.rooms, r.Job.ID)
 		return c.failed(r)
 	case work.Stale:
 		return c.stale(r)
 	}
-	if r.Scan != nil {
+	if isScanning(r.Job.Kind) {
 		return c.scanned(r)
 	}
 	replan, err := c.remember(r)
@@ -213,10 +215,10 @@ func (c *commit) report(r report) error {
 
 func isOperation(kind string) bool {
 	switch kind {
-	case work.KindScan, work.KindLook, work.KindSweepLocal, work.KindSweepRemote:
+	case work.KindSweepLocal, work.KindSweepRemote:
 		return false
 	}
-	return true
+	return !isScanning(kind)
 }
 
 // remember makes both sides as they are now the baseline of the path. A deletion that was

@@ -49,7 +49,9 @@ type dispatcher struct {
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
 	now         func() time.Time
-	latest      time.Time // the latest that the clock has shown
+	latest      time.Time         // the latest that the clock has shown
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	wake        time.Time
 	nextTrim    time.Time
 
@@ -70,7 +72,6 @@ type server struct {
 	refusals int
 	refusal  string // the last one, in the server's words
 	row      state.Server
-	lastSync string          // whose jobs were handed out last
 	facts    ftpclient.Facts // as they are written down
 }
 
@@ -117,6 +118,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
 		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now,
+		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -308,10 +310,14 @@ func (d *dispatcher) drain(b *batch) bool {
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
-		delete(d.outstanding, r.Job.ID)
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
+		if r.partial {
+			r.answer <- t.rooms[r.Job.ID].size
+			continue
+		}
+		delete(d.outstanding, r.Job.ID)
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
@@ -335,9 +341,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
 		s.pool.Reopen()
 	}
+	d.rooms = t.rooms
+	maps.Copy(d.turns, t.turns)
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
-		s.lastSync = next.jobs[0].Sync
 		a := &assigned{next.server, s.idle[0], len(next.jobs)}
 		s.idle = s.idle[1:]
 		for _, job := range next.jobs {

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+)
+
+// maxOpen is how many jobs of one sync may be open (due, waiting or running) at a time, whatever the
+// size of the tree.
+const maxOpen = 10_000
+
+// yieldTime is how long a scan waits that ran out of room, unless there is room before: what waits for
+// a server that is away, for example, must not hold up what can be done.
+const yieldTime = 10 * time.Second
+
+// bounds are those of the queue, in jobs of one sync.
+type bounds struct {
+	open int
+	// wake is the number of open jobs below which a scan that ran out of room goes on at once.
+	wake int
+	// part is the room that a scan gets for one part; with less than least it does not begin one.
+	part, least int
+	// release is how many staged operations become jobs in one commit.
+	release int
+}
+
+// boundsFor divides the room for so many open jobs.
+func boundsFor(open int) bounds {
+	return bounds{open: open, wake: open / 4, part: open / 5, least: open / 10, release: open / 5}
+}
+
+// room is what a scan that is under way may still add to the queue.
+type room struct {
+	sync string
+	size int
+	// vetoed: a guard has stopped it, and nothing that it says counts any more.
+	vetoed bool
+}
+
+// free is how many more jobs a sync may have. There is always a place for its two jobs that look.
+func (c *commit) free(sync string) (int, error) {
+	counts, err := queue.Summary(c.tx, sync)
+	if err != nil {
+		return 0, err
+	}
+	taken := counts.Due + counts.Waiting + counts.Running
+	for _, kind := range []string{work.KindScan, work.KindLook} {
+		job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+		if err != nil {
+			return 0, err
+		}
+		if !ok || job.State == queue.Dead {
+			taken++
+		}
+	}
+	for _, r := range c.rooms {
+		if r.sync == sync {
+			taken += r.size
+		}
+	}
+	return c.d.agent.bounds.open - taken, nil
+}
+
+// allot gives a scan room for its next part, none if there is too little.
+func (c *commit) allot(id queue.ID, sync string) (int, error) {
+	free, err := c.free(sync)
+	if err != nil || free < c.d.agent.bounds.least {
+		return 0, err
+	}
+	size := min(free, c.d.agent.bounds.part)
+	c.rooms[id] = room{sync: sync, size: size}
+	return size, nil
+}
+
+// roomFor allots room to the scan among jobs that are handed out together, of which there is at
+// most one: a full scan is handed out alone.
+func (c *commit) roomFor(jobs []queue.Job) (int, error) {
+	for _, job := range jobs {
+		if isScanning(job.Kind) {
+			return c.allot(job.ID, job.Sync)
+		}
+	}
+	return 0, nil
+}
+
+// answerParts allots room to the scans whose parts are in this commit, and wait for it.
+func (c *commit) answerParts() error {
+	for _, r := range c.b.reports {
+		if !r.partial || !c.b.claim || c.rooms[r.Job.ID].vetoed || c.held(r.Job.Sync) == queue.HeldAll {
+			continue
+		}
+		if _, err := c.allot(r.Job.ID, r.Job.Sync); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wakeScans lets scans go on that ran out of room, once their sync has got enough done.
+func (c *commit) wakeScans() error {
+	seen := map[string]bool{}
+	for _, r := range c.b.reports {
+		sync := r.Job.Sync
+		if seen[sync] {
+			continue
+		}
+		seen[sync] = true
+		counts, err := queue.Summary(c.tx, sync)
+		if err != nil {
+			return err
+		}
+		if counts.Due+counts.Waiting+counts.Running >= c.d.agent.bounds.wake {
+			continue
+		}
+		for _, kind := range []string{work.KindScan, work.KindLook} {
+			job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+			if err != nil {
+				return err
+			}
+			if !ok || job.State != queue.Waiting || len(job.Progress) == 0 || job.LastError != "" {
+				continue
+			}
+			if err := queue.Retry(c.tx, c.now, job.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
