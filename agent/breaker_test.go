@@ -18,6 +18,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -122,6 +123,13 @@ func (b *breaker) work(a assignment) {
 		time.Sleep(jobTakes)
 		o := b.do(job)
 		o.Job = job
+		if isScanning(job.Kind) && o.Result == work.Done {
+			if o.Scan == nil {
+				o.Scan = &scan.Result{}
+			}
+			o.Scan.Totals.Local, o.Scan.Totals.Remote = plan.RootFilled, plan.RootFilled
+			o.Progress, o.Full = &work.Progress{Began: b.now()}, job.Kind == work.KindScan
+		}
 		b.mu.Lock()
 		b.tries[at].out = o
 		b.mu.Unlock()
@@ -140,7 +148,7 @@ func (b *breaker) enqueue(kind, sync string, now time.Time, paths ...string) {
 		for _, path := range paths {
 			_, err := queue.Enqueue(tx, now, queue.New{
 				Kind: kind, Sync: sync, Server: breakerConfig().Syncs[sync].Server, Path: path, Payload: payload,
-				Priority: map[string]uint8{work.KindLook: priorityLook, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
+				Priority: map[string]uint8{work.KindLook: priorityLook, work.KindScan: priorityScan, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
 				Serial:   plan.Action(kind).Deletes(),
 			})
 			if err != nil {
@@ -277,6 +285,49 @@ func TestATransientFailureNeverGivesUp(t *testing.T) {
 				t.Errorf("waited %s", wait)
 			}
 		}
+	})
+}
+
+// TestADeadFileIsNotHammered by scans that find it unchanged again and again, and is tried again twice a day. All the
+// time it is there to be seen.
+func TestADeadFileIsNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		op := plan.Op{Action: plan.Upload, Path: "a", Local: plan.Side{Entry: entry.Entry{Kind: entry.File, Size: 7, ModTime: begin}}}
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if job.Kind == work.KindScan {
+				return work.Outcome{Result: work.Done, Scan: &scan.Result{Plan: plan.Plan{Ops: []plan.Op{op}}}}
+			}
+			return work.Outcome{Err: &ftpclient.Error{Op: "store", Command: "STOR", Code: 553, Text: "Could not create file."}}
+		})
+		b.run(func() {
+			uploads := func(from time.Time) (n int) {
+				for _, try := range b.between(from, time.Now(), "up") {
+					if try.job.Kind != work.KindScan {
+						n++
+					}
+				}
+				return n
+			}
+			for time.Since(begin) < 25*time.Hour {
+				b.enqueue(work.KindScan, "up", time.Now(), "")
+				time.Sleep(25 * time.Minute)
+				if got := b.counts("up"); got.Dead != 1 {
+					t.Fatalf("after %s: %+v", time.Since(begin), got)
+				}
+			}
+			if n := uploads(begin); n != 3*permanentTries {
+				t.Errorf("%d tries in 25 hours", n)
+			}
+			asked := time.Now()
+			if err := b.agent.ask(t.Context(), request{pass: newPass([]string{"up"}, b.now())}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if n := uploads(asked); n != permanentTries {
+				t.Errorf("%d tries when a person asked", n)
+			}
+		})
 	})
 }
 
