@@ -1,12 +1,10 @@
 package agent
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -122,6 +121,13 @@ func (b *breaker) work(a assignment) {
 		time.Sleep(jobTakes)
 		o := b.do(job)
 		o.Job = job
+		if isScanning(job.Kind) && o.Result == work.Done {
+			if o.Scan == nil {
+				o.Scan = &scan.Result{}
+			}
+			o.Scan.Totals.Local, o.Scan.Totals.Remote = plan.RootFilled, plan.RootFilled
+			o.Progress, o.Full = &work.Progress{Began: b.now()}, job.Kind == work.KindScan
+		}
 		b.mu.Lock()
 		b.tries[at].out = o
 		b.mu.Unlock()
@@ -140,7 +146,7 @@ func (b *breaker) enqueue(kind, sync string, now time.Time, paths ...string) {
 		for _, path := range paths {
 			_, err := queue.Enqueue(tx, now, queue.New{
 				Kind: kind, Sync: sync, Server: breakerConfig().Syncs[sync].Server, Path: path, Payload: payload,
-				Priority: map[string]uint8{work.KindLook: priorityLook, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
+				Priority: map[string]uint8{work.KindLook: priorityLook, work.KindScan: priorityScan, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
 				Serial:   plan.Action(kind).Deletes(),
 			})
 			if err != nil {
@@ -228,7 +234,7 @@ func TestAServerThatIsDownIsOneFact(t *testing.T) {
 					t.Fatalf("job %d of the server that is up waited until %s", try.job.ID, try.at.Sub(begin))
 				}
 			}
-			time.Sleep(up.Sub(time.Now()))
+			time.Sleep(time.Until(up))
 			tries := b.between(begin.Add(time.Second), up, "up")
 			if len(tries) < 3*4 || len(tries) > 200 {
 				t.Errorf("%d tries in three hours", len(tries))
@@ -277,6 +283,49 @@ func TestATransientFailureNeverGivesUp(t *testing.T) {
 				t.Errorf("waited %s", wait)
 			}
 		}
+	})
+}
+
+// TestADeadFileIsNotHammered by scans that find it unchanged again and again, and is tried again twice a day. All the
+// time it is there to be seen.
+func TestADeadFileIsNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		op := plan.Op{Action: plan.Upload, Path: "a", Local: plan.Side{Entry: entry.Entry{Kind: entry.File, Size: 7, ModTime: begin}}}
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if job.Kind == work.KindScan {
+				return work.Outcome{Result: work.Done, Scan: &scan.Result{Plan: plan.Plan{Ops: []plan.Op{op}}}}
+			}
+			return work.Outcome{Err: &ftpclient.Error{Op: "store", Command: "STOR", Code: 553, Text: "Could not create file."}}
+		})
+		b.run(func() {
+			uploads := func(from time.Time) (n int) {
+				for _, try := range b.between(from, time.Now(), "up") {
+					if try.job.Kind != work.KindScan {
+						n++
+					}
+				}
+				return n
+			}
+			for time.Since(begin) < 25*time.Hour {
+				b.enqueue(work.KindScan, "up", time.Now(), "")
+				time.Sleep(25 * time.Minute)
+				if got := b.counts("up"); got.Dead != 1 {
+					t.Fatalf("after %s: %+v", time.Since(begin), got)
+				}
+			}
+			if n := uploads(begin); n != 3*permanentTries {
+				t.Errorf("%d tries in 25 hours", n)
+			}
+			asked := time.Now()
+			if err := b.agent.ask(t.Context(), request{pass: newPass([]string{"up"}, b.now())}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if n := uploads(asked); n != permanentTries {
+				t.Errorf("%d tries when a person asked", n)
+			}
+		})
 	})
 }
 
@@ -455,110 +504,3 @@ func TestAClockThatIsSet(t *testing.T) {
 		})
 	}
 }
-
-// TestARefusedLoginIsTriedOnce, over days and new starts, until the password is another one or a person asks.
-func TestARefusedLoginIsTriedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBreaker(t, nil)
-		b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 50)...)
-		b.enqueue(work.KindSweepRemote, "up2", time.Now(), paths("b", 50)...)
-		server := &loginServer{right: "new"}
-		start := func(password string, use func(a *Agent)) {
-			t.Helper()
-			cfg := breakerConfig()
-			cfg.Servers["acme"].Password = config.NewSecret(password)
-			a := New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler)})
-			d, err := newDispatcher(a)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){"acme": server.dial, "other": nobody} {
-				d.servers[name].pool.Close()
-				o := clientOptions(cfg.Servers[name], d.servers[name].facts, slog.New(slog.DiscardHandler))
-				o.DialContext = dial
-				d.servers[name].pool = ftpclient.NewPool("127.0.0.1:21", o, ftpclient.PoolOptions{Max: 4, RefusedOnce: true})
-			}
-			ctx, stop := context.WithCancel(t.Context())
-			ended := make(chan error)
-			go func() { ended <- a.run(ctx, d) }()
-			use(a)
-			stop()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		}
-		logins := func(what string, want int64) {
-			t.Helper()
-			if got := server.logins.Swap(0); got != want {
-				t.Errorf("%s: %d logins, want %d", what, got, want)
-			}
-		}
-		wait := func(*Agent) { time.Sleep(3 * time.Hour) }
-		start("old", wait)
-		logins("a wrong password", 1)
-		for range 3 {
-			start("old", wait)
-		}
-		logins("the same one after three starts", 0)
-		start("old", func(a *Agent) {
-			if _, err := a.Pass(t.Context(), []string{"far"}); err != nil {
-				t.Error(err)
-			}
-			logins("a person asks for another server", 0)
-			report, err := a.Pass(t.Context(), []string{"up"})
-			if err != nil || report.ExitCode() != 1 || !strings.Contains(report.Syncs[0].Blocked, "530") {
-				t.Errorf("report: %+v, %v", report, err)
-			}
-			logins("a person asks", 1)
-			wait(a)
-		})
-		logins("afterwards", 0)
-		start("newer", wait)
-		logins("another wrong password", 1)
-		start("new", wait)
-		if got := b.counts(""); got.Due+got.Waiting+got.Running > 2 || server.logins.Load() < 1 { // what "far" wants
-			t.Errorf("with the right password %d logins, left: %+v", server.logins.Load(), got)
-		}
-	})
-}
-
-func nobody(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
-
-// loginServer takes one password and removes everything, over pipes.
-type loginServer struct {
-	right  string
-	logins atomic.Int64
-}
-
-func (s *loginServer) dial(context.Context, string, string) (net.Conn, error) {
-	client, guest := net.Pipe()
-	go func() {
-		defer guest.Close()
-		fmt.Fprint(guest, "220 ready\r\n")
-		for lines := bufio.NewScanner(guest); lines.Scan(); {
-			verb, rest, _ := strings.Cut(lines.Text(), " ")
-			reply, known := map[string]string{
-				"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "DELE": "250 ok", "QUIT": "221 bye", "CWD": "550 no such folder",
-			}[verb]
-			if verb == "PASS" {
-				s.logins.Add(1)
-				if rest != s.right {
-					reply = "530 Login incorrect."
-				}
-			}
-			if !known {
-				reply = "500 what?"
-			}
-			if _, err := fmt.Fprint(guest, reply+"\r\n"); err != nil {
-				return
-			}
-		}
-	}()
-	return pipeEnd{client}, nil
-}
-
-// pipeEnd has the addresses that clients look at.
-type pipeEnd struct{ net.Conn }
-
-func (pipeEnd) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
-func (pipeEnd) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 21} }

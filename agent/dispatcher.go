@@ -48,9 +48,10 @@ type dispatcher struct {
 	halted      map[string]bool
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
-	rooms       map[queue.ID]room     // of the scans under way
 	now         func() time.Time
-	latest      time.Time // the latest that the clock has shown
+	latest      time.Time         // the latest that the clock has shown
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	wake        time.Time
 	nextTrim    time.Time
 
@@ -71,7 +72,6 @@ type server struct {
 	refusals int
 	refusal  string // the last one, in the server's words
 	row      state.Server
-	lastSync string          // whose jobs were handed out last
 	facts    ftpclient.Facts // as they are written down
 }
 
@@ -117,7 +117,8 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
-		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now, rooms: map[queue.ID]room{},
+		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now,
+		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -341,9 +342,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.pool.Reopen()
 	}
 	d.rooms = t.rooms
+	maps.Copy(d.turns, t.turns)
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
-		s.lastSync = next.jobs[0].Sync
 		a := &assigned{next.server, s.idle[0], len(next.jobs)}
 		s.idle = s.idle[1:]
 		for _, job := range next.jobs {

@@ -48,15 +48,15 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 	return &result, nil
 }
 
-// dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for again: what they were
-// to do is not needed any more.
+// dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
+// again: what they were to do is not needed any more.
 func (c *commit) dropObsolete(sync string, began time.Time) error {
 	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
 	if err != nil {
 		return err
 	}
 	for _, job := range dead {
-		if !job.Wanted.Before(began) || !job.Died.Before(began) {
+		if !job.Died.Before(began) || !job.Wanted.Before(began) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
@@ -111,8 +111,8 @@ func sameLook(a, b entry.Entry) bool {
 
 // carryOut turns an operation into a job. A path whose baseline changed since it was looked at is
 // looked at again instead.
-func (c *commit) carryOut(s *scanning, op plan.Op) error {
-	sync := s.sync()
+func (c *commit) carryOut(r report, op plan.Op) error {
+	sync := r.Job.Sync
 	if op.Path != "" {
 		same, err := c.baseIs(sync, op.Path, op.Base)
 		if err != nil {
@@ -123,10 +123,10 @@ func (c *commit) carryOut(s *scanning, op plan.Op) error {
 			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
 	}
-	if rests, err := c.rests(s.report, op); err != nil || rests {
+	if rests, err := c.rests(r, op); err != nil || rests {
 		return err
 	}
-	return c.enqueueOp(sync, op, s.Full)
+	return c.enqueueOp(sync, op, r.Full)
 }
 
 // followUp enqueues what a scan asks for besides its operations.

@@ -31,7 +31,6 @@ var replyTests = []struct {
 	replies []said
 }{
 	{"vsftpd", []said{ // 3.0.3, all seen
-		{"the disk is full", "store", "STOR", 451, "Failure writing to local file.", ClassLater, nil, ""},
 		{"a missing file is not told from others", "retrieve", "RETR", 550, "Failed to open file.", ClassPermanent, nil, ""},
 		{"nor is a missing parent", "store", "STOR", 553, "Could not create file.", ClassPermanent, nil, ""},
 		{"nor a missing folder", "change folder", "CWD", 550, "Failed to change directory.", ClassPermanent, nil, ""},
@@ -53,7 +52,7 @@ var replyTests = []struct {
 		{"data come from elsewhere", "list", "LIST", 425, "Security: Bad IP connecting.", ClassSetup, nil, ""},
 		{"nobody connects", "list", "LIST", 425, "Failed to establish connection.", ClassConnection, nil, ""},
 		{"EPSV of a protocol nobody has", "list", "EPSV", 522, "Bad network protocol.", ClassSetup, nil, ""},
-		{"a file cannot be written, for whatever reason", "store", "STOR", 451, "Failure writing to local file.", ClassRetry, nil, ""},
+		{"a file cannot be written, for whatever reason", "store", "STOR", 451, "Failure writing to local file.", ClassLater, nil, ""},
 		{"the line is too long", "store", "STOR", 500, "Input line too long.", ClassPermanent, nil, ""},
 		{"MLSD is not there", "list", "MLSD", 500, "Unknown command.", ClassPermanent, nil, ""},
 	}},
