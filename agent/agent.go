@@ -76,6 +76,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.run(ctx, d)
+}
+
+func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
 	a.running.Store(d)

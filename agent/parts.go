@@ -169,7 +169,7 @@ func (c *commit) operations(s *scanning, approved bool, pending map[string]pendi
 			continue
 		}
 		op.Approved = op.Action.Deletes() && (approved || pending[op.Path].approved)
-		if err := c.carryOut(s.sync(), op, s.Full); err != nil {
+		if err := c.carryOut(s.report, op); err != nil {
 			return err
 		}
 	}
@@ -242,7 +242,7 @@ func (c *commit) releaseOne(s *scanning, data []byte) error {
 			s.progress.Found.Staged--
 		}
 	}
-	return c.carryOut(s.sync(), op, s.Full)
+	return c.carryOut(s.report, op)
 }
 
 // finish ends a scan of which nothing is left to be written down.

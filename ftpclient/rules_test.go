@@ -31,6 +31,7 @@ var replyTests = []struct {
 	replies []said
 }{
 	{"vsftpd", []said{ // 3.0.3, all seen
+		{"the disk is full", "store", "STOR", 451, "Failure writing to local file.", ClassLater, nil, ""},
 		{"a missing file is not told from others", "retrieve", "RETR", 550, "Failed to open file.", ClassPermanent, nil, ""},
 		{"nor is a missing parent", "store", "STOR", 553, "Could not create file.", ClassPermanent, nil, ""},
 		{"nor a missing folder", "change folder", "CWD", 550, "Failed to change directory.", ClassPermanent, nil, ""},
@@ -57,6 +58,7 @@ var replyTests = []struct {
 		{"MLSD is not there", "list", "MLSD", 500, "Unknown command.", ClassPermanent, nil, ""},
 	}},
 	{"proftpd", []said{ // 1.3.8, seen unless said otherwise
+		{"the disk is full", "store", "STOR", 451, "Transfer aborted. Input/output error", ClassLater, nil, ""},
 		{"a missing file", "retrieve", "RETR", 550, "/none/x: No such file or directory", ClassPermanent, fs.ErrNotExist, ""},
 		{"a missing parent of a file", "store", "STOR", 550, "/none/x: No such file or directory", ClassParents, fs.ErrNotExist, ""},
 		{"a missing parent to append", "append", "APPE", 550, "/none/x: No such file or directory", ClassParents, fs.ErrNotExist, ""},
@@ -92,6 +94,7 @@ var replyTests = []struct {
 		{"there is no TLS", "login", "PROT", 500, "PROT not understood", ClassSetup, nil, ""},
 	}},
 	{"pure-ftpd", []said{ // 1.0.50, seen unless said otherwise
+		{"the disk is full", "store", "STOR", 451, "Error during write to file\nTransfer aborted\n0.011 seconds (measured here), 29.29 Mbytes per second", ClassLater, nil, ""},
 		{"a missing file", "retrieve", "RETR", 550, "Can't open /none/x: No such file or directory", ClassPermanent, fs.ErrNotExist, ""},
 		{"a missing parent of a file", "store", "STOR", 553, "Can't open that file: No such file or directory", ClassParents, fs.ErrNotExist, ""},
 		{"a missing parent of a folder", "make folder", "MKD", 550, "Can't create directory: No such file or directory", ClassParents, fs.ErrNotExist, ""},

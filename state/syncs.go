@@ -21,6 +21,8 @@ type SyncState struct {
 	EmptiedRemote bool      `json:"emptied_remote,omitempty"`
 	LastFullScan  time.Time `json:"last_full_scan,omitzero"`
 	LastSuccess   time.Time `json:"last_success,omitzero"`
+	// Hold is about what goes into the local folder.
+	Hold Hold `json:"hold,omitzero"`
 }
 
 // GetSync returns the row of a sync, the zero SyncState if there is none.
