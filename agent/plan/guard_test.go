@@ -53,6 +53,7 @@ func TestGuard(t *testing.T) {
 		{"first contact with a target that holds more", Totals{Extra: 1, Deletes: 1}, tenPercent, false, HaltFirstContact, "1 files or folders"},
 		{"first contact with nothing but extra folders", Totals{Extra: 3}, five, false, HaltFirstContact, "3 files or folders"},
 		{"first contact, approved", Totals{Extra: 1000, Deletes: 1000}, tenPercent, true, "", ""},
+		{"first contact, and parts of the plan are in step by now", Totals{First: true, Known: 5000, Extra: 1, Deletes: 1}, tenPercent, false, HaltFirstContact, "1 files or folders"},
 		{"something extra later on is a matter of max_delete", Totals{Known: 100, Extra: 10, Deletes: 10}, tenPercent, false, "", ""},
 		{"first contact goes before max_delete", Totals{Extra: 1000, Deletes: 1000}, tenPercent, false, HaltFirstContact, ""},
 

@@ -3,22 +3,32 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// Entries is the content of one folder on one side. Names that are not in it are known to be
+// Entries is the content of one folder on one side, sorted by name. Names that are not in it are known to be
 // absent only if Unknown is empty; otherwise Unknown says why nobody can tell.
 type Entries struct {
-	Names   map[string]entry.Entry
+	Names   []Named
 	Unknown string
 }
+
+// Named is what is at a name.
+type Named struct {
+	Name string
+	entry.Entry
+}
+
+func byName(a, b Named) int { return strings.Compare(a.Name, b.Name) }
 
 // LocalEntry describes what Lstat saw. Times beyond the years that FTP and JSON can write are
 // taken for the last or first of those.
@@ -75,24 +85,32 @@ func ReadLocal(root *os.Root, rel string) Entries {
 		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
 	}
 	defer dir.Close()
-	found, err := dir.ReadDir(-1)
-	if err != nil {
-		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
-	}
-	e := Entries{Names: make(map[string]entry.Entry, len(found))}
-	for _, f := range found {
-		info, err := f.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // deleted since: the next event or scan tells
+	e := Entries{Names: []Named{}}
+	for {
+		found, err := dir.ReadDir(readAtOnce)
+		for _, f := range found {
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // deleted since: the next event or scan tells
+			}
+			if err != nil {
+				e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
+				continue
+			}
+			e.Names = append(e.Names, Named{f.Name(), LocalEntry(info)})
+		}
+		if errors.Is(err, io.EOF) {
+			slices.SortFunc(e.Names, byName)
+			return e
 		}
 		if err != nil {
-			e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
-			continue
+			return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
 		}
-		e.Names[f.Name()] = LocalEntry(info)
 	}
-	return e
 }
+
+// readAtOnce is how many names of a folder are read at a time.
+const readAtOnce = 1000
 
 func osPath(rel string) string {
 	if rel == "" {

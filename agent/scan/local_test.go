@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,14 @@ func TestLocalLooks(t *testing.T) {
 	if found.Unknown != "" {
 		t.Fatal(found.Unknown)
 	}
-	if diff := cmp.Diff(want, found.Names); diff != "" {
+	got := map[string]entry.Entry{}
+	for _, n := range found.Names {
+		got[n.Name] = n.Entry
+	}
+	if !slices.IsSortedFunc(found.Names, byName) {
+		t.Errorf("not sorted: %+v", found.Names)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	for name, listed := range want {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -150,68 +149,6 @@ func (w *walker) everything(ctx context.Context) error {
 		w.result.Finished = w.request.Paths
 	}
 	return err
-}
-
-// paths looks at each of Request.Paths, at the one that was under way first.
-func (w *walker) paths(ctx context.Context) error {
-	paths := slices.SortedFunc(slices.Values(w.request.Paths), inOrder)
-	if c := w.request.Cursor; c != nil && c.Path != "" && len(c.Levels) > 0 && slices.Contains(paths, string(c.Path)) {
-		top := string(c.Levels[0].Name)
-		w.path = string(c.Path)
-		if err := w.goOn(ctx, top, c.Levels); err != nil {
-			return err
-		}
-		covered := func(rel string) bool { return isIn(rel, top) || rel == w.path }
-		if err := w.finished(ctx, slices.DeleteFunc(slices.Clone(paths), func(rel string) bool { return !covered(rel) })); err != nil {
-			return err
-		}
-		paths = slices.DeleteFunc(paths, covered)
-	}
-	entered := "" // the last folder that is in step on both sides, as are those above it
-	for len(paths) > 0 {
-		w.path = paths[0]
-		top, err := w.decideFor(ctx, w.path, &entered)
-		if err != nil {
-			return err
-		}
-		n := 1
-		for n < len(paths) && isIn(paths[n], top) {
-			n++
-		}
-		if err := w.finished(ctx, paths[:n]); err != nil {
-			return err
-		}
-		paths = paths[n:]
-	}
-	return nil
-}
-
-func (w *walker) finished(ctx context.Context, paths []string) error {
-	w.result.Finished = append(w.result.Finished, paths...)
-	w.path, w.levels = "", w.levels[:0]
-	return w.checkpoint(ctx)
-}
-
-// inOrder sorts paths so that what is in a folder follows it at once.
-func inOrder(a, b string) int {
-	for i := range min(len(a), len(b)) {
-		switch {
-		case a[i] == b[i]:
-			continue
-		case a[i] == '/':
-			return -1
-		case b[i] == '/':
-			return 1
-		}
-		return int(a[i]) - int(b[i])
-	}
-	return len(a) - len(b)
-}
-
-// isIn reports whether rel is folder or below it.
-func isIn(rel, folder string) bool {
-	rest, ok := strings.CutPrefix(rel, folder)
-	return ok && (rest == "" || rest[0] == '/')
 }
 
 // errReplaced: what was read so far and what would be read now are not the same folder.

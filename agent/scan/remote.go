@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -26,9 +27,19 @@ func RemoteEntry(e list.Entry) entry.Entry {
 	return entry.Entry{Kind: entry.Other}
 }
 
+// Conn is what a scan asks of a connection; *ftpclient.Conn does it.
+type Conn interface {
+	List(ctx context.Context, path string) (ftpclient.Listing, error)
+	Stat(ctx context.Context, path string) (list.Entry, error)
+	ModTime(ctx context.Context, path string) (time.Time, error)
+	// Usable reports whether the connection has survived its last command.
+	Usable() bool
+	Facts() ftpclient.Facts
+}
+
 // Remote looks at the far side of a sync. Its methods are not safe for concurrent use.
 type Remote struct {
-	Conn *ftpclient.Conn
+	Conn Conn
 	// Root is the absolute path of the sync's folder on the server.
 	Root string
 }
@@ -54,18 +65,25 @@ func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 // remoteEntries reads a listing. Nobody can tell which of two lines for one name is true, so
 // such a name is unknown.
 func remoteEntries(l ftpclient.Listing) Entries {
-	e := Entries{Names: make(map[string]entry.Entry, len(l.Entries))}
-	var twice []string
+	e := Entries{Names: make([]Named, 0, len(l.Entries))}
 	for _, found := range l.Entries {
-		if _, known := e.Names[found.Name]; known {
-			twice = append(twice, found.Name)
+		e.Names = append(e.Names, Named{found.Name, RemoteEntry(found)})
+	}
+	slices.SortFunc(e.Names, byName)
+	once := e.Names[:0]
+	for i := 0; i < len(e.Names); {
+		n := i + 1
+		for n < len(e.Names) && e.Names[n].Name == e.Names[i].Name {
+			n++
 		}
-		e.Names[found.Name] = RemoteEntry(found)
+		if n == i+1 {
+			once = append(once, e.Names[i])
+		} else {
+			e.Unknown = fmt.Sprintf("the remote listing names %q twice", e.Names[i].Name)
+		}
+		i = n
 	}
-	for _, name := range twice {
-		delete(e.Names, name)
-		e.Unknown = fmt.Sprintf("the remote listing names %q twice", name)
-	}
+	e.Names = once
 	if l.Incomplete != "" {
 		e.Unknown = "remote listing: " + l.Incomplete
 	}

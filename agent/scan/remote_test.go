@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -281,6 +282,41 @@ func TestFolderStaysWhileSomethingInItDoes(t *testing.T) {
 	})
 }
 
+// TestPartsOfTrees that are on a server: each part holds one operation, and begins with a new look at the folders it is in.
+func TestPartsOfTrees(t *testing.T) {
+	both(t, func(t *testing.T, r *farRig) {
+		source, target := r.sourceAndTarget()
+		fill(t, source, "a/new", "a/sub/1", "a/sub/2", "b", "c/d/e")
+		fill(t, target, "a/extra", "a/sub/0", "b", "gone/1", "gone/sub/2")
+		r.remember("gone/1", "gone/sub/2", "a/")
+		want := said(r.scan())
+		all, cursor := &Result{}, (*Cursor)(nil)
+		for part := 0; part == 0 || cursor != nil; part++ {
+			take := func(found *Result) {
+				p, q := &all.Plan, found.Plan
+				p.Ops, p.Agree, p.Notes = append(p.Ops, q.Ops...), append(p.Agree, q.Agree...), append(p.Notes, q.Notes...)
+				all.Totals = found.Totals
+			}
+			r.change = func(request *Request) {
+				request.Cursor, request.Room = cursor, 1
+				request.Flush = func(_ context.Context, found *Result) (int, error) {
+					take(found)
+					return 0, nil
+				}
+			}
+			result := r.scan()
+			if take(result); part > 20 {
+				t.Fatalf("no end, at %+v", result.Cursor)
+			}
+			cursor = result.Cursor
+		}
+		r.want(all, want...)
+		if all.Totals.Deletes != 4 || all.Totals.Remote != plan.RootFilled {
+			t.Errorf("totals %+v", all.Totals)
+		}
+	})
+}
+
 func TestRemoteOrphans(t *testing.T) {
 	both(t, func(t *testing.T, r *farRig) {
 		_, target := r.sourceAndTarget()
@@ -393,7 +429,7 @@ func TestListingThatNamesAFileTwice(t *testing.T) {
 	file, dir := list.Entry{Name: "twice", Type: list.File, Size: 1}, list.Entry{Name: "twice", Type: list.Dir}
 	l := ftpclient.Listing{Listing: list.Listing{Entries: []list.Entry{file, {Name: "once", Type: list.Dir}, dir, file}}}
 	got := remoteEntries(l)
-	if diff := cmp.Diff(map[string]entry.Entry{"once": {Kind: entry.Dir}}, got.Names); diff != "" {
+	if diff := cmp.Diff([]Named{{"once", entry.Entry{Kind: entry.Dir}}}, got.Names); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.Contains(got.Unknown, `"twice" twice`) {

@@ -225,8 +225,8 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 
 // rootState counts only what takes part: a fresh disk is not filled by its lost+found.
 func (w *walker) rootState(e Entries) plan.Root {
-	for name, found := range e.Names {
-		if w.takesPart(name, found.Kind == entry.Dir) {
+	for _, found := range e.Names {
+		if w.takesPart(found.Name, found.Kind == entry.Dir) {
 			return plan.RootFilled
 		}
 	}
@@ -265,12 +265,13 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	f := w.enter(at)
 	defer w.leave(f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
-	for _, name := range names(here, far, base, f.under()) {
+	for found := range union(here.Names, far.Names, base, f.under()) {
+		name, known := found.name, baseOf(found.base)
 		item := plan.Item{
 			Path:   path.Join(rel, name),
-			Local:  side(here, name, local, base[name], false),
-			Remote: side(far, name, remote, base[name], true),
-			Base:   base[name],
+			Local:  side(found.here, here.Unknown, local, known, false),
+			Remote: side(found.far, far.Unknown, remote, known, true),
+			Base:   known,
 		}
 		target := w.target(item).Entry
 		if f.passed(name) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -16,16 +17,16 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-func (w *walker) base(dir string) (map[string]*plan.Base, error) {
+// base returns what is known of the contents of a folder, sorted.
+func (w *walker) base(dir string) ([]state.Baseline, error) {
 	rows, err := w.request.Children(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read baseline: %w", err)
 	}
-	children := make(map[string]*plan.Base, len(rows))
-	for _, row := range rows {
-		children[path.Base(row.Path)] = baseOf(&row)
+	if byPath := func(a, b state.Baseline) int { return strings.Compare(a.Path, b.Path) }; !slices.IsSortedFunc(rows, byPath) {
+		slices.SortFunc(rows, byPath)
 	}
-	return children, nil
+	return rows, nil
 }
 
 func baseOf(row *state.Baseline) *plan.Base {
@@ -79,41 +80,62 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 	return Entries{Unknown: "not looked at"}, true, nil
 }
 
-// names is the sorted union of all names, and of one more if that is not "".
-func names(here, far Entries, base map[string]*plan.Base, more string) []string {
-	all := make(map[string]struct{}, len(here.Names)+len(far.Names))
-	for name := range here.Names {
-		all[name] = struct{}{}
-	}
-	for name := range far.Names {
-		all[name] = struct{}{}
-	}
-	for name := range base {
-		all[name] = struct{}{}
-	}
-	if more != "" {
-		all[more] = struct{}{}
-	}
-	sorted := make([]string, 0, len(all))
-	for name := range all {
-		sorted = append(sorted, name)
-	}
-	slices.Sort(sorted)
-	return sorted
+// one is a name with all that there is of it; nil is nothing.
+type one struct {
+	name      string
+	here, far *entry.Entry
+	base      *state.Baseline
 }
 
-func side(e Entries, name string, p presence, base *plan.Base, remote bool) plan.Side {
-	if p == assumed {
-		s := plan.Side{Knowledge: plan.Assumed}
-		if base != nil && remote {
-			s.Entry = base.Remote
+// union goes over all names, and one more if that is not "", in their order.
+func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] {
+	return func(yield func(one) bool) {
+		for len(here) > 0 || len(far) > 0 || len(base) > 0 || more != "" {
+			next := one{name: more}
+			first := func(name string) {
+				if next.name == "" || name < next.name {
+					next.name = name
+				}
+			}
+			if len(here) > 0 {
+				first(here[0].Name)
+			}
+			if len(far) > 0 {
+				first(far[0].Name)
+			}
+			if len(base) > 0 {
+				first(path.Base(base[0].Path))
+			}
+			if len(here) > 0 && here[0].Name == next.name {
+				next.here, here = &here[0].Entry, here[1:]
+			}
+			if len(far) > 0 && far[0].Name == next.name {
+				next.far, far = &far[0].Entry, far[1:]
+			}
+			if len(base) > 0 && path.Base(base[0].Path) == next.name {
+				next.base, base = &base[0], base[1:]
+			}
+			if more == next.name {
+				more = ""
+			}
+			if !yield(next) {
+				return
+			}
 		}
-		return s
 	}
-	if found, ok := e.Names[name]; ok {
-		return plan.Side{Knowledge: plan.Seen, Entry: found}
-	}
-	if e.Unknown != "" {
+}
+
+// side is what is known of one side of a path, if found was found there, which is known to be absent if there is no reason
+// for doubt.
+func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote bool) plan.Side {
+	switch {
+	case p == assumed && base != nil && remote:
+		return plan.Side{Knowledge: plan.Assumed, Entry: base.Remote}
+	case p == assumed:
+		return plan.Side{Knowledge: plan.Assumed}
+	case found != nil:
+		return plan.Side{Knowledge: plan.Seen, Entry: *found}
+	case doubt != "":
 		return plan.Side{}
 	}
 	return plan.Side{Knowledge: plan.Seen}
@@ -444,78 +466,5 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 		}
 		break
 	}
-	return item, nil
-}
-
-// decideFor decides about one path and what is below it. Folders above it that are new, gone or
-// of another kind are decided first; then they take the path along: top is the one.
-func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (top string, err error) {
-	for end := range len(rel) + 1 {
-		if end < len(rel) && rel[end] != '/' {
-			continue
-		}
-		prefix := path.Clean(rel[:end])
-		if end < len(rel) && isIn(*entered, prefix) {
-			continue
-		}
-		item, err := w.item(ctx, prefix)
-		if err != nil {
-			return prefix, err
-		}
-		if w.request.Filter.Excluded(prefix, isDir(item)) {
-			return prefix, nil
-		}
-		if end < len(rel) && inStep(item) {
-			*entered = prefix
-			continue
-		}
-		return prefix, w.decideTop(ctx, item, nil)
-	}
-	return rel, nil
-}
-
-// goOn decides what is left below the folder top.
-func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
-	item, err := w.item(ctx, top)
-	if err != nil || w.request.Filter.ExcludedAnywhere(top, isDir(item)) {
-		return err
-	}
-	return w.decideTop(ctx, item, at)
-}
-
-func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
-	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
-	_, err := w.decide(ctx, item, at)
-	return err
-}
-
-func isDir(item plan.Item) bool {
-	return item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
-}
-
-// inStep reports a folder that both sides have and the baseline knows.
-func inStep(item plan.Item) bool {
-	return item.Base != nil && item.Base.Local.Kind == entry.Dir && item.Local.Knowledge == plan.Seen &&
-		item.Local.Entry.Kind == entry.Dir && item.Remote.Entry.Kind == entry.Dir
-}
-
-// item looks at one path on both sides.
-func (w *walker) item(ctx context.Context, rel string) (plan.Item, error) {
-	row, err := w.request.At(rel)
-	if err != nil {
-		return plan.Item{}, fmt.Errorf("read baseline: %w", err)
-	}
-	item := plan.Item{Path: rel, Base: baseOf(row)}
-	local, err := w.statLocal(rel)
-	if err != nil {
-		w.unknown(rel, fmt.Sprintf("cannot look at the local side: %v", err))
-	} else {
-		item.Local = plan.Side{Knowledge: plan.Seen, Entry: local}
-	}
-	if w.remoteRoot == there {
-		item.Remote, err = w.statRemote(ctx, rel)
-		return item, err
-	}
-	item.Remote = side(Entries{}, "", w.remoteRoot, item.Base, true)
 	return item, nil
 }

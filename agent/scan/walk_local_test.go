@@ -419,8 +419,8 @@ func BenchmarkLocalFullWalk(b *testing.B) {
 	for i := range folders {
 		name := fmt.Sprintf("folder%03d", i)
 		rows[""] = append(rows[""], state.Baseline{Path: name, Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir}})
-		for rel, e := range ReadLocal(root, name).Names {
-			rows[name] = append(rows[name], state.Baseline{Path: name + "/" + rel, Local: e, Remote: e})
+		for _, found := range ReadLocal(root, name).Names {
+			rows[name] = append(rows[name], state.Baseline{Path: name + "/" + found.Name, Local: found.Entry, Remote: found.Entry})
 		}
 		known += 1 + len(rows[name])
 	}

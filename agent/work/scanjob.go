@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -32,7 +33,7 @@ func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
 		if err := p.readMarks(e); err != nil {
 			return failed(err)
 		}
-		if len(p.marks) == 0 {
+		if len(p.marks) == 0 && progress.Cursor == nil { // else the guard has to see the totals
 			return p.outcome(&scan.Result{})
 		}
 	}
@@ -42,9 +43,13 @@ func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
 		}
 		return p.outcome(&scan.Result{Totals: p.progress.Cursor.Totals, Cursor: p.progress.Cursor})
 	}
-	result, err := p.scan(ctx, e)
+	result, err := p.scan(ctx, &e)
+	if errors.Is(err, ftpclient.ErrTicketExpired) { // as in Do, but from where it has come to
+		e.Logger.Info("TLS session has expired, the scan goes on on another connection", "sync", e.Sync.Name, "error", err)
+		result, err = p.scan(ctx, &e)
+	}
 	if err != nil {
-		return failed(err)
+		return Outcome{Result: Failed, Err: err, Progress: &p.progress}
 	}
 	return p.outcome(result)
 }
@@ -107,20 +112,30 @@ func (p *parts) outcome(found *scan.Result) Outcome {
 	return o
 }
 
-func (p *parts) scan(ctx context.Context, e Env) (*scan.Result, error) {
-	request := requestOf(e)
+func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
+	request := requestOf(*e)
 	request.Known, request.Cursor, request.Room = p.progress.Known, p.progress.Cursor, e.Room
 	if e.Flush != nil {
 		request.Flush = func(ctx context.Context, found *scan.Result) (room int, err error) {
-			return e.Flush(ctx, p.outcome(found))
+			if room, err = e.Flush(ctx, p.outcome(found)); err != nil {
+				return room, err
+			}
+			p.progress.Cursor, e.Room = found.Cursor, room
+			for _, rel := range found.Finished {
+				delete(p.marks, rel)
+			}
+			return room, nil
 		}
 	}
 	look := p.full
+	if !p.full {
+		request.Paths = []string{} // nil would mean everything
+	}
 	for rel, mark := range p.marks {
 		request.Paths = append(request.Paths, rel)
 		look = look || mark.Remote
 	}
-	return run(ctx, e, request, look)
+	return run(ctx, *e, request, look)
 }
 
 // Scan looks at all of a sync and plans, and changes nothing anywhere.

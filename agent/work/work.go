@@ -100,7 +100,7 @@ type Outcome struct {
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
 	Settling bool
 
-	// Progress is how far a scan job has come, nil for other jobs.
+	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
 	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
 	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
@@ -156,7 +156,7 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 		return failed(fmt.Errorf("%w: %q", ErrUnknownKind, job.Kind)).of(job, began)
 	}
 	o := do(ctx, e, job)
-	if errors.Is(o.Err, ftpclient.ErrTicketExpired) {
+	if errors.Is(o.Err, ftpclient.ErrTicketExpired) && o.Progress == nil {
 		// The data connection was refused before a byte went over it, and only another control
 		// connection has another session. One that is not resumed from the start is told as
 		// ErrNotResumed: a matter of the set-up, which no connection cures.
