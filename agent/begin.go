@@ -20,13 +20,13 @@ func (d *dispatcher) begin(now time.Time) error {
 		if err := d.reconfigure(tx, now); err != nil {
 			return err
 		}
+		if err := dropLeftOver(tx); err != nil {
+			return err
+		}
 		if err := d.loadServers(tx); err != nil {
 			return err
 		}
 		if err := d.hasten(tx, now); err != nil {
-			return err
-		}
-		if err := dropLeftOver(tx); err != nil {
 			return err
 		}
 		d.memory, err = loadMemory(tx)

@@ -62,13 +62,14 @@ func (c *commit) claimFor(name string) error {
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}
+	after := s.lastSync
 	for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 		length := streamLength(due, limit)
 		if c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial) {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: c.lastTurn(name), Hold: c.held, Transfers: transfers, Alone: takesLong,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
 			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 		})
 		if err != nil {
@@ -77,7 +78,7 @@ func (c *commit) claimFor(name string) error {
 		if len(jobs) == 0 {
 			return nil
 		}
-		c.turns[name] = jobs[0].Sync
+		after = jobs[0].Sync
 		c.tryOne(jobs)
 		if err := c.intend(jobs); err != nil {
 			return err
@@ -150,14 +151,6 @@ func (c *commit) idleSeats(server string) int {
 		}
 	}
 	return idle
-}
-
-// lastTurn is the sync that was handed jobs of a server last.
-func (c *commit) lastTurn(server string) string {
-	if sync, ok := c.turns[server]; ok {
-		return sync
-	}
-	return c.d.turns[server]
 }
 
 // held syncs keep their jobs where they are.

@@ -40,7 +40,6 @@ type transition struct {
 	activities  []Activity
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
-	turns       map[string]string // the sync that had the last turn at a server
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
@@ -50,7 +49,6 @@ func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 }
 

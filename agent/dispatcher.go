@@ -46,12 +46,11 @@ type dispatcher struct {
 	outstanding map[queue.ID]*assigned
 	passes      []*pass
 	halted      map[string]bool
+	rooms       map[queue.ID]room     // of the scans under way
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
 	now         func() time.Time
-	latest      time.Time         // the latest that the clock has shown
-	rooms       map[queue.ID]room // of the scans under way
-	turns       map[string]string // the sync that had the last turn at a server
+	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
 	nextTrim    time.Time
 
@@ -72,6 +71,7 @@ type server struct {
 	refusals int
 	refusal  string // the last one, in the server's words
 	row      state.Server
+	lastSync string          // whose jobs were handed out last
 	facts    ftpclient.Facts // as they are written down
 }
 
@@ -117,8 +117,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
-		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now,
-		rooms: map[queue.ID]room{}, turns: map[string]string{},
+		halted: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -334,6 +333,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
+	d.rooms = t.rooms
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
 	for name := range t.asked {
@@ -341,10 +341,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
 		s.pool.Reopen()
 	}
-	d.rooms = t.rooms
-	maps.Copy(d.turns, t.turns)
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
+		s.lastSync = next.jobs[0].Sync
 		a := &assigned{next.server, s.idle[0], len(next.jobs)}
 		s.idle = s.idle[1:]
 		for _, job := range next.jobs {

@@ -122,9 +122,9 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
 			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
-	}
-	if rests, err := c.rests(r, op); err != nil || rests {
-		return err
+		if rests, err := c.rests(r, op); err != nil || rests {
+			return err
+		}
 	}
 	return c.enqueueOp(sync, op, r.Full)
 }
