@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,7 +26,7 @@ var rowChecks = map[string]rowCheck{
 			row, err := DecodeRow[baselineRow](t, key, value)
 			return belongs(t, key, baselineKey(firstPart(key), string(row.Path)), err)
 		},
-		count: func(key []byte) []byte { return baselineCount(firstPart(key)) },
+		count: func(key []byte) []byte { return baselineCount(firstPart(key)).key },
 	},
 	tableDirty: {row: func(t Table, key, value []byte) error {
 		row, err := DecodeRow[dirtyRow](t, key, value)
@@ -48,11 +47,25 @@ var rowChecks = map[string]rowCheck{
 			}
 			return decodes[historyRow](t, key, value)
 		},
-		count: func([]byte) []byte { return historyCount },
+		count: func([]byte) []byte { return historyCount.key },
+	},
+	tableStaged: {
+		row: func(t Table, key, _ []byte) error { // what is staged is the business of who staged it
+			if _, _, ok := stagedJob(key); !ok {
+				return t.failRow("read", key, fmt.Errorf("%w: no sync and job in its key", ErrBadRow))
+			}
+			return nil
+		},
+		count: func(key []byte) []byte {
+			_, job, _ := stagedJob(key)
+			return stagedCount(firstPart(key), job).key
+		},
 	},
 	tableCounts: {row: func(t Table, key, value []byte) error {
-		_, err := readCount(t.tx, key)
-		return err
+		if _, ok := decodeCount(value); !ok {
+			return t.failRow("read", key, fmt.Errorf("%w: not a number of rows", ErrBadRow))
+		}
+		return nil
 	}},
 }
 
@@ -172,10 +185,8 @@ func (tx *Tx) tableNames() []string {
 
 func checkCounts(tx *Tx, counted map[string]int, problem func(string)) error {
 	err := tx.Table(tableCounts).Scan(nil, nil, func(key, value []byte) (bool, error) {
-		if len(value) != 8 {
-			return true, nil // told before, as a row that cannot be read
-		}
-		if kept, rows := binary.BigEndian.Uint64(value), counted[string(key)]; kept != uint64(rows) {
+		kept, readable := decodeCount(value) // one that is not was told before
+		if rows := counted[string(key)]; readable && kept != rows {
 			problem(fmt.Sprintf("table %q: row %q says %d, there are %d rows", tableCounts, key, kept, rows))
 		}
 		delete(counted, string(key))

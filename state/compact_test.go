@@ -200,7 +200,9 @@ func TestCompactionUnderAWaitingOpen(t *testing.T) {
 		waitForOpen(t, path, 2)
 		check(t, first.compact(path, Options{compactFrom: 1}))
 		// Free again what the next round is to compact, and see that it is the same file for both.
-		update(t, first, func(tx *Tx) error { return tx.Table("t").Put(Key("after", readOnlyName(readOnly)), make([]byte, 1<<20)) })
+		update(t, first, func(tx *Tx) error {
+			return tx.Table("t").Put(Key("after", readOnlyName(readOnly)), make([]byte, 1<<20))
+		})
 		update(t, first, func(tx *Tx) error { _, err := tx.Table("t").DeletePrefix(Key("after", "")); return err })
 		select {
 		case second := <-result:
