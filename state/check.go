@@ -1,111 +1,12 @@
 package state
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
-
-// rowCheck says what makes a row of a table sound.
-type rowCheck struct {
-	// row returns why a row cannot be read, or does not belong at its key.
-	row func(t Table, key, value []byte) error
-	// count returns the key of the number in the table of counts that counts this row; nil where rows are not counted.
-	count func(key []byte) []byte
-}
-
-// rowChecks lists the tables of this package. Those of the queue are checked by the queue.
-var rowChecks = map[string]rowCheck{
-	tableMeta: {row: checkMeta},
-	tableBaseline: {
-		row: func(t Table, key, value []byte) error {
-			row, err := DecodeRow[baselineRow](t, key, value)
-			return belongs(t, key, baselineKey(firstPart(key), string(row.Path)), err)
-		},
-		count: func(key []byte) []byte { return baselineCount(firstPart(key)).key },
-	},
-	tableDirty: {row: func(t Table, key, value []byte) error {
-		row, err := DecodeRow[dirtyRow](t, key, value)
-		return belongs(t, key, dirtyKey(firstPart(key), string(row.Path)), err)
-	}},
-	tableIntents: {row: decodes[intentRow]},
-	tableServers: {row: decodes[Server]},
-	tableSyncs:   {row: decodes[SyncState]},
-	tableLocator: {row: func(Table, []byte, []byte) error { return nil }}, // whoever reads it makes sense of it
-	tableSchedules: {row: func(t Table, key, value []byte) error {
-		row, err := DecodeRow[scheduleRow](t, key, value)
-		return belongs(t, key, Key(firstPart(key), row.Spec), err)
-	}},
-	tableHistory: {
-		row: func(t Table, key, value []byte) error {
-			if len(key) != 16 {
-				return t.failRow("read", key, fmt.Errorf("%w: the key has %d bytes instead of 16", ErrBadRow, len(key)))
-			}
-			return decodes[historyRow](t, key, value)
-		},
-		count: func([]byte) []byte { return historyCount.key },
-	},
-	tableStaged: {
-		row: func(t Table, key, _ []byte) error { // what is staged is the business of who staged it
-			if _, _, ok := stagedJob(key); !ok {
-				return t.failRow("read", key, fmt.Errorf("%w: no sync and job in its key", ErrBadRow))
-			}
-			return nil
-		},
-		count: func(key []byte) []byte {
-			_, job, _ := stagedJob(key)
-			return stagedCount(firstPart(key), job).key
-		},
-	},
-	tableCounts: {row: func(t Table, key, value []byte) error {
-		if _, ok := decodeCount(value); !ok {
-			return t.failRow("read", key, fmt.Errorf("%w: not a number of rows", ErrBadRow))
-		}
-		return nil
-	}},
-}
-
-func decodes[Row any](t Table, key, value []byte) error {
-	_, err := DecodeRow[Row](t, key, value)
-	return err
-}
-
-// firstPart returns the string at the start of a key, which is the sync in most tables.
-func firstPart(key []byte) string {
-	first, _, _ := bytes.Cut(key, []byte{0})
-	return KeyStrings(first)[0]
-}
-
-// belongs compares the key of a row with the one that its content asks for.
-func belongs(t Table, key, want []byte, err error) error {
-	if err == nil && !bytes.Equal(key, want) {
-		err = t.failRow("read", key, fmt.Errorf("%w: it belongs at %q", ErrBadRow, want))
-	}
-	return err
-}
-
-func checkMeta(t Table, key, value []byte) error {
-	var err error
-	switch string(key) {
-	case string(keyCreated):
-		_, err = time.Parse(time.RFC3339, string(value))
-	case string(keyInstance):
-		if len(value) != 8 {
-			err = errors.New("it is not eight digits")
-		}
-	case string(keySchema), string(keyEpoch): // checked by Open
-	default:
-		err = errors.New("nothing of that name is known")
-	}
-	if err != nil {
-		return t.failRow("read", key, fmt.Errorf("%w: %w", ErrBadRow, err))
-	}
-	return nil
-}
 
 // errChecked ends the transaction of a check without a commit.
 var errChecked = errors.New("checked")
@@ -156,11 +57,13 @@ func (db *DB) check(tx *Tx, problem func(string)) error {
 		}
 		t := tx.Table(name)
 		err := t.Scan(nil, nil, func(key, value []byte) (bool, error) {
-			if err := check.row(t, key, value); err != nil {
-				problem(err.Error())
+			if err := check.row(key, value); err != nil {
+				problem(t.failRow("read", key, err).Error())
 			}
 			if check.count != nil {
-				counted[string(check.count(key))]++
+				if number := check.count(key); number != nil {
+					counted[string(number)]++
+				}
 			}
 			return true, nil
 		})

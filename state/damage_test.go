@@ -68,7 +68,7 @@ func use(path string) (whole bool, err error) {
 			check := rowChecks[table]
 			err := tx.Table(table).Scan(nil, nil, func(key, value []byte) (bool, error) {
 				rows++
-				return true, check.row(tx.Table(table), key, value)
+				return true, check.row(key, value)
 			})
 			if err != nil {
 				return err

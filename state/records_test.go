@@ -185,88 +185,32 @@ func TestRecordsComeBack(t *testing.T) {
 	})
 }
 
-func historyOf(t *testing.T, db *DB, since time.Time) (forward, back []string) {
-	t.Helper()
-	view(t, db, func(tx *Tx) error {
-		check(t, ScanHistory(tx, since, func(h History) (bool, error) {
-			forward = append(forward, h.Path)
-			return true, nil
-		}))
-		return ScanHistoryBack(tx, func(h History) (bool, error) {
-			back = append(back, h.Path)
-			return len(back) < 2, nil
-		})
-	})
-	return forward, back
-}
-
-func TestHistory(t *testing.T) {
-	db := openNew(t)
-	full := History{
-		When: noon, Sync: "s", Path: "p\xfc", Op: "upload", Result: "done", Job: 7, Bytes: 8, Duration: time.Second,
-		Method: "EPSV", Verified: "SIZE", Reply: "226 ok", Temp: ".p\xfc.ftpferry-7", Error: "none",
-	}
-	update(t, db, func(tx *Tx) error { return AppendHistory(tx, full) })
-	view(t, db, func(tx *Tx) error {
-		return ScanHistory(tx, noon, func(got History) (bool, error) {
-			if diff := cmp.Diff(full, got); diff != "" {
-				t.Error(diff)
-			}
-			return true, nil
-		})
-	})
-	update(t, db, func(tx *Tx) error {
-		for i, name := range []string{"b", "c", "d", "e"} {
-			// The last two share an instant and keep their order.
-			check(t, AppendHistory(tx, History{When: noon.Add(time.Duration(min(i+1, 3)) * time.Hour), Path: name}))
-		}
-		return nil
-	})
-	forward, back := historyOf(t, db, noon.Add(2*time.Hour))
-	if diff := cmp.Diff([][]string{{"c", "d", "e"}, {"e", "d"}}, [][]string{forward, back}); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestTrimHistory(t *testing.T) {
-	for _, test := range []struct {
-		name      string
-		maxRows   int
-		olderThan time.Time
-		limit     int
-		want      string
-	}{
-		{"no bounds keep everything", 0, time.Time{}, 0, "0 1 2 3 4 5"},
-		{"by number", 4, time.Time{}, 0, "2 3 4 5"},
-		{"by age, the instant itself is kept", 0, noon.Add(3 * time.Hour), 0, "3 4 5"},
-		{"the stricter bound wins", 5, noon.Add(3 * time.Hour), 0, "3 4 5"},
-		{"the other way round", 2, noon.Add(3 * time.Hour), 0, "4 5"},
-		{"no more than the limit at once", 1, time.Time{}, 2, "2 3 4 5"},
-		{"everything is too old", 0, noon.Add(time.Hour * 24), 0, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			db := openNew(t)
+func TestBaselineFillsItsPagesWhereRowsComeInOrder(t *testing.T) {
+	const rows = 20_000
+	pages := func(number func(i int) int) int {
+		db := openNew(t)
+		for from := 0; from < rows; from += 1000 {
 			update(t, db, func(tx *Tx) error {
-				for i := range 6 {
-					check(t, AppendHistory(tx, History{When: noon.Add(time.Duration(i) * time.Hour), Path: fmt.Sprint(i)}))
+				for i := from; i < from+1000; i++ {
+					n := number(i)
+					check(t, PutBaseline(tx, "s", Baseline{Path: fmt.Sprintf("folder-%05d/document-%06d", n/100, n)}))
 				}
 				return nil
 			})
-			removed := 0
-			update(t, db, func(tx *Tx) (err error) {
-				removed, err = TrimHistory(tx, test.maxRows, test.olderThan, test.limit)
-				return err
-			})
-			left, _ := historyOf(t, db, time.Time{})
-			if strings.Join(left, " ") != test.want || removed != 6-len(left) {
-				t.Errorf("left %v, removed %d, want %q", left, removed, test.want)
-			}
-			view(t, db, func(tx *Tx) error {
-				if count, err := readCount(tx, historyCount); count != len(left) || err != nil {
-					t.Errorf("count = %d, %v, want %d", count, err, len(left))
-				}
-				return nil
-			})
+		}
+		var pages int
+		view(t, db, func(tx *Tx) error {
+			pages = tx.engine.Bucket([]byte(tableBaseline)).Stats().LeafPageN
+			return nil
 		})
+		return pages
+	}
+	ordered := pages(func(i int) int { return i })
+	mixed := pages(func(i int) int { return i * 7919 % rows })
+	if full := rows * 75 / 4096; ordered > full*13/10 {
+		t.Errorf("rows in order take %d pages, about %d are needed", ordered, full)
+	}
+	if mixed*10 < ordered*11 || mixed > 2*ordered {
+		t.Errorf("rows in order take %d pages, others %d", ordered, mixed)
 	}
 }

@@ -78,10 +78,11 @@ func TestFileOfSchema1(t *testing.T) {
 				t.Error("no intent of the upload that was cut off")
 			}
 			results := map[string]int{}
-			check(t, ScanHistory(tx, time.Time{}, func(h History) (bool, error) {
+			history, _, err := ReadHistory(tx, HistoryFilter{}, "", 0)
+			check(t, err)
+			for _, h := range history {
 				results[h.Op+" "+h.Result]++
-				return true, nil
-			}))
+			}
 			if diff := cmp.Diff(map[string]int{"download done": 4, "upload done": 6, "upload dead": 5, "make_remote_dir done": 1, "make_local_dir done": 1}, results); diff != "" {
 				t.Errorf("history:\n%s", diff)
 			}
@@ -109,7 +110,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{"a row at the key of another", func(tx *Tx) error {
 			t := tx.Table(tableDirty)
 			return t.Put(dirtyKey("s", "other"), t.Get(dirtyKey("s", "d")))
-		}, []string{`table "dirty"`, "belongs at"}},
+		}, []string{`table "dirty"`, "about another path"}},
 		{"a number that is too high", func(tx *Tx) error { return addCount(tx, baselineCount("s"), 2) }, []string{`"baseline\x00s" says 402, there are 400 rows`}},
 		{"a number that is missing", func(tx *Tx) error { return tx.Table(tableCounts).Delete(historyCount.key) }, []string{`"history" is missing, there are 1200 rows`}},
 		{"a number of nothing", func(tx *Tx) error { return addCount(tx, baselineCount("gone"), 2) }, []string{"says 2, there are 0 rows"}},

@@ -34,6 +34,10 @@ type Tx struct {
 type openTable struct {
 	bucket *bolt.Bucket // nil: the table does not exist
 	scans  int          // scans under way
+	// newest is the newest of the keys that noteNew was told of, added their number and ordered that of those above their
+	// predecessor.
+	newest         []byte
+	added, ordered int
 }
 
 // touch counts what reading makes resident: a place in the table, where the system maps pages around the one that is
@@ -200,6 +204,18 @@ func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, er
 	}, (*bolt.Cursor).Prev, +1, fn)
 }
 
+// scanBefore is ScanBack over all keys below before; nil means all keys.
+func (t Table) scanBefore(before []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.walk(nil, func(c *bolt.Cursor) ([]byte, []byte) {
+		if before != nil {
+			if key, _ := c.Seek(before); key != nil {
+				return c.Prev()
+			}
+		}
+		return c.Last()
+	}, (*bolt.Cursor).Prev, +1, fn)
+}
+
 // Last returns the last key that starts with prefix and its value, or nil.
 func (t Table) Last(prefix []byte) (key, value []byte) {
 	_ = t.ScanBack(prefix, func(k, v []byte) (bool, error) { // this fn has no errors
@@ -261,4 +277,23 @@ func (t Table) LastID() uint64 {
 	}
 	t.tx.inEngine = false
 	return id
+}
+
+// orderedFrom is the number of new keys from which their order tells how the next ones will come.
+const orderedFrom = 8
+
+// noteNew says that key was added by this transaction. Where new keys come in order, as a scan finds them, pages are filled to
+// the brim: a million rows take 128 MB instead of 226. Where they do not, full pages would be split over and over, and the
+// file grow by half.
+func (t Table) noteNew(key []byte) {
+	table := t.tx.tables[t.name]
+	table.added++
+	if bytes.Compare(key, table.newest) > 0 {
+		table.ordered++
+	}
+	table.newest = key
+	table.bucket.FillPercent = bolt.DefaultFillPercent
+	if table.added >= orderedFrom && table.ordered*10 >= table.added*9 {
+		table.bucket.FillPercent = appendOnlyFill
+	}
 }
