@@ -69,25 +69,6 @@ func wantWhole(t *testing.T, db *DB) {
 	}))
 }
 
-func sizeOf(t *testing.T, path string) int64 {
-	t.Helper()
-	info, err := os.Stat(path)
-	check(t, err)
-	return info.Size()
-}
-
-// entries returns the names in the folder of a path.
-func entries(t *testing.T, path string) string {
-	t.Helper()
-	list, err := os.ReadDir(filepath.Dir(path))
-	check(t, err)
-	var names []string
-	for _, entry := range list {
-		names = append(names, entry.Name())
-	}
-	return strings.Join(names, " ")
-}
-
 func TestCompaction(t *testing.T) {
 	folder := t.TempDir()
 	path, link := filepath.Join(folder, "agent.db"), filepath.Join(t.TempDir(), "link.db")
