@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,10 +32,14 @@ func (db *DB) backup(path string) (err error) {
 			err = errors.Join(err, removeErr)
 		}
 	}()
+	writer := &errorKeeper{Writer: file}
 	err = db.View(func(tx *Tx) error {
-		_, err := tx.engine.WriteTo(file)
+		_, err := tx.engine.WriteTo(writer)
 		return err
 	})
+	if writer.err != nil {
+		err = writer.err // of which the engine keeps only the text
+	}
 	if err == nil {
 		err = file.Sync()
 	}
@@ -50,4 +55,18 @@ func (db *DB) backup(path string) (err error) {
 		}
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// errorKeeper remembers the first error of a writer.
+type errorKeeper struct {
+	io.Writer
+	err error
+}
+
+func (w *errorKeeper) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }

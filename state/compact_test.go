@@ -69,25 +69,6 @@ func wantWhole(t *testing.T, db *DB) {
 	}))
 }
 
-func sizeOf(t *testing.T, path string) int64 {
-	t.Helper()
-	info, err := os.Stat(path)
-	check(t, err)
-	return info.Size()
-}
-
-// entries returns the names in the folder of a path.
-func entries(t *testing.T, path string) string {
-	t.Helper()
-	list, err := os.ReadDir(filepath.Dir(path))
-	check(t, err)
-	var names []string
-	for _, entry := range list {
-		names = append(names, entry.Name())
-	}
-	return strings.Join(names, " ")
-}
-
 func TestCompaction(t *testing.T) {
 	folder := t.TempDir()
 	path, link := filepath.Join(folder, "agent.db"), filepath.Join(t.TempDir(), "link.db")
@@ -200,7 +181,9 @@ func TestCompactionUnderAWaitingOpen(t *testing.T) {
 		waitForOpen(t, path, 2)
 		check(t, first.compact(path, Options{compactFrom: 1}))
 		// Free again what the next round is to compact, and see that it is the same file for both.
-		update(t, first, func(tx *Tx) error { return tx.Table("t").Put(Key("after", readOnlyName(readOnly)), make([]byte, 1<<20)) })
+		update(t, first, func(tx *Tx) error {
+			return tx.Table("t").Put(Key("after", readOnlyName(readOnly)), make([]byte, 1<<20))
+		})
 		update(t, first, func(tx *Tx) error { _, err := tx.Table("t").DeletePrefix(Key("after", "")); return err })
 		select {
 		case second := <-result:

@@ -98,3 +98,22 @@ func wantText(t *testing.T, err error, parts ...string) {
 		}
 	}
 }
+
+func sizeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	check(t, err)
+	return info.Size()
+}
+
+// entries returns the names in the folder of a path.
+func entries(t *testing.T, path string) string {
+	t.Helper()
+	list, err := os.ReadDir(filepath.Dir(path))
+	check(t, err)
+	var names []string
+	for _, entry := range list {
+		names = append(names, entry.Name())
+	}
+	return strings.Join(names, " ")
+}

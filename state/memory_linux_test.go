@@ -93,7 +93,7 @@ func TestReadingALargeFileTakesLittleMemory(t *testing.T) {
 // Readers hold slices of the map while others give all of it back and a writer makes it grow.
 func TestMemoryGivenBackUnderReadersAndAWriter(t *testing.T) {
 	db := openNew(t)
-	const rows, length, rounds = 256, 1 << 10, 30
+	const rows, length, rounds = 256, 1 << 10, 12
 	write := func(version uint64) {
 		update(t, db, func(tx *Tx) error {
 			for i := range uint64(rows) {

@@ -90,7 +90,7 @@ func (db *DB) openEngine(o Options) error {
 		}
 		ours, err := db.isAt(db.path)
 		if ours {
-			return db.verify()
+			return db.verify(o)
 		}
 		_ = db.engine.Close() // nothing was written
 		if err == nil && time.Since(start) >= timeout {
@@ -191,7 +191,12 @@ func (db *DB) isAt(name string) (bool, error) {
 
 // verify looks for damage that would end the process when the engine met it: it follows page numbers wherever they lead,
 // for ever if need be. It reads few pages; DB.Check reads them all.
-func (db *DB) verify() error {
+func (db *DB) verify(o Options) error {
+	if meta, err := readMetaPage(db.file); err == nil && meta != nil && meta.alone {
+		// The engine goes on from the one before. Nothing that was reported as done is missing after a power loss, but
+		// damage that came later takes the last commit with it.
+		db.warn(o, "the last commit to the state file is not readable, going on from the one before", errors.New("one of the first two pages is damaged"))
+	}
 	var first error
 	err := checkPages(db.file, false, func(text string) {
 		if first == nil {

@@ -33,6 +33,8 @@ const (
 type metaPage struct {
 	root, freelist, end, transaction uint64
 	pageSize                         int
+	// alone: the other one is damaged, or was being written when the power went away.
+	alone bool
 }
 
 // pageCheck walks the tree of tables.
@@ -75,7 +77,7 @@ func checkPages(file *os.File, leaves bool, problem func(string)) error {
 
 // readMetaPage returns the newer of the two that are sound, as the engine does; nil if there is none.
 func readMetaPage(file io.ReaderAt) (*metaPage, error) {
-	pageSize := 0
+	pageSize, sound := 0, 0
 	var newest *metaPage
 	// The size of a page is in the pages themselves. Without the first, look where the second can be.
 	for _, offset := range []int64{0, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16} {
@@ -93,9 +95,13 @@ func readMetaPage(file io.ReaderAt) (*metaPage, error) {
 			continue
 		}
 		pageSize = meta.pageSize
+		sound++
 		if newest == nil || meta.transaction > newest.transaction {
 			newest = meta
 		}
+	}
+	if newest != nil {
+		newest.alone = sound < 2
 	}
 	return newest, nil
 }

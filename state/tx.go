@@ -132,11 +132,11 @@ func (t Table) Delete(key []byte) error {
 // empty prefix empties the table; numbers from NextID go on where they were.
 func (t Table) DeletePrefix(prefix []byte) (int, error) {
 	removed := 0
-	for {
+	for from := prefix; ; {
 		// Collect, then delete: a cursor of the engine skips keys when they go away
 		// under it in a transaction that has already written to their page.
 		var keys [][]byte
-		err := t.Scan(prefix, nil, func(key, _ []byte) (bool, error) {
+		err := t.Scan(prefix, from, func(key, _ []byte) (bool, error) {
 			keys = append(keys, bytes.Clone(key))
 			return len(keys) < deleteChunk, nil
 		})
@@ -149,6 +149,8 @@ func (t Table) DeletePrefix(prefix []byte) (int, error) {
 			}
 			removed++
 		}
+		// Not from the start: in a damaged tree a key may be seen by a scan and not be found to be deleted.
+		from = append(keys[len(keys)-1], 0)
 	}
 }
 
@@ -187,7 +189,7 @@ func (t Table) Scan(prefix, from []byte, fn func(key, value []byte) (more bool, 
 			return c.First()
 		}
 		return c.Seek(start)
-	}, (*bolt.Cursor).Next, fn)
+	}, (*bolt.Cursor).Next, -1, fn)
 }
 
 // ScanBack is Scan in descending order, from the last key that starts with prefix.
@@ -199,7 +201,7 @@ func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, er
 			}
 		}
 		return c.Last()
-	}, (*bolt.Cursor).Prev, fn)
+	}, (*bolt.Cursor).Prev, +1, fn)
 }
 
 // scanBefore is ScanBack over all keys below before; nil means all keys.
@@ -211,7 +213,7 @@ func (t Table) scanBefore(before []byte, fn func(key, value []byte) (more bool, 
 			}
 		}
 		return c.Last()
-	}, (*bolt.Cursor).Prev, fn)
+	}, (*bolt.Cursor).Prev, +1, fn)
 }
 
 // Last returns the last key that starts with prefix and its value, or nil.
@@ -223,7 +225,8 @@ func (t Table) Last(prefix []byte) (key, value []byte) {
 	return key, value
 }
 
-func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byte), fn func(key, value []byte) (bool, error)) error {
+// walk calls fn for the rows from first on. order is what bytes.Compare says of one key and the next.
+func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byte), order int, fn func(key, value []byte) (bool, error)) error {
 	t.tx.inEngine = true
 	table, err := t.open(false)
 	if err != nil || table.bucket == nil {
@@ -244,7 +247,11 @@ func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byt
 			return err
 		}
 		t.tx.inEngine = true
-		key, value = next(cursor)
+		last := key
+		if key, value = next(cursor); key != nil && bytes.Compare(last, key) != order {
+			// Damage that the engine does not see: it would go round in circles.
+			panic("keys out of order")
+		}
 		t.tx.inEngine = false
 	}
 	return nil

@@ -27,6 +27,7 @@ var needs = map[string]func() error{
 	"netns":      probeNetworkNamespaces,
 	"deaf port":  probeDeafPort,
 	"IPv6":       probeIPv6,
+	"tmpfs":      probeTmpfs,
 	"pyftpdlib": func() error {
 		_, err := findPython()
 		return err
@@ -34,8 +35,8 @@ var needs = map[string]func() error{
 }
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
-// process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback), or
-// any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
+// process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback),
+// "tmpfs" (see [Tmpfs]), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
 	if err := probe(what); err != nil {
