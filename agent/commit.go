@@ -95,7 +95,8 @@ func (c *commit) run() error {
 		return err
 	}
 	if !c.now.Before(c.d.nextTrim) {
-		trimmed, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim)
+		bounds := c.d.agent.cfg.Agent.History
+		trimmed, err := state.TrimHistory(c.tx, bounds.Rows, c.now.Add(-bounds.Keep), historyTrim)
 		if err != nil {
 			return err
 		}

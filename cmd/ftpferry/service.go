@@ -19,7 +19,7 @@ const stateFile = "agent.db"
 
 func openState(cfg *config.Config, readOnly bool) (*state.DB, error) {
 	return state.Open(filepath.Join(cfg.Agent.StateDir, stateFile), state.Options{
-		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, ReadOnly: readOnly,
+		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, MaxSize: cfg.Agent.MaxStateSize, ReadOnly: readOnly,
 	})
 }
 
