@@ -39,6 +39,8 @@ type transition struct {
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
+	// asked are the servers that a person wants to be tried at once.
+	asked []string
 }
 
 // refusal is what a server said that had too many connections, or transfers on those it took.
@@ -145,6 +147,14 @@ func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Tim
 func (c *commit) request(r request) error {
 	if r.memory != nil {
 		return state.PutLocatorMemory(c.tx, r.memory)
+	}
+	if r.change != nil {
+		servers, err := r.change(c.tx, c.now)
+		for _, name := range servers {
+			c.tryAtOnce(name)
+		}
+		c.asked = append(c.asked, servers...)
+		return err
 	}
 	if r.approve != "" {
 		if err := approve(c.tx, r.approve, c.now); err != nil {
