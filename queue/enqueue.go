@@ -12,7 +12,8 @@ import (
 type Enqueued struct {
 	// Added jobs are new.
 	Added []ID
-	// Merged went into a job that was waiting or due.
+	// Merged went into a job that was waiting or due; one with Progress starts over when it is
+	// done.
 	Merged []ID
 	// Rerun went into a running job, which starts over when it is done.
 	Rerun []ID
@@ -21,9 +22,10 @@ type Enqueued struct {
 }
 
 // Enqueue adds jobs. One that is waiting or due already takes over everything from the new one
-// but keeps the earlier time, the lower priority number and its failures; one that is running is
-// told to start over with the newest values; one that is dead starts afresh. An error means that
-// the transaction must be given up.
+// but keeps the earlier time, the lower priority number and its failures. One that is running, or
+// that has Progress, is told to start over when it is done, with the newest values; if it is not
+// running, it goes on at the earlier time and with the lower priority number. One that is dead
+// starts afresh. An error means that the transaction must be given up.
 func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 	var done Enqueued
 	for _, job := range jobs {
@@ -54,19 +56,19 @@ func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
 	job := old
 	switch old.State {
 	case Running:
-		job.Next = &wanted
+		job.ask(wanted)
 		done.Rerun = append(done.Rerun, job.ID)
 	case Dead:
 		// What was left of an unreadable row is of no use any more.
 		if err := tx.Table(tablePoison).Delete(idKey(job.ID)); err != nil {
 			return err
 		}
-		job.New = wanted
+		job.New, job.Progress = wanted, nil
 		job.revive()
 		job.schedule(now)
 		done.Revived = append(done.Revived, job.ID)
 	default:
-		job.New = merge(old.New, wanted)
+		job.mergeIn(wanted)
 		if old.State == Waiting {
 			job.schedule(now) // what is due stays due, whatever the clock says now
 		}
@@ -75,6 +77,22 @@ func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
 	return replace(tx, &old, job)
 }
 
+// mergeIn joins a waiting or due job and what is wanted. A job in the middle of its work goes on
+// sooner, and starts over afterwards.
+func (j *Job) mergeIn(wanted New) {
+	if len(j.Progress) > 0 && wanted.Server == j.Server {
+		j.ask(wanted)
+		sooner := merge(j.New, wanted)
+		j.RunAt, j.Priority = sooner.RunAt, sooner.Priority
+		return
+	}
+	if j.Next != nil {
+		wanted = merge(*j.Next, wanted)
+	}
+	j.New, j.Next, j.Progress = merge(j.New, wanted), nil, nil
+}
+
+// merge returns the newest values with the earlier time and the higher priority.
 func merge(old, wanted New) New {
 	if old.RunAt.Before(wanted.RunAt) {
 		wanted.RunAt = old.RunAt
@@ -99,6 +117,6 @@ func Lookup(tx *state.Tx, kind, sync, path string) (Job, bool, error) {
 	if value == nil {
 		return Job{}, false, nil
 	}
-	job, err := loadIndexed(tx, idOf(value))
+	job, err := loadIndexed(tx, idOf(value), "")
 	return job, err == nil, err
 }

@@ -206,11 +206,11 @@ func TestLifeOfJobs(t *testing.T) {
 
 func TestOrderOfClaims(t *testing.T) {
 	for _, test := range []struct{ name, script string }{
-		{"a lower priority number goes first, then the lower job number, over all syncs of a server", `
-			enqueue up web a priority=2   => added 1
-			enqueue up docs b priority=1  => added 2
-			enqueue up web c priority=1   => added 3
-			enqueue up docs d priority=2  => added 4
+		{"a lower priority number goes first, then the lower job number", `
+			enqueue up web a priority=12  => added 1
+			enqueue up web b priority=11  => added 2
+			enqueue up web c priority=11  => added 3
+			enqueue up web d priority=12  => added 4
 			enqueue up x e server=other   => added 5
 			claim acme 3                  => 2 3 1
 			claim acme 3                  => 4

@@ -20,8 +20,9 @@ type Recovered struct {
 }
 
 // Recover takes back all running jobs. It must be called once after the file was opened and
-// before the first Claim: then nobody can be working on them. They become due again, with what
-// was enqueued meanwhile; the third crash in a row makes a job dead.
+// before the first Claim: then nobody can be working on them. They become due again, to go on
+// from their Progress, or else with what was enqueued meanwhile; the third crash in a row makes
+// a job dead.
 func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 	var done Recovered
 	err := healed(tx, now, func() error {
@@ -30,21 +31,22 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 			return err
 		}
 		for _, id := range ids {
-			old, err := loadIndexed(tx, id)
+			old, err := loadIndexed(tx, id, Running)
 			if err != nil {
 				return err
 			}
 			job := old
 			job.Crashes++
-			job.State = Due
-			if job.takeNext() {
-				job.schedule(now)
-			}
 			if job.Crashes >= fatalCrashes {
-				job.LastError = crashReason
+				job.takeNext()
+				job.LastError, job.LastReply = crashReason, ""
 				job.die(now)
 				done.Dead = append(done.Dead, id)
 			} else {
+				job.State = Due
+				if job.takeNextUnlessBegun() {
+					job.schedule(now)
+				}
 				done.Requeued = append(done.Requeued, id)
 			}
 			if err := replace(tx, &old, job); err != nil {
@@ -57,6 +59,16 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 		return done, fmt.Errorf("queue: recover running jobs: %w", err)
 	}
 	return done, nil
+}
+
+// Poison returns a copy of the bytes of a row that could not be read, and whether there are any.
+// They are kept until the job is dropped or its path is enqueued anew.
+func Poison(tx *state.Tx, id ID) (row []byte, ok bool) {
+	kept := tx.Table(tablePoison).Get(idKey(id))
+	if _, err := load(tx, id); errors.Is(err, state.ErrBadRow) { // not met by a repair yet
+		kept = tx.Table(tableJobs).Get(idKey(id))
+	}
+	return bytes.Clone(kept), kept != nil
 }
 
 // healed runs do. If that meets a row that cannot be read or an index that points nowhere, the
