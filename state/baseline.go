@@ -50,7 +50,9 @@ func splitPath(file string) (folder, name string) {
 	return file[:i], file[i+1:]
 }
 
-func baselineCount(sync string) []byte { return Key(tableBaseline, sync) }
+func baselineCount(sync string) count {
+	return count{key: Key(tableBaseline, sync), table: tableBaseline, prefix: Key(sync, "")}
+}
 
 // GetBaseline returns the row of a path and whether there is one.
 func GetBaseline(tx *Tx, sync, path string) (Baseline, bool, error) {
@@ -117,5 +119,5 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	return tx.Table(tableCounts).Delete(baselineCount(sync))
+	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
 }

@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"bytes"
+	"errors"
+	"time"
+)
 
 const tableDirty = "dirty"
 
@@ -8,15 +12,20 @@ const tableDirty = "dirty"
 type Dirty struct {
 	// Path is written as in Baseline; "" means the whole sync.
 	Path string `json:"path"`
-	// First and Last are when the path was marked.
+	// First and Last are when the path was marked, by the clock of that time: they are for people and for waiting, and
+	// tell nothing about order.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	// Remote says that the far side must be looked at too.
 	Remote bool `json:"remote,omitempty"`
-	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one.
+	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one. Marks of older versions of
+	// the program have none.
 	Mark uint64 `json:"mark,omitempty"`
 	// Why is the newest reason, for people.
 	Why string `json:"why,omitempty"`
+	// Bad is the key of a row that could not be read, "" otherwise. Nobody knows what it asked for, so it stands for the
+	// whole sync on both sides.
+	Bad string `json:"-"`
 }
 
 type dirtyRow struct {
@@ -31,25 +40,35 @@ func (r dirtyRow) dirty() Dirty {
 
 func dirtyKey(sync, path string) []byte { return Key(sync, Shorten(path)) }
 
+// decodeDirty makes the most of a row: see Dirty.Bad.
+func decodeDirty(t Table, key, value []byte) (Dirty, error) {
+	row, err := DecodeRow[dirtyRow](t, key, value)
+	if errors.Is(err, ErrBadRow) || err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		return Dirty{Remote: true, Why: "a mark of the state file could not be read", Bad: string(key)}, nil
+	}
+	return row.dirty(), err
+}
+
 // MarkDirty adds a path, or renews it: First stays, Last and Why are the newest, Remote once
 // asked for stays so.
 func MarkDirty(tx *Tx, sync, path, why string, remote bool, now time.Time) error {
 	t := tx.Table(tableDirty)
 	key := dirtyKey(sync, path)
-	row, ok, err := ReadRow[dirtyRow](t, key)
-	if err != nil {
-		return err
-	}
 	now = now.UTC()
 	marked := Dirty{Path: path, First: now, Last: now, Remote: remote, Why: why}
-	if old := row.dirty(); ok {
-		marked.First = old.First
-		marked.Remote = remote || old.Remote
-		// Two marks must differ even where the clock stands still or was set back, or
-		// ClearDirty would take the second for the first.
-		if !now.After(old.Last) {
-			marked.Last = old.Last.Add(time.Nanosecond)
+	if value := t.Get(key); value != nil {
+		old, err := decodeDirty(t, key, value)
+		if err != nil {
+			return err
 		}
+		marked.Remote = remote || old.Remote
+		if old.Bad == "" {
+			marked.First = old.First
+		}
+	}
+	var err error
+	if marked.Mark, err = t.NextID(); err != nil {
+		return err
 	}
 	return WriteRow(t, key, dirtyRow{Path: Text(path), Dirty: marked})
 }
@@ -60,8 +79,8 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 	var paths []Dirty
 	t := tx.Table(tableDirty)
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
-		row, err := DecodeRow[dirtyRow](t, key, value)
-		paths = append(paths, row.dirty())
+		row, err := decodeDirty(t, key, value)
+		paths = append(paths, row)
 		return limit <= 0 || len(paths) < limit, err
 	})
 	if err != nil {
@@ -71,13 +90,38 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 }
 
 // LastMark returns the number of the newest mark that was ever made in this file, 0 for none.
-func LastMark(tx *Tx) uint64 {
-	panic("skeleton")
-}
+func LastMark(tx *Tx) uint64 { return tx.Table(tableDirty).LastID() }
 
-// ClearDirtyUpTo removes the marks of a sync whose number is not above last.
+// ClearDirtyUpTo removes the marks of a sync whose number is not above last, and those without one: marks of older versions
+// and rows that cannot be read. It is for whoever has looked at the whole sync after last was the newest.
 func ClearDirtyUpTo(tx *Tx, sync string, last uint64) error {
-	panic("skeleton")
+	t := tx.Table(tableDirty)
+	prefix := Key(sync, "")
+	for from := prefix; from != nil; {
+		var keys [][]byte
+		next := []byte(nil)
+		err := t.Scan(prefix, from, func(key, value []byte) (bool, error) {
+			if len(keys) == deleteChunk {
+				next = bytes.Clone(key)
+				return false, nil
+			}
+			row, err := decodeDirty(t, key, value)
+			if row.Mark <= last {
+				keys = append(keys, bytes.Clone(key))
+			}
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := t.Delete(key); err != nil {
+				return err
+			}
+		}
+		from = next
+	}
+	return nil
 }
 
 // ClearDirty removes those of paths that were not marked again since they were read.
@@ -85,11 +129,18 @@ func ClearDirty(tx *Tx, sync string, paths []Dirty) error {
 	t := tx.Table(tableDirty)
 	for _, path := range paths {
 		key := dirtyKey(sync, path.Path)
-		row, ok, err := ReadRow[dirtyRow](t, key)
+		if path.Bad != "" {
+			key = []byte(path.Bad)
+		}
+		value := t.Get(key)
+		if value == nil {
+			continue
+		}
+		row, err := decodeDirty(t, key, value)
 		if err != nil {
 			return err
 		}
-		if !ok || !row.Last.Equal(path.Last) {
+		if row.Mark != path.Mark || row.Bad != path.Bad {
 			continue
 		}
 		if err := t.Delete(key); err != nil {

@@ -37,7 +37,7 @@ func (r historyRow) history() History {
 	return r.History
 }
 
-var historyCount = Key(tableHistory)
+var historyCount = count{key: Key(tableHistory), table: tableHistory}
 
 // AppendHistory adds a row at h.When.
 func AppendHistory(tx *Tx, h History) error {

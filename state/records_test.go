@@ -127,45 +127,6 @@ func TestBaselineCount(t *testing.T) {
 	})
 }
 
-func TestDirty(t *testing.T) {
-	db := openNew(t)
-	later := noon.Add(time.Second)
-	list := func(limit int) (paths []Dirty) {
-		t.Helper()
-		view(t, db, func(tx *Tx) (err error) { paths, err = DirtyPaths(tx, "s", limit); return err })
-		return paths
-	}
-	want := func(name string, want ...Dirty) {
-		t.Helper()
-		if diff := cmp.Diff(want, list(0)); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
-		}
-	}
-	update(t, db, func(tx *Tx) error {
-		check(t, MarkDirty(tx, "s2", "x", "other sync", false, noon))
-		check(t, MarkDirty(tx, "s", "b", "created", true, noon))
-		check(t, MarkDirty(tx, "s", "b", "written", false, later))
-		check(t, MarkDirty(tx, "s", "latin \xfc", "created", false, noon))
-		return MarkDirty(tx, "s", "", "overflow", false, noon)
-	})
-	b := Dirty{Path: "b", First: noon, Last: later, Remote: true, Why: "written"}
-	root := Dirty{First: noon, Last: noon, Why: "overflow"}
-	latin := Dirty{Path: "latin \xfc", First: noon, Last: noon, Why: "created"}
-	want("merged: first time kept, last time and reason new, remote sticks", root, b, latin)
-	if got := list(2); len(got) != 2 {
-		t.Errorf("limit 2 gave %d rows", len(got))
-	}
-
-	read := list(0)
-	update(t, db, func(tx *Tx) error { return MarkDirty(tx, "s", "b", "again", false, later) })
-	update(t, db, func(tx *Tx) error { return ClearDirty(tx, "s", append(read, Dirty{Path: "unknown"})) })
-	b.Last, b.Why = later.Add(time.Nanosecond), "again"
-	want("marked again at the same instant, so it stays", b)
-	read = list(0)
-	update(t, db, func(tx *Tx) error { return ClearDirty(tx, "s", read) })
-	want("cleared")
-}
-
 func TestRecordsComeBack(t *testing.T) {
 	db := openNew(t)
 	server := Server{Facts: json.RawMessage(`{"mlsd":true}`), NotBefore: noon, Failures: 3, LastError: "530", NoData: true, BlockedBy: "password"}

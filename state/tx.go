@@ -10,7 +10,7 @@ import (
 
 // appendOnly lists the tables whose keys only grow; their pages are filled to the brim instead
 // of half, which halves the file.
-var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true}
+var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true, tableStaged: true}
 
 const appendOnlyFill = 0.9
 
@@ -220,4 +220,15 @@ func (t Table) NextID() (uint64, error) {
 		return err
 	})
 	return id, err
+}
+
+// LastID returns the number that NextID gave last, 0 if it never gave any.
+func (t Table) LastID() uint64 {
+	var id uint64
+	t.tx.inEngine = true
+	if table, err := t.open(false); err == nil && table.bucket != nil {
+		id = table.bucket.Sequence()
+	}
+	t.tx.inEngine = false
+	return id
 }
