@@ -111,8 +111,8 @@ func TestReadOnly(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(empty, readOnly); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("empty file: %v, want fs.ErrNotExist", err)
+	if _, err := Open(empty, readOnly); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("empty file: %v, want ErrCorrupt", err)
 	}
 
 	path := filepath.Join(folder, "agent.db")

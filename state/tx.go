@@ -26,11 +26,29 @@ type Tx struct {
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool
+	// giveBack is told how much of the memory map was touched; touched is what it was not told yet.
+	giveBack func(tx *bolt.Tx, touched int64)
+	touched  int64
 }
 
 type openTable struct {
 	bucket *bolt.Bucket // nil: the table does not exist
 	scans  int          // scans under way
+}
+
+// touch counts what reading makes resident: a place in the table, where the system maps pages around the one that is
+// wanted, and the rows from there on.
+func (tx *Tx) touch(places, bytes int) {
+	tx.touched += int64(places)*placeCost + int64(bytes)
+	if tx.touched >= giveBackAfter/4 {
+		tx.end()
+	}
+}
+
+// end hands on what was counted. The transaction must still be open.
+func (tx *Tx) end() {
+	tx.giveBack(tx.engine, tx.touched)
+	tx.touched = 0
 }
 
 // isDamage tells a panic that is due to a damaged file from a bug of the caller. A fault with an
@@ -83,6 +101,7 @@ func (t Table) Get(key []byte) []byte {
 		value = table.bucket.Get(key)
 	}
 	t.tx.inEngine = false
+	t.tx.touch(1, len(value))
 	return value
 }
 
@@ -144,6 +163,7 @@ func (t Table) write(op string, create bool, do func(*bolt.Bucket) error) error 
 		err = do(table.bucket)
 	}
 	t.tx.inEngine = false
+	t.tx.touch(1, 0)
 	if err != nil {
 		return t.fail(op, err)
 	}
@@ -199,8 +219,11 @@ func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byt
 	defer func() { table.scans-- }()
 	key, value := first(cursor)
 	t.tx.inEngine = false
+	t.tx.touch(1, 0)
 	for key != nil && bytes.HasPrefix(key, prefix) {
+		size := len(key) + len(value)
 		more, err := fn(key, value)
+		t.tx.touch(0, 2*size) // pages may be half empty
 		if err != nil || !more {
 			return err
 		}
