@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,10 @@ func checkJobs(f control.JobFilter) error {
 	return nil
 }
 
-func queueFilter(f control.JobFilter, limit int) queue.Filter {
-	return queue.Filter{Sync: f.Sync, Server: f.Server, Kind: f.Kind, State: queue.State(f.State), Path: string(f.Path), Limit: limit}
+func queueFilter(f control.JobFilter, limit int, from queue.Place) queue.Filter {
+	return queue.Filter{
+		Sync: f.Sync, Server: f.Server, Kind: f.Kind, State: queue.State(f.State), Path: string(f.Path), Limit: limit, From: from,
+	}
 }
 
 // Jobs implements control.Service. Like all that follows it works without Run too, and with a nil database as with an empty one.
@@ -78,7 +81,7 @@ func (a *Agent) eachJob(ctx context.Context, f control.JobFilter, fn func(queue.
 		var jobs []queue.Job
 		var next queue.Place
 		err := a.view(func(tx *state.Tx) (err error) {
-			jobs, next, err = queue.Page(tx, queueFilter(f, pageRows), from)
+			jobs, next, err = queue.Page(tx, queueFilter(f, pageRows, from))
 			return err
 		})
 		if err != nil {
@@ -176,6 +179,89 @@ func isNarrow(f control.JobFilter) bool {
 	return len(f.IDs) > 0 || f.Sync != "" || f.Server != "" || f.Kind != "" || f.Path != ""
 }
 
+// History implements control.Service. It reads a page at a time, and hands it out when the transaction is over. With a limit it
+// looks for the place of the first row before.
+func (a *Agent) History(ctx context.Context, f control.HistoryFilter, each func(control.HistoryRow) error) error {
+	if err := queue.ValidPattern(string(f.Path)); err != nil {
+		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
+	}
+	from := state.HistoryAt(f.Since)
+	if f.Limit > 0 {
+		var err error
+		if from, err = a.lastHistory(ctx, f, from); err != nil {
+			return err
+		}
+	}
+	for from != nil {
+		var rows []state.History
+		var next state.HistoryPlace
+		err := a.view(func(tx *state.Tx) (err error) {
+			next, err = state.HistoryPage(tx, from, pageRows, func(h state.History) {
+				if choosesHistory(f, h) {
+					rows = append(rows, h)
+				}
+			})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, h := range rows {
+			if err := each(shownHistory(h)); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		from = next
+	}
+	return nil
+}
+
+// lastHistory returns the place before the last rows that the filter chooses, as many as its limit says, but not before from.
+func (a *Agent) lastHistory(ctx context.Context, f control.HistoryFilter, from state.HistoryPlace) (state.HistoryPlace, error) {
+	found, first := 0, from
+	for before := state.HistoryEnd(); before != nil && found < f.Limit; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		var next state.HistoryPlace
+		err := a.view(func(tx *state.Tx) (err error) {
+			next, err = state.HistoryPageBack(tx, before, pageRows, func(h state.History, place state.HistoryPlace) bool {
+				if bytes.Compare(place, from) < 0 {
+					return false
+				}
+				if choosesHistory(f, h) {
+					found, first = found+1, place
+				}
+				return found < f.Limit
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		before = next
+	}
+	if found < f.Limit {
+		return from, nil
+	}
+	return first, nil
+}
+
+func choosesHistory(f control.HistoryFilter, h state.History) bool {
+	return (f.Sync == "" || f.Sync == h.Sync) && (f.Path == "" || queue.MatchPath(string(f.Path), h.Path))
+}
+
+func shownHistory(h state.History) control.HistoryRow {
+	return control.HistoryRow{
+		When: h.When, Sync: h.Sync, Server: h.Server, Path: state.Text(h.Path), Direction: h.Direction, Op: h.Op, Result: h.Result,
+		Bytes: h.Bytes, TookMS: float64(h.Duration.Microseconds()) / 1000, Data: h.Method, Verified: h.Verified, Reply: h.Reply,
+		Temp: state.Text(h.Temp), Final: state.Text(h.Final), Job: h.Job, Tries: h.Tries, Error: h.Error,
+	}
+}
+
 // change does something to the chosen jobs, a few in each transaction.
 type change struct {
 	agent  *Agent
@@ -211,7 +297,7 @@ func (c *change) run(ctx context.Context) (control.Changed, error) {
 	for from, more := queue.Place(nil), true; more && err == nil; {
 		next := queue.Place(nil)
 		err = c.part(ctx, func(tx *state.Tx) (jobs []queue.Job, err error) {
-			jobs, next, err = queue.Page(tx, queueFilter(c.filter, changeRows), from)
+			jobs, next, err = queue.Page(tx, queueFilter(c.filter, changeRows, from))
 			return jobs, err
 		})
 		from, more = next, next != nil
@@ -317,8 +403,9 @@ func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Tim
 // endPause is tryAtOnce for an agent that does not run.
 func endPause(tx *state.Tx, server string) error {
 	row, err := state.GetServer(tx, server)
-	if err != nil || !row.endPause() {
+	if err != nil || row.Failures == 0 && row.BlockedBy == "" && row.NotBefore.IsZero() {
 		return err
 	}
+	row.Failures, row.NotBefore, row.LastError, row.BlockedBy, row.NoData = 0, time.Time{}, "", "", false
 	return state.PutServer(tx, server, row)
 }

@@ -109,3 +109,28 @@ func CheckState(db *state.DB, problem func(text string)) error {
 		return err
 	})
 }
+
+// CountState returns how many rows of what there are.
+func CountState(db *state.DB) (map[string]int, error) {
+	rows := map[string]int{}
+	err := db.View(func(tx *state.Tx) error {
+		clear(rows)
+		for name, table := range countedTables {
+			err := tx.Table(table).Scan(nil, nil, func(_, _ []byte) (bool, error) {
+				rows[name]++
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// countedTables are those that people want to know of, by what is in them.
+var countedTables = map[string]string{
+	"baseline": "baseline", "jobs": "queue/jobs", "dead": "queue/dead", "unreadable": "queue/poison", "dirty": "dirty",
+	"staged": "staged", "history": "history", "conflicts": "conflicts", "servers": "servers", "syncs": "syncs",
+}

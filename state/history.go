@@ -9,31 +9,38 @@ const tableHistory = "history"
 
 // History is one thing that was done or failed, kept for people and for `ftpferry explain`.
 type History struct {
-	When     time.Time     `json:"when"`
-	Sync     string        `json:"sync,omitempty"`
-	Path     string        `json:"path,omitempty"`
-	Op       string        `json:"op,omitempty"`
-	Result   string        `json:"result,omitempty"`
-	Job      uint64        `json:"job,omitempty"`
-	Bytes    int64         `json:"bytes,omitempty"`
-	Duration time.Duration `json:"duration,omitempty"`
+	When   time.Time `json:"when"`
+	Sync   string    `json:"sync,omitempty"`
+	Server string    `json:"server,omitempty"`
+	Path   string    `json:"path,omitempty"`
+	// Direction is "up" where the server is what was to be changed, or "down".
+	Direction string        `json:"direction,omitempty"`
+	Op        string        `json:"op,omitempty"`
+	Result    string        `json:"result,omitempty"`
+	Job       uint64        `json:"job,omitempty"`
+	Tries     int           `json:"tries,omitempty"` // the failures of the job that count, this one included
+	Bytes     int64         `json:"bytes,omitempty"`
+	Duration  time.Duration `json:"duration,omitempty"`
 	// Method is the data channel that was used, Verified how the result was checked, Reply
-	// the server's last word, Temp the temporary name.
+	// the server's last word, Temp the temporary name and Final the name in the end.
 	Method   string `json:"method,omitempty"`
 	Verified string `json:"verified,omitempty"`
 	Reply    string `json:"reply,omitempty"`
 	Temp     string `json:"temp,omitempty"`
+	Final    string `json:"final,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
 
+// historyRow is the form on disk, in which names survive that are not UTF-8.
 type historyRow struct {
-	Path Text `json:"path,omitempty"`
-	Temp Text `json:"temp,omitempty"`
+	Path  Text `json:"path,omitempty"`
+	Temp  Text `json:"temp,omitempty"`
+	Final Text `json:"final,omitempty"`
 	History
 }
 
 func (r historyRow) history() History {
-	r.History.Path, r.History.Temp = string(r.Path), string(r.Temp)
+	r.History.Path, r.History.Temp, r.History.Final = string(r.Path), string(r.Temp), string(r.Final)
 	return r.History
 }
 
@@ -47,7 +54,7 @@ func AppendHistory(tx *Tx, h History) error {
 		return err
 	}
 	h.When = h.When.UTC()
-	row := historyRow{Path: Text(h.Path), Temp: Text(h.Temp), History: h}
+	row := historyRow{Path: Text(h.Path), Temp: Text(h.Temp), Final: Text(h.Final), History: h}
 	if err := WriteRow(t, Key(h.When, id), row); err != nil {
 		return err
 	}

@@ -188,8 +188,17 @@ func (t Table) Scan(prefix, from []byte, fn func(key, value []byte) (more bool, 
 
 // ScanBack is Scan in descending order, from the last key that starts with prefix.
 func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.scanBackFrom(prefix, nil, fn)
+}
+
+// scanBackFrom is ScanBack from the last key that is below before, unless that is nil.
+func (t Table) scanBackFrom(prefix, before []byte, fn func(key, value []byte) (more bool, err error)) error {
 	return t.walk(prefix, func(c *bolt.Cursor) ([]byte, []byte) {
-		if end := Successor(prefix); end != nil {
+		end := before
+		if end == nil {
+			end = Successor(prefix)
+		}
+		if end != nil {
 			if key, _ := c.Seek(end); key != nil {
 				return c.Prev()
 			}

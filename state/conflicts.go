@@ -1,0 +1,67 @@
+package state
+
+import (
+	"bytes"
+	"time"
+)
+
+const tableConflicts = "conflicts"
+
+// Conflict is a path on which a person has to decide.
+type Conflict struct {
+	Path string `json:"path"` // as in Baseline
+	Text string `json:"text"`
+	// First and Last are when it was seen.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+type conflictRow struct {
+	Path Text `json:"path"`
+	Conflict
+}
+
+// NoteConflict writes down a conflict that was seen at now, and reports whether it is news: unknown before, or of another kind.
+func NoteConflict(tx *Tx, sync, path, text string, now time.Time) (news bool, err error) {
+	t, key := tx.Table(tableConflicts), conflictKey(sync, path)
+	row, known, err := ReadRow[conflictRow](t, key)
+	if err != nil {
+		return false, err
+	}
+	now = now.UTC()
+	if !known || row.Text != text {
+		row, news = conflictRow{Path: Text(path), Conflict: Conflict{Text: text, First: now}}, true
+	}
+	row.Last = now
+	return news, WriteRow(t, key, row)
+}
+
+// ForgetConflict removes the conflict on a path, if there is one.
+func ForgetConflict(tx *Tx, sync, path string) error {
+	t, key := tx.Table(tableConflicts), conflictKey(sync, path)
+	if t.Get(key) == nil {
+		return nil
+	}
+	return t.Delete(key)
+}
+
+// ForgetConflicts removes the conflicts of a sync that were not seen since a time.
+func ForgetConflicts(tx *Tx, sync string, since time.Time) error {
+	t := tx.Table(tableConflicts)
+	var gone [][]byte
+	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
+		row, err := DecodeRow[conflictRow](t, key, value)
+		if err == nil && row.Last.Before(since) {
+			gone = append(gone, bytes.Clone(key))
+		}
+		return true, err
+	})
+	for _, key := range gone {
+		if err == nil {
+			err = t.Delete(key)
+		}
+	}
+	return err
+}
+
+func conflictKey(sync, path string) []byte { return Key(sync, Shorten(path)) }
