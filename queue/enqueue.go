@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -29,8 +31,8 @@ type Enqueued struct {
 func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 	var done Enqueued
 	for _, job := range jobs {
-		if job.Kind == "" {
-			return done, &Error{Op: "enqueue", Err: fmt.Errorf("%w: no kind (sync %q, path %q)", ErrNew, job.Sync, job.Path)}
+		if err := job.check(); err != nil {
+			return done, &Error{Op: "enqueue", Err: fmt.Errorf("%w: %w (sync %q, path %q)", ErrNew, err, job.Sync, job.Path)}
 		}
 		if job.RunAt.IsZero() {
 			job.RunAt = now
@@ -41,6 +43,18 @@ func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 		}
 	}
 	return done, nil
+}
+
+// check refuses what would not come back from its row as it was, since the indexes would no
+// longer fit.
+func (n New) check() error {
+	switch {
+	case n.Kind == "":
+		return errors.New("no kind")
+	case !utf8.ValidString(n.Kind + n.Sync + n.Server):
+		return fmt.Errorf("kind %q, sync or server %q is not UTF-8", n.Kind, n.Server)
+	}
+	return nil
 }
 
 func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
@@ -102,13 +116,25 @@ func merge(old, wanted New) New {
 }
 
 func add(tx *state.Tx, now time.Time, wanted New) (ID, error) {
-	id, err := tx.Table(tableJobs).NextID()
+	id, err := freeID(tx)
 	if err != nil {
 		return 0, err
 	}
-	job := Job{ID: ID(id), New: wanted, Enqueued: now.UTC()}
+	job := Job{ID: id, New: wanted, Enqueued: now.UTC()}
 	job.schedule(now)
 	return job.ID, replace(tx, nil, job)
+}
+
+// freeID returns the next number. A number that is taken, which only a damaged file can give, is
+// passed over: the job that has it would be gone.
+func freeID(tx *state.Tx) (ID, error) {
+	jobs := tx.Table(tableJobs)
+	for {
+		id, err := jobs.NextID()
+		if err != nil || jobs.Get(idKey(ID(id))) == nil {
+			return ID(id), err
+		}
+	}
 }
 
 // Lookup returns the job for a path and whether there is one.

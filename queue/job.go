@@ -13,19 +13,24 @@ import (
 // number of a transaction that was rolled back is used again.
 type ID uint64
 
-// State is where a job is in its life.
+// State is where a job is in its life: waiting -> due -> running -> done or dead. There is no
+// constant for done: Complete removes the row, and what the job did is in the history.
 type State string
 
 const (
-	// Waiting jobs are not due before RunAt; Claim moves them to Due when the time has come.
+	// Waiting jobs are not due before RunAt: it is too early for them, or they failed and are
+	// tried again then, or they have yielded. Claim, whose time has come, moves them to Due;
+	// Retry and Enqueue can do so before.
 	Waiting State = "waiting"
-	// Due jobs may run; Claim moves them to Running.
+	// Due jobs may run, as soon as a connection to their server is free and it is their turn;
+	// Claim moves them to Running.
 	Due State = "due"
-	// Running jobs are in the hands of a worker, whose outcome the dispatcher reports by
-	// Complete or Fail; after a crash Recover takes them back.
+	// Running jobs are in the hands of a worker, and nobody else gets them. Its report moves
+	// them on: Complete to done, Fail to Waiting, Due or Dead, Yield to Waiting. After a crash
+	// of the agent Recover moves them back to Due, or to Dead when that was the third in a row.
 	Running State = "running"
-	// Dead jobs are not tried again until a person asks for it (Retry, Drop) or somebody
-	// enqueues the same path anew.
+	// Dead jobs are not tried again by themselves. A later event on their path (Enqueue) or a
+	// person (Retry) makes them due; Drop removes them.
 	Dead State = "dead"
 )
 
@@ -120,8 +125,8 @@ type jobRow struct {
 
 func decodeJob(t state.Table, key, value []byte) (Job, error) {
 	row, err := state.DecodeRow[jobRow](t, key, value)
-	if err == nil && (row.ID != idOf(key) || !row.State.known()) {
-		err = fmt.Errorf("queue: row %d says job %d, state %q: %w", idOf(key), row.ID, row.State, state.ErrBadRow)
+	if err == nil && (len(key) != 8 || row.ID != idOf(key) || !row.State.known() || row.Kind == "") {
+		err = fmt.Errorf("queue: row %q says job %d, state %q, kind %q: %w", key, row.ID, row.State, row.Kind, state.ErrBadRow)
 	}
 	if err != nil {
 		return Job{}, err

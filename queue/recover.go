@@ -87,8 +87,9 @@ func healed(tx *state.Tx, now time.Time, do func() error) error {
 // kindUnreadable is the kind of a job whose row says nothing any more.
 const kindUnreadable = "unreadable"
 
-// repair puts dead jobs in the place of rows that cannot be read, keeps their bytes in
-// queue/poison, and makes all indexes anew. It is slow and hardly ever needed.
+// repair puts dead jobs in the place of rows that cannot be read or that are second to another
+// of the same kind, sync and path, keeps their bytes in queue/poison, and makes all indexes anew.
+// It is slow and hardly ever needed.
 func repair(tx *state.Tx, now time.Time) error {
 	bad, err := unreadable(tx)
 	if err != nil {
@@ -97,10 +98,16 @@ func repair(tx *state.Tx, now time.Time) error {
 	jobs := tx.Table(tableJobs)
 	for key, job := range bad {
 		value := bytes.Clone(jobs.Get([]byte(key)))
-		if err := tx.Table(tablePoison).Put(idKey(job.ID), value); err != nil {
+		if err := jobs.Delete([]byte(key)); err != nil {
 			return err
 		}
-		if err := jobs.Delete([]byte(key)); err != nil {
+		if len(key) != len(idKey(0)) { // its end may be the number of another job
+			if job.ID, err = freeID(tx); err != nil {
+				return err
+			}
+			job.Path = standInPath(job.ID)
+		}
+		if err := tx.Table(tablePoison).Put(idKey(job.ID), value); err != nil {
 			return err
 		}
 		job.die(now)
@@ -127,17 +134,27 @@ func repair(tx *state.Tx, now time.Time) error {
 func unreadable(tx *state.Tx) (map[string]Job, error) {
 	bad := make(map[string]Job)
 	keys := make(map[ID]string)
+	first := make(map[string]ID)
 	jobs := tx.Table(tableJobs)
 	err := jobs.Scan(nil, nil, func(key, value []byte) (bool, error) {
-		if _, err := decodeJob(jobs, key, value); err != nil {
-			job := standIn(idOf(key), err)
-			bad[string(key)] = job
-			keys[job.ID] = string(key)
+		job, err := decodeJob(jobs, key, value)
+		if err != nil {
+			bad[string(key)] = standIn(idOf(key), err)
+			if len(key) == len(idKey(0)) {
+				keys[idOf(key)] = string(key)
+			}
+			return true, nil
+		}
+		unique := string(uniqueKey(job.Kind, job.Sync, job.Path))
+		if other, ok := first[unique]; ok {
+			bad[string(key)] = standIn(job.ID, fmt.Errorf("%s of %q is job %d already", job.Kind, job.Path, other))
+		} else {
+			first[unique] = job.ID
 		}
 		return true, nil
 	})
-	if err != nil || len(bad) == 0 {
-		return nil, err
+	if err != nil || len(keys) == 0 {
+		return bad, err
 	}
 	err = tx.Table(tableUnique).Scan(nil, nil, func(key, value []byte) (bool, error) {
 		jobKey, ok := keys[idOf(value)]
@@ -145,10 +162,12 @@ func unreadable(tx *state.Tx) (map[string]Job, error) {
 			return true, nil
 		}
 		parts := state.KeyStrings(key)
-		if len(parts) == 3 && bytes.Equal(uniqueKey(parts[0], parts[1], parts[2]), key) {
+		_, taken := first[string(key)]
+		if !taken && len(parts) == 3 && parts[0] != "" && bytes.Equal(uniqueKey(parts[0], parts[1], parts[2]), key) {
 			job := bad[jobKey]
 			job.Kind, job.Sync, job.Path = parts[0], parts[1], parts[2]
 			bad[jobKey] = job
+			first[string(key)] = job.ID
 		}
 		return true, nil
 	})
@@ -158,8 +177,10 @@ func unreadable(tx *state.Tx) (map[string]Job, error) {
 func standIn(id ID, err error) Job {
 	return Job{
 		ID:        id,
-		New:       New{Kind: kindUnreadable, Path: fmt.Sprintf("job-%d", id)},
+		New:       New{Kind: kindUnreadable, Path: standInPath(id)},
 		State:     Dead,
 		LastError: err.Error(),
 	}
 }
+
+func standInPath(id ID) string { return fmt.Sprintf("job-%d", id) }
