@@ -39,6 +39,7 @@ type Options struct {
 // of View, one Update at a time.
 type DB struct {
 	path     string
+	readOnly bool
 	engine   *bolt.DB
 	file     *os.File
 	instance string
@@ -63,7 +64,7 @@ type brokenError struct {
 func Open(path string, o Options) (*DB, error) { return open(path, o, migrations) }
 
 func open(path string, o Options, steps []migration) (*DB, error) {
-	db := &DB{path: path}
+	db := &DB{path: path, readOnly: o.ReadOnly}
 	err := db.prepare(o)
 	if err == nil {
 		err = db.openEngine(o)

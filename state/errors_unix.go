@@ -27,7 +27,9 @@ func isFull(err error) bool {
 }
 
 // isDenied says that an error means that the user of this process may not write here.
-func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) }
+func isDenied(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
 
 // syncFolder makes the names in a folder survive a power loss. Not every file system can do it; then there is nothing to
 // be done about it.
