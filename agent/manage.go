@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -177,89 +176,6 @@ func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Chan
 // isNarrow reports whether the filter chooses by more than the state.
 func isNarrow(f control.JobFilter) bool {
 	return len(f.IDs) > 0 || f.Sync != "" || f.Server != "" || f.Kind != "" || f.Path != ""
-}
-
-// History implements control.Service. It reads a page at a time, and hands it out when the transaction is over. With a limit it
-// looks for the place of the first row before.
-func (a *Agent) History(ctx context.Context, f control.HistoryFilter, each func(control.HistoryRow) error) error {
-	if err := queue.ValidPattern(string(f.Path)); err != nil {
-		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
-	}
-	from := state.HistoryAt(f.Since)
-	if f.Limit > 0 {
-		var err error
-		if from, err = a.lastHistory(ctx, f, from); err != nil {
-			return err
-		}
-	}
-	for from != nil {
-		var rows []state.History
-		var next state.HistoryPlace
-		err := a.view(func(tx *state.Tx) (err error) {
-			next, err = state.HistoryPage(tx, from, pageRows, func(h state.History) {
-				if choosesHistory(f, h) {
-					rows = append(rows, h)
-				}
-			})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, h := range rows {
-			if err := each(shownHistory(h)); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		from = next
-	}
-	return nil
-}
-
-// lastHistory returns the place before the last rows that the filter chooses, as many as its limit says, but not before from.
-func (a *Agent) lastHistory(ctx context.Context, f control.HistoryFilter, from state.HistoryPlace) (state.HistoryPlace, error) {
-	found, first := 0, from
-	for before := state.HistoryEnd(); before != nil && found < f.Limit; {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		var next state.HistoryPlace
-		err := a.view(func(tx *state.Tx) (err error) {
-			next, err = state.HistoryPageBack(tx, before, pageRows, func(h state.History, place state.HistoryPlace) bool {
-				if bytes.Compare(place, from) < 0 {
-					return false
-				}
-				if choosesHistory(f, h) {
-					found, first = found+1, place
-				}
-				return found < f.Limit
-			})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		before = next
-	}
-	if found < f.Limit {
-		return from, nil
-	}
-	return first, nil
-}
-
-func choosesHistory(f control.HistoryFilter, h state.History) bool {
-	return (f.Sync == "" || f.Sync == h.Sync) && (f.Path == "" || queue.MatchPath(string(f.Path), h.Path))
-}
-
-func shownHistory(h state.History) control.HistoryRow {
-	return control.HistoryRow{
-		When: h.When, Sync: h.Sync, Server: h.Server, Path: state.Text(h.Path), Direction: h.Direction, Op: h.Op, Result: h.Result,
-		Bytes: h.Bytes, TookMS: float64(h.Duration.Microseconds()) / 1000, Data: h.Method, Verified: h.Verified, Reply: h.Reply,
-		Temp: state.Text(h.Temp), Final: state.Text(h.Final), Job: h.Job, Tries: h.Tries, Error: h.Error,
-	}
 }
 
 // change does something to the chosen jobs, a few in each transaction.

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"errors"
 	"time"
 )
 
@@ -40,13 +39,25 @@ func (r dirtyRow) dirty() Dirty {
 
 func dirtyKey(sync, path string) []byte { return Key(sync, Shorten(path)) }
 
-// decodeDirty makes the most of a row: see Dirty.Bad.
-func decodeDirty(t Table, key, value []byte) (Dirty, error) {
-	row, err := DecodeRow[dirtyRow](t, key, value)
-	if errors.Is(err, ErrBadRow) || err == nil && !endsIn(key, Shorten(string(row.Path))) {
-		return Dirty{Remote: true, Why: "a mark of the state file could not be read", Bad: string(key)}, nil
+// decodeDirty has an error, which is ErrBadRow, for a row that belongs elsewhere too: it could never be cleared.
+func decodeDirty(key, value []byte) (Dirty, error) {
+	row, err := decodeJSON[dirtyRow](value)
+	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		err = badRow("it is about another path, %.100q", string(row.Path))
 	}
-	return row.dirty(), err
+	if err != nil {
+		return Dirty{}, err
+	}
+	return row.dirty(), nil
+}
+
+// readDirty makes the most of a row: see Dirty.Bad.
+func readDirty(key, value []byte) Dirty {
+	row, err := decodeDirty(key, value)
+	if err != nil {
+		return Dirty{Remote: true, Why: "a mark of the state file could not be read", Bad: string(key)}
+	}
+	return row
 }
 
 // MarkDirty adds a path, or renews it: First stays, Last and Why are the newest, Remote once
@@ -57,10 +68,7 @@ func MarkDirty(tx *Tx, sync, path, why string, remote bool, now time.Time) error
 	now = now.UTC()
 	marked := Dirty{Path: path, First: now, Last: now, Remote: remote, Why: why}
 	if value := t.Get(key); value != nil {
-		old, err := decodeDirty(t, key, value)
-		if err != nil {
-			return err
-		}
+		old := readDirty(key, value)
 		marked.Remote = remote || old.Remote
 		if old.Bad == "" {
 			marked.First = old.First
@@ -79,9 +87,8 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 	var paths []Dirty
 	t := tx.Table(tableDirty)
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
-		row, err := decodeDirty(t, key, value)
-		paths = append(paths, row)
-		return limit <= 0 || len(paths) < limit, err
+		paths = append(paths, readDirty(key, value))
+		return limit <= 0 || len(paths) < limit, nil
 	})
 	if err != nil {
 		return nil, err
@@ -105,11 +112,10 @@ func ClearDirtyUpTo(tx *Tx, sync string, last uint64) error {
 				next = bytes.Clone(key)
 				return false, nil
 			}
-			row, err := decodeDirty(t, key, value)
-			if row.Mark <= last {
+			if readDirty(key, value).Mark <= last {
 				keys = append(keys, bytes.Clone(key))
 			}
-			return true, err
+			return true, nil
 		})
 		if err != nil {
 			return err
@@ -136,11 +142,7 @@ func ClearDirty(tx *Tx, sync string, paths []Dirty) error {
 		if value == nil {
 			continue
 		}
-		row, err := decodeDirty(t, key, value)
-		if err != nil {
-			return err
-		}
-		if row.Mark != path.Mark || row.Bad != path.Bad {
+		if row := readDirty(key, value); row.Mark != path.Mark || row.Bad != path.Bad {
 			continue
 		}
 		if err := t.Delete(key); err != nil {

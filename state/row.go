@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -24,9 +25,20 @@ func ReadRow[Row any](t Table, key []byte) (row Row, ok bool, err error) {
 
 // DecodeRow decodes a value that a scan of t came by, with the errors of ReadRow.
 func DecodeRow[Row any](t Table, key, value []byte) (row Row, err error) {
-	if err := json.Unmarshal(value, &row); err != nil {
+	if row, err = decodeJSON[Row](value); err != nil {
+		return row, t.failRow("read", key, err)
+	}
+	return row, nil
+}
+
+// decodeJSON has the zero Row with every error, which is ErrBadRow.
+func decodeJSON[Row any](value []byte) (row Row, err error) {
+	if err = json.Unmarshal(value, &row); err == nil && bytes.Equal(bytes.TrimSpace(value), []byte("null")) {
+		err = errors.New("it is null") // which encoding/json takes for a row of zeros
+	}
+	if err != nil {
 		var zero Row
-		return zero, t.failRow("read", key, fmt.Errorf("%w: %w", ErrBadRow, err))
+		return zero, fmt.Errorf("%w: %w", ErrBadRow, err)
 	}
 	return row, nil
 }

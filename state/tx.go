@@ -188,18 +188,21 @@ func (t Table) Scan(prefix, from []byte, fn func(key, value []byte) (more bool, 
 
 // ScanBack is Scan in descending order, from the last key that starts with prefix.
 func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, err error)) error {
-	return t.scanBackFrom(prefix, nil, fn)
+	return t.walk(prefix, func(c *bolt.Cursor) ([]byte, []byte) {
+		if end := Successor(prefix); end != nil {
+			if key, _ := c.Seek(end); key != nil {
+				return c.Prev()
+			}
+		}
+		return c.Last()
+	}, (*bolt.Cursor).Prev, fn)
 }
 
-// scanBackFrom is ScanBack from the last key that is below before, unless that is nil.
-func (t Table) scanBackFrom(prefix, before []byte, fn func(key, value []byte) (more bool, err error)) error {
-	return t.walk(prefix, func(c *bolt.Cursor) ([]byte, []byte) {
-		end := before
-		if end == nil {
-			end = Successor(prefix)
-		}
-		if end != nil {
-			if key, _ := c.Seek(end); key != nil {
+// scanBefore is ScanBack over all keys below before; nil means all keys.
+func (t Table) scanBefore(before []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.walk(nil, func(c *bolt.Cursor) ([]byte, []byte) {
+		if before != nil {
+			if key, _ := c.Seek(before); key != nil {
 				return c.Prev()
 			}
 		}

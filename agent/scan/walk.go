@@ -32,7 +32,7 @@ func baseOf(row *state.Baseline) *plan.Base {
 	if row == nil {
 		return nil
 	}
-	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When}
+	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When, Unreadable: row.Bad != ""}
 }
 
 func (w *walker) readLocal(rel string, p presence) Entries {

@@ -124,6 +124,16 @@ func TestEventScanDownDeletesNothingThatNobodyLookedFor(t *testing.T) {
 	r.want(r.scan("known"), "download known")
 }
 
+// TestUnreadableBaselineIsNotForgottenUnseen: without its row, the next full scan would take the file on the far side for one
+// that never belonged to the sync.
+func TestUnreadableBaselineIsNotForgottenUnseen(t *testing.T) {
+	r := newRig(t, plan.Up)
+	r.base["gone"] = state.Baseline{Path: "gone", Bad: "its check sum is wrong"}
+	r.base["there"] = state.Baseline{Path: "there", Bad: "its check sum is wrong"}
+	fill(t, r.local, "there")
+	r.want(r.scan("gone", "there"), "upload there")
+}
+
 // TestFolderAndFileBackAndForth follows a path through its changes as the jobs and the looks
 // after them would.
 func TestFolderAndFileBackAndForth(t *testing.T) {
