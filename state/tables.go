@@ -31,6 +31,7 @@ var rowChecks = []rowCheck{
 		}
 		return append(Key(tableStaged, ""), prefix...)
 	}},
+	{table: tableConflicts, row: checkConflict},
 	{table: tableIntents, row: checkJSON[intentRow](3)},
 	{table: tableServers, row: checkJSON[Server](1)},
 	{table: tableSyncs, row: checkJSON[SyncState](1)},
@@ -115,6 +116,14 @@ func checkBaseline(key, value []byte) error {
 
 func checkDirty(key, value []byte) error {
 	_, err := decodeDirty(key, value)
+	return err
+}
+
+func checkConflict(key, value []byte) error {
+	row, err := decodeJSON[conflictRow](value)
+	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		err = badRow("it is about another path, %.100q", string(row.Path))
+	}
 	return err
 }
 
