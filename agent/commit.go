@@ -3,10 +3,10 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -36,6 +36,8 @@ type transition struct {
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
@@ -47,15 +49,6 @@ type transition struct {
 type refusal struct {
 	words     string
 	connected bool
-}
-
-// scanned is a scan whose result was taken over, or vetoed by halt.
-type scanned struct {
-	sync    string
-	full    bool
-	started time.Time
-	result  *scan.Result
-	halt    *plan.Halt
 }
 
 // commit is one transaction of the dispatcher. It reads the dispatcher and changes nothing
@@ -71,7 +64,10 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{}}
+		t = &transition{
+			servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{},
+			rooms: maps.Clone(d.rooms), turns: map[string]string{},
+		}
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -103,6 +99,12 @@ func (c *commit) run() error {
 			return err
 		}
 		c.trimmed = trimmed < historyTrim // else there is more for the next commit
+	}
+	if err := c.wakeScans(); err != nil {
+		return err
+	}
+	if err := c.answerParts(); err != nil {
+		return err
 	}
 	if c.b.claim {
 		if err := c.claim(); err != nil {
@@ -179,11 +181,12 @@ func (c *commit) report(r report) error {
 	c.reachable(r)
 	switch r.Result {
 	case work.Failed:
+		delete(c.rooms, r.Job.ID)
 		return c.failed(r)
 	case work.Stale:
 		return c.stale(r)
 	}
-	if r.Scan != nil {
+	if isScanning(r.Job.Kind) {
 		return c.scanned(r)
 	}
 	replan, err := c.remember(r)
@@ -211,10 +214,10 @@ func (c *commit) report(r report) error {
 
 func isOperation(kind string) bool {
 	switch kind {
-	case work.KindScan, work.KindLook, work.KindSweepLocal, work.KindSweepRemote:
+	case work.KindSweepLocal, work.KindSweepRemote:
 		return false
 	}
-	return true
+	return !isScanning(kind)
 }
 
 // remember makes both sides as they are now the baseline of the path. A deletion that was
@@ -317,7 +320,7 @@ func (c *commit) claim() error {
 		}
 		for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong,
+				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong, After: c.lastTurn(name),
 				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 			})
 			if err != nil {
@@ -329,7 +332,12 @@ func (c *commit) claim() error {
 			if err := c.intend(jobs); err != nil {
 				return err
 			}
-			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+			c.turns[name] = jobs[0].Sync
+			room, err := c.roomFor(jobs)
+			if err != nil {
+				return err
+			}
+			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
 		}
 	}
 	return nil
@@ -370,12 +378,23 @@ func (c *commit) idleSeats(server string) int {
 	idle := len(c.d.servers[server].idle)
 	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
+		if r.partial {
+			continue
+		}
 		a := c.d.outstanding[r.Job.ID]
 		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++
 		}
 	}
 	return idle
+}
+
+// lastTurn is the sync that was handed jobs of a server last.
+func (c *commit) lastTurn(server string) string {
+	if sync, ok := c.turns[server]; ok {
+		return sync
+	}
+	return c.d.turns[server]
 }
 
 // held syncs keep their jobs where they are.

@@ -223,7 +223,7 @@ func TestUnreadableTargetFolderStays(t *testing.T) {
 		}
 		return children(dir)
 	}}}
-	if _, err := w.folder(t.Context(), "", there, absent); err != nil {
+	if _, err := w.folder(t.Context(), "", there, absent, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.want(w.result, "skip d", "again d")
@@ -263,7 +263,7 @@ func (r *rig) walkWithoutFarSide(orphan func(string, uint64, int) bool) *Result 
 	w := &walker{result: &Result{}, request: Request{
 		Rules: r.rules, Local: openRoot(r.t, r.local), Children: r.base.Children, At: r.base.At, Orphan: orphan,
 	}}
-	if _, err := w.folder(r.t.Context(), "", there, absent); err != nil {
+	if _, err := w.folder(r.t.Context(), "", there, absent, nil); err != nil {
 		r.t.Fatal(err)
 	}
 	return w.result

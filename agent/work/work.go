@@ -44,8 +44,8 @@ type State interface {
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at the target.
 	Intents(rel string) ([]entry.Entry, error)
-	// Dirty returns the marks of changed paths, and Mark the number of the newest one ever made.
-	Dirty() ([]state.Dirty, error)
+	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
+	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
@@ -103,10 +103,12 @@ type Outcome struct {
 
 	// Progress is how far a scan job has come, nil for other jobs.
 	Progress *Progress
-	// Scan is the result of a scan job since it was flushed last, Dirty the marks it has worked off.
+	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
+	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
+	More  bool
 
 	// For the history.
 	Bytes    int64
