@@ -56,17 +56,25 @@ func (c *commit) failureHistory(r report, f queue.Failure) error {
 	return c.history(r, resultFailed)
 }
 
-// conflict adds a conflict to the history when it is new.
-func (c *commit) conflict(sync string, n plan.Note) error {
-	news, err := state.NoteConflict(c.tx, sync, n.Path, n.Text, c.now)
-	if err != nil || !news {
-		return err
-	}
+// conflicts adds those among the notes of a scan to the history that are new.
+func (c *commit) conflicts(sync string, notes []plan.Note) error {
 	s := c.d.agent.cfg.Syncs[sync]
-	return state.AppendHistory(c.tx, state.History{
-		When: c.now, Sync: sync, Server: s.Server, Path: n.Path, Direction: string(s.Direction), Op: "plan", Result: resultConflict,
-		Error: brief(n.Text),
-	})
+	for _, n := range notes {
+		if !n.Conflict {
+			continue
+		}
+		news, err := state.NoteConflict(c.tx, sync, n.Path, n.Text, c.now)
+		if err == nil && news {
+			err = state.AppendHistory(c.tx, state.History{
+				When: c.now, Sync: sync, Server: s.Server, Path: n.Path, Direction: string(s.Direction), Op: "plan", Result: resultConflict,
+				Error: brief(n.Text),
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // direction says which side a kind of job changes; "" for those that only look.

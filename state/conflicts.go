@@ -45,13 +45,13 @@ func ForgetConflict(tx *Tx, sync, path string) error {
 	return t.Delete(key)
 }
 
-// ForgetConflicts removes the conflicts of a sync that were not seen since a time.
+// ForgetConflicts removes the conflicts of a sync that were not seen since a time; the zero time means all of them.
 func ForgetConflicts(tx *Tx, sync string, since time.Time) error {
 	t := tx.Table(tableConflicts)
 	var gone [][]byte
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
 		row, err := DecodeRow[conflictRow](t, key, value)
-		if err == nil && row.Last.Before(since) {
+		if err == nil && (since.IsZero() || row.Last.Before(since)) {
 			gone = append(gone, bytes.Clone(key))
 		}
 		return true, err
