@@ -75,16 +75,21 @@ func scan(tx *state.Tx, filter Filter, fn func(key []byte, job Job, err error) (
 	table, prefix := filter.index()
 	pattern := parsePattern(filter.Path)
 	more, looks := true, 0
-	err = tx.Table(table).Scan(prefix, filter.From, func(key, _ []byte) (bool, error) {
+	err = tx.Table(table).Scan(prefix, filter.From, func(key, value []byte) (bool, error) {
 		if !more || filter.Limit > 0 && looks >= max(mostLooks, filter.Limit) {
 			next = bytes.Clone(key)
 			return false, nil
 		}
 		looks++
-		id := idOf(key)
-		job, err := load(tx, id)
+		var job Job
+		var err error
+		if table == tableJobs {
+			job, err = decodeJob(tx.Table(table), key, value)
+		} else {
+			job, err = loadIndexed(tx, idOf(key), "")
+		}
 		if err != nil && !errors.Is(err, state.ErrBadRow) {
-			return false, &Error{Op: "list", ID: id, Err: err}
+			return false, &Error{Op: "list", ID: idOf(key), Err: err}
 		}
 		if err != nil || filter.matches(job, pattern) {
 			more, err = fn(key, job, err)

@@ -122,7 +122,8 @@ func FuzzMatchPath(f *testing.F) {
 		if got != want {
 			t.Errorf("MatchPath(%q, %q) = %v", pattern, file, got)
 		}
-		if !MatchPath(file, file) {
+		relative := strings.Trim(file, "/") == file
+		if relative && !MatchPath(file, file) {
 			t.Errorf("%q does not match itself", file)
 		}
 	})
