@@ -284,6 +284,9 @@ func approve(tx *state.Tx, sync string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	row.Halt, row.HaltCode, row.HaltedAt, row.Approved = "", "", time.Time{}, now
+	if row.HaltCode != state.HaltUnreadable { // nobody has seen what its next scan would do
+		row.Approved = now
+	}
+	row.Halt, row.HaltCode, row.HaltedAt = "", "", time.Time{}
 	return state.PutSync(tx, sync, row)
 }

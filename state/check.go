@@ -1,6 +1,12 @@
 package state
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // errChecked ends the transaction of a check without a commit.
 var errChecked = errors.New("checked")
@@ -40,8 +46,32 @@ func (db *DB) check(tx *Tx, problem func(string)) error {
 	if !sound {
 		return nil
 	}
-	checkRows(tx, problem)
-	return nil
+	counted := make(map[string]int)
+	for _, name := range tx.tableNames() {
+		check, known := rowChecks[name]
+		if !known {
+			if !strings.HasPrefix(name, "queue/") {
+				problem(fmt.Sprintf("table %q: it is not known", name))
+			}
+			continue
+		}
+		t := tx.Table(name)
+		err := t.Scan(nil, nil, func(key, value []byte) (bool, error) {
+			if err := check.row(key, value); err != nil {
+				problem(t.failRow("read", key, err).Error())
+			}
+			if check.count != nil {
+				if number := check.count(key); number != nil {
+					counted[string(number)]++
+				}
+			}
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return checkCounts(tx, counted, problem)
 }
 
 // tableNames returns the names of all tables that were ever written to, in their order.
@@ -54,4 +84,19 @@ func (tx *Tx) tableNames() []string {
 	}
 	tx.inEngine = false
 	return names
+}
+
+func checkCounts(tx *Tx, counted map[string]int, problem func(string)) error {
+	err := tx.Table(tableCounts).Scan(nil, nil, func(key, value []byte) (bool, error) {
+		kept, readable := decodeCount(value) // one that is not was told before
+		if rows := counted[string(key)]; readable && kept != rows {
+			problem(fmt.Sprintf("table %q: row %q says %d, there are %d rows", tableCounts, key, kept, rows))
+		}
+		delete(counted, string(key))
+		return true, nil
+	})
+	for _, key := range slices.Sorted(maps.Keys(counted)) {
+		problem(fmt.Sprintf("table %q: row %q is missing, there are %d rows", tableCounts, key, counted[key]))
+	}
+	return err
 }

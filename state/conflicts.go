@@ -21,19 +21,31 @@ type conflictRow struct {
 	Conflict
 }
 
+// decodeConflict has an error, which is ErrBadRow, for a row that belongs elsewhere too.
+func decodeConflict(key, value []byte) (Conflict, error) {
+	row, err := decodeJSON[conflictRow](value)
+	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		err = badRow("it is about another path, %.100q", string(row.Path))
+	}
+	row.Conflict.Path = string(row.Path)
+	return row.Conflict, err
+}
+
+func checkConflict(key, value []byte) error {
+	_, err := decodeConflict(key, value)
+	return err
+}
+
 // NoteConflict writes down a conflict that was seen at now, and reports whether it is news: unknown before, or of another kind.
 func NoteConflict(tx *Tx, sync, path, text string, now time.Time) (news bool, err error) {
 	t, key := tx.Table(tableConflicts), conflictKey(sync, path)
-	row, known, err := ReadRow[conflictRow](t, key)
-	if err != nil {
-		return false, err
-	}
 	now = now.UTC()
-	if !known || row.Text != text {
-		row, news = conflictRow{Path: Text(path), Conflict: Conflict{Text: text, First: now}}, true
+	noted, err := decodeConflict(key, t.Get(key))
+	if err != nil || noted.Text != text { // none, or none that can be read, which is as good
+		noted, news = Conflict{Text: text, First: now}, true
 	}
-	row.Last = now
-	return news, WriteRow(t, key, row)
+	noted.Last = now
+	return news, WriteRow(t, key, conflictRow{Path: Text(path), Conflict: noted})
 }
 
 // ForgetConflict removes the conflict on a path, if there is one.
@@ -50,11 +62,11 @@ func ForgetConflicts(tx *Tx, sync string, since time.Time) error {
 	t := tx.Table(tableConflicts)
 	var gone [][]byte
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
-		row, err := DecodeRow[conflictRow](t, key, value)
-		if err == nil && (since.IsZero() || row.Last.Before(since)) {
+		noted, err := decodeConflict(key, value)
+		if err != nil || since.IsZero() || noted.Last.Before(since) {
 			gone = append(gone, bytes.Clone(key))
 		}
-		return true, err
+		return true, nil
 	})
 	for _, key := range gone {
 		if err == nil {

@@ -5,81 +5,36 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
+	"time"
 )
 
-// rowCheck says what a table of this package may hold.
+// rowCheck says what a table may hold.
 type rowCheck struct {
-	table string
-	// row returns what is wrong with a row, nil if nothing is. Its errors are ErrBadRow.
+	// row returns why a row cannot be read, or does not belong at its key; nil if nothing is wrong. Its errors are ErrBadRow.
 	row func(key, value []byte) error
-	// count returns the key of the number that the row is part of; nil: the rows are not counted.
+	// count returns the key of the number in the table of counts that counts this row, nil if none does; it is nil where rows
+	// are not counted.
 	count func(key []byte) []byte
 }
 
-// rowChecks has all tables of this package but that of the counts, which are compared with what they count.
-var rowChecks = []rowCheck{
-	{table: tableMeta, row: checkMeta},
-	{table: tableBaseline, row: checkBaseline, count: func(key []byte) []byte { return Key(tableBaseline, firstName(key)) }},
-	{table: tableDirty, row: checkDirty},
-	{table: tableStaged, row: checkStaged, count: func(key []byte) []byte {
-		prefix, _, ok := stagedJob(key)
-		if !ok {
-			return nil
-		}
-		return append(Key(tableStaged, ""), prefix...)
-	}},
-	{table: tableConflicts, row: checkConflict},
-	{table: tableIntents, row: checkJSON[intentRow](3)},
-	{table: tableServers, row: checkJSON[Server](1)},
-	{table: tableSyncs, row: checkJSON[SyncState](1)},
-	{table: tableSchedules, row: checkSchedule},
-	{table: tableHistory, row: checkHistory, count: func([]byte) []byte { return historyCount.key }},
-	{table: tableLocator, row: checkJSON[json.RawMessage](1)},
+// rowChecks lists the tables of this package. Those of the queue are checked by the queue.
+var rowChecks = map[string]rowCheck{
+	tableMeta:      {row: checkMeta},
+	tableBaseline:  {row: checkBaseline, count: func(key []byte) []byte { return baselineCount(firstPart(key)).key }},
+	tableDirty:     {row: checkDirty},
+	tableConflicts: {row: checkConflict},
+	tableStaged:    {row: checkStaged, count: stagedNumber},
+	tableIntents:   {row: checkJSON[intentRow](3)},
+	tableServers:   {row: checkJSON[Server](1)},
+	tableSyncs:     {row: checkJSON[SyncState](1)},
+	tableSchedules: {row: checkSchedule},
+	tableHistory:   {row: checkHistory, count: func([]byte) []byte { return historyCount.key }},
+	tableLocator:   {row: checkJSON[json.RawMessage](1)},
+	tableCounts:    {row: checkCount},
 }
 
-// checkRows examines every row of every table of this package, and the numbers kept beside them, and calls problem for each that
-// is wrong. It reads the whole file.
-func checkRows(tx *Tx, problem func(text string)) {
-	counted := make(map[string]int)
-	for _, c := range rowChecks {
-		t := tx.Table(c.table)
-		_ = t.Scan(nil, nil, func(key, value []byte) (bool, error) { // this fn has no errors
-			if err := c.row(key, value); err != nil {
-				problem(t.failRow("read", key, err).Error())
-			}
-			if c.count != nil {
-				if number := c.count(key); number != nil {
-					counted[string(number)]++
-				}
-			}
-			return true, nil
-		})
-	}
-	t := tx.Table(tableCounts)
-	_ = t.Scan(nil, nil, func(key, value []byte) (bool, error) {
-		n, ok := decodeCount(value)
-		switch {
-		case !ok:
-			problem(t.failRow("read", key, fmt.Errorf("%w: it is no number", ErrBadRow)).Error())
-		case n != counted[string(key)]:
-			problem(wrongCount(t, key, n, counted[string(key)]))
-		}
-		delete(counted, string(key))
-		return true, nil
-	})
-	for _, key := range slices.Sorted(maps.Keys(counted)) {
-		problem(wrongCount(t, []byte(key), 0, counted[key]))
-	}
-}
-
-func wrongCount(t Table, key []byte, says, is int) string {
-	return t.failRow("check", key, fmt.Errorf("it says %d, and there are %d rows", says, is)).Error()
-}
-
-func firstName(key []byte) string {
+// firstPart returns the string at the start of a key, which is the sync in most tables.
+func firstPart(key []byte) string {
 	first, _, _ := bytes.Cut(key, []byte{0})
 	return KeyStrings(first)[0]
 }
@@ -100,11 +55,20 @@ func checkJSON[Row any](strings int) func(key, value []byte) error {
 }
 
 func checkMeta(key, value []byte) error {
+	var err error
 	switch string(key) {
-	case string(keySchema), string(keyEpoch):
-		if _, err := strconv.ParseUint(string(value), 10, 64); err != nil {
-			return fmt.Errorf("%w: %w", ErrBadRow, err)
+	case string(keyCreated):
+		_, err = time.Parse(time.RFC3339, string(value))
+	case string(keyInstance):
+		if len(value) != 8 {
+			return badRow("it is not eight digits")
 		}
+	case string(keySchema), string(keyEpoch): // checked by Open
+	default:
+		return badRow("nothing of that name is known")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadRow, err)
 	}
 	return nil
 }
@@ -119,17 +83,25 @@ func checkDirty(key, value []byte) error {
 	return err
 }
 
-func checkConflict(key, value []byte) error {
-	row, err := decodeJSON[conflictRow](value)
-	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
-		err = badRow("it is about another path, %.100q", string(row.Path))
-	}
-	return err
-}
-
+// checkStaged leaves the operation to who staged it.
 func checkStaged(key, _ []byte) error {
 	if _, _, ok := stagedJob(key); !ok {
 		return badRow("its key is not one of a staged operation")
+	}
+	return nil
+}
+
+func stagedNumber(key []byte) []byte {
+	_, job, ok := stagedJob(key)
+	if !ok {
+		return nil
+	}
+	return stagedCount(firstPart(key), job).key
+}
+
+func checkCount(_, value []byte) error {
+	if _, ok := decodeCount(value); !ok {
+		return badRow("it is not a number of rows")
 	}
 	return nil
 }
