@@ -41,8 +41,6 @@ type transition struct {
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
-	// asked are the servers that a person wants to be tried at once.
-	asked []string
 }
 
 // refusal is what a server said that had too many connections, or transfers on those it took.
@@ -153,9 +151,10 @@ func (c *commit) request(r request) error {
 	if r.change != nil {
 		servers, err := r.change(c.tx, c.now)
 		for _, name := range servers {
-			c.tryAtOnce(name)
+			if _, ok := c.d.servers[name]; ok {
+				c.tryAtOnce(name)
+			}
 		}
-		c.asked = append(c.asked, servers...)
 		return err
 	}
 	if r.approve != "" {

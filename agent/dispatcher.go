@@ -340,11 +340,6 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 			d.agent.options.Observe(activity)
 		}
 	}
-	for _, name := range t.asked {
-		if s, ok := d.servers[name]; ok {
-			s.crowded, s.refusals = time.Time{}, 0
-		}
-	}
 	for _, r := range b.requests {
 		if r.pass != nil {
 			d.passes = append(d.passes, r.pass)

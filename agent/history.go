@@ -41,7 +41,7 @@ func (c *commit) history(r report, result string) error {
 		h.Tries++
 		h.Error = brief(reasonOf(r.Err))
 		if h.Reply == "" {
-			h.Reply = brief(replyOf(r.Err))
+			h.Reply = brief(lastReply(r.Err))
 		}
 	}
 	return state.AppendHistory(c.tx, h)
@@ -102,8 +102,8 @@ func (c *commit) finalName(job queue.Job) string {
 	return ""
 }
 
-// replyOf is what the server said, "" if the failure was none of its own.
-func replyOf(err error) string {
+// lastReply is what the server said, "" if the failure was none of its own.
+func lastReply(err error) string {
 	refusal, ok := errors.AsType[*ftpclient.Error](err)
 	if !ok || refusal.Code == 0 {
 		return ""

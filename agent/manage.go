@@ -278,8 +278,12 @@ func (c *change) one(tx *state.Tx, now time.Time, job queue.Job) error {
 		c.left(job.ID, refusal.Err.Error())
 		return nil
 	}
-	if err == nil && changed {
+	switch {
+	case err != nil:
+	case changed:
 		c.changed.Jobs++
+	default:
+		c.changed.Due++
 	}
 	return err
 }

@@ -72,6 +72,8 @@ type Left struct {
 type Changed struct {
 	// Jobs is how many it was done to.
 	Jobs int `json:"jobs"`
+	// Due is how many were to be tried again and are due anyway.
+	Due int `json:"due,omitempty"`
 	// Running is how many were left alone because they are running, Refused how many for another reason. Left names some
 	// of both.
 	Running int    `json:"running"`

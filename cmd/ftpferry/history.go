@@ -95,8 +95,8 @@ func (p *program) history(ctx context.Context, filter control.HistoryFilter) err
 // historyLine is a row for people.
 func historyLine(row control.HistoryRow) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-8s %s", row.When.Local().Format(time.DateTime), row.Result, oneLine(strings.ReplaceAll(row.Op, "_", " ")))
-	fmt.Fprintf(&b, "  %s: %s", oneLine(row.Sync), pathText(string(row.Path)))
+	fmt.Fprintf(&b, "%s %-8s %-14s", row.When.Local().Format(time.DateTime), row.Result, oneLine(strings.ReplaceAll(row.Op, "_", " ")))
+	fmt.Fprintf(&b, " %s: %s", oneLine(row.Sync), pathText(string(row.Path)))
 	var parts []string
 	if row.Bytes > 0 {
 		took := time.Duration(row.TookMS * float64(time.Millisecond)).Round(time.Millisecond)

@@ -150,7 +150,7 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 	if err != nil {
 		return serviceError(err)
 	}
-	if changed.Jobs+changed.Running+changed.Refused == 0 {
+	if changed.Jobs+changed.Due+changed.Running+changed.Refused == 0 {
 		if err := checkNames(cfg, filter.Sync, filter.Server); err != nil {
 			return err
 		}
@@ -172,7 +172,11 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 }
 
 func (p *program) printChanged(changed control.Changed, done string) {
-	fmt.Fprintf(p.stdout, "%s %s\n", count(changed.Jobs, "job"), done)
+	due := ""
+	if changed.Due > 0 {
+		due = fmt.Sprintf(", %d due anyway", changed.Due)
+	}
+	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
 	for _, left := range changed.Left {
 		fmt.Fprintf(p.stdout, "  job %d was left: it %s\n", left.ID, strings.TrimPrefix(oneLine(left.Reason), "not possible now: it "))
 	}
