@@ -22,6 +22,8 @@ const (
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
 	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
+	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once
+	ActivityCleared   ActivityKind = "cleared"   // what was an alert works again
 )
 
 // Activity is one thing that happened, after it was committed.
@@ -48,7 +50,7 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 		level = slog.LevelDebug
 	case ActivityRetry, ActivityPaused:
 		level = slog.LevelWarn
-	case ActivityDead, ActivityHalted:
+	case ActivityDead, ActivityHalted, ActivityAlert:
 		level = slog.LevelError
 	}
 	attributes := make([]slog.Attr, 0, 8)

@@ -43,6 +43,7 @@ type Agent struct {
 	options  Options
 	logger   *slog.Logger
 	syncs    map[string]work.Sync // enabled ones
+	bounds   bounds
 	requests chan request
 	running  atomic.Pointer[dispatcher] // whose pools may be used; nil unless Run works
 	ended    chan struct{}              // closed when Run returns
@@ -54,7 +55,7 @@ type Agent struct {
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {
@@ -80,6 +81,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.run(ctx, d)
+}
+
+func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
 	a.running.Store(d)

@@ -20,13 +20,14 @@ func (d *dispatcher) begin(now time.Time) error {
 		if err := d.reconfigure(tx, now); err != nil {
 			return err
 		}
-		if err := dropLeftOver(tx); err != nil {
+		if err := d.loadServers(tx); err != nil {
 			return err
 		}
-		for name, s := range d.servers {
-			if s.row, s.facts, err = loadServer(tx, name, s.config.Address); err != nil {
-				return err
-			}
+		if err := d.hasten(tx, now); err != nil {
+			return err
+		}
+		if err := dropLeftOver(tx); err != nil {
+			return err
 		}
 		d.memory, err = loadMemory(tx)
 		return err

@@ -33,6 +33,9 @@ type transition struct {
 	servers     map[string]state.Server
 	facts       map[string]ftpclient.Facts
 	halted      map[string]bool
+	holds       map[string]state.Hold
+	trials      map[place]queue.ID
+	asked       map[string]bool // servers that a person wants to be tried
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
@@ -41,6 +44,14 @@ type transition struct {
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
+}
+
+func newTransition() *transition {
+	return &transition{
+		servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{},
+		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, asked: map[string]bool{}, busy: map[string]refusal{},
+		rooms: map[queue.ID]room{}, turns: map[string]string{},
+	}
 }
 
 // refusal is what a server said that had too many connections, or transfers on those it took.
@@ -62,10 +73,8 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{
-			servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{},
-			rooms: maps.Clone(d.rooms), turns: map[string]string{},
-		}
+		t = newTransition()
+		t.rooms = maps.Clone(d.rooms)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -162,11 +171,15 @@ func (c *commit) request(r request) error {
 			return err
 		}
 		c.halted[r.approve] = false
-		c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server)
+		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server); err != nil {
+			return err
+		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {
-		c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server)
+		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server); err != nil {
+			return err
+		}
 		if err := c.enqueueScan(sync, work.KindScan, "request", priorityRequest, c.now); err != nil {
 			return err
 		}
@@ -177,7 +190,9 @@ func (c *commit) request(r request) error {
 // report writes down what came of a job.
 func (c *commit) report(r report) error {
 	c.learn(r.Job.Server)
-	c.reachable(r)
+	if err := c.reachable(r); err != nil {
+		return err
+	}
 	switch r.Result {
 	case work.Failed:
 		delete(c.rooms, r.Job.ID)
@@ -271,15 +286,21 @@ func (c *commit) settle(sync string) time.Duration {
 
 func (c *commit) failed(r report) error {
 	row := c.server(r.Job.Server)
-	v := judge(r.Err, r.Job, row.Failures, c.now, c.b.random)
-	told := v.pause > 0 // by pause: it is the server's failure, not that of each job
-	if v.busy {
+	v := judge(r.Err, r.Job, row.Failures, c.now, share(c.b.random, r.Job.ID))
+	told := v.pause > 0 || v.blocked // by pause and block: it is the server's failure, not that of each job
+	switch {
+	case v.busy:
 		_, told = c.busy[r.Job.Server]
 		// What was behind the refused job in its stream was not tried, and reached nobody.
 		c.busy[r.Job.Server] = refusal{r.Err.Error(), r.reached || c.busy[r.Job.Server].connected}
-	}
-	if v.pause > 0 {
+	case v.blocked:
+		if err := c.block(r.Job.Server, r.Err); err != nil {
+			return err
+		}
+	case v.pause > 0:
 		c.pause(r.Job.Server, r.Err, v)
+	case v.full:
+		told = c.noRoom(r)
 	}
 	next, err := queue.Fail(c.tx, c.now, r.Job.ID, v.failure)
 	if err != nil {
@@ -296,130 +317,4 @@ func (c *commit) failed(r report) error {
 		c.happened(activity)
 	}
 	return c.failureHistory(r, v.failure)
-}
-
-// claim hands jobs to idle workers. A server that failed last time gets one worker until it
-// has answered.
-func (c *commit) claim() error {
-	if _, err := queue.Claim(c.tx, c.now, queue.Request{}); err != nil { // makes waiting jobs due
-		return err
-	}
-	all, err := queue.Summary(c.tx, "")
-	if err != nil {
-		return err
-	}
-	for _, name := range c.d.serverNames() {
-		s, row := c.d.servers[name], c.server(name)
-		if row.NotBefore.After(c.now) || c.busy[name] != (refusal{}) || c.now.Before(s.crowded) {
-			continue
-		}
-		limit := s.limit(c.now)
-		if row.Failures > 0 {
-			limit = 1
-		}
-		for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
-			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong, After: c.lastTurn(name),
-				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
-			})
-			if err != nil {
-				return err
-			}
-			if len(jobs) == 0 {
-				break
-			}
-			if err := c.intend(jobs); err != nil {
-				return err
-			}
-			c.turns[name] = jobs[0].Sync
-			room, err := c.roomFor(jobs)
-			if err != nil {
-				return err
-			}
-			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
-		}
-	}
-	return nil
-}
-
-// intend notes what the transfers among jobs are about to put at their targets, so that
-// their result is recognized even if they are cut off before they can report it.
-func (c *commit) intend(jobs []queue.Job) error {
-	for _, job := range jobs {
-		var op plan.Op
-		action := plan.Action(job.Kind)
-		if action != plan.Upload && action != plan.Download || json.Unmarshal(job.Payload, &op) != nil {
-			continue
-		}
-		source := op.Local.Entry
-		if action == plan.Download {
-			source = op.Remote.Entry
-		}
-		if err := state.AddIntent(c.tx, job.Sync, job.Path, source); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// takesLong keeps bulk transfers and scans out of streams: what is behind them would wait.
-func takesLong(job queue.Job) bool {
-	return job.Kind == work.KindScan || job.Priority >= priorityBulk && job.Priority < priorityScan
-}
-
-// streamLength is how many jobs a worker gets at once: few towards the end, so that all
-// workers end together.
-func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), 16) }
-
-// idleSeats counts the workers without work, those among them included whose last job is
-// among the reports of this commit.
-func (c *commit) idleSeats(server string) int {
-	idle := len(c.d.servers[server].idle)
-	reported := map[*assigned]int{}
-	for _, r := range c.b.reports {
-		if r.partial {
-			continue
-		}
-		a := c.d.outstanding[r.Job.ID]
-		if reported[a]++; a.server == server && reported[a] == a.left {
-			idle++
-		}
-	}
-	return idle
-}
-
-// lastTurn is the sync that was handed jobs of a server last.
-func (c *commit) lastTurn(server string) string {
-	if sync, ok := c.turns[server]; ok {
-		return sync
-	}
-	return c.d.turns[server]
-}
-
-// held syncs keep their jobs where they are.
-func (c *commit) held(sync string) queue.Held {
-	halted, changed := c.halted[sync]
-	if !changed {
-		halted = c.d.halted[sync]
-	}
-	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
-		return queue.HeldAll
-	}
-	return queue.HeldNone
-}
-
-// planWake says when to look again if nothing happens before.
-func (c *commit) planWake() error {
-	c.wake = c.now.Add(maxSleep)
-	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
-		c.wake = next
-	}
-	for name := range c.d.servers {
-		for _, at := range []time.Time{c.server(name).NotBefore, c.d.servers[name].crowded} {
-			if at.After(c.now) && at.Before(c.wake) {
-				c.wake = at
-			}
-		}
-	}
-	return nil
 }

@@ -44,6 +44,10 @@ type dispatcher struct {
 	outstanding map[queue.ID]*assigned
 	passes      []*pass
 	halted      map[string]bool
+	holds       map[string]state.Hold // of syncs; those of servers are in their rows
+	trials      map[place]queue.ID    // the transfers that find out whether there is room again
+	now         func() time.Time
+	latest      time.Time         // the latest that the clock has shown
 	rooms       map[queue.ID]room // of the scans under way
 	turns       map[string]string // the sync that had the last turn at a server
 	wake        time.Time
@@ -88,13 +92,13 @@ func (s *server) limit(now time.Time) int {
 // pool learns by itself, but not how many transfers.
 func (s *server) refused(now time.Time, r refusal) {
 	s.refusal = r.words
-	if now.Before(s.crowded) {
+	if waits(s.crowded, now, maxCrowded) {
 		return
 	}
 	if r.connected {
 		s.pool.Lower()
 	}
-	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxServerPause))
+	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxCrowded))
 	s.refusals++
 }
 
@@ -110,7 +114,8 @@ type assigned struct {
 func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
-		outstanding: map[queue.ID]*assigned{}, halted: map[string]bool{}, over: make(chan struct{}),
+		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
+		halted: map[string]bool{}, over: make(chan struct{}), now: time.Now,
 		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 	workers := 0
@@ -124,7 +129,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 		workers += s.Connections
 	}
 	d.reports = make(chan report, workers)
-	if err := d.begin(time.Now()); err != nil {
+	if err := d.begin(d.now()); err != nil {
 		return nil, err
 	}
 	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
@@ -169,6 +174,7 @@ type batch struct {
 	reports  []report
 	requests []request
 	claim    bool
+	setBack  bool // the clock was
 }
 
 func (b batch) size() int { return len(b.events) + len(b.reports) + len(b.requests) }
@@ -183,7 +189,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {
 		b := batch{claim: !stopping}
-		if !d.drain(&b) && (stopping || !d.due(time.Now())) {
+		if !d.drain(&b) && (stopping || !d.due(d.now())) {
 			switch d.wait(&b, stopping, done, grace) {
 			case wokenByStop:
 				stopping, done = true, nil
@@ -194,8 +200,9 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 			}
 			d.drain(&b)
 		}
-		b.now, b.random = time.Now(), rand.Float64()
-		if b.size() == 0 && !stopping && d.due(b.now) {
+		b.now, b.random = d.now(), rand.Float64()
+		b.setBack = d.setBack(b.now)
+		if b.size() == 0 && !b.setBack && !stopping && d.due(b.now) {
 			ready, next, err := d.anythingDue(b.now)
 			if err != nil {
 				return err
@@ -208,7 +215,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 				continue
 			}
 		}
-		if b.size() > 0 || !stopping && d.due(b.now) {
+		if b.size() > 0 || b.setBack || !stopping && d.due(b.now) {
 			t, err := d.commit(b)
 			if err != nil {
 				return err
@@ -230,7 +237,12 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if err != nil {
 			return err
 		}
-		ready = counts.Due > 0 || !now.Before(d.nextTrim)
+		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
+		if ready, err = c.mayClaim(); err != nil {
+			return err
+		}
+		ready = ready || !now.Before(d.nextTrim)
+		next = c.nextTry(next)
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
@@ -241,7 +253,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 }
 
 // due reports whether waiting jobs or passes want a look now.
-func (d *dispatcher) due(now time.Time) bool { return !d.wake.After(now) }
+func (d *dispatcher) due(now time.Time) bool { return !waits(d.wake, now, maxSleep) }
 
 type woken uint8
 
@@ -255,7 +267,7 @@ const (
 func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <-chan time.Time) woken {
 	sleep := maxSleep
 	if !stopping {
-		sleep = min(max(time.Until(d.wake), 0), maxSleep)
+		sleep = min(max(d.wake.Sub(d.now()), 0), maxSleep)
 	}
 	timer := time.NewTimer(sleep)
 	defer timer.Stop()
@@ -320,6 +332,13 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
+	maps.Copy(d.holds, t.holds)
+	maps.Copy(d.trials, t.trials)
+	for name := range t.asked {
+		s := d.servers[name]
+		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
+		s.pool.Reopen()
+	}
 	d.rooms = t.rooms
 	maps.Copy(d.turns, t.turns)
 	for _, next := range t.assignments {
@@ -343,10 +362,6 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.requests {
 		if r.pass != nil {
 			d.passes = append(d.passes, r.pass)
-			for sync := range r.pass.syncs {
-				s := d.servers[d.agent.cfg.Syncs[sync].Server]
-				s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
-			}
 		}
 		r.answer <- nil
 	}

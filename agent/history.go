@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"errors"
-	"fmt"
 	"math/bits"
 	"path"
 	"path/filepath"
@@ -11,7 +9,6 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
-	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -41,7 +38,7 @@ func (c *commit) history(r report, result string) error {
 		h.Tries++
 		h.Error = brief(reasonOf(r.Err))
 		if h.Reply == "" {
-			h.Reply = brief(lastReply(r.Err))
+			h.Reply = brief(replyOf(r.Err))
 		}
 	}
 	return state.AppendHistory(c.tx, h)
@@ -100,15 +97,6 @@ func (c *commit) finalName(job queue.Job) string {
 		return filepath.Join(s.Local, filepath.FromSlash(job.Path))
 	}
 	return ""
-}
-
-// lastReply is what the server said, "" if the failure was none of its own.
-func lastReply(err error) string {
-	refusal, ok := errors.AsType[*ftpclient.Error](err)
-	if !ok || refusal.Code == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d %s", refusal.Code, refusal.Text)
 }
 
 func brief(text string) string {

@@ -250,7 +250,7 @@ func TestAnApprovalEndsAPause(t *testing.T) {
 		servers: map[string]*server{"acme": {row: state.Server{Failures: 9, NotBefore: now.Add(time.Hour)}}},
 	}
 	err = db.Update(func(tx *state.Tx) error {
-		c := &commit{d: d, tx: tx, now: now, transition: &transition{servers: map[string]state.Server{}, halted: map[string]bool{}}}
+		c := &commit{d: d, tx: tx, now: now, transition: newTransition()}
 		if err := c.request(request{approve: "s"}); err != nil {
 			return err
 		}

@@ -310,10 +310,11 @@ func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Tim
 	default:
 	}
 	return a.db.Update(func(tx *state.Tx) error {
-		servers, err := do(tx, time.Now())
+		now := time.Now()
+		servers, err := do(tx, now)
 		for _, name := range servers {
 			if err == nil {
-				err = endPause(tx, name)
+				err = a.endPause(tx, name, now)
 			}
 		}
 		return err
@@ -321,11 +322,30 @@ func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Tim
 }
 
 // endPause is tryAtOnce for an agent that does not run.
-func endPause(tx *state.Tx, server string) error {
+func (a *Agent) endPause(tx *state.Tx, server string, now time.Time) error {
 	row, err := state.GetServer(tx, server)
-	if err != nil || row.Failures == 0 && row.BlockedBy == "" && row.NotBefore.IsZero() {
+	if err != nil {
 		return err
 	}
-	row.Failures, row.NotBefore, row.LastError, row.BlockedBy, row.NoData = 0, time.Time{}, "", "", false
-	return state.PutServer(tx, server, row)
+	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() || row.Hold.Until.After(now) {
+		row = state.Server{Facts: row.Facts, Hold: row.Hold}
+		row.Hold.Until = earlier(row.Hold.Until, now)
+		if err := state.PutServer(tx, server, row); err != nil {
+			return err
+		}
+	}
+	for name, s := range a.cfg.Syncs {
+		if s.Server != server {
+			continue
+		}
+		row, err := state.GetSync(tx, name)
+		if err == nil && row.Hold.Until.After(now) {
+			row.Hold.Until = now
+			err = state.PutSync(tx, name, row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -144,13 +144,13 @@ func (c *commit) part(s *scanning) error {
 	if err := c.saveProgress(s); err != nil || s.partial {
 		return err
 	}
-	if len(s.Scan.Plan.Ops) > 0 {
+	if s.progress.Found.Planned > progressOf(s.Job).Found.Planned { // told once, however often it finds no room
 		c.happened(Activity{
 			Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind,
 			Text: fmt.Sprintf("%d operations planned so far; goes on when fewer are left to be done", s.progress.Found.Planned),
 		})
 	}
-	return c.yield(s, maxOpen-wakeBelow)
+	return c.yield(s, c.d.agent.bounds.open-c.d.agent.bounds.wake)
 }
 
 // count adds a part to the numbers of its scan.
@@ -172,7 +172,7 @@ func (c *commit) operations(s *scanning, approved bool, pending map[string]pendi
 			continue
 		}
 		op.Approved = op.Action.Deletes() && (approved || pending[op.Path].approved)
-		if err := c.carryOut(s.sync(), op, s.Full); err != nil {
+		if err := c.carryOut(s.report, op); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,7 @@ func (c *commit) release(s *scanning) error {
 	if err != nil {
 		return err
 	}
-	if batch := min(free, releaseBatch); left > 0 && batch > 0 {
+	if batch := min(free, c.d.agent.bounds.release); left > 0 && batch > 0 {
 		operations, _, err := state.TakeStaged(c.tx, s.sync(), uint64(s.Job.ID), batch)
 		if err != nil {
 			return err
@@ -225,7 +225,7 @@ func (c *commit) release(s *scanning) error {
 	if err := c.saveProgress(s); err != nil {
 		return err
 	}
-	return c.yield(s, leastRoom)
+	return c.yield(s, c.d.agent.bounds.least)
 }
 
 func (c *commit) releaseOne(s *scanning, data []byte) error {
@@ -245,7 +245,7 @@ func (c *commit) releaseOne(s *scanning, data []byte) error {
 			s.progress.Found.Staged--
 		}
 	}
-	return c.carryOut(s.sync(), op, s.Full)
+	return c.carryOut(s.report, op)
 }
 
 // finish ends a scan of which nothing is left to be written down.

@@ -197,7 +197,7 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		s.over = true
 		s.report.Took = now.Sub(p.begun)
-		if err := s.collect(tx); err != nil {
+		if err := s.collect(tx, d.heldFor(sync, now)); err != nil {
 			return err
 		}
 		if srv.Failures > 0 && s.report.Unfinished > 0 && !stopped {
@@ -217,6 +217,10 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	}
 	if server.NoData && !now.Before(s.moved.Add(passDataPatience)) {
 		return false, nil
+	}
+	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && len(from.idle) > 0 && server.Failures == 0 &&
+		!waits(from.crowded, now, maxCrowded) && d.heldFor(sync, now) != "" {
+		return false, nil // what could be begun beside the transfers has been begun
 	}
 	late := server.Failures > 0 && !now.Before(s.moved.Add(passPatience))
 	if counts.Running > 0 || counts.Due > 0 && !late {
@@ -238,8 +242,8 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	return false, nil
 }
 
-// collect lists what is left.
-func (s *passSync) collect(tx *state.Tx) error {
+// collect lists what is left; held is why transfers wait that nobody has tried.
+func (s *passSync) collect(tx *state.Tx, held string) error {
 	left, err := queue.List(tx, queue.Filter{Sync: s.report.Sync})
 	if err != nil {
 		return err
@@ -248,6 +252,9 @@ func (s *passSync) collect(tx *state.Tx) error {
 		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
+			if held != "" && isTransfer(job.Kind) {
+				reason.Reason += "; waits: " + held
+			}
 		}
 		if isScanning(job.Kind) {
 			staged, err := state.CountStaged(tx, job.Sync, uint64(job.ID))

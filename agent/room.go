@@ -7,22 +7,29 @@ import (
 	"github.com/ftpferry/ftpferry/queue"
 )
 
-const (
-	// maxOpen is how many jobs of one sync may be open (due, waiting or running) at a time,
-	// whatever the size of the tree.
-	maxOpen = 10_000
-	// wakeBelow is the number of open jobs below which a scan goes on at once that ran out of
-	// room, and yieldTime how long it waits otherwise: what waits for a server that is away, for
-	// example, must not hold up what can be done.
-	wakeBelow = 2_500
-	yieldTime = 10 * time.Second
-	// partRoom is the room that a scan gets for one part; with less than leastRoom it does not
-	// begin one.
-	partRoom  = 2_000
-	leastRoom = 1_000
-	// releaseBatch bounds the staged operations that become jobs in one commit.
-	releaseBatch = 2_000
-)
+// maxOpen is how many jobs of one sync may be open (due, waiting or running) at a time, whatever the
+// size of the tree.
+const maxOpen = 10_000
+
+// yieldTime is how long a scan waits that ran out of room, unless there is room before: what waits for
+// a server that is away, for example, must not hold up what can be done.
+const yieldTime = 10 * time.Second
+
+// bounds are those of the queue, in jobs of one sync.
+type bounds struct {
+	open int
+	// wake is the number of open jobs below which a scan that ran out of room goes on at once.
+	wake int
+	// part is the room that a scan gets for one part; with less than least it does not begin one.
+	part, least int
+	// release is how many staged operations become jobs in one commit.
+	release int
+}
+
+// boundsFor divides the room for so many open jobs.
+func boundsFor(open int) bounds {
+	return bounds{open: open, wake: open / 4, part: open / 5, least: open / 10, release: open / 5}
+}
 
 // room is what a scan that is under way may still add to the queue.
 type room struct {
@@ -53,16 +60,16 @@ func (c *commit) free(sync string) (int, error) {
 			taken += r.size
 		}
 	}
-	return maxOpen - taken, nil
+	return c.d.agent.bounds.open - taken, nil
 }
 
 // allot gives a scan room for its next part, none if there is too little.
 func (c *commit) allot(id queue.ID, sync string) (int, error) {
 	free, err := c.free(sync)
-	if err != nil || free < leastRoom {
+	if err != nil || free < c.d.agent.bounds.least {
 		return 0, err
 	}
-	size := min(free, partRoom)
+	size := min(free, c.d.agent.bounds.part)
 	c.rooms[id] = room{sync: sync, size: size}
 	return size, nil
 }
@@ -104,7 +111,7 @@ func (c *commit) wakeScans() error {
 		if err != nil {
 			return err
 		}
-		if counts.Due+counts.Waiting+counts.Running >= wakeBelow {
+		if counts.Due+counts.Waiting+counts.Running >= c.d.agent.bounds.wake {
 			continue
 		}
 		for _, kind := range []string{work.KindScan, work.KindLook} {

@@ -56,7 +56,7 @@ func (c *commit) dropObsolete(sync string, began time.Time) error {
 		return err
 	}
 	for _, job := range dead {
-		if !job.Died.Before(began) {
+		if !job.Died.Before(began) || !job.Wanted.Before(began) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
@@ -111,7 +111,8 @@ func sameLook(a, b entry.Entry) bool {
 
 // carryOut turns an operation into a job. A path whose baseline changed since it was looked at is
 // looked at again instead.
-func (c *commit) carryOut(sync string, op plan.Op, full bool) error {
+func (c *commit) carryOut(r report, op plan.Op) error {
+	sync := r.Job.Sync
 	if op.Path != "" {
 		same, err := c.baseIs(sync, op.Path, op.Base)
 		if err != nil {
@@ -122,7 +123,10 @@ func (c *commit) carryOut(sync string, op plan.Op, full bool) error {
 			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
 	}
-	return c.enqueueOp(sync, op, full)
+	if rests, err := c.rests(r, op); err != nil || rests {
+		return err
+	}
+	return c.enqueueOp(sync, op, r.Full)
 }
 
 // followUp enqueues what a scan asks for besides its operations.

@@ -70,7 +70,7 @@ func newPool(s *config.Server, facts ftpclient.Facts, locator *extip.Locator, lo
 	if mayCall(s) {
 		o.Data.Locator = locator
 	}
-	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise})
+	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
 }
 
 // workSync translates the configuration of a sync for the workers.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -28,7 +31,7 @@ func (c *commit) server(name string) state.Server {
 // of each of its jobs.
 func (c *commit) pause(name string, cause error, v verdict) {
 	row := c.server(name)
-	if row.NotBefore.After(c.now) && (!v.blocked || row.BlockedBy != "") {
+	if row.Blocked() || waits(row.NotBefore, c.now, queue.MostDelay) {
 		return // another worker has reported the same already
 	}
 	row.Failures++
@@ -37,34 +40,93 @@ func (c *commit) pause(name string, cause error, v verdict) {
 	if row.NoData = v.noData; v.noData {
 		row.LastError += "\n  for a closer look: ftpferry doctor " + name
 	}
-	if v.blocked {
+	a := Activity{
+		Kind: ActivityPaused, Server: name, Cause: cause,
+		Text: fmt.Sprintf("%s; next try in %s", summaryOf(cause), v.pause.Round(100*time.Millisecond)),
+	}
+	if v.person {
+		if row.BlockedBy == "" {
+			a.Kind = ActivityAlert
+		}
 		row.BlockedBy = row.LastError
 	}
 	c.servers[name] = row
-	text := fmt.Sprintf("%s; next try in %s", summaryOf(cause), v.pause.Round(100*time.Millisecond))
-	c.happened(Activity{Kind: ActivityPaused, Server: name, Text: text, Cause: cause})
+	c.happened(a)
 }
 
-// tryAtOnce ends the pause of a server, and any block: a person asks, and may have mended
-// something.
-func (c *commit) tryAtOnce(name string) {
+// block leaves a server alone until its configuration changes or a person asks.
+func (c *commit) block(name string, cause error) error {
+	row := c.server(name)
+	if row.Blocked() {
+		return nil // another worker has reported the same already
+	}
+	mark, err := newFingerprint(c.d.servers[name].config)
+	if err != nil {
+		return fmt.Errorf("remember the configuration of server %s: %w", name, err)
+	}
+	row.Failures++
+	row.NotBefore, row.NoData = time.Time{}, false
+	row.LastError = reasonOf(cause)
+	row.BlockedBy, row.BlockedConfig = row.LastError, mark
+	c.servers[name] = row
+	text := summaryOf(cause) + "; not tried again until the configuration of the server changes or a person asks"
+	c.happened(Activity{Kind: ActivityAlert, Server: name, Text: text, Cause: cause})
+	return nil
+}
+
+// tryAtOnce ends the pause of a server and any block, and tries again whether there is room by now: a person asks, and
+// may have mended something.
+func (c *commit) tryAtOnce(name string) error {
+	if c.asked[name] {
+		return nil
+	}
+	c.asked[name] = true
+	c.open(name)
+	for _, at := range c.placesOf(name) {
+		if hold := c.hold(at); waits(hold.Until, c.now, laterDelay) {
+			hold.Until = c.now
+			c.setHold(at, hold)
+		}
+	}
+	_, err := queue.Hasten(c.tx, c.now, func(job queue.Job) time.Duration {
+		if job.Server == name && job.LastError != "" {
+			return 0
+		}
+		return math.MaxInt64
+	})
+	return err
+}
+
+// open ends the pause of a server and any block.
+func (c *commit) open(name string) {
 	row := c.server(name)
 	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() {
-		row.Failures, row.NotBefore, row.LastError, row.BlockedBy, row.NoData = 0, time.Time{}, "", "", false
-		c.servers[name] = row
+		c.servers[name] = state.Server{Facts: row.Facts, Hold: row.Hold}
 	}
 }
 
 // reachable ends a pause: a job has used a connection, and the connection still works. If data connections were what
 // failed, only one of these ends it: commands alone get through as before, and would have all ways tried over and over.
-func (c *commit) reachable(r report) {
+// A connection that was there before the login was refused proves nothing about the next login.
+func (c *commit) reachable(r report) error {
+	if err := c.foundRoom(r); err != nil {
+		return err
+	}
+	row := c.server(r.Job.Server)
 	usedData := r.Method != "" || r.Job.Kind == work.KindScan && r.Err == nil
-	if !r.reached || c.server(r.Job.Server).NoData && !usedData {
-		return
+	if !r.reached || row.Blocked() || row.NoData && !usedData {
+		return nil
 	}
-	if r.Err == nil || judge(r.Err, r.Job, 0, c.now, 0).pause == 0 {
-		c.tryAtOnce(r.Job.Server)
+	if r.Err != nil {
+		if v := judge(r.Err, r.Job, 0, c.now, 0); v.pause > 0 || v.blocked {
+			return nil
+		}
 	}
+	if row.BlockedBy != "" {
+		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: "the server can be used again"})
+	}
+	c.open(r.Job.Server)
+	return nil
 }
 
 // learn keeps what the connections to a server have found out, those included that died of it:
@@ -85,6 +147,16 @@ func (c *commit) saveServers() error {
 		row.Facts = data
 		c.servers[name] = row
 	}
+	for sync, hold := range c.holds {
+		row, err := state.GetSync(c.tx, sync)
+		if err != nil {
+			return err
+		}
+		row.Hold = hold
+		if err := state.PutSync(c.tx, sync, row); err != nil {
+			return err
+		}
+	}
 	for name, row := range c.servers {
 		if err := state.PutServer(c.tx, name, row); err != nil {
 			return err
@@ -100,8 +172,7 @@ type knownServer struct {
 }
 
 // loadServer reads what is known about a server. Facts that cannot be read are learned anew, and
-// so are those of another address. A pause ends with the start, which is what an operator does after
-// mending something.
+// so are those of another address.
 func loadServer(tx *state.Tx, name, address string) (state.Server, ftpclient.Facts, error) {
 	row, err := state.GetServer(tx, name)
 	if errors.Is(err, state.ErrBadRow) {
@@ -114,7 +185,40 @@ func loadServer(tx *state.Tx, name, address string) (state.Server, ftpclient.Fac
 	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &known) != nil || known.Address != "" && known.Address != address {
 		known.Facts = ftpclient.Facts{}
 	}
-	return state.Server{Facts: row.Facts}, known.Facts, nil
+	return row, known.Facts, nil
+}
+
+// loadServers reads what is known about the servers. Pauses end with the start, which is what an operator does after
+// mending something; so do the waits for room. A server that has refused the login stays blocked until its
+// configuration is another one.
+func (d *dispatcher) loadServers(tx *state.Tx) error {
+	for name, s := range d.servers {
+		was, facts, err := loadServer(tx, name, s.config.Address)
+		if err != nil {
+			return err
+		}
+		row := state.Server{Facts: was.Facts, Hold: was.Hold}
+		row.Hold.Until = time.Time{}
+		if was.Blocked() && sameConfig(was.BlockedConfig, s.config) {
+			row.Failures, row.LastError, row.BlockedBy, row.BlockedConfig = was.Failures, was.LastError, was.BlockedBy, was.BlockedConfig
+			d.agent.logger.Warn("server stays blocked: its configuration is the one whose login was refused", "server", name, "reason", was.BlockedBy)
+		}
+		if !reflect.DeepEqual(row, was) {
+			if err := state.PutServer(tx, name, row); err != nil {
+				return err
+			}
+		}
+		s.row, s.facts = row, facts
+	}
+	for name := range d.agent.syncs {
+		row, err := state.GetSync(tx, name)
+		if err != nil {
+			return err
+		}
+		row.Hold.Until = time.Time{}
+		d.holds[name] = row.Hold
+	}
+	return nil
 }
 
 func (d *dispatcher) serverNames() []string { return slices.Sorted(maps.Keys(d.servers)) }

@@ -17,68 +17,60 @@ const approvalCheck = time.Minute
 // approval serves full scans only, until one of them does not need it. A look has its guard in
 // any case.
 func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
-	questions, err := c.questions(s)
+	totals, err := c.totals(s)
 	if err != nil {
 		return nil, false, err
 	}
-	guard := func(approved bool) *plan.Halt {
-		for _, totals := range questions {
-			limits := plan.Limits{AllowsDeletes: c.d.agent.cfg.Syncs[s.sync()].MaxDelete.Allows, Approved: approved}
-			if halt := plan.Guard(totals, limits); halt != nil {
-				return halt
-			}
-		}
-		return nil
+	limits := plan.Limits{AllowsDeletes: c.d.agent.cfg.Syncs[s.sync()].MaxDelete.Allows}
+	halt = plan.Guard(totals, limits)
+	if approved = halt != nil && s.Full && !s.row.Approved.IsZero(); approved {
+		limits.Approved = true
+		halt = plan.Guard(totals, limits)
 	}
-	needed := guard(false)
-	if approved = needed != nil && s.Full && !s.row.Approved.IsZero(); approved {
-		return guard(true), true, nil
-	}
-	return needed, false, nil
+	return halt, approved, nil
 }
 
-// questions are the totals that the guard has to look at. Deletions that a person has approved
-// and that still wait count no more, neither as deletions nor as something that is known.
-func (c *commit) questions(s *scanning) ([]plan.Totals, error) {
+// totals are what the guard has to look at. Deletions that a person has approved and that still
+// wait count no more, neither as deletions nor as something that is known.
+func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	totals := s.Scan.Totals
-	known, err := state.CountBaseline(c.tx, s.sync())
-	if err != nil {
-		return nil, err
-	}
 	if s.row.EmptiedLocal && totals.Local == plan.RootEmpty {
 		totals.Local = plan.RootUnseen
 	}
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
-	pending := pendingDeletes{}
-	deletes := s.last && (totals.Deletes > 0 || totals.Extra > 0)
-	if deletes || suspicious(totals.Local) || suspicious(totals.Remote) {
-		if pending, err = c.pendingDeletes(s.sync()); err != nil {
-			return nil, err
+	if totals.Known = s.progress.Known; s.whole() {
+		// What a long scan itself has brought in step does not count: a target may well have been
+		// empty before that.
+		known, err := state.CountBaseline(c.tx, s.sync())
+		if err != nil {
+			return totals, err
 		}
-	}
-	now := max(known, totals.Known) - pending.approved
-	roots := plan.Totals{
-		Direction: totals.Direction, Known: now, Local: totals.Local, Remote: totals.Remote, MarkerMissing: totals.MarkerMissing,
+		totals.Known = max(known, totals.Known)
 	}
 	if !s.last {
-		return []plan.Totals{roots}, nil
+		totals = plan.Totals{
+			Direction: totals.Direction, Known: totals.Known, Local: totals.Local, Remote: totals.Remote, MarkerMissing: totals.MarkerMissing,
+		}
 	}
-	if totals.Known = now; !s.whole() {
-		// What the scan itself has brought in step was not known before.
-		totals.Known = s.progress.Known - pending.approved
+	deletes := totals.Deletes > 0 || totals.Extra > 0
+	if !deletes && !suspicious(totals.Local) && !suspicious(totals.Remote) {
+		return totals, nil // spares a look at all jobs
+	}
+	pending, err := c.pendingDeletes(s.sync())
+	if err != nil {
+		return totals, err
+	}
+	totals.Known -= pending.approved
+	if !deletes {
+		return totals, nil
 	}
 	totals.Deletes -= s.progress.Found.Queued
 	totals.Extra -= s.progress.Found.QueuedExtra
-	if deletes {
-		staged, err := c.stagedElsewhere(s)
-		if err != nil {
-			return nil, err
-		}
-		totals.PendingDeletes = pending.counted + max(0, staged-totals.Deletes)
-	}
-	return []plan.Totals{roots, totals}, nil
+	staged, err := c.stagedElsewhere(s)
+	totals.PendingDeletes = pending.counted + max(0, staged-totals.Deletes)
+	return totals, err
 }
 
 func suspicious(root plan.Root) bool { return root == plan.RootMissing || root == plan.RootEmpty }

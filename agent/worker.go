@@ -50,7 +50,7 @@ func (w *worker) run(ctx, begin context.Context, jobs <-chan assignment, reports
 }
 
 func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- report) {
-	var unavailable error
+	var unavailable, full error
 	for i, job := range a.jobs {
 		r := report{}
 		w.used = false
@@ -59,6 +59,8 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 			r.Outcome = work.Outcome{Job: job, Err: context.Canceled}
 		case unavailable != nil:
 			r.Outcome = work.Outcome{Job: job, Err: unavailable}
+		case full != nil && isTransfer(job.Kind):
+			r.Outcome = work.Outcome{Job: job, Err: full}
 		default:
 			env := w.env(begin, job)
 			env.Room, env.Flush = a.room, w.flush(job, reports)
@@ -70,6 +72,10 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		switch classify(r.Err) {
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
 			unavailable = r.Err // the rest of the stream would meet the same
+		case ftpclient.ClassLater:
+			if isTransfer(job.Kind) {
+				full = r.Err
+			}
 		}
 		r.reached = w.used && w.conn != nil && w.conn.Usable()
 		if i == len(a.jobs)-1 {

@@ -85,7 +85,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			job := queue.Job{ID: 1, New: queue.New{Kind: work.KindScan, Sync: "s", Server: "acme"}}
 			reports := make(chan report, 1)
-			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}, room: partRoom}, reports)
+			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}, room: 1000}, reports)
 			r := <-reports
 			if r.reached != row.alive {
 				t.Errorf("reached %v: %v", r.reached, r.Err)
@@ -94,9 +94,11 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			now := time.Now()
 			acme.row = state.Server{Failures: 1, NotBefore: now.Add(time.Hour)}
 			d := &dispatcher{servers: map[string]*server{"acme": acme}}
-			c := &commit{d: d, now: now, transition: &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}}}
+			c := &commit{d: d, now: now, transition: newTransition()}
 			c.learn("acme")
-			c.reachable(r)
+			if err := c.reachable(r); err != nil {
+				t.Error(err)
+			}
 			if got := c.facts["acme"]; !got.EPSVRefused || got.TimeSetter != "MDTM" {
 				t.Errorf("kept: %+v", got)
 			}
@@ -223,8 +225,8 @@ func TestATransferTooManyIsToldFromAConnectionTooMany(t *testing.T) {
 	for _, reached := range []bool{true, false} {
 		err := db.Update(func(tx *state.Tx) error {
 			now := time.Now()
-			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {}}}, tx: tx, now: now,
-				transition: &transition{servers: map[string]state.Server{}, busy: map[string]refusal{}}}
+			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {config: &config.Server{}}}}, tx: tx, now: now,
+				transition: newTransition()}
 			for _, path := range []string{"a", "b"} {
 				if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindSweepRemote, Sync: "s", Server: "acme", Path: path}); err != nil {
 					return err
@@ -309,7 +311,7 @@ func TestAServerThatCannotBeUsedIsToldOnce(t *testing.T) {
 		want ActivityKind
 	}{
 		{"it is away", &ftpclient.Error{Op: "connect", Err: syscall.ECONNREFUSED}, ActivityPaused},
-		{"it refuses the login", &ftpclient.Error{Op: "login", Command: "PASS", Code: 530, Text: "Login incorrect."}, ActivityPaused},
+		{"it refuses the login", &ftpclient.Error{Op: "login", Command: "PASS", Code: 530, Text: "Login incorrect."}, ActivityAlert},
 		{"it is full", &ftpclient.Error{Op: "connect", Code: 421, Text: "Too many users"}, ActivityRetry},
 	} {
 		db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
@@ -318,8 +320,8 @@ func TestAServerThatCannotBeUsedIsToldOnce(t *testing.T) {
 		}
 		err = db.Update(func(tx *state.Tx) error {
 			now := time.Now()
-			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {}}}, tx: tx, now: now,
-				transition: &transition{servers: map[string]state.Server{}, busy: map[string]refusal{}}}
+			c := &commit{d: &dispatcher{servers: map[string]*server{"acme": {config: &config.Server{}}}}, tx: tx, now: now,
+				transition: newTransition()}
 			for _, path := range []string{"a", "b", "c"} {
 				if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindSweepRemote, Sync: "s", Server: "acme", Path: path}); err != nil {
 					return err

@@ -28,6 +28,9 @@ type PoolOptions struct {
 	// CheckAfter is how long a connection may be idle and still be given out without asking
 	// the server whether it is alive (10 s).
 	CheckAfter time.Duration
+	// RefusedOnce: when a login was refused, Get gives that error to everybody, without another
+	// try, until Reopen. Those who come a moment later do not try the same password again.
+	RefusedOnce bool
 }
 
 func (p PoolOptions) withDefaults() PoolOptions {
@@ -77,6 +80,7 @@ type Pool struct {
 	closing    int        // being closed
 	waiting    []*waiter
 	getting    map[*waiter]context.CancelCauseFunc // everybody within Get
+	refusal    error                               // of the login, with RefusedOnce
 	closed     bool
 	drained    chan struct{} // closed when the pool is closed and nothing is left
 	timer      *time.Timer
@@ -134,8 +138,8 @@ func (p *Pool) Get(ctx context.Context) (*Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w := &waiter{ready: make(chan grant, 1)}
-	if !p.enter(w, cancel) {
-		return nil, &Error{Op: "connect", Path: p.address, Err: ErrPoolClosed}
+	if err := p.enter(w, cancel); err != nil {
+		return nil, err
 	}
 	defer p.leave(w)
 	for {
@@ -234,16 +238,26 @@ func (p *Pool) close(conns ...*Conn) {
 	p.turn()
 }
 
-func (p *Pool) enter(w *waiter, cancel context.CancelCauseFunc) bool {
+// Reopen has the login tried again: see PoolOptions.RefusedOnce.
+func (p *Pool) Reopen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return false
+	p.refusal = nil
+}
+
+func (p *Pool) enter(w *waiter, cancel context.CancelCauseFunc) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return &Error{Op: "connect", Path: p.address, Err: ErrPoolClosed}
+	case p.refusal != nil:
+		return p.refusal
 	}
 	p.getting[w] = cancel
 	p.waiting = append(p.waiting, w)
 	p.turn()
-	return true
+	return nil
 }
 
 func (p *Pool) leave(w *waiter) {
@@ -328,6 +342,9 @@ func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err er
 	if again {
 		p.waiting = slices.Insert(p.waiting, 0, w)
 		return nil
+	}
+	if class == ClassAuthentication && p.options.RefusedOnce {
+		p.refusal = err
 	}
 	if p.connected()+p.opening == 0 || class == ClassAuthentication || class == ClassSetup {
 		for _, other := range p.waiting {

@@ -52,11 +52,12 @@ var replyTests = []struct {
 		{"data come from elsewhere", "list", "LIST", 425, "Security: Bad IP connecting.", ClassSetup, nil, ""},
 		{"nobody connects", "list", "LIST", 425, "Failed to establish connection.", ClassConnection, nil, ""},
 		{"EPSV of a protocol nobody has", "list", "EPSV", 522, "Bad network protocol.", ClassSetup, nil, ""},
-		{"a file cannot be written, for whatever reason", "store", "STOR", 451, "Failure writing to local file.", ClassRetry, nil, ""},
+		{"a file cannot be written, for whatever reason", "store", "STOR", 451, "Failure writing to local file.", ClassLater, nil, ""},
 		{"the line is too long", "store", "STOR", 500, "Input line too long.", ClassPermanent, nil, ""},
 		{"MLSD is not there", "list", "MLSD", 500, "Unknown command.", ClassPermanent, nil, ""},
 	}},
 	{"proftpd", []said{ // 1.3.8, seen unless said otherwise
+		{"the disk is full", "store", "STOR", 451, "Transfer aborted. Input/output error", ClassLater, nil, ""},
 		{"a missing file", "retrieve", "RETR", 550, "/none/x: No such file or directory", ClassPermanent, fs.ErrNotExist, ""},
 		{"a missing parent of a file", "store", "STOR", 550, "/none/x: No such file or directory", ClassParents, fs.ErrNotExist, ""},
 		{"a missing parent to append", "append", "APPE", 550, "/none/x: No such file or directory", ClassParents, fs.ErrNotExist, ""},
@@ -92,6 +93,7 @@ var replyTests = []struct {
 		{"there is no TLS", "login", "PROT", 500, "PROT not understood", ClassSetup, nil, ""},
 	}},
 	{"pure-ftpd", []said{ // 1.0.50, seen unless said otherwise
+		{"the disk is full", "store", "STOR", 451, "Error during write to file\nTransfer aborted\n0.011 seconds (measured here), 29.29 Mbytes per second", ClassLater, nil, ""},
 		{"a missing file", "retrieve", "RETR", 550, "Can't open /none/x: No such file or directory", ClassPermanent, fs.ErrNotExist, ""},
 		{"a missing parent of a file", "store", "STOR", 553, "Can't open that file: No such file or directory", ClassParents, fs.ErrNotExist, ""},
 		{"a missing parent of a folder", "make folder", "MKD", 550, "Can't create directory: No such file or directory", ClassParents, fs.ErrNotExist, ""},

@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ type Request struct {
 	// Hold, if not nil, says which jobs of a sync must stay where they are. It must answer
 	// the same when asked again.
 	Hold func(sync string) Held
+	// Transfers are the priorities that HeldTransfers holds of jobs that are not serial; the zero
+	// Band is all of them.
+	Transfers Band
 	// After is the sync that had the last turn at this server; the next one by name comes
 	// first. "" for none.
 	After string
@@ -35,11 +39,15 @@ type Held uint8
 const (
 	// HeldNone: all jobs may run.
 	HeldNone Held = iota
-	// HeldTransfers: only serial jobs may run, and they do not wait for others that are due.
+	// HeldTransfers: jobs that are not serial and have a priority within Request.Transfers stay.
+	// Serial jobs do not wait for others that are due.
 	HeldTransfers
 	// HeldAll: no job may run.
 	HeldAll
 )
+
+// Band is a range of priorities, both ends included.
+type Band struct{ First, Last uint8 }
 
 // Urgent is the priority below which jobs do not wait for the turn of their sync: a person asked
 // for them.
@@ -127,7 +135,11 @@ type lane struct {
 	prefix, first []byte
 	sync          string
 	serial        bool
+	// held is the priorities within which its jobs stay, nil for none. No first key is within.
+	held *Band
 }
+
+func (b *Band) holds(tail []byte) bool { return b != nil && b.First <= tail[0] && tail[0] <= b.Last }
 
 func (l lane) urgent() bool { return l.first[0] < Urgent }
 
@@ -139,7 +151,11 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 	}
 	chosen := slices.MinFunc(lanes, func(a, b lane) int { return a.compare(b, request.After) })
 	var jobs []Job
-	err = tx.Table(tableDue).Scan(chosen.prefix, nil, func(key, _ []byte) (bool, error) {
+	from := append(bytes.Clone(chosen.prefix), chosen.first...)
+	err = tx.Table(tableDue).Scan(chosen.prefix, from, func(key, _ []byte) (bool, error) {
+		if chosen.held.holds(key[len(chosen.prefix):]) {
+			return false, nil
+		}
 		job, err := loadIndexed(tx, idOf(key), Due)
 		if err != nil {
 			return false, err
@@ -193,21 +209,53 @@ func openLanes(tx *state.Tx, request Request) ([]lane, error) {
 			return lanes, err
 		}
 		from = state.Successor(next.prefix)
-		if next.mayRun(tx, request) {
+		may, err := next.mayRun(tx, request)
+		if err != nil {
+			return nil, err
+		}
+		if may {
 			lanes = append(lanes, next)
 		}
 	}
 	return lanes, nil
 }
 
-func (l lane) mayRun(tx *state.Tx, request Request) bool {
+func (l *lane) mayRun(tx *state.Tx, request Request) (bool, error) {
 	held := HeldNone
 	if request.Hold != nil {
 		held = request.Hold(l.sync)
 	}
-	if held == HeldAll || !l.serial {
-		return held == HeldNone
+	switch {
+	case held == HeldAll:
+		return false, nil
+	case !l.serial && held == HeldTransfers:
+		return l.skip(tx, request.Transfers)
+	case !l.serial:
+		return true, nil
 	}
+	return l.serialMayRun(tx, held), nil
+}
+
+// skip makes the first job that is not held the first one of the lane, and reports whether there is one.
+func (l *lane) skip(tx *state.Tx, held Band) (found bool, err error) {
+	if l.held = &held; held == (Band{}) {
+		l.held.Last = math.MaxUint8
+	}
+	if !l.held.holds(l.first) {
+		return true, nil
+	}
+	if l.held.Last == math.MaxUint8 {
+		return false, nil
+	}
+	from := append(bytes.Clone(l.prefix), l.held.Last+1)
+	err = tx.Table(tableDue).Scan(l.prefix, from, func(key, _ []byte) (bool, error) {
+		l.first, found = bytes.Clone(key[len(l.prefix):]), true
+		return false, nil
+	})
+	return found, err
+}
+
+func (l *lane) serialMayRun(tx *state.Tx, held Held) bool {
 	c := tallyOf(tx, l.sync)
 	return c[tallyRunning] == 0 && c[tallyRunningSerial] == 0 && (held == HeldTransfers || c[tallyDue] == 0)
 }

@@ -24,6 +24,8 @@ type Failure struct {
 	RetryAt time.Time
 	// Dead gives up instead.
 	Dead bool
+	// Refused counts as a refusal for good, beside being a failure: see Job.Refusals.
+	Refused bool
 	// Uncounted leaves Attempts alone: the job is not to blame, but a server that is down,
 	// a quota, or the end of the agent.
 	Uncounted bool
@@ -58,6 +60,9 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 	job.Crashes = 0 // it came back, so it does not take the agent down
 	if !f.Uncounted {
 		job.Attempts++
+	}
+	if f.Refused {
+		job.Refusals++
 	}
 	job.LastError, job.LastReply = clip(f.Reason), clip(f.Reply)
 	if job.LastError == "" {
@@ -207,7 +212,8 @@ func idsOf(t state.Table, prefix []byte) ([]ID, error) {
 const (
 	firstDelay = time.Second
 	leastDelay = 250 * time.Millisecond
-	mostDelay  = 15 * time.Minute
+	// MostDelay is the longest wait of a job that failed.
+	MostDelay = 15 * time.Minute
 )
 
 // Delay returns how long to wait after failure number attempt, which counts from 1: a random
@@ -215,6 +221,6 @@ const (
 // jobs that failed together from coming back together. It is never below 250 ms, so that a bad
 // draw does not make a busy loop.
 func Delay(attempt int, r float64) time.Duration {
-	ceiling := min(float64(firstDelay)*math.Pow(2, float64(max(attempt, 1)-1)), float64(mostDelay))
+	ceiling := min(float64(firstDelay)*math.Pow(2, float64(max(attempt, 1)-1)), float64(MostDelay))
 	return max(leastDelay, time.Duration(ceiling*min(max(r, 0), 1)))
 }

@@ -91,6 +91,8 @@ type Job struct {
 	State State `json:"state"`
 	// Attempts counts the failures, without the uncounted ones.
 	Attempts int `json:"attempts,omitempty"`
+	// Refusals counts those of the failures that had a lasting reason.
+	Refusals int `json:"refusals,omitempty"`
 	// Crashes counts how often in a row the agent went down while the job was running.
 	Crashes int `json:"crashes,omitempty"`
 	// Claims counts all starts.
@@ -103,6 +105,8 @@ type Job struct {
 	Started time.Time `json:"started,omitzero"`
 	// Died is set for dead jobs only.
 	Died time.Time `json:"died,omitzero"`
+	// Wanted is when a dead job was last asked for and not revived; see Want.
+	Wanted time.Time `json:"wanted,omitzero"`
 	// LastError is the reason of the last failure, for people.
 	LastError string `json:"last_error,omitempty"`
 	// LastReply is what the server said then, if it was the server.
@@ -204,7 +208,8 @@ func (j *Job) schedule(now time.Time) {
 
 // revive forgets failures and crashes.
 func (j *Job) revive() {
-	j.Attempts, j.Crashes, j.LastError, j.LastReply = 0, 0, "", ""
+	j.Attempts, j.Refusals, j.Crashes, j.LastError, j.LastReply = 0, 0, 0, "", ""
+	j.Wanted = time.Time{}
 }
 
 // ask notes what is wanted after the run that is under way, or in its middle.

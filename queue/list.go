@@ -33,11 +33,11 @@ type Place []byte
 
 // mostLooks bounds the jobs that a page with a limit reads, at a few microseconds each, to find
 // those that its filter chooses.
-const mostLooks = 10_000
+const mostLooks = 2000
 
 // List returns jobs for people to look at. Jobs of one state are ordered by their time (waiting:
-// the next to become due first; dead: the newest last) or else by number. A row that cannot be
-// read shows up as a dead job with the reason.
+// the next to become due first; dead: the newest last) or by server, sync and turn (due), all
+// others by number. A row that cannot be read shows up as a dead job with the reason.
 func List(tx *state.Tx, filter Filter) ([]Job, error) {
 	var jobs []Job
 	for {

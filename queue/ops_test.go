@@ -290,7 +290,7 @@ func TestOpsAcrossCommits(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	db := openNew(t)
 	m := newModel()
-	for i := range 1500 {
+	for i := range 700 {
 		op, arg := byte(random.Uint32()), byte(random.Uint32())
 		if err := db.Update(func(tx *state.Tx) error { return m.step(tx, op, arg) }); err != nil {
 			t.Fatalf("step %d (%d, %d): %v", i, op, arg, err)

@@ -383,7 +383,7 @@ func TestDelay(t *testing.T) {
 		{"the second up to two", 2, 0.5, time.Second},
 		{"the tenth up to 512", 10, 0.5, 256 * time.Second},
 		{"then it is 15 minutes", 11, 0.5, 450 * time.Second},
-		{"for ever", 1 << 40, 0.999999, mostDelay * 999999 / 1000000},
+		{"for ever", 1 << 40, 0.999999, MostDelay * 999999 / 1000000},
 		{"a bad draw is still a delay", 7, 0, 250 * time.Millisecond},
 		{"no failure yet counts as one", 0, 0.5, 500 * time.Millisecond},
 		{"r beyond its range is cut", 1, 7, time.Second},

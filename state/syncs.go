@@ -24,6 +24,8 @@ type SyncState struct {
 	EmptiedRemote bool      `json:"emptied_remote,omitempty"`
 	LastFullScan  time.Time `json:"last_full_scan,omitzero"`
 	LastSuccess   time.Time `json:"last_success,omitzero"`
+	// Hold is about what goes into the local folder.
+	Hold Hold `json:"hold,omitzero"`
 }
 
 // HaltUnreadable is the HaltCode of a sync whose row cannot be read.

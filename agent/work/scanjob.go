@@ -111,7 +111,9 @@ func (p *parts) scan(ctx context.Context, e Env) (*scan.Result, error) {
 	request := requestOf(e)
 	request.Known, request.Cursor, request.Room = p.progress.Known, p.progress.Cursor, e.Room
 	if e.Flush != nil {
-		request.Flush = func(ctx context.Context, found *scan.Result) (room int, err error) { return e.Flush(ctx, p.outcome(found)) }
+		request.Flush = func(ctx context.Context, found *scan.Result) (room int, err error) {
+			return e.Flush(ctx, p.outcome(found))
+		}
 	}
 	look := p.full
 	for rel, mark := range p.marks {

@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state"
+)
+
+func TestHastenEndsWaitsThatAreTooLong(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		for path, wait := range map[string]time.Duration{"soon": time.Minute, "late": time.Hour, "later": 24 * 365 * time.Hour} {
+			if _, err := Enqueue(tx, start, New{Kind: "up", Sync: "web", Server: "acme", Path: path, RunAt: start.Add(wait)}); err != nil {
+				return err
+			}
+		}
+		n, err := Hasten(tx, start, func(job Job) time.Duration {
+			if job.Path == "late" {
+				return 0
+			}
+			return 10 * time.Minute
+		})
+		if err != nil || n != 2 {
+			t.Errorf("hastened %d, %v", n, err)
+		}
+		for path, want := range map[string]time.Time{"soon": start.Add(time.Minute), "late": start, "later": start.Add(10 * time.Minute)} {
+			job, _, err := Lookup(tx, "up", "web", path)
+			if err != nil || !job.RunAt.Equal(want) || (job.State == Due) != (path == "late") {
+				t.Errorf("%s: %s at %s, %v", path, job.State, job.RunAt, err)
+			}
+		}
+		return Check(tx)
+	})
+}
+
+func TestOnlyDeadJobsAreWantedInVain(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		if _, err := Enqueue(tx, start, New{Kind: "up", Sync: "web", Server: "acme", Path: "a"}); err != nil {
+			return err
+		}
+		if err := Want(tx, start, 1); !errors.Is(err, ErrState) {
+			t.Errorf("due: %v", err)
+		}
+		if _, err := Claim(tx, start, Request{Server: "acme", Limit: 1}); err != nil {
+			return err
+		}
+		if _, err := Fail(tx, start, 1, Failure{Reason: "no", Dead: true, Refused: true}); err != nil {
+			return err
+		}
+		if err := Want(tx, start.Add(time.Hour), 1); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || !job.Wanted.Equal(start.Add(time.Hour)) || job.State != Dead || job.Refusals != 1 {
+			t.Errorf("dead: %+v, %v", job, err)
+		}
+		if err := Retry(tx, start, 1); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || !job.Wanted.IsZero() || job.Refusals != 0 {
+			t.Errorf("revived: %+v, %v", job, err)
+		}
+		return Check(tx)
+	})
+}
+
+func TestHeldTransfersLetOthersPass(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		held Band
+		want []uint8
+	}{
+		{"priorities below and above go, in turns", Band{50, 60}, []uint8{20, 40, 70, 80, 200}},
+		{"the highest included", Band{50, 255}, []uint8{20, 40}},
+		{"the lowest included", Band{0, 69}, []uint8{70, 80, 200}},
+		{"no band holds all that is not serial", Band{}, nil},
+	} {
+		db := openNew(t)
+		update(t, db, func(tx *state.Tx) error {
+			for _, priority := range []uint8{20, 40, 50, 55, 60, 70, 80, 200} {
+				if _, err := Enqueue(tx, start, New{Kind: "up", Sync: "web", Server: "acme", Path: fmt.Sprint(priority), Priority: priority}); err != nil {
+					return err
+				}
+			}
+			var got []uint8
+			for {
+				jobs, err := Claim(tx, start, Request{Server: "acme", Limit: 9, Transfers: row.held, Hold: func(string) Held { return HeldTransfers }})
+				if err != nil || len(jobs) == 0 {
+					if !slices.Equal(got, row.want) {
+						t.Errorf("%s: got %v, want %v", row.name, got, row.want)
+					}
+					return err
+				}
+				for _, job := range jobs {
+					got = append(got, job.Priority)
+				}
+			}
+		})
+	}
+}
