@@ -91,6 +91,9 @@ func startAnew(tx *state.Tx, sync string) error {
 	if _, err := queue.DropSync(tx, sync); err != nil {
 		return err
 	}
+	if err := state.ForgetConflicts(tx, sync, time.Time{}); err != nil {
+		return err
+	}
 	// What its scans have staged goes with their jobs.
 	return state.ClearDirtyUpTo(tx, sync, state.LastMark(tx))
 }

@@ -98,7 +98,8 @@ func (c *commit) run() error {
 		return err
 	}
 	if !c.now.Before(c.d.nextTrim) {
-		trimmed, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim)
+		bounds := c.d.agent.cfg.Agent.History
+		trimmed, err := state.TrimHistory(c.tx, bounds.Rows, c.now.Add(-bounds.Keep), historyTrim)
 		if err != nil {
 			return err
 		}
@@ -154,6 +155,15 @@ func (c *commit) request(r request) error {
 	if r.memory != nil {
 		return state.PutLocatorMemory(c.tx, r.memory)
 	}
+	if r.change != nil {
+		servers, err := r.change(c.tx, c.now)
+		for _, name := range servers {
+			if _, ok := c.d.servers[name]; ok {
+				c.tryAtOnce(name)
+			}
+		}
+		return err
+	}
 	if r.approve != "" {
 		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
@@ -208,7 +218,10 @@ func (c *commit) report(r report) error {
 			return err
 		}
 	}
-	return c.history(r, "done")
+	if err := state.ForgetConflict(c.tx, r.Job.Sync, r.Job.Path); err != nil {
+		return err
+	}
+	return c.history(r, resultDone)
 }
 
 func isOperation(kind string) bool {
@@ -246,17 +259,6 @@ func (c *commit) activityOf(r report, kind ActivityKind) Activity {
 		Kind: kind, Sync: r.Job.Sync, Server: r.Job.Server, Path: r.Job.Path, Job: uint64(r.Job.ID), Action: r.Job.Kind,
 		Text: r.Reason, Bytes: r.Bytes, Took: r.Duration, Verified: r.Verified, Method: r.Method,
 	}
-}
-
-func (c *commit) history(r report, result string) error {
-	h := state.History{
-		When: c.now, Sync: r.Job.Sync, Path: r.Job.Path, Op: r.Job.Kind, Result: result, Job: uint64(r.Job.ID),
-		Bytes: r.Bytes, Duration: r.Duration, Method: r.Method, Verified: r.Verified, Reply: r.Reply, Temp: r.Temp,
-	}
-	if r.Err != nil {
-		h.Error = reasonOf(r.Err)
-	}
-	return state.AppendHistory(c.tx, h)
 }
 
 // stale ends a job whose plan was overtaken, and asks for a new look at both sides.
@@ -307,10 +309,10 @@ func (c *commit) failed(r report) error {
 	if next == queue.Dead {
 		activity.Kind = ActivityDead
 		c.happened(activity)
-		return c.history(r, "dead")
+		return c.history(r, resultDead)
 	}
 	if !told && classify(r.Err) != ftpclient.ClassCancelled { // the stop of the agent is no news
 		c.happened(activity)
 	}
-	return nil
+	return c.failureHistory(r, v.failure)
 }

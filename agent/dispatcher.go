@@ -21,10 +21,8 @@ const (
 	maxBatch = 500
 	// maxSleep bounds the dispatcher's sleep: timers stand still while a machine sleeps.
 	maxSleep = 30 * time.Second
-	// historyRows and historyAge bound the history.
-	historyRows = 1_000_000
-	historyAge  = 90 * 24 * time.Hour
-	historyTrim = 10_000 // rows at a time
+	// historyTrim is how many rows of the history go in one commit.
+	historyTrim = 10_000
 	// trimInterval is how often the history is trimmed.
 	trimInterval = time.Hour
 	// limitRaise is how long a server that refused a connection as one too many is left at the

@@ -126,6 +126,9 @@ func (c *commit) part(s *scanning) error {
 	}
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
+	if err := c.conflicts(s.sync(), found.result.Plan.Notes); err != nil {
+		return err
+	}
 	if err := state.ClearDirty(c.tx, s.sync(), s.Dirty); err != nil {
 		return err
 	}
@@ -268,6 +271,9 @@ func (c *commit) finish(s *scanning) error {
 	}
 	if s.progress.Found.Unseen > 0 {
 		return nil
+	}
+	if err := state.ForgetConflicts(c.tx, s.sync(), s.progress.Began); err != nil {
+		return err
 	}
 	return c.dropObsolete(s.sync(), s.progress.Began)
 }

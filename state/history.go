@@ -12,13 +12,17 @@ const tableHistory = "history"
 type History struct {
 	When time.Time `json:"when"`
 	Sync string    `json:"sync,omitempty"`
-	Path string    `json:"path,omitempty"`
+	// Server is the name of the server of the sync.
+	Server string `json:"server,omitempty"`
+	Path   string `json:"path,omitempty"`
 	// Op is the kind of the job, Direction "up" or "down".
 	Op        string `json:"op,omitempty"`
 	Direction string `json:"direction,omitempty"`
-	// Result says how it ended: "done", "dead", "conflict" and what else there may be one day.
-	Result   string        `json:"result,omitempty"`
-	Job      uint64        `json:"job,omitempty"`
+	// Result says how it ended: "done", "failed" (it is tried again), "dead", "conflict" and what else there may be one day.
+	Result string `json:"result,omitempty"`
+	Job    uint64 `json:"job,omitempty"`
+	// Tries are the failures of the job that count, this one included.
+	Tries    int           `json:"tries,omitempty"`
 	Bytes    int64         `json:"bytes,omitempty"`
 	Duration time.Duration `json:"duration,omitempty"`
 	// Method is the data channel that was used, Verified how the result was checked, Reply
@@ -26,7 +30,7 @@ type History struct {
 	Method   string `json:"method,omitempty"`
 	Verified string `json:"verified,omitempty"`
 	Reply    string `json:"reply,omitempty"`
-	// Temp is the temporary name, Final the name that took its place: absolute on a server, where that is known.
+	// Temp is the temporary name, Final the name that took its place: whole names on their side, as far as they are known.
 	Temp  string `json:"temp,omitempty"`
 	Final string `json:"final,omitempty"`
 	Error string `json:"error,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -115,7 +116,9 @@ type Outcome struct {
 	Method   string // data channel
 	Verified string // how it was made sure that all bytes arrived
 	Reply    string // the server's final words
-	Temp     string
+	// Temp and Final are the names under which the content was written and is to be found, as the side that they are on calls
+	// them: absolute, or as far as that is known. Temp is "" if nothing was written.
+	Temp, Final string
 }
 
 // Kinds of jobs that are no plan.Action.
@@ -169,9 +172,6 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 func (o Outcome) of(job queue.Job, began time.Time) Outcome {
 	o.Job = job
 	o.Duration = time.Since(began)
-	if o.Temp == "" {
-		o.Temp = job.Temp
-	}
 	return o
 }
 
@@ -204,6 +204,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return stale(reason)
 		}
 		outcome := do(ctx, o)
+		outcome.Final = o.final()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
 	}
@@ -217,6 +218,15 @@ type op struct {
 	root   *os.Root
 	conn   *ftpclient.Conn
 	remote scan.Remote
+}
+
+// final is the name that the operation is about, on the side that it changes.
+func (o *op) final() string {
+	switch o.Action {
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal:
+		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
+	}
+	return o.target()
 }
 
 // reconnect goes on with a new connection where cause has ended the last one, and what became of

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -119,16 +121,19 @@ func pathText(path string) string {
 	if path == "" {
 		return "(the whole sync)"
 	}
-	// Names come from anybody; control characters must not reach a terminal.
-	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	// Names come from anybody.
+	if strings.ContainsFunc(path, func(r rune) bool { return moves(r) || r == utf8.RuneError }) {
 		return fmt.Sprintf("%q", path)
 	}
 	return path
 }
 
+// moves reports a character that must not reach a terminal, since it does more there than to stand in its place.
+func moves(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if moves(r) {
 			return ' '
 		}
 		return r

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// TestWhoHasReadEnoughIsNoError: "ftpferry history | head -1" succeeds.
+func TestWhoHasReadEnoughIsNoError(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	reader.Close()
+	p := &program{stdout: writer}
+	err = p.printing(func(out *bufio.Writer) error {
+		for range 1000 {
+			if _, err := out.WriteString(strings.Repeat("x", 1000)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("a closed pipe: %v", err)
+	}
+	p.stdout = broken{}
+	if err := p.printing(func(out *bufio.Writer) error { return out.WriteByte('x') }); err == nil || !strings.Contains(err.Error(), "no space") {
+		t.Errorf("a full disk: %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("no space") }
+
+func TestSince(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
+	for text, want := range map[string]string{
+		"":                     "0001-01-01T00:00:00Z",
+		"24h":                  "2026-02-28T12:00:00+01:00",
+		"7d":                   "2026-02-22T12:00:00+01:00",
+		"2026-02-03":           "2026-02-03T00:00:00+01:00",
+		"2026-02-03 04:05":     "2026-02-03T04:05:00+01:00",
+		"2026-02-03T04:05:06Z": "2026-02-03T04:05:06Z",
+		"yesterday":            "",
+		"-24h":                 "",
+		"2026-02-30":           "",
+		"99999999d":            "",
+		"24":                   "",
+	} {
+		got, err := sinceTime(text, now)
+		if (err != nil) != (want == "") || err == nil && got.Format(time.RFC3339) != want {
+			t.Errorf("%q: %v, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
+// TestJobsForPeople: 80 columns, but for names, and nothing that moves a terminal's cursor.
+func TestJobsForPeople(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var b strings.Builder
+	list := jobList{out: bufio.NewWriter(&b), now: now}
+	for _, job := range []control.Job{
+		{ID: 12, State: "dead", Kind: "upload", Sync: "web", Path: "a.html", Attempts: 3, Died: now.Add(-75 * time.Hour),
+			LastError: "store a.html: 550 \x1b[31mdenied " + strings.Repeat("x", 100) + "\nmore"},
+		{ID: 13, State: "running", Kind: "delete_remote", Sync: "web", Path: state.Text("\x1b]0;" + strings.Repeat("n", 50)), Started: now.Add(-90 * time.Second)},
+		{ID: 14, State: "waiting", Kind: "scan", Sync: "web", RunAt: now.Add(10 * time.Minute)},
+		{ID: 15, State: "due", Kind: "upload", Sync: "web", Path: "caf\xe9", RunAt: now},
+	} {
+		if err := list.add(job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	syncs := []control.SyncJobs{{Sync: "web", Dead: 1, Running: 1, Due: 1, Waiting: 1, Retrying: 1, NextDue: now.Add(10 * time.Minute)}, {Due: 2}}
+	if err := list.end(syncs, control.JobFilter{Limit: 4}); err != nil {
+		t.Fatal(err)
+	}
+	list.out.Flush()
+	want := `     JOB STATE        WHEN TRIES  KIND           SYNC: PATH
+      12 dead       3d ago     3  upload         web: a.html
+         store a.html: 550  [31mdenied xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+      13 running   for 90s     0  delete remote
+         web: "\x1b]0;nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+      14 waiting    in 10m     0  scan           web: (the whole sync)
+      15 due           now     0  upload         web: "caf\xe9"
+... 4 jobs listed; --limit 0 lists all
+
+web: 1 dead, 1 running, 1 due, 1 waiting, 1 of them after a failure, the next in 10m
+(not configured): 2 due
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
