@@ -48,12 +48,12 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 	c := newChurn(t, g.source(), rand.New(rand.NewPCG(seed, 1)))
 	quiet := c.begin()
 	endObserver := c.observe(g.target())
-	midData := 0
+	midData, known := 0, map[string]bool{}
 	for i := range *kills {
 		mode := []string{"once", "run"}[random.IntN(2)]
 		running := []process{g.start(mode)}
 		// Passes take from some tens of milliseconds to some seconds: spread the kills over all of it.
-		wait := time.Duration(random.Int64N(int64(100*time.Millisecond) << (i % 5)))
+		wait := time.Duration(random.Int64N(int64(300*time.Millisecond) << (i % 4)))
 		time.Sleep(wait / 2)
 		if random.IntN(2) == 0 || mode == "run" && direction == "down" {
 			running = append(running, g.start("once")) // through the one that runs; it goes on alone when that is gone
@@ -62,11 +62,13 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 		for _, program := range running {
 			program.kill()
 		}
-		for _, size := range temporary(g.target()) {
-			if size > 0 {
-				midData++
-				break
-			}
+		cut := false
+		for path, size := range temporary(g.target()) {
+			cut = cut || size > 0 && !known[path]
+			known[path] = true
+		}
+		if cut {
+			midData++
 		}
 	}
 	quiet()

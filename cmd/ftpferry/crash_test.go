@@ -285,7 +285,8 @@ func command(t *testing.T, config string, arguments ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c := exec.Command(self, append([]string{"-c", config}, arguments...)...)
-	c.Env = append(os.Environ(), asProgram+"=1")
+	// The race detector has a program wait a second at its end.
+	c.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return c
 }
 
