@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -296,9 +297,14 @@ func (p process) kill() {
 	p.Wait()
 }
 
+// patience is how long a program may take that has to end by itself.
+const patience = time.Minute
+
 // end waits for the end of the process.
 func (p process) end(t *testing.T) (code int, out string) {
 	t.Helper()
+	late := time.AfterFunc(patience, func() { p.Process.Kill() })
+	defer late.Stop()
 	err := p.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
