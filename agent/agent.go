@@ -46,13 +46,15 @@ type Agent struct {
 	requests chan request
 	running  atomic.Pointer[dispatcher] // whose pools may be used; nil unless Run works
 	ended    chan struct{}              // closed when Run returns
+	// snapshots holds one value while somebody reads a copy of the state.
+	snapshots chan struct{}
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		requests: make(chan request), ended: make(chan struct{}),
+		requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {
@@ -71,6 +73,9 @@ var errStopped = fmt.Errorf("the agent stops: %w", context.Canceled)
 // only a new start finds out. Run may be called once.
 func (a *Agent) Run(ctx context.Context) error {
 	defer close(a.ended)
+	if err := removeSnapshots(a.cfg.Agent.StateDir); err != nil {
+		a.logger.Warn("a left-over copy of the state stays", "error", err)
+	}
 	d, err := newDispatcher(a)
 	if err != nil {
 		return err
@@ -211,8 +216,10 @@ func (a *Agent) names(wanted []string) ([]string, error) {
 type request struct {
 	pass    *pass
 	approve string
-	memory  json.RawMessage // what the locator has to know after a restart
-	answer  chan error
+	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
+	change func(tx *state.Tx, now time.Time) (servers []string, err error)
+	memory json.RawMessage // what the locator has to know after a restart
+	answer chan error
 }
 
 // ask hands a request to the dispatcher and waits until it is committed.
@@ -277,6 +284,9 @@ func approve(tx *state.Tx, sync string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	row.Halt, row.HaltCode, row.HaltedAt, row.Approved = "", "", time.Time{}, now
+	if row.HaltCode != state.HaltUnreadable { // nobody has seen what its next scan would do
+		row.Approved = now
+	}
+	row.Halt, row.HaltCode, row.HaltedAt = "", "", time.Time{}
 	return state.PutSync(tx, sync, row)
 }

@@ -35,7 +35,7 @@ var ours = map[string][]string{
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
 	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "queue", "state", "state/entry"},
-	"agent/control":              {"agent/plan"},
+	"agent/control":              {"agent/plan", "state"},
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
 	"agent": {"agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
 		"ftpclient", "ftpclient/extip", "queue", "state", "state/entry"},

@@ -20,6 +20,9 @@ func (d *dispatcher) begin(now time.Time) error {
 		if err := d.reconfigure(tx, now); err != nil {
 			return err
 		}
+		if err := dropLeftOver(tx); err != nil {
+			return err
+		}
 		for name, s := range d.servers {
 			if s.row, s.facts, err = loadServer(tx, name, s.config.Address); err != nil {
 				return err
@@ -87,11 +90,19 @@ func startAnew(tx *state.Tx, sync string) error {
 	if _, err := queue.DropSync(tx, sync); err != nil {
 		return err
 	}
-	dirty, err := state.DirtyPaths(tx, sync, 0)
-	if err != nil {
+	if err := state.ForgetConflicts(tx, sync, time.Time{}); err != nil {
 		return err
 	}
-	return state.ClearDirty(tx, sync, dirty)
+	// What its scans have staged goes with their jobs.
+	return state.ClearDirtyUpTo(tx, sync, state.LastMark(tx))
+}
+
+// dropLeftOver removes the operations that scans have staged which are given up.
+func dropLeftOver(tx *state.Tx) error {
+	return state.DropStagedExcept(tx, "", func(id uint64) bool {
+		job, ok, err := queue.Get(tx, queue.ID(id))
+		return err == nil && ok && job.State != queue.Dead && len(job.Progress) > 0
+	})
 }
 
 // requeueLook makes sure that marks left in the state are looked into.

@@ -3,10 +3,10 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -36,6 +36,8 @@ type transition struct {
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	trimmed     bool
 	busy        map[string]refusal
 	wake        time.Time
@@ -45,15 +47,6 @@ type transition struct {
 type refusal struct {
 	words     string
 	connected bool
-}
-
-// scanned is a scan whose result was taken over, or vetoed by halt.
-type scanned struct {
-	sync    string
-	full    bool
-	started time.Time
-	result  *scan.Result
-	halt    *plan.Halt
 }
 
 // commit is one transaction of the dispatcher. It reads the dispatcher and changes nothing
@@ -69,7 +62,10 @@ type commit struct {
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	err := d.agent.db.Update(func(tx *state.Tx) error {
-		t = &transition{servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{}}
+		t = &transition{
+			servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{}, busy: map[string]refusal{},
+			rooms: maps.Clone(d.rooms), turns: map[string]string{},
+		}
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -95,11 +91,18 @@ func (c *commit) run() error {
 		return err
 	}
 	if !c.now.Before(c.d.nextTrim) {
-		trimmed, err := state.TrimHistory(c.tx, historyRows, c.now.Add(-historyAge), historyTrim)
+		bounds := c.d.agent.cfg.Agent.History
+		trimmed, err := state.TrimHistory(c.tx, bounds.Rows, c.now.Add(-bounds.Keep), historyTrim)
 		if err != nil {
 			return err
 		}
 		c.trimmed = trimmed < historyTrim // else there is more for the next commit
+	}
+	if err := c.wakeScans(); err != nil {
+		return err
+	}
+	if err := c.answerParts(); err != nil {
+		return err
 	}
 	if c.b.claim {
 		if err := c.claim(); err != nil {
@@ -145,6 +148,15 @@ func (c *commit) request(r request) error {
 	if r.memory != nil {
 		return state.PutLocatorMemory(c.tx, r.memory)
 	}
+	if r.change != nil {
+		servers, err := r.change(c.tx, c.now)
+		for _, name := range servers {
+			if _, ok := c.d.servers[name]; ok {
+				c.tryAtOnce(name)
+			}
+		}
+		return err
+	}
 	if r.approve != "" {
 		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
@@ -168,11 +180,12 @@ func (c *commit) report(r report) error {
 	c.reachable(r)
 	switch r.Result {
 	case work.Failed:
+		delete(c.rooms, r.Job.ID)
 		return c.failed(r)
 	case work.Stale:
 		return c.stale(r)
 	}
-	if r.Scan != nil {
+	if isScanning(r.Job.Kind) {
 		return c.scanned(r)
 	}
 	replan, err := c.remember(r)
@@ -192,15 +205,18 @@ func (c *commit) report(r report) error {
 			return err
 		}
 	}
-	return c.history(r, "done")
+	if err := state.ForgetConflict(c.tx, r.Job.Sync, r.Job.Path); err != nil {
+		return err
+	}
+	return c.history(r, resultDone)
 }
 
 func isOperation(kind string) bool {
 	switch kind {
-	case work.KindScan, work.KindLook, work.KindSweepLocal, work.KindSweepRemote:
+	case work.KindSweepLocal, work.KindSweepRemote:
 		return false
 	}
-	return true
+	return !isScanning(kind)
 }
 
 // remember makes both sides as they are now the baseline of the path. A deletion that was
@@ -230,17 +246,6 @@ func (c *commit) activityOf(r report, kind ActivityKind) Activity {
 		Kind: kind, Sync: r.Job.Sync, Server: r.Job.Server, Path: r.Job.Path, Job: uint64(r.Job.ID), Action: r.Job.Kind,
 		Text: r.Reason, Bytes: r.Bytes, Took: r.Duration, Verified: r.Verified, Method: r.Method,
 	}
-}
-
-func (c *commit) history(r report, result string) error {
-	h := state.History{
-		When: c.now, Sync: r.Job.Sync, Path: r.Job.Path, Op: r.Job.Kind, Result: result, Job: uint64(r.Job.ID),
-		Bytes: r.Bytes, Duration: r.Duration, Method: r.Method, Verified: r.Verified, Reply: r.Reply, Temp: r.Temp,
-	}
-	if r.Err != nil {
-		h.Error = reasonOf(r.Err)
-	}
-	return state.AppendHistory(c.tx, h)
 }
 
 // stale ends a job whose plan was overtaken, and asks for a new look at both sides.
@@ -285,12 +290,12 @@ func (c *commit) failed(r report) error {
 	if next == queue.Dead {
 		activity.Kind = ActivityDead
 		c.happened(activity)
-		return c.history(r, "dead")
+		return c.history(r, resultDead)
 	}
 	if !told && classify(r.Err) != ftpclient.ClassCancelled { // the stop of the agent is no news
 		c.happened(activity)
 	}
-	return nil
+	return c.failureHistory(r, v.failure)
 }
 
 // claim hands jobs to idle workers. A server that failed last time gets one worker until it
@@ -314,7 +319,7 @@ func (c *commit) claim() error {
 		}
 		for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 			jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong,
+				Server: name, Limit: streamLength(all.Due, limit), Hold: c.held, Alone: takesLong, After: c.lastTurn(name),
 				Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 			})
 			if err != nil {
@@ -326,7 +331,12 @@ func (c *commit) claim() error {
 			if err := c.intend(jobs); err != nil {
 				return err
 			}
-			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs})
+			c.turns[name] = jobs[0].Sync
+			room, err := c.roomFor(jobs)
+			if err != nil {
+				return err
+			}
+			c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
 		}
 	}
 	return nil
@@ -367,12 +377,23 @@ func (c *commit) idleSeats(server string) int {
 	idle := len(c.d.servers[server].idle)
 	reported := map[*assigned]int{}
 	for _, r := range c.b.reports {
+		if r.partial {
+			continue
+		}
 		a := c.d.outstanding[r.Job.ID]
 		if reported[a]++; a.server == server && reported[a] == a.left {
 			idle++
 		}
 	}
 	return idle
+}
+
+// lastTurn is the sync that was handed jobs of a server last.
+func (c *commit) lastTurn(server string) string {
+	if sync, ok := c.turns[server]; ok {
+		return sync
+	}
+	return c.d.turns[server]
 }
 
 // held syncs keep their jobs where they are.

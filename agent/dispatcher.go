@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -20,10 +21,8 @@ const (
 	maxBatch = 500
 	// maxSleep bounds the dispatcher's sleep: timers stand still while a machine sleeps.
 	maxSleep = 30 * time.Second
-	// historyRows and historyAge bound the history.
-	historyRows = 1_000_000
-	historyAge  = 90 * 24 * time.Hour
-	historyTrim = 10_000 // rows at a time
+	// historyTrim is how many rows of the history go in one commit.
+	historyTrim = 10_000
 	// trimInterval is how often the history is trimmed.
 	trimInterval = time.Hour
 	// limitRaise is how long a server that refused a connection as one too many is left at the
@@ -45,6 +44,8 @@ type dispatcher struct {
 	outstanding map[queue.ID]*assigned
 	passes      []*pass
 	halted      map[string]bool
+	rooms       map[queue.ID]room // of the scans under way
+	turns       map[string]string // the sync that had the last turn at a server
 	wake        time.Time
 	nextTrim    time.Time
 
@@ -110,6 +111,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, halted: map[string]bool{}, over: make(chan struct{}),
+		rooms: map[queue.ID]room{}, turns: map[string]string{},
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -294,10 +296,14 @@ func (d *dispatcher) drain(b *batch) bool {
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
-		delete(d.outstanding, r.Job.ID)
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
+		if r.partial {
+			r.answer <- t.rooms[r.Job.ID].size
+			continue
+		}
+		delete(d.outstanding, r.Job.ID)
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
@@ -314,6 +320,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
+	d.rooms = t.rooms
+	maps.Copy(d.turns, t.turns)
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		a := &assigned{next.server, s.idle[0], len(next.jobs)}

@@ -230,7 +230,7 @@ func TestWhatEndsAPause(t *testing.T) {
 		acme := &server{row: state.Server{Failures: 1, NotBefore: now.Add(time.Hour), NoData: row.noData}}
 		c := &commit{d: &dispatcher{servers: map[string]*server{"acme": acme}}, now: now, transition: &transition{servers: map[string]state.Server{}}}
 		row.outcome.Job.Server = "acme"
-		c.reachable(report{row.outcome, row.reached})
+		c.reachable(report{Outcome: row.outcome, reached: row.reached})
 		if got := c.server("acme").NotBefore.IsZero(); got != row.want {
 			t.Errorf("%s: ended %v", row.sentence, got)
 		}

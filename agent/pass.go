@@ -79,9 +79,10 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		}
 		s.report.Adopted += len(found.result.Plan.Agree)
 		switch {
-		case found.full && !found.started.Before(p.begun):
-			s.scanned = true
-			s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
+		case found.full && !found.began.Before(p.begun):
+			if s.scanned = true; found.first {
+				s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
+			}
 			s.take(found)
 		case s.scanned:
 			s.take(found)
@@ -248,7 +249,14 @@ func (s *passSync) collect(tx *state.Tx) error {
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
 		}
-		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" {
+		if isScanning(job.Kind) {
+			staged, err := state.CountStaged(tx, job.Sync, uint64(job.ID))
+			if err != nil {
+				return err
+			}
+			s.report.Unfinished += staged
+		}
+		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" && len(job.Progress) == 0 {
 			continue // a scan for later is nothing left undone
 		}
 		if job.Kind == work.KindScan && s.blind {

@@ -60,7 +60,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		Sync: a.syncs[s.Name], State: r, Logger: a.logger,
 		Connect: w.connect,
 	}
-	result, err := work.Scan(ctx, env, true, nil)
+	result, err := work.Scan(ctx, env)
 	if err != nil {
 		planned.Failure = reasonOf(err)
 		class := classify(err)

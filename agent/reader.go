@@ -48,9 +48,9 @@ func (r reader) Intents(rel string) (sources []entry.Entry, err error) {
 	return sources, err
 }
 
-func (r reader) Dirty() (paths []state.Dirty, err error) {
+func (r reader) Dirty(limit int) (paths []state.Dirty, err error) {
 	err = r.view(func(tx *state.Tx) error {
-		paths, err = state.DirtyPaths(tx, r.sync, 0)
+		paths, err = state.DirtyPaths(tx, r.sync, limit)
 		return err
 	})
 	return paths, err

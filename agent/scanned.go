@@ -13,80 +13,23 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// scanned takes over the result of a scan: the guard first, then what is in step, then jobs.
-func (c *commit) scanned(r report) error {
-	sync := r.Job.Sync
-	row, err := state.GetSync(c.tx, sync)
-	if err != nil {
-		return err
-	}
-	done := scanned{sync: sync, full: r.Full, started: r.Job.Started, result: r.Scan}
-	pending, err := c.pendingDeletes(sync)
-	if err != nil {
-		return err
-	}
-	// An approval serves full scans only, until one of them does not need it. A look has its
-	// guard in any case.
-	needed, err := c.guard(row, r, pending, false)
-	if err != nil {
-		return err
-	}
-	approved := needed != nil && r.Full && !row.Approved.IsZero()
-	if done.halt = needed; approved {
-		if done.halt, err = c.guard(row, r, pending, true); err != nil {
-			return err
-		}
-	}
-	c.scans = append(c.scans, done)
-	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
-		return err
-	}
-	if done.halt != nil {
-		row.Halt, row.HaltCode, row.HaltedAt, row.Approved = done.halt.Reason, done.halt.Code, c.now, time.Time{}
-		c.halted[sync] = true
-		c.happened(Activity{Kind: ActivityHalted, Sync: sync, Text: done.halt.Reason})
-		return state.PutSync(c.tx, sync, row)
-	}
-	if err := c.settleApproval(&row, r, approved); err != nil {
-		return err
-	}
-	c.happened(Activity{
-		Kind: ActivityScanned, Sync: sync, Action: r.Job.Kind, Took: r.Duration,
-		Text: fmt.Sprintf("%d paths looked at, %d operations planned, %d found in step, %d not to be seen",
-			r.Scan.Looked, len(r.Scan.Plan.Ops), len(r.Scan.Plan.Agree), len(r.Scan.Unknown)),
-	})
-	if err := c.agree(sync, r); err != nil {
-		return err
-	}
-	if err := c.enqueueOps(sync, r, func(path string) bool { return approved || pending[path].approved }); err != nil {
-		return err
-	}
-	if err := c.deferConflicts(sync, r); err != nil {
-		return err
-	}
-	if err := state.ClearDirty(c.tx, sync, r.Dirty); err != nil {
-		return err
-	}
-	c.leftAlone(sync, c.scans[len(c.scans)-1].result)
-	if r.Full && len(r.Scan.Unknown)+len(r.Scan.Again) == 0 {
-		return c.dropObsolete(sync)
-	}
-	return nil
-}
-
 // deferConflicts takes back the conflicts on paths that a job is still at: what looks like
 // somebody else's change may be the job's own, which it has not reported yet. The path is
-// looked at again.
-func (c *commit) deferConflicts(sync string, r report) error {
-	kept := r.Scan.Plan.Notes[:0:0]
-	for _, n := range r.Scan.Plan.Notes {
+// looked at again. It returns the result without them.
+func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, error) {
+	result := *found
+	result.Plan.Notes = nil
+	for _, n := range found.Plan.Notes {
 		busy, at := false, c.now.Add(c.settle(sync))
 		for _, kind := range []plan.Action{plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal} {
+			if !n.Conflict {
+				break
+			}
 			job, ok, err := queue.Lookup(c.tx, string(kind), sync, n.Path)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if n.Conflict && ok && job.State != queue.Dead {
+			if ok && job.State != queue.Dead {
 				busy = true
 				if job.RunAt.After(at) {
 					at = job.RunAt
@@ -94,138 +37,33 @@ func (c *commit) deferConflicts(sync string, r report) error {
 			}
 		}
 		if !busy {
-			kept = append(kept, n)
+			result.Plan.Notes = append(result.Plan.Notes, n)
 			continue
 		}
 		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
 		if err := c.lookAgain(job, "a job is at it", at, true); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	result := *r.Scan
-	result.Plan.Notes = kept
-	c.scans[len(c.scans)-1].result = &result
-	return nil
+	return &result, nil
 }
 
-// dropObsolete removes the dead jobs that a full scan did not ask for again: what they were
-// to do is not needed any more.
-func (c *commit) dropObsolete(sync string) error {
+// dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
+// again: what they were to do is not needed any more.
+func (c *commit) dropObsolete(sync string, began time.Time) error {
 	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
 	if err != nil {
 		return err
 	}
 	for _, job := range dead {
+		if !job.Died.Before(began) {
+			continue
+		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// settleApproval writes down the scan. It ends an approval that a full scan did not need. One
-// that was needed stays in force, because the work it lets through is only beginning, and
-// another scan finds out when that is done.
-func (c *commit) settleApproval(row *state.SyncState, r report, needed bool) error {
-	before := *row
-	emptied := func(was bool, now plan.Root) bool {
-		return was && now != plan.RootFilled || needed && now == plan.RootEmpty
-	}
-	row.EmptiedLocal = emptied(row.EmptiedLocal, r.Scan.Totals.Local)
-	row.EmptiedRemote = emptied(row.EmptiedRemote, r.Scan.Totals.Remote)
-	if r.Full {
-		row.LastFullScan = c.now
-	}
-	if r.Full && !needed {
-		row.Approved = time.Time{}
-	}
-	if needed {
-		again := c.now.Add(max(approvalCheck, c.now.Sub(row.Approved)))
-		if err := c.enqueueScan(r.Job.Sync, work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
-			return err
-		}
-	}
-	if *row == before {
-		return nil
-	}
-	return state.PutSync(c.tx, r.Job.Sync, *row)
-}
-
-// approvalCheck is the first pause until a scan looks whether an approval is still needed.
-const approvalCheck = time.Minute
-
-// pendingDelete is a deletion that waits in the queue.
-type pendingDelete struct {
-	approved bool
-	file     bool
-	extra    bool
-}
-
-// pendingDeletes returns the deletions of a sync that wait in the queue, by path: a folder
-// that is emptied file by file must not slip through one look at a time.
-func (c *commit) pendingDeletes(sync string) (map[string]pendingDelete, error) {
-	pending := map[string]pendingDelete{}
-	for _, kind := range []plan.Action{plan.DeleteRemote, plan.DeleteLocal} {
-		jobs, err := queue.List(c.tx, queue.Filter{Sync: sync, Kind: string(kind)})
-		if err != nil {
-			return nil, err
-		}
-		for _, job := range jobs {
-			op := plan.Op{Action: kind}
-			if job.State == queue.Dead || json.Unmarshal(job.Payload, &op) != nil {
-				continue
-			}
-			pending[job.Path] = pendingDelete{op.Approved, op.DeletesFile(), op.Extra}
-		}
-	}
-	return pending, nil
-}
-
-// guard asks the planner's guard. Deletions that a person has approved and that still wait
-// count no more, neither as deletions nor as something that is known.
-func (c *commit) guard(row state.SyncState, r report, pending map[string]pendingDelete, approved bool) (*plan.Halt, error) {
-	sync, totals := r.Job.Sync, r.Scan.Totals
-	known, err := state.CountBaseline(c.tx, sync)
-	if err != nil {
-		return nil, err
-	}
-	totals.Known = max(known, totals.Known)
-	if row.EmptiedLocal && totals.Local == plan.RootEmpty {
-		totals.Local = plan.RootUnseen
-	}
-	if row.EmptiedRemote && totals.Remote == plan.RootEmpty {
-		totals.Remote = plan.RootUnseen
-	}
-	if totals.Deletes > 0 || totals.Extra > 0 {
-		for _, p := range pending {
-			if p.file && !p.approved {
-				totals.PendingDeletes++
-			}
-		}
-	}
-	for _, op := range r.Scan.Plan.Ops {
-		p, again := pending[op.Path]
-		if !op.Action.Deletes() || !again {
-			continue
-		}
-		switch {
-		case p.approved && op.Extra:
-			totals.Extra--
-		case p.file && !p.approved:
-			totals.PendingDeletes-- // it is among the plan's
-		}
-		if p.approved && op.DeletesFile() {
-			totals.Deletes--
-		}
-	}
-	for _, p := range pending {
-		if p.approved && !p.extra {
-			totals.Known--
-		}
-	}
-	return plan.Guard(totals, plan.Limits{
-		AllowsDeletes: c.d.agent.cfg.Syncs[sync].MaxDelete.Allows, Approved: approved,
-	}), nil
 }
 
 // agree writes down what was found in step, and forgets what is gone on both sides.
@@ -271,36 +109,31 @@ func sameLook(a, b entry.Entry) bool {
 	return a.Kind == b.Kind && a.Size == b.Size && a.ModTime.Equal(b.ModTime)
 }
 
-// enqueueOps turns the plan into jobs. A path whose baseline changed since it was looked at
-// is looked at again instead.
-func (c *commit) enqueueOps(sync string, r report, approved func(path string) bool) error {
-	for _, op := range r.Scan.Plan.Ops {
-		op.Approved = op.Action.Deletes() && approved(op.Path)
-		same := true
-		if op.Path != "" {
-			var err error
-			if same, err = c.baseIs(sync, op.Path, op.Base); err != nil {
-				return err
-			}
+// carryOut turns an operation into a job. A path whose baseline changed since it was looked at is
+// looked at again instead.
+func (c *commit) carryOut(sync string, op plan.Op, full bool) error {
+	if op.Path != "" {
+		same, err := c.baseIs(sync, op.Path, op.Base)
+		if err != nil {
+			return err
 		}
 		if !same {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
-			if err := c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := c.enqueueOp(sync, op, r.Full); err != nil {
-			return err
+			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
 	}
-	for _, path := range r.Scan.Again {
+	return c.enqueueOp(sync, op, full)
+}
+
+// followUp enqueues what a scan asks for besides its operations.
+func (c *commit) followUp(sync string, found *scan.Result) error {
+	for _, path := range found.Again {
 		job := queue.Job{New: queue.New{Sync: sync, Path: path}}
 		if err := c.lookAgain(job, "vanished during the scan", c.now.Add(c.settle(sync)), true); err != nil {
 			return err
 		}
 	}
-	for _, orphan := range r.Scan.Orphans {
+	for _, orphan := range found.Orphans {
 		kind := work.KindSweepLocal
 		if orphan.Remote {
 			kind = work.KindSweepRemote

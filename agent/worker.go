@@ -15,6 +15,8 @@ import (
 type assignment struct {
 	server string
 	jobs   []queue.Job
+	// room is how many operations the scan among the jobs may find until it is told more.
+	room int
 }
 
 // report is what a worker says about one job.
@@ -22,6 +24,10 @@ type report struct {
 	work.Outcome
 	// reached: the job has used a connection, which still works.
 	reached bool
+	// partial: the job goes on when answer has brought it, once this is committed, the room that
+	// it has then; 0 ends it. answer takes one value without anybody waiting.
+	partial bool
+	answer  chan<- int
 }
 
 // worker carries out jobs for one server, on a connection that it has for one assignment.
@@ -36,7 +42,7 @@ type worker struct {
 }
 
 // run works until jobs is closed. ctx breaks off what is under way; after begin nothing more
-// is begun. Every job of every assignment is reported; reports never blocks for long.
+// is begun. Every job of every assignment is reported, and parts of scans before; reports never blocks for long.
 func (w *worker) run(ctx, begin context.Context, jobs <-chan assignment, reports chan<- report) {
 	for a := range jobs {
 		w.do(ctx, begin, a, reports)
@@ -54,7 +60,9 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		case unavailable != nil:
 			r.Outcome = work.Outcome{Job: job, Err: unavailable}
 		default:
-			r.Outcome = work.Do(ctx, w.env(begin, job), job)
+			env := w.env(begin, job)
+			env.Room, env.Flush = a.room, w.flush(job, reports)
+			r.Outcome = work.Do(ctx, env, job)
 		}
 		if r.Err != nil && ctx.Err() != nil {
 			r.Err = errors.Join(context.Canceled, r.Err)
@@ -87,6 +95,27 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,
+	}
+}
+
+// flush returns what hands over a part of a scan and waits until it is committed. It ends with its
+// context, which is broken off when nobody commits any more.
+func (w *worker) flush(job queue.Job, reports chan<- report) func(context.Context, work.Outcome) (int, error) {
+	return func(ctx context.Context, part work.Outcome) (int, error) {
+		answer := make(chan int, 1)
+		part.Job, part.Result = job, work.Done
+		r := report{Outcome: part, reached: w.used && w.conn != nil && w.conn.Usable(), partial: true, answer: answer}
+		select {
+		case reports <- r:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		select {
+		case room := <-answer:
+			return room, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			job := queue.Job{ID: 1, New: queue.New{Kind: work.KindScan, Sync: "s", Server: "acme"}}
 			reports := make(chan report, 1)
-			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}}, reports)
+			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}, room: partRoom}, reports)
 			r := <-reports
 			if r.reached != row.alive {
 				t.Errorf("reached %v: %v", r.reached, r.Err)

@@ -35,6 +35,7 @@ type Conn struct {
 	// unreachable are ways whose connection did not come to be in this session although
 	// the server agreed.
 	unreachable  []data.Attempt
+	last         control.Reply // to the last command that was not one of a group
 	outlook      outlook
 	proven       []proof // active ways that were seen to work on this control connection
 	doubted      DataWay // an active way that failed after its proof
@@ -184,7 +185,17 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 		c.kill()
 		return control.Reply{}, c.connectionError(op, p, err)
 	}
+	c.last = reply
 	return reply, nil
+}
+
+// LastReply is what the server said last to a command that was sent alone, as code and text, "" if there was none: for accounts
+// of what was done. What it means was told by the error of that method.
+func (c *Conn) LastReply() string {
+	if c.last.Code == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", c.last.Code, c.last.Text())
 }
 
 // free tells why no command may be sent now. What is sent behind a transfer command is answered

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state"
@@ -17,7 +18,8 @@ type Request struct {
 	// Hold, if not nil, says which jobs of a sync must stay where they are. It must answer
 	// the same when asked again.
 	Hold func(sync string) Held
-	// After is the sync that had the last turn at this server: others come first. "" for none.
+	// After is the sync that had the last turn at this server; the next one by name comes
+	// first. "" for none.
 	After string
 	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
 	// itself. It must answer the same when asked again.
@@ -39,13 +41,21 @@ const (
 	HeldAll
 )
 
-// Claim hands out due jobs of one server, ordered by priority and then by number, and marks them
-// as running. Before that, waiting jobs of all servers whose time has come become due.
+// Urgent is the priority below which jobs do not wait for the turn of their sync: a person asked
+// for them.
+const Urgent = 10
+
+// Claim hands out due jobs of one sync of a server, ordered by priority and then by number, and
+// marks them as running. Before that, waiting jobs of all servers whose time has come become due.
+//
+// The syncs that have jobs to hand out take turns: the first after Request.After by name, and
+// after the last one the first again. Urgent jobs go before, the lowest priority first, whatever
+// their sync.
 //
 // Serial jobs are handed out only while no other job of their sync is due or running (waiting
-// ones do not count) and no serial job of their sync was running before. One call returns either
-// jobs that are not serial, or serial jobs of one sync, whichever comes first in order; the
-// caller must carry out the serial jobs of one call in their order, one after the other.
+// ones do not count, nor due ones that are held) and no serial job of their sync was running
+// before. So one call returns either jobs that are not serial or serial ones; the caller must
+// carry out serial jobs in their order, one after the other.
 //
 // The work grows with Limit, with the number of the server's syncs that have due jobs, and with
 // the jobs that become due, but not with the length of the queue.
@@ -97,7 +107,7 @@ func promote(tx *state.Tx, now time.Time) error {
 		return err
 	}
 	for _, id := range ids {
-		old, err := loadIndexed(tx, id)
+		old, err := loadIndexed(tx, id, Waiting)
 		if err != nil {
 			return err
 		}
@@ -112,12 +122,14 @@ func promote(tx *state.Tx, now time.Time) error {
 
 // lane is the due jobs of one server and one sync that are serial, or that are not.
 type lane struct {
-	prefix []byte
-	sync   string
-	serial bool
-	// tails are the ends of the first keys: priority and id.
-	tails [][]byte
+	// prefix is what all its keys begin with; first is the end of the first key: priority and
+	// id.
+	prefix, first []byte
+	sync          string
+	serial        bool
 }
+
+func (l lane) urgent() bool { return l.first[0] < Urgent }
 
 // find loads what Claim will hand out and changes nothing.
 func find(tx *state.Tx, request Request) ([]Job, error) {
@@ -125,66 +137,77 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 	if err != nil || len(lanes) == 0 {
 		return nil, err
 	}
-	first := slices.MinFunc(lanes, func(a, b lane) int { return bytes.Compare(a.tails[0], b.tails[0]) })
-	tails := first.tails
-	if !first.serial {
-		tails = nil
-		for _, lane := range lanes {
-			if !lane.serial {
-				tails = append(tails, lane.tails...)
-			}
+	chosen := slices.MinFunc(lanes, func(a, b lane) int { return a.compare(b, request.After) })
+	var jobs []Job
+	err = tx.Table(tableDue).Scan(chosen.prefix, nil, func(key, _ []byte) (bool, error) {
+		job, err := loadIndexed(tx, idOf(key), Due)
+		if err != nil {
+			return false, err
 		}
-		slices.SortFunc(tails, bytes.Compare)
-	}
-	tails = tails[:min(len(tails), request.Limit)]
-	jobs := make([]Job, len(tails))
-	for i, tail := range tails {
-		if jobs[i], err = loadIndexed(tx, idOf(tail)); err != nil {
-			return nil, err
+		alone := request.Alone != nil && request.Alone(job)
+		if !alone || len(jobs) == 0 {
+			jobs = append(jobs, job)
 		}
-		if request.Alone != nil && request.Alone(jobs[i]) {
-			return jobs[:max(i, 1)], nil
-		}
-	}
-	return jobs, nil
+		return !alone && len(jobs) < request.Limit, nil
+	})
+	return jobs, err
 }
 
-// openLanes returns the lanes from which jobs may be claimed, each with up to Limit of its first
-// jobs. Lanes on hold cost one look.
+// compare tells which of two lanes has the turn: the most urgent, or else the first in the
+// circle of syncs that begins behind the one that had the last turn.
+func (l lane) compare(other lane, after string) int {
+	switch {
+	case l.urgent() && other.urgent():
+		return bytes.Compare(l.first, other.first)
+	case l.urgent():
+		return -1
+	case other.urgent():
+		return 1
+	case (l.sync > after) != (other.sync > after):
+		if l.sync > after {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(l.sync, other.sync)
+}
+
+// openLanes returns the lanes from which jobs may be claimed, of each sync at most one. Each
+// costs one look.
 func openLanes(tx *state.Tx, request Request) ([]lane, error) {
 	var lanes []lane
 	server := state.Key(request.Server, "")
 	for from := server; from != nil; {
 		var next lane
 		err := tx.Table(tableDue).Scan(server, from, func(key, value []byte) (bool, error) {
-			next.prefix = bytes.Clone(key[:len(key)-tailOfDue])
+			if len(key) <= len(server)+tailOfDue {
+				return false, fmt.Errorf("%w: key %q", ErrIndex, key)
+			}
+			end := len(key) - tailOfDue
+			next.prefix, next.first = bytes.Clone(key[:end]), bytes.Clone(key[end:])
 			next.sync = string(value)
-			next.serial = next.prefix[len(next.prefix)-1] == serialByte(true)
+			next.serial = key[end-1] == serialByte(true)
 			return false, nil
 		})
 		if err != nil || next.prefix == nil {
 			return lanes, err
 		}
 		from = state.Successor(next.prefix)
-		if !next.mayRun(tx, request) {
-			continue
+		if next.mayRun(tx, request) {
+			lanes = append(lanes, next)
 		}
-		err = tx.Table(tableDue).Scan(next.prefix, nil, func(key, _ []byte) (bool, error) {
-			next.tails = append(next.tails, bytes.Clone(key[len(next.prefix):]))
-			return len(next.tails) < request.Limit, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		lanes = append(lanes, next)
 	}
 	return lanes, nil
 }
 
 func (l lane) mayRun(tx *state.Tx, request Request) bool {
-	if request.Hold != nil && request.Hold(l.sync) != HeldNone {
-		return false
+	held := HeldNone
+	if request.Hold != nil {
+		held = request.Hold(l.sync)
+	}
+	if held == HeldAll || !l.serial {
+		return held == HeldNone
 	}
 	c := tallyOf(tx, l.sync)
-	return !l.serial || c[tallyDue] == 0 && c[tallyRunning] == 0 && c[tallyRunningSerial] == 0
+	return c[tallyRunning] == 0 && c[tallyRunningSerial] == 0 && (held == HeldTransfers || c[tallyDue] == 0)
 }

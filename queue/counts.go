@@ -98,7 +98,7 @@ func Summary(tx *state.Tx, sync string) (Counts, error) {
 		counts := tallyOf(tx, sync).counts()
 		prefix := append(state.Key(sync, ""), stateByte(Waiting))
 		err := tx.Table(tableSync).Scan(prefix, nil, func(key, _ []byte) (bool, error) {
-			counts.NextDue = state.KeyTime(key[len(prefix):])
+			counts.NextDue, _ = runAtOf(key[len(prefix):])
 			return false, nil
 		})
 		return counts, err
@@ -129,8 +129,17 @@ func (c tally) counts() Counts {
 // are due already do not count.
 func NextDue(tx *state.Tx) (next time.Time, ok bool) {
 	err := tx.Table(tableWait).Scan(nil, nil, func(key, _ []byte) (bool, error) {
-		next, ok = state.KeyTime(key), true
+		next, ok = runAtOf(key)
 		return false, nil
 	})
 	return next, ok && err == nil
+}
+
+// runAtOf takes apart the end of a key of a waiting job: its time and its number. Claim repairs
+// what is nothing like that.
+func runAtOf(key []byte) (at time.Time, ok bool) {
+	if len(key) != 8+8 {
+		return time.Time{}, false
+	}
+	return state.KeyTime(key), true
 }

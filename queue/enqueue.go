@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -12,7 +14,8 @@ import (
 type Enqueued struct {
 	// Added jobs are new.
 	Added []ID
-	// Merged went into a job that was waiting or due.
+	// Merged went into a job that was waiting or due; one with Progress starts over when it is
+	// done.
 	Merged []ID
 	// Rerun went into a running job, which starts over when it is done.
 	Rerun []ID
@@ -21,14 +24,15 @@ type Enqueued struct {
 }
 
 // Enqueue adds jobs. One that is waiting or due already takes over everything from the new one
-// but keeps the earlier time, the lower priority number and its failures; one that is running is
-// told to start over with the newest values; one that is dead starts afresh. An error means that
-// the transaction must be given up.
+// but keeps the earlier time, the lower priority number and its failures. One that is running, or
+// that has Progress, is told to start over when it is done, with the newest values; if it is not
+// running, it goes on at the earlier time and with the lower priority number. One that is dead
+// starts afresh. An error means that the transaction must be given up.
 func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 	var done Enqueued
 	for _, job := range jobs {
-		if job.Kind == "" {
-			return done, &Error{Op: "enqueue", Err: fmt.Errorf("%w: no kind (sync %q, path %q)", ErrNew, job.Sync, job.Path)}
+		if err := job.check(); err != nil {
+			return done, &Error{Op: "enqueue", Err: fmt.Errorf("%w: %w (sync %q, path %q)", ErrNew, err, job.Sync, job.Path)}
 		}
 		if job.RunAt.IsZero() {
 			job.RunAt = now
@@ -39,6 +43,18 @@ func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 		}
 	}
 	return done, nil
+}
+
+// check refuses what would not come back from its row as it was, since the indexes would no
+// longer fit.
+func (n New) check() error {
+	switch {
+	case n.Kind == "":
+		return errors.New("no kind")
+	case !utf8.ValidString(n.Kind + n.Sync + n.Server):
+		return fmt.Errorf("kind %q, sync or server %q is not UTF-8", n.Kind, n.Server)
+	}
+	return nil
 }
 
 func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
@@ -54,19 +70,19 @@ func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
 	job := old
 	switch old.State {
 	case Running:
-		job.Next = &wanted
+		job.ask(wanted)
 		done.Rerun = append(done.Rerun, job.ID)
 	case Dead:
 		// What was left of an unreadable row is of no use any more.
 		if err := tx.Table(tablePoison).Delete(idKey(job.ID)); err != nil {
 			return err
 		}
-		job.New = wanted
+		job.New, job.Progress = wanted, nil
 		job.revive()
 		job.schedule(now)
 		done.Revived = append(done.Revived, job.ID)
 	default:
-		job.New = merge(old.New, wanted)
+		job.mergeIn(wanted)
 		if old.State == Waiting {
 			job.schedule(now) // what is due stays due, whatever the clock says now
 		}
@@ -75,6 +91,22 @@ func enqueue(tx *state.Tx, now time.Time, wanted New, done *Enqueued) error {
 	return replace(tx, &old, job)
 }
 
+// mergeIn joins a waiting or due job and what is wanted. A job in the middle of its work goes on
+// sooner, and starts over afterwards.
+func (j *Job) mergeIn(wanted New) {
+	if len(j.Progress) > 0 && wanted.Server == j.Server {
+		j.ask(wanted)
+		sooner := merge(j.New, wanted)
+		j.RunAt, j.Priority = sooner.RunAt, sooner.Priority
+		return
+	}
+	if j.Next != nil {
+		wanted = merge(*j.Next, wanted)
+	}
+	j.New, j.Next, j.Progress = merge(j.New, wanted), nil, nil
+}
+
+// merge returns the newest values with the earlier time and the higher priority.
 func merge(old, wanted New) New {
 	if old.RunAt.Before(wanted.RunAt) {
 		wanted.RunAt = old.RunAt
@@ -84,13 +116,25 @@ func merge(old, wanted New) New {
 }
 
 func add(tx *state.Tx, now time.Time, wanted New) (ID, error) {
-	id, err := tx.Table(tableJobs).NextID()
+	id, err := freeID(tx)
 	if err != nil {
 		return 0, err
 	}
-	job := Job{ID: ID(id), New: wanted, Enqueued: now.UTC()}
+	job := Job{ID: id, New: wanted, Enqueued: now.UTC()}
 	job.schedule(now)
 	return job.ID, replace(tx, nil, job)
+}
+
+// freeID returns the next number. A number that is taken, which only a damaged file can give, is
+// passed over: the job that has it would be gone.
+func freeID(tx *state.Tx) (ID, error) {
+	jobs := tx.Table(tableJobs)
+	for {
+		id, err := jobs.NextID()
+		if err != nil || jobs.Get(idKey(ID(id))) == nil {
+			return ID(id), err
+		}
+	}
 }
 
 // Lookup returns the job for a path and whether there is one.
@@ -99,6 +143,6 @@ func Lookup(tx *state.Tx, kind, sync, path string) (Job, bool, error) {
 	if value == nil {
 		return Job{}, false, nil
 	}
-	job, err := loadIndexed(tx, idOf(value))
+	job, err := loadIndexed(tx, idOf(value), "")
 	return job, err == nil, err
 }

@@ -4,15 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state"
 )
 
+// mostText bounds the texts of a failure, in bytes.
+const mostText = 1024
+
 // Failure says how a job failed and what is to become of it.
 type Failure struct {
 	// Reason is for people.
 	Reason string
+	// Reply is what the server said, if it was the server. Of a longer Reason or Reply the
+	// first KiB is kept.
+	Reply string
 	// RetryAt is when to try again; zero is now.
 	RetryAt time.Time
 	// Dead gives up instead.
@@ -40,7 +47,8 @@ func Complete(tx *state.Tx, now time.Time, id ID) (rerun bool, err error) {
 
 // Fail ends a run that brought no result and returns the new state of the job, which is Dead,
 // Waiting or Due. If it was enqueued again while it was running, it takes over those values and
-// is not tried before both RetryAt and their RunAt; what would be dead is revived by them.
+// is not tried before both RetryAt and their RunAt; what would be dead is revived by them. One
+// that has Progress goes on at RetryAt, and starts over only when it is done.
 func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 	old, err := fetchRunning(tx, now, id)
 	if err != nil {
@@ -51,18 +59,18 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 	if !f.Uncounted {
 		job.Attempts++
 	}
-	job.LastError = f.Reason
+	job.LastError, job.LastReply = clip(f.Reason), clip(f.Reply)
 	if job.LastError == "" {
 		job.LastError = "no reason given"
 	}
-	again := job.takeNext()
 	switch {
-	case f.Dead && again:
+	case f.Dead && job.takeNext():
 		job.revive()
 		job.schedule(now)
 	case f.Dead:
 		job.die(now)
 	default:
+		again := job.takeNextUnlessBegun()
 		retryAt := f.RetryAt.UTC()
 		if retryAt.IsZero() {
 			retryAt = now.UTC()
@@ -76,6 +84,14 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 		return "", &Error{Op: "fail", ID: id, Err: err}
 	}
 	return job.State, nil
+}
+
+// clip makes a text of a server's making fit for a row.
+func clip(text string) string {
+	if len(text) > mostText {
+		text = text[:mostText]
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
 }
 
 func (j *Job) die(now time.Time) {
@@ -103,8 +119,8 @@ func fetchRunning(tx *state.Tx, now time.Time, id ID) (Job, error) {
 	return job, err
 }
 
-// Retry makes a dead or waiting job due and forgets its failures. Nothing happens to one that is
-// due.
+// Retry makes a dead or waiting job due and forgets its failures. A dead one starts from the
+// beginning, a waiting one keeps its Progress. Nothing happens to one that is due.
 func Retry(tx *state.Tx, now time.Time, id ID) error {
 	old, err := fetch(tx, now, id)
 	switch {
@@ -115,6 +131,9 @@ func Retry(tx *state.Tx, now time.Time, id ID) error {
 		err = fmt.Errorf("%w: its row was unreadable; drop it, and the next scan finds the work anew", ErrState)
 	default:
 		job := old
+		if old.State == Dead {
+			job.Progress = nil
+		}
 		job.revive()
 		job.RunAt = now.UTC()
 		job.schedule(now)
@@ -152,7 +171,7 @@ func DropSync(tx *state.Tx, sync string) (int, error) {
 			return err
 		}
 		for _, id := range ids {
-			job, err := loadIndexed(tx, id)
+			job, err := loadIndexed(tx, id, "")
 			if err != nil {
 				return err
 			}

@@ -13,19 +13,24 @@ import (
 // number of a transaction that was rolled back is used again.
 type ID uint64
 
-// State is where a job is in its life.
+// State is where a job is in its life: waiting -> due -> running -> done or dead. There is no
+// constant for done: Complete removes the row, and what the job did is in the history.
 type State string
 
 const (
-	// Waiting jobs are not due before RunAt; Claim moves them to Due when the time has come.
+	// Waiting jobs are not due before RunAt: it is too early for them, or they failed and are
+	// tried again then, or they have yielded. Claim, whose time has come, moves them to Due;
+	// Retry and Enqueue can do so before.
 	Waiting State = "waiting"
-	// Due jobs may run; Claim moves them to Running.
+	// Due jobs may run, as soon as a connection to their server is free and it is their turn;
+	// Claim moves them to Running.
 	Due State = "due"
-	// Running jobs are in the hands of a worker, whose outcome the dispatcher reports by
-	// Complete or Fail; after a crash Recover takes them back.
+	// Running jobs are in the hands of a worker, and nobody else gets them. Its report moves
+	// them on: Complete to done, Fail to Waiting, Due or Dead, Yield to Waiting. After a crash
+	// of the agent Recover moves them back to Due, or to Dead when that was the third in a row.
 	Running State = "running"
-	// Dead jobs are not tried again until a person asks for it (Retry, Drop) or somebody
-	// enqueues the same path anew.
+	// Dead jobs are not tried again by themselves. A later event on their path (Enqueue) or a
+	// person (Retry) makes them due; Drop removes them.
 	Dead State = "dead"
 )
 
@@ -100,7 +105,10 @@ type Job struct {
 	Died time.Time `json:"died,omitzero"`
 	// LastError is the reason of the last failure, for people.
 	LastError string `json:"last_error,omitempty"`
-	// Next is what was enqueued while the job was running or had Progress; the newest wins.
+	// LastReply is what the server said then, if it was the server.
+	LastReply string `json:"last_reply,omitempty"`
+	// Next is what was enqueued while the job was running or had Progress, merged as in
+	// Enqueue. Dead jobs have none.
 	Next *New `json:"next,omitempty"`
 	// Progress says how far a long job has come, in the words of its worker. Save sets it. It
 	// outlives failures, crashes and pauses (Yield), and is gone when the job starts over.
@@ -117,8 +125,8 @@ type jobRow struct {
 
 func decodeJob(t state.Table, key, value []byte) (Job, error) {
 	row, err := state.DecodeRow[jobRow](t, key, value)
-	if err == nil && (row.ID != idOf(key) || !row.State.known()) {
-		err = fmt.Errorf("queue: row %d says job %d, state %q: %w", idOf(key), row.ID, row.State, state.ErrBadRow)
+	if err == nil && (len(key) != 8 || row.ID != idOf(key) || !row.State.known() || row.Kind == "") {
+		err = fmt.Errorf("queue: row %q says job %d, state %q, kind %q: %w", key, row.ID, row.State, row.Kind, state.ErrBadRow)
 	}
 	if err != nil {
 		return Job{}, err
@@ -147,11 +155,15 @@ func load(tx *state.Tx, id ID) (Job, error) {
 	return decodeJob(t, key, value)
 }
 
-// loadIndexed is load for a number that an index gave: a job that is missing is a broken index.
-func loadIndexed(tx *state.Tx, id ID) (Job, error) {
+// loadIndexed is load for a number that an index gave: a job that is missing or, unless state is
+// "", in another state is a broken index. To trust it could start a job twice.
+func loadIndexed(tx *state.Tx, id ID, state State) (Job, error) {
 	job, err := load(tx, id)
-	if errors.Is(err, ErrUnknown) {
+	switch {
+	case errors.Is(err, ErrUnknown):
 		err = fmt.Errorf("%w: job %d is missing", ErrIndex, id)
+	case err == nil && state != "" && job.State != state:
+		err = fmt.Errorf("%w: job %d is %s, not %s", ErrIndex, id, job.State, state)
 	}
 	return job, err
 }
@@ -190,17 +202,36 @@ func (j *Job) schedule(now time.Time) {
 	j.Died = time.Time{}
 }
 
-// revive gives a dead job a fresh start.
+// revive forgets failures and crashes.
 func (j *Job) revive() {
-	j.Attempts, j.Crashes, j.LastError = 0, 0, ""
+	j.Attempts, j.Crashes, j.LastError, j.LastReply = 0, 0, "", ""
 }
 
-// takeNext makes the job what was asked for while it was running, and reports whether anything
-// was.
+// ask notes what is wanted after the run that is under way, or in its middle.
+func (j *Job) ask(wanted New) {
+	if j.Next != nil {
+		wanted = merge(*j.Next, wanted)
+	}
+	j.Next = &wanted
+}
+
+// takeNext makes the job what was asked for meanwhile, which starts from the beginning, and
+// reports whether anything was.
 func (j *Job) takeNext() bool {
 	if j.Next == nil {
 		return false
 	}
-	j.New, j.Next = *j.Next, nil
+	j.New, j.Next, j.Progress = *j.Next, nil, nil
 	return true
+}
+
+// takeNextUnlessBegun is takeNext for a job that is to go on: one that has Progress does what it
+// has begun to the end before it starts over, as urgently as what is waiting for it. Progress at
+// another server is worth nothing.
+func (j *Job) takeNextUnlessBegun() bool {
+	if j.Next != nil && len(j.Progress) > 0 && j.Next.Server == j.Server {
+		j.Priority = min(j.Priority, j.Next.Priority)
+		return false
+	}
+	return j.takeNext()
 }

@@ -2,11 +2,8 @@ package queue
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state"
@@ -52,6 +49,17 @@ func (m *model) add(wanted New) {
 	m.jobs[job.ID] = job
 }
 
+// merged is what comes of two wishes; old may be nil.
+func merged(old *New, wanted New) New {
+	if old != nil {
+		if old.RunAt.Before(wanted.RunAt) {
+			wanted.RunAt = old.RunAt
+		}
+		wanted.Priority = min(wanted.Priority, old.Priority)
+	}
+	return wanted
+}
+
 func (m *model) enqueue(wanted New) {
 	if wanted.RunAt.IsZero() {
 		wanted.RunAt = m.now
@@ -60,57 +68,101 @@ func (m *model) enqueue(wanted New) {
 		if job.Kind != wanted.Kind || job.Sync != wanted.Sync || job.Path != wanted.Path {
 			continue
 		}
-		switch job.State {
-		case Running:
-			job.Next = &wanted
-		case Dead:
-			job.New, job.Attempts, job.Crashes, job.LastError = wanted, 0, 0, ""
+		next := merged(job.Next, wanted)
+		begun := job.Progress != nil && job.Server == wanted.Server
+		switch {
+		case job.State == Running:
+			job.Next = &next
+		case job.State == Dead:
+			job.New, job.Progress = wanted, nil
+			m.forget(job)
 			m.place(job)
+		case begun:
+			job.Next = &next
+			sooner := merged(&job.New, wanted)
+			job.RunAt, job.Priority = sooner.RunAt, sooner.Priority
 		default:
-			if job.RunAt.Before(wanted.RunAt) {
-				wanted.RunAt = job.RunAt
-			}
-			wanted.Priority = min(wanted.Priority, job.Priority)
-			job.New = wanted
-			if job.State == Waiting {
-				m.place(job)
-			}
+			job.New, job.Next, job.Progress = merged(&job.New, next), nil, nil
+		}
+		if job.State == Waiting {
+			m.place(job)
 		}
 		return
 	}
 	m.add(wanted)
 }
 
-func (m *model) claim(server string, limit int, hold string) []Job {
+func (m *model) forget(job *Job) {
+	job.Attempts, job.Crashes, job.LastError, job.LastReply = 0, 0, "", ""
+}
+
+// goOn is what a job does next when a run has ended in the middle: what it has begun, or what was
+// asked for meanwhile.
+func (m *model) goOn(job *Job) (other bool) {
+	switch {
+	case job.Next == nil:
+		return false
+	case job.Progress != nil && job.Next.Server == job.Server:
+		job.Priority = min(job.Priority, job.Next.Priority)
+		return false
+	}
+	job.New, job.Next, job.Progress = *job.Next, nil, nil
+	return true
+}
+
+// claim is Claim, with the jobs of one sync held in some way.
+func (m *model) claim(request Request) []Job {
 	for _, job := range m.jobs {
 		if job.State == Waiting && !job.RunAt.After(m.now) {
 			job.State = Due
 		}
 	}
-	if limit == 0 {
+	if request.Limit == 0 {
 		return nil
 	}
 	var ready []*Job
 	for _, job := range m.sorted() {
-		blocked := job.State != Due || job.Server != server || job.Sync == hold
+		held := request.Hold(job.Sync)
+		blocked := job.State != Due || job.Server != request.Server || held == HeldAll || held == HeldTransfers && !job.Serial
 		for _, other := range m.jobs {
-			busy := other.State == Running || other.State == Due && !other.Serial
+			busy := other.State == Running || other.State == Due && !other.Serial && held == HeldNone
 			blocked = blocked || job.Serial && other.Sync == job.Sync && busy
 		}
 		if !blocked {
 			ready = append(ready, job)
 		}
 	}
+	if len(ready) == 0 {
+		return nil
+	}
 	slices.SortStableFunc(ready, func(a, b *Job) int { return cmp.Compare(a.Priority, b.Priority) })
+	turn := ready[0].Sync
+	if ready[0].Priority >= Urgent {
+		var syncs []string
+		for _, job := range ready {
+			syncs = append(syncs, job.Sync)
+		}
+		slices.Sort(syncs)
+		turn = syncs[0]
+		if i := slices.IndexFunc(syncs, func(sync string) bool { return sync > request.After }); i >= 0 {
+			turn = syncs[i]
+		}
+	}
 	var claimed []Job
 	for _, job := range ready {
-		fits := len(claimed) == 0 || job.Serial == claimed[0].Serial && (!job.Serial || job.Sync == claimed[0].Sync)
-		if !fits || len(claimed) == limit {
+		if job.Sync != turn || len(claimed) == request.Limit {
 			continue
+		}
+		alone := request.Alone(*job)
+		if alone && len(claimed) > 0 {
+			break
 		}
 		job.State, job.Started, job.Temp = Running, m.now, "temp"
 		job.Claims++
 		claimed = append(claimed, *job)
+		if alone {
+			break
+		}
 	}
 	return claimed
 }
@@ -123,7 +175,7 @@ func (m *model) complete(job *Job) {
 }
 
 func (m *model) fail(job *Job, f Failure) {
-	job.Crashes, job.LastError = 0, f.Reason
+	job.Crashes, job.LastError, job.LastReply = 0, f.Reason, f.Reply
 	if !f.Uncounted {
 		job.Attempts++
 	}
@@ -131,22 +183,17 @@ func (m *model) fail(job *Job, f Failure) {
 	if retryAt.IsZero() {
 		retryAt = m.now
 	}
-	next := job.Next
-	job.Next = nil
 	switch {
-	case next != nil && f.Dead:
-		job.New, job.Attempts, job.LastError = *next, 0, ""
+	case f.Dead && job.Next != nil:
+		job.New, job.Next, job.Progress = *job.Next, nil, nil
+		m.forget(job)
 		m.place(job)
 	case f.Dead:
 		job.State, job.Died = Dead, m.now
 	default:
-		if next != nil {
-			job.New = *next
-			if job.RunAt.After(retryAt) {
-				retryAt = job.RunAt
-			}
+		if other := m.goOn(job); !other || job.RunAt.Before(retryAt) {
+			job.RunAt = retryAt
 		}
-		job.RunAt = retryAt
 		m.place(job)
 	}
 }
@@ -157,15 +204,27 @@ func (m *model) recover() {
 			continue
 		}
 		job.Crashes++
+		if job.Crashes == 3 {
+			if job.Next != nil {
+				job.New, job.Next, job.Progress = *job.Next, nil, nil
+			}
+			job.State, job.Died, job.LastError, job.LastReply = Dead, m.now, crashReason, ""
+			continue
+		}
 		job.State = Due
-		if job.Next != nil {
-			job.New, job.Next = *job.Next, nil
+		if m.goOn(job) {
 			m.place(job)
 		}
-		if job.Crashes == 3 {
-			job.State, job.Died, job.LastError = Dead, m.now, crashReason
-		}
 	}
+}
+
+func (m *model) retry(job *Job) {
+	if job.State == Dead {
+		job.Progress = nil
+	}
+	m.forget(job)
+	job.RunAt = m.now
+	m.place(job)
 }
 
 func (m *model) summary(sync string) Counts {
@@ -194,125 +253,6 @@ func (m *model) summary(sync string) Counts {
 	return c
 }
 
-// step does the same, chosen by two bytes, to the queue and to the model, and compares.
-func (m *model) step(tx *state.Tx, op, arg byte) error {
-	bit := func(n int) int { return int(arg>>n) & 1 }
-	var err error
-	switch op % 8 {
-	case 0, 1:
-		wanted := New{
-			Kind: "up", Sync: []string{"web", "docs"}[bit(0)], Server: "acme", Path: []string{"a", "b", "c", "d"}[arg>>1&3],
-			Priority: uint8(bit(3)), RunAt: []time.Time{{}, m.now.Add(-time.Second), m.now.Add(time.Second), m.now.Add(3 * time.Second)}[arg>>4&3],
-			Why: fmt.Sprint(arg),
-		}
-		if bit(6) == 1 {
-			wanted.Kind, wanted.Serial = "rm", true
-		}
-		if bit(7) == 1 {
-			wanted.Server = "other"
-		}
-		_, err = Enqueue(tx, m.now, wanted)
-		m.enqueue(wanted)
-	case 2, 3:
-		server := []string{"acme", "other"}[bit(7)]
-		hold := []string{"", "", "web", "docs"}[arg>>5&3]
-		limit := int(arg & 7)
-		var got []Job
-		got, err = Claim(tx, m.now, Request{
-			Server: server, Limit: limit,
-			Hold: func(sync string) Held { return heldAll(sync == hold) }, Prepare: func(job *Job) { job.Temp = "temp" },
-		})
-		if diff := gocmp.Diff(m.claim(server, limit, hold), got); diff != "" {
-			return fmt.Errorf("claimed jobs differ (-want +got):\n%s", diff)
-		}
-	case 4, 5:
-		err = m.end(tx, op, arg)
-	case 6:
-		m.now = m.now.Add(time.Duration(int8(arg)) * 50 * time.Millisecond) // also backwards
-	case 7:
-		err = m.rare(tx, arg)
-	}
-	return errors.Join(err, m.compare(tx))
-}
-
-// end reports an outcome for some job, of which only running ones may have one.
-func (m *model) end(tx *state.Tx, op, arg byte) error {
-	jobs := m.sorted()
-	if len(jobs) == 0 {
-		return nil
-	}
-	job := jobs[int(arg)%len(jobs)]
-	running := job.State == Running
-	var err error
-	if op%2 == 0 {
-		var rerun bool
-		rerun, err = Complete(tx, m.now, job.ID)
-		if running && rerun != (job.Next != nil) {
-			return fmt.Errorf("rerun = %v", rerun)
-		}
-		if running {
-			m.complete(job)
-		}
-	} else {
-		f := Failure{Reason: "reason", Dead: arg>>4&3 == 3, Uncounted: arg>>6&1 == 1}
-		if arg>>7 == 1 {
-			f.RetryAt = m.now.Add(2 * time.Second)
-		}
-		var became State
-		became, err = Fail(tx, m.now, job.ID, f)
-		if running {
-			m.fail(job, f)
-			if became != job.State {
-				return fmt.Errorf("fail made it %s, want %s", became, job.State)
-			}
-		}
-	}
-	if !running && errors.Is(err, ErrState) {
-		return nil
-	}
-	return err
-}
-
-func (m *model) rare(tx *state.Tx, arg byte) error {
-	jobs := m.sorted()
-	if arg>>6 == 0 || len(jobs) == 0 {
-		_, err := Recover(tx, m.now)
-		m.recover()
-		return err
-	}
-	job := jobs[int(arg&15)%len(jobs)]
-	refused := job.State == Running
-	var err error
-	switch arg >> 6 {
-	case 1:
-		err = Drop(tx, job.ID)
-		if !refused {
-			delete(m.jobs, job.ID)
-		}
-	case 2:
-		err = Retry(tx, m.now, job.ID)
-		if job.State == Waiting || job.State == Dead {
-			job.Attempts, job.Crashes, job.LastError, job.RunAt = 0, 0, "", m.now
-			m.place(job)
-		}
-	case 3:
-		refused = false
-		_, err = DropSync(tx, job.Sync)
-		for id, other := range m.jobs {
-			if other.Sync == job.Sync {
-				other.Next = nil
-				if other.State != Running {
-					delete(m.jobs, id)
-				}
-			}
-		}
-	}
-	if refused && errors.Is(err, ErrState) {
-		return nil
-	}
-	return err
-}
-
 func (m *model) compare(tx *state.Tx) error {
 	got, err := List(tx, Filter{})
 	if err != nil {
@@ -325,7 +265,7 @@ func (m *model) compare(tx *state.Tx) error {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		return fmt.Errorf("jobs differ (-want +got):\n%s", diff)
 	}
-	for _, sync := range []string{"web", "docs", ""} {
+	for _, sync := range []string{"web", "docs", "docs2", ""} {
 		got, err := Summary(tx, sync)
 		if diff := gocmp.Diff(m.summary(sync), got); diff != "" || err != nil {
 			return fmt.Errorf("summary of %q: %v\n%s", sync, err, diff)
@@ -335,48 +275,4 @@ func (m *model) compare(tx *state.Tx) error {
 		return fmt.Errorf("NextDue = %v, %v, want %v", next, ok, m.summary("").NextDue)
 	}
 	return Check(tx)
-}
-
-// FuzzOps takes two bytes per step. All steps are in one transaction that is given up in the
-// end, which is much faster than commits.
-func FuzzOps(f *testing.F) {
-	f.Add([]byte{0, 0, 2, 1, 4, 0})                                     // enqueue, claim, complete
-	f.Add([]byte{0, 0, 2, 1, 0, 0, 4, 0, 2, 1, 4, 0})                   // edited while running
-	f.Add([]byte{0, 0x20, 6, 20, 2, 1, 5, 0x80, 6, 40, 2, 1})           // waits, fails, is tried again
-	f.Add([]byte{0, 0, 2, 1, 7, 0, 2, 1, 7, 0, 2, 1, 7, 0, 0, 0})       // three crashes, then revived
-	f.Add([]byte{0, 0x40, 0, 0x42, 0, 0x06, 2, 7, 2, 7, 4, 2, 2, 7})    // serial jobs behind another
-	f.Add([]byte{0, 0x40, 0, 0x41, 0, 0x43, 2, 7, 2, 7, 2, 0x47})       // serial jobs of two syncs, one on hold
-	f.Add([]byte{0, 0x80, 0, 0x00, 2, 7, 0, 0x01, 5, 0x30, 7, 0x80})    // moves to another server, dies, retry
-	f.Add([]byte{0, 0, 0, 2, 0, 4, 2, 2, 0, 0, 7, 0xc0, 4, 0, 7, 0x40}) // a sync is dropped
-	f.Add([]byte{0, 0x30, 6, 0x80, 0, 0x10, 2, 7, 6, 0x9c, 0, 0x20, 5, 0})
-	db := openNew(f)
-	f.Fuzz(func(t *testing.T, ops []byte) {
-		done := errors.New("done")
-		err := db.Update(func(tx *state.Tx) error {
-			m := newModel()
-			for i := 0; i+1 < min(len(ops), 200); i += 2 {
-				if err := m.step(tx, ops[i], ops[i+1]); err != nil {
-					return fmt.Errorf("step %d (%d, %d): %w", i/2, ops[i], ops[i+1], err)
-				}
-			}
-			return done
-		})
-		if err != done {
-			t.Fatal(err)
-		}
-	})
-}
-
-// TestOpsAcrossCommits does random steps with a commit after each, so that indexes are read from
-// pages and not from the memory of a transaction.
-func TestOpsAcrossCommits(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	db := openNew(t)
-	m := newModel()
-	for i := range 1500 {
-		op, arg := byte(random.Uint32()), byte(random.Uint32())
-		if err := db.Update(func(tx *state.Tx) error { return m.step(tx, op, arg) }); err != nil {
-			t.Fatalf("step %d (%d, %d): %v", i, op, arg, err)
-		}
-	}
 }

@@ -206,11 +206,11 @@ func TestLifeOfJobs(t *testing.T) {
 
 func TestOrderOfClaims(t *testing.T) {
 	for _, test := range []struct{ name, script string }{
-		{"a lower priority number goes first, then the lower job number, over all syncs of a server", `
-			enqueue up web a priority=2   => added 1
-			enqueue up docs b priority=1  => added 2
-			enqueue up web c priority=1   => added 3
-			enqueue up docs d priority=2  => added 4
+		{"a lower priority number goes first, then the lower job number", `
+			enqueue up web a priority=12  => added 1
+			enqueue up web b priority=11  => added 2
+			enqueue up web c priority=11  => added 3
+			enqueue up web d priority=12  => added 4
 			enqueue up x e server=other   => added 5
 			claim acme 3                  => 2 3 1
 			claim acme 3                  => 4
@@ -250,10 +250,10 @@ func TestOrderOfClaims(t *testing.T) {
 			enqueue up web b in=1h   => added 2
 			claim acme 9             => 1`},
 		{"serial jobs of one sync do not wait for another sync", `
-			enqueue rm web a serial              => added 1
-			enqueue up docs b priority=1         => added 2
-			claim acme 9                         => 1
-			claim acme 9                         => 2`},
+			enqueue rm web a serial        => added 1
+			enqueue up docs b priority=99  => added 2
+			claim acme 9                   => 1
+			claim acme 9                   => 2`},
 		{"other jobs may start beside a serial one", `
 			enqueue rm web a serial  => added 1
 			claim acme 9             => 1
@@ -360,7 +360,9 @@ func TestEnqueueRefuses(t *testing.T) {
 		job  New
 		want string
 	}{
-		{"no kind", New{Sync: "web", Path: "a"}, `no kind (sync "web", path "a")`},
+		{"no kind", New{Sync: "web", Path: "a"}, `not a job: no kind (sync "web", path "a")`},
+		{"a sync that is not UTF-8, which would not come back from its row", New{Kind: "up", Sync: "\xff", Path: "a"}, `is not UTF-8 (sync "\xff", path "a")`},
+		{"a server that is not UTF-8", New{Kind: "up", Server: "\xff", Path: "a"}, `server "\xff"`},
 		{"a payload that is not JSON", New{Kind: "up", Path: "a", Payload: json.RawMessage("{")}, `up of "a"`},
 	} {
 		err := db.Update(func(tx *state.Tx) error { _, err := Enqueue(tx, start, test.job); return err })

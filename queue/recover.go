@@ -20,8 +20,9 @@ type Recovered struct {
 }
 
 // Recover takes back all running jobs. It must be called once after the file was opened and
-// before the first Claim: then nobody can be working on them. They become due again, with what
-// was enqueued meanwhile; the third crash in a row makes a job dead.
+// before the first Claim: then nobody can be working on them. They become due again, to go on
+// from their Progress, or else with what was enqueued meanwhile; the third crash in a row makes
+// a job dead.
 func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 	var done Recovered
 	err := healed(tx, now, func() error {
@@ -30,21 +31,22 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 			return err
 		}
 		for _, id := range ids {
-			old, err := loadIndexed(tx, id)
+			old, err := loadIndexed(tx, id, Running)
 			if err != nil {
 				return err
 			}
 			job := old
 			job.Crashes++
-			job.State = Due
-			if job.takeNext() {
-				job.schedule(now)
-			}
 			if job.Crashes >= fatalCrashes {
-				job.LastError = crashReason
+				job.takeNext()
+				job.LastError, job.LastReply = crashReason, ""
 				job.die(now)
 				done.Dead = append(done.Dead, id)
 			} else {
+				job.State = Due
+				if job.takeNextUnlessBegun() {
+					job.schedule(now)
+				}
 				done.Requeued = append(done.Requeued, id)
 			}
 			if err := replace(tx, &old, job); err != nil {
@@ -57,6 +59,16 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 		return done, fmt.Errorf("queue: recover running jobs: %w", err)
 	}
 	return done, nil
+}
+
+// Poison returns a copy of the bytes of a row that could not be read, and whether there are any.
+// They are kept until the job is dropped or its path is enqueued anew.
+func Poison(tx *state.Tx, id ID) (row []byte, ok bool) {
+	kept := tx.Table(tablePoison).Get(idKey(id))
+	if _, err := load(tx, id); errors.Is(err, state.ErrBadRow) { // not met by a repair yet
+		kept = tx.Table(tableJobs).Get(idKey(id))
+	}
+	return bytes.Clone(kept), kept != nil
 }
 
 // healed runs do. If that meets a row that cannot be read or an index that points nowhere, the
@@ -75,8 +87,9 @@ func healed(tx *state.Tx, now time.Time, do func() error) error {
 // kindUnreadable is the kind of a job whose row says nothing any more.
 const kindUnreadable = "unreadable"
 
-// repair puts dead jobs in the place of rows that cannot be read, keeps their bytes in
-// queue/poison, and makes all indexes anew. It is slow and hardly ever needed.
+// repair puts dead jobs in the place of rows that cannot be read or that are second to another
+// of the same kind, sync and path, keeps their bytes in queue/poison, and makes all indexes anew.
+// It is slow and hardly ever needed.
 func repair(tx *state.Tx, now time.Time) error {
 	bad, err := unreadable(tx)
 	if err != nil {
@@ -85,10 +98,16 @@ func repair(tx *state.Tx, now time.Time) error {
 	jobs := tx.Table(tableJobs)
 	for key, job := range bad {
 		value := bytes.Clone(jobs.Get([]byte(key)))
-		if err := tx.Table(tablePoison).Put(idKey(job.ID), value); err != nil {
+		if err := jobs.Delete([]byte(key)); err != nil {
 			return err
 		}
-		if err := jobs.Delete([]byte(key)); err != nil {
+		if len(key) != len(idKey(0)) { // its end may be the number of another job
+			if job.ID, err = freeID(tx); err != nil {
+				return err
+			}
+			job.Path = standInPath(job.ID)
+		}
+		if err := tx.Table(tablePoison).Put(idKey(job.ID), value); err != nil {
 			return err
 		}
 		job.die(now)
@@ -115,17 +134,27 @@ func repair(tx *state.Tx, now time.Time) error {
 func unreadable(tx *state.Tx) (map[string]Job, error) {
 	bad := make(map[string]Job)
 	keys := make(map[ID]string)
+	first := make(map[string]ID)
 	jobs := tx.Table(tableJobs)
 	err := jobs.Scan(nil, nil, func(key, value []byte) (bool, error) {
-		if _, err := decodeJob(jobs, key, value); err != nil {
-			job := standIn(idOf(key), err)
-			bad[string(key)] = job
-			keys[job.ID] = string(key)
+		job, err := decodeJob(jobs, key, value)
+		if err != nil {
+			bad[string(key)] = standIn(idOf(key), err)
+			if len(key) == len(idKey(0)) {
+				keys[idOf(key)] = string(key)
+			}
+			return true, nil
+		}
+		unique := string(uniqueKey(job.Kind, job.Sync, job.Path))
+		if other, ok := first[unique]; ok {
+			bad[string(key)] = standIn(job.ID, fmt.Errorf("%s of %q is job %d already", job.Kind, job.Path, other))
+		} else {
+			first[unique] = job.ID
 		}
 		return true, nil
 	})
-	if err != nil || len(bad) == 0 {
-		return nil, err
+	if err != nil || len(keys) == 0 {
+		return bad, err
 	}
 	err = tx.Table(tableUnique).Scan(nil, nil, func(key, value []byte) (bool, error) {
 		jobKey, ok := keys[idOf(value)]
@@ -133,10 +162,12 @@ func unreadable(tx *state.Tx) (map[string]Job, error) {
 			return true, nil
 		}
 		parts := state.KeyStrings(key)
-		if len(parts) == 3 && bytes.Equal(uniqueKey(parts[0], parts[1], parts[2]), key) {
+		_, taken := first[string(key)]
+		if !taken && len(parts) == 3 && parts[0] != "" && bytes.Equal(uniqueKey(parts[0], parts[1], parts[2]), key) {
 			job := bad[jobKey]
 			job.Kind, job.Sync, job.Path = parts[0], parts[1], parts[2]
 			bad[jobKey] = job
+			first[string(key)] = job.ID
 		}
 		return true, nil
 	})
@@ -146,8 +177,10 @@ func unreadable(tx *state.Tx) (map[string]Job, error) {
 func standIn(id ID, err error) Job {
 	return Job{
 		ID:        id,
-		New:       New{Kind: kindUnreadable, Path: fmt.Sprintf("job-%d", id)},
+		New:       New{Kind: kindUnreadable, Path: standInPath(id)},
 		State:     Dead,
 		LastError: err.Error(),
 	}
 }
+
+func standInPath(id ID) string { return fmt.Sprintf("job-%d", id) }

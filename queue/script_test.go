@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -41,9 +42,13 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // for the command "wait".
 //
 //	enqueue KIND SYNC PATH [server=S] [in=DURATION] [priority=N] [why=TEXT] [serial]
-//	claim SERVER LIMIT [hold=SYNC] [temp=NAME]   => numbers in order
-//	fail ID [retry=DURATION] [dead] [uncounted]  => state
-//	show ID                                      => what is not zero
+//	claim SERVER LIMIT [hold=SYNC] [transfers=SYNC] [after=SYNC] [temp=NAME]  => numbers in order
+//	save ID [JSON]
+//	yield ID in=DURATION
+//	fail ID [why=TEXT] [reply=TEXT] [retry=DURATION] [dead] [uncounted]       => state
+//	retryall, dropall [FILTER]                                               => done and left
+//	show ID                                                                  => what is not zero
+//	list, pages [sync=S] [server=S] [kind=K] [state=S] [path=P] [limit=N]    => numbers in order
 type script struct {
 	t   *testing.T
 	db  *state.DB
@@ -125,8 +130,13 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 		o := parseOptions(args[2:])
 		limit, _ := strconv.Atoi(args[1])
 		jobs, err := Claim(tx, s.now, Request{
-			Server: args[0], Limit: limit,
-			Hold: func(sync string) Held { return heldAll(sync == o["hold"]) },
+			Server: args[0], Limit: limit, After: o["after"],
+			Hold: func(sync string) Held {
+				if o.has("transfers") && o["transfers"] == sync {
+					return HeldTransfers
+				}
+				return heldAll(o.has("hold") && sync == o["hold"])
+			},
 			Prepare: func(job *Job) {
 				if o.has("temp") {
 					job.Temp = o["temp"]
@@ -134,11 +144,11 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 				job.ID, job.Sync, job.State = 99, "spoiled", Dead // must not matter
 			},
 		})
-		ids := make([]string, len(jobs))
-		for i, job := range jobs {
-			ids[i] = fmt.Sprint(job.ID)
-		}
-		return strings.Join(ids, " "), err
+		return numbers(jobs), err
+	case "save":
+		return "", Save(tx, s.now, s.id(args[0]), json.RawMessage(strings.Join(args[1:], " ")))
+	case "yield":
+		return "", Yield(tx, s.now, s.id(args[0]), s.after(parseOptions(args[1:])["in"]))
 	case "complete":
 		rerun, err := Complete(tx, s.now, s.id(args[0]))
 		if rerun {
@@ -148,7 +158,7 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 	case "fail":
 		o := parseOptions(args[1:])
 		became, err := Fail(tx, s.now, s.id(args[0]), Failure{
-			Reason: o["why"], RetryAt: s.after(o["retry"]), Dead: o.has("dead"), Uncounted: o.has("uncounted"),
+			Reason: o["why"], Reply: o["reply"], RetryAt: s.after(o["retry"]), Dead: o.has("dead"), Uncounted: o.has("uncounted"),
 		})
 		return string(became), err
 	case "recover":
@@ -161,6 +171,12 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 	case "dropsync":
 		n, err := DropSync(tx, args[0])
 		return fmt.Sprint(n), err
+	case "retryall":
+		swept, err := RetryAll(tx, s.now, filterOf(args))
+		return fmt.Sprintf("%d left %d", swept.Done, swept.Left), err
+	case "dropall":
+		swept, err := DropAll(tx, filterOf(args))
+		return fmt.Sprintf("%d left %d", swept.Done, swept.Left), err
 	}
 	return s.look(tx, command, args)
 }
@@ -211,16 +227,33 @@ func (s *script) look(tx *state.Tx, command string, args []string) (string, erro
 		}
 		return next.Sub(start).String(), nil
 	case "list":
-		o := parseOptions(args)
-		limit, _ := strconv.Atoi(o["limit"])
-		jobs, err := List(tx, Filter{Sync: o["sync"], Server: o["server"], Kind: o["kind"], State: State(o["state"]), Limit: limit})
-		var ids []string
-		for _, job := range jobs {
-			ids = append(ids, fmt.Sprint(job.ID))
+		jobs, err := List(tx, filterOf(args))
+		return numbers(jobs), err
+	case "pages":
+		var pages []string
+		for filter := filterOf(args); ; {
+			jobs, next, err := Page(tx, filter)
+			pages = append(pages, numbers(jobs))
+			if filter.From = next; next == nil || err != nil {
+				return strings.Join(pages, " | "), err
+			}
 		}
-		return strings.Join(ids, " "), err
 	}
 	return "", errors.New("unknown command " + command)
+}
+
+func filterOf(args []string) Filter {
+	o := parseOptions(args)
+	limit, _ := strconv.Atoi(o["limit"])
+	return Filter{Sync: o["sync"], Server: o["server"], Kind: o["kind"], State: State(o["state"]), Path: o["path"], Limit: limit}
+}
+
+func numbers(jobs []Job) string {
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = fmt.Sprint(job.ID)
+	}
+	return strings.Join(ids, " ")
 }
 
 func describe(job Job) string {
@@ -232,7 +265,14 @@ func describe(job Job) string {
 			words = append(words, fmt.Sprint(name, "=", n))
 		}
 	}
-	for name, text := range map[string]string{"why": job.Why, "temp": job.Temp, "error": strings.ReplaceAll(job.LastError, " ", "_")} {
+	next := ""
+	if job.Next != nil {
+		next = job.Next.Why
+	}
+	for name, text := range map[string]string{
+		"why": job.Why, "temp": job.Temp, "error": strings.ReplaceAll(job.LastError, " ", "_"), "reply": job.LastReply,
+		"progress": string(job.Progress), "next": next,
+	} {
 		if text != "" {
 			words = append(words, name+"="+text)
 		}

@@ -1,8 +1,53 @@
 package state
 
-// Backup writes a consistent copy of the file, as it is now, to a new file at path (mode 0600), which is on disk when Backup
-// returns nil. Writers may have to wait meanwhile: path should be on a local disk. It is an error that is fs.ErrExist if
-// path exists.
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Backup writes a consistent copy of the file, as it is now, to a new file at path (mode 0600), which is on disk when
+// Backup returns nil. It has that name only once it is whole. Writers may have to wait meanwhile: path should be on a
+// local disk. It is an error that is fs.ErrExist if path exists.
 func (db *DB) Backup(path string) error {
-	panic("skeleton")
+	if err := db.backup(path); err != nil {
+		return &Error{Op: "back up", Path: db.path, Err: err}
+	}
+	return nil
+}
+
+func (db *DB) backup(path string) (err error) {
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removeErr := os.Remove(file.Name()); !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+	}()
+	err = db.View(func(tx *Tx) error {
+		_, err := tx.engine.WriteTo(file)
+		return err
+	})
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", file.Name(), err)
+	}
+	// Unlike a rename, a link does not replace what is there by now; some file systems have none.
+	if err := os.Link(file.Name(), path); errors.Is(err, fs.ErrExist) {
+		return err
+	} else if err != nil {
+		if err := os.Rename(file.Name(), path); err != nil {
+			return err
+		}
+	}
+	return syncFolder(filepath.Dir(path))
 }

@@ -23,17 +23,9 @@ type Baseline struct {
 	Remote entry.Entry `json:"remote"`
 	When   time.Time   `json:"when,omitzero"`
 	Job    uint64      `json:"job,omitempty"`
-}
-
-// baselineRow is the form on disk: its Path takes the place of the one inside.
-type baselineRow struct {
-	Path Text `json:"path"`
-	Baseline
-}
-
-func (r baselineRow) baseline() Baseline {
-	r.Baseline.Path = string(r.Path)
-	return r.Baseline
+	// Bad says why the row could not be read, "" if it could. Of a bad row nothing but the path is known: both sides did
+	// agree once, so nothing may be deleted there for want of a baseline.
+	Bad string `json:"-"`
 }
 
 // baselineKey is sync 00 folder 00 name: the children of a folder lie side by side.
@@ -50,12 +42,27 @@ func splitPath(file string) (folder, name string) {
 	return file[:i], file[i+1:]
 }
 
-func baselineCount(sync string) []byte { return Key(tableBaseline, sync) }
+func baselineCount(sync string) count {
+	return count{key: Key(tableBaseline, sync), table: tableBaseline, prefix: Key(sync, "")}
+}
 
-// GetBaseline returns the row of a path and whether there is one.
+// readBaseline decodes a row, or says in it that it is bad.
+func readBaseline(key, value []byte, path string) Baseline {
+	row, err := decodeBaseline(key, value, path)
+	if err != nil {
+		return Baseline{Path: path, Bad: err.Error()}
+	}
+	return row
+}
+
+// GetBaseline returns the row of a path and whether there is one. One that cannot be read is there, and says so in Bad.
 func GetBaseline(tx *Tx, sync, path string) (Baseline, bool, error) {
-	row, ok, err := ReadRow[baselineRow](tx.Table(tableBaseline), baselineKey(sync, path))
-	return row.baseline(), ok, err
+	key := baselineKey(sync, path)
+	value := tx.Table(tableBaseline).Get(key)
+	if value == nil {
+		return Baseline{}, false, nil
+	}
+	return readBaseline(key, value, path), true, nil
 }
 
 // PutBaseline adds or replaces the row of b.Path.
@@ -68,8 +75,12 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 		return err
 	}
 	key := baselineKey(sync, b.Path)
+	row, err := encodeBaseline(key, b)
+	if err != nil {
+		return t.failRow("write", key, err)
+	}
 	isNew := t.Get(key) == nil
-	if err := WriteRow(t, key, baselineRow{Path: Text(b.Path), Baseline: b}); err != nil || !isNew {
+	if err := t.Put(key, row); err != nil || !isNew {
 		return err
 	}
 	return addCount(tx, baselineCount(sync), 1)
@@ -89,14 +100,13 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 }
 
 // BaselineChildren returns the rows directly in a folder ("" is the root), sorted by path byte
-// by byte.
+// by byte. Those that cannot be read are among them, and say so in Bad.
 func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
 	var children []Baseline
 	t := tx.Table(tableBaseline)
 	err := t.Scan(Key(sync, Shorten(folder), ""), nil, func(key, value []byte) (bool, error) {
-		row, err := DecodeRow[baselineRow](t, key, value)
-		children = append(children, row.baseline())
-		return true, err
+		children = append(children, readBaseline(key, value, childPath(folder, key)))
+		return true, nil
 	})
 	if err != nil {
 		return nil, err
@@ -117,5 +127,5 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	return tx.Table(tableCounts).Delete(baselineCount(sync))
+	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
 }

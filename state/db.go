@@ -2,8 +2,7 @@ package state
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -14,8 +13,6 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-const defaultLockTimeout = time.Second
-
 // Options of [Open]. The zero value is the usual one.
 type Options struct {
 	// LockTimeout is how long to wait for another process to let go of the file; 0 is one
@@ -24,20 +21,31 @@ type Options struct {
 	// AllowNetworkFilesystem opens the file even where ErrNetworkFilesystem would be due.
 	AllowNetworkFilesystem bool
 	// MaxSize bounds the file, in bytes; 0 means no bound. A commit that would need more is a CommitError that is ErrFull.
+	// Large files grow by 16 MiB at a time. One that is larger already is opened, and its free pages can be used.
 	MaxSize int64
 	// ReadOnly shares the lock with other readers, never writes and never creates the file.
 	// It does not get past a running agent, which has the file to itself.
 	ReadOnly bool
+	// Logger hears what Open did to the file beyond opening it, and what of it failed; nil: nobody.
+	Logger *slog.Logger
+
+	// compactFrom is the size in bytes from which on a file is worth compacting; 0 is 64 MiB.
+	compactFrom int64
+	// step is called before each step of a compaction, so that a test can end the process there.
+	step func(name string)
 }
 
 // DB is an open state file. Its methods may be called by several goroutines at once: any number
 // of View, one Update at a time.
 type DB struct {
 	path     string
+	readOnly bool
 	engine   *bolt.DB
 	file     *os.File
 	instance string
 	epoch    uint64
+	// touched says how much of the memory map may have become resident since it was given back.
+	touched atomic.Int64
 	// broken is the first error after which the truth is unknown; nil while all is well.
 	broken atomic.Pointer[brokenError]
 }
@@ -49,116 +57,38 @@ type brokenError struct {
 }
 
 // Open opens the file at path, and creates it (mode 0600, in a folder of mode 0700 if that is
-// missing too) unless o.ReadOnly is set; then a missing or empty file is an error that is
-// fs.ErrNotExist. Every error is an *Error around one of the sentinels or around the error of
-// the operating system. Older files are migrated.
+// missing too) unless o.ReadOnly is set; then a missing file is an error that is fs.ErrNotExist.
+// Every error is an *Error around one of the sentinels or around the error of the operating
+// system, and leaves the file as it was. Older files are migrated, and a large one that is mostly
+// free is replaced by a compact copy, which may take seconds.
 func Open(path string, o Options) (*DB, error) { return open(path, o, migrations) }
 
 func open(path string, o Options, steps []migration) (*DB, error) {
-	db := &DB{path: path}
+	db := &DB{path: path, readOnly: o.ReadOnly}
 	err := db.prepare(o)
 	if err == nil {
 		err = db.openEngine(o)
 	}
 	if err != nil {
-		return nil, &Error{Op: "open", Path: path, Err: err}
+		return nil, &Error{Op: "open", Path: path, Err: db.classify(err)}
 	}
-	if err := db.loadMeta(o, steps); err != nil {
+	err = db.loadMeta(o, steps)
+	if err == nil && !o.ReadOnly {
+		err = db.settle(o)
+	}
+	if err != nil {
 		_ = db.Close() // the error at hand is the one that matters
 		return nil, err
-	}
-	if !o.ReadOnly {
-		syncFolder(filepath.Dir(path))
 	}
 	return db, nil
 }
 
-// prepare looks at the surroundings of the file and makes its folder.
-func (db *DB) prepare(o Options) error {
-	folder := filepath.Dir(db.path)
-	if !o.AllowNetworkFilesystem {
-		// A folder still to be made will be on the file system of its first ancestor.
-		existing := folder
-		for {
-			if _, err := os.Stat(existing); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(existing) == existing {
-				break
-			}
-			existing = filepath.Dir(existing)
-		}
-		kind, err := networkFilesystem(existing)
-		if err != nil {
-			return fmt.Errorf("find the file system of %s: %w", existing, err)
-		}
-		if kind != "" {
-			return fmt.Errorf("%s is on %s: %w", existing, kind, ErrNetworkFilesystem)
-		}
-	}
-	if !o.ReadOnly {
-		return os.MkdirAll(folder, 0o700)
-	}
-	// The engine would try to write its first pages into an empty file.
-	info, err := os.Stat(db.path)
-	if err == nil && info.Size() == 0 {
-		return fmt.Errorf("the file is empty: %w", fs.ErrNotExist)
-	}
-	return err
-}
-
-func (db *DB) openEngine(o Options) (err error) {
-	timeout := o.LockTimeout
-	if timeout <= 0 {
-		timeout = defaultLockTimeout
-	}
-	// Damaged pages make the engine panic, and a file cut short makes its memory map fault.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			if db.file != nil {
-				unlock(db.file)
-				_ = db.file.Close()
-			}
-			err = damage(p)
-		}
-	}()
-	db.engine, err = bolt.Open(db.path, 0o600, &bolt.Options{
-		Timeout:      timeout,
-		FreelistType: bolt.FreelistMapType,
-		ReadOnly:     o.ReadOnly,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			file, err := os.OpenFile(name, flag, mode)
-			db.file = file
-			return file, err
-		},
-	})
-	return db.classify(err)
-}
-
-// classify puts the sentinel that a person needs around an error of the engine's open.
-func (db *DB) classify(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return ErrLocked
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return fmt.Errorf("%w (%w)", ErrCorrupt, err)
-	}
-	// The engine has no sentinel for a file that ends within its first two pages.
-	if info, statErr := os.Stat(db.path); statErr == nil && info.Mode().IsRegular() && info.Size() < 2*int64(os.Getpagesize()) {
-		return fmt.Errorf("%w (%w)", ErrCorrupt, err)
-	}
-	return err
-}
-
-func damage(p any) error { return fmt.Errorf("%w (%v)", ErrCorrupt, p) }
-
-// syncFolder makes the name of a new file survive a power loss. Not every system can do it for
-// a folder, and without it no more is lost than the file, which can be rebuilt.
-func syncFolder(path string) {
-	if folder, err := os.Open(path); err == nil {
-		_ = folder.Sync()
-		_ = folder.Close()
-	}
+// settle makes the name of the file survive a power loss, and the file small.
+func (db *DB) settle(o Options) error {
+	path := target(db.path)
+	// Not every system can do it, and without it no more is lost than a file that has just been made.
+	_ = syncFolder(filepath.Dir(path))
+	return db.compact(path, o)
 }
 
 // Close waits for transactions that are under way and lets go of the file.
@@ -200,7 +130,7 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if broken := db.broken.Load(); broken != nil {
 		return broken.err
 	}
-	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable)}
+	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), giveBack: db.giveBack}
 	committing := false
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -212,6 +142,9 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 			err = db.breakDown(&Error{Op: op, Path: db.path, Err: damage(p)}, true)
 		default:
 			if tx.engine != nil {
+				if p == nil && !committing {
+					tx.end()
+				}
 				_ = tx.engine.Rollback() // says no more than "closed" after a commit
 			}
 			if p != nil {
@@ -231,9 +164,10 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if err := fn(tx); err != nil || !writable {
 		return err
 	}
+	tx.end()
 	tx.inEngine, committing = true, true
 	if err := tx.engine.Commit(); err != nil {
-		return db.breakDown(&CommitError{Path: db.path, Err: err}, false)
+		return db.breakDown(&CommitError{Path: db.path, Err: db.classify(err)}, false)
 	}
 	tx.inEngine = false
 	return nil

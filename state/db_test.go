@@ -111,8 +111,8 @@ func TestReadOnly(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(empty, readOnly); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("empty file: %v, want fs.ErrNotExist", err)
+	if _, err := Open(empty, readOnly); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("empty file: %v, want ErrCorrupt", err)
 	}
 
 	path := filepath.Join(folder, "agent.db")
@@ -317,7 +317,9 @@ func TestDamageFoundLater(t *testing.T) {
 
 func TestMigration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.db")
-	check(t, openFile(t, path).Close())
+	first, err := open(path, Options{AllowNetworkFilesystem: true}, nil)
+	check(t, err)
+	check(t, first.Close())
 	put := func(key string) migration {
 		return func(tx *Tx) error { return tx.Table("t").Put([]byte(key), []byte("done")) }
 	}
@@ -328,7 +330,7 @@ func TestMigration(t *testing.T) {
 		t.Errorf("read-only open of an old file: %v, want ErrTooOld", err)
 	}
 	failing := errors.New("no")
-	_, err := open(path, o, []migration{put("half"), func(*Tx) error { return failing }})
+	_, err = open(path, o, []migration{put("half"), func(*Tx) error { return failing }})
 	if !errors.Is(err, failing) {
 		t.Errorf("failing migration: %v", err)
 	}

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 const tableDirty = "dirty"
 
@@ -8,15 +11,20 @@ const tableDirty = "dirty"
 type Dirty struct {
 	// Path is written as in Baseline; "" means the whole sync.
 	Path string `json:"path"`
-	// First and Last are when the path was marked.
+	// First and Last are when the path was marked, by the clock of that time: they are for people and for waiting, and
+	// tell nothing about order.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	// Remote says that the far side must be looked at too.
 	Remote bool `json:"remote,omitempty"`
-	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one.
+	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one. Marks of older versions of
+	// the program have none.
 	Mark uint64 `json:"mark,omitempty"`
 	// Why is the newest reason, for people.
 	Why string `json:"why,omitempty"`
+	// Bad is the key of a row that could not be read, "" otherwise. Nobody knows what it asked for, so it stands for the
+	// whole sync on both sides.
+	Bad string `json:"-"`
 }
 
 type dirtyRow struct {
@@ -31,25 +39,44 @@ func (r dirtyRow) dirty() Dirty {
 
 func dirtyKey(sync, path string) []byte { return Key(sync, Shorten(path)) }
 
+// decodeDirty has an error, which is ErrBadRow, for a row that belongs elsewhere too: it could never be cleared.
+func decodeDirty(key, value []byte) (Dirty, error) {
+	row, err := decodeJSON[dirtyRow](value)
+	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		err = badRow("it is about another path, %.100q", string(row.Path))
+	}
+	if err != nil {
+		return Dirty{}, err
+	}
+	return row.dirty(), nil
+}
+
+// readDirty makes the most of a row: see Dirty.Bad.
+func readDirty(key, value []byte) Dirty {
+	row, err := decodeDirty(key, value)
+	if err != nil {
+		return Dirty{Remote: true, Why: "a mark of the state file could not be read", Bad: string(key)}
+	}
+	return row
+}
+
 // MarkDirty adds a path, or renews it: First stays, Last and Why are the newest, Remote once
 // asked for stays so.
 func MarkDirty(tx *Tx, sync, path, why string, remote bool, now time.Time) error {
 	t := tx.Table(tableDirty)
 	key := dirtyKey(sync, path)
-	row, ok, err := ReadRow[dirtyRow](t, key)
-	if err != nil {
-		return err
-	}
 	now = now.UTC()
 	marked := Dirty{Path: path, First: now, Last: now, Remote: remote, Why: why}
-	if old := row.dirty(); ok {
-		marked.First = old.First
+	if value := t.Get(key); value != nil {
+		old := readDirty(key, value)
 		marked.Remote = remote || old.Remote
-		// Two marks must differ even where the clock stands still or was set back, or
-		// ClearDirty would take the second for the first.
-		if !now.After(old.Last) {
-			marked.Last = old.Last.Add(time.Nanosecond)
+		if old.Bad == "" {
+			marked.First = old.First
 		}
+	}
+	var err error
+	if marked.Mark, err = t.NextID(); err != nil {
+		return err
 	}
 	return WriteRow(t, key, dirtyRow{Path: Text(path), Dirty: marked})
 }
@@ -60,9 +87,8 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 	var paths []Dirty
 	t := tx.Table(tableDirty)
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
-		row, err := DecodeRow[dirtyRow](t, key, value)
-		paths = append(paths, row.dirty())
-		return limit <= 0 || len(paths) < limit, err
+		paths = append(paths, readDirty(key, value))
+		return limit <= 0 || len(paths) < limit, nil
 	})
 	if err != nil {
 		return nil, err
@@ -71,13 +97,37 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 }
 
 // LastMark returns the number of the newest mark that was ever made in this file, 0 for none.
-func LastMark(tx *Tx) uint64 {
-	panic("skeleton")
-}
+func LastMark(tx *Tx) uint64 { return tx.Table(tableDirty).LastID() }
 
-// ClearDirtyUpTo removes the marks of a sync whose number is not above last.
+// ClearDirtyUpTo removes the marks of a sync whose number is not above last, and those without one: marks of older versions
+// and rows that cannot be read. It is for whoever has looked at the whole sync after last was the newest.
 func ClearDirtyUpTo(tx *Tx, sync string, last uint64) error {
-	panic("skeleton")
+	t := tx.Table(tableDirty)
+	prefix := Key(sync, "")
+	for from := prefix; from != nil; {
+		var keys [][]byte
+		next := []byte(nil)
+		err := t.Scan(prefix, from, func(key, value []byte) (bool, error) {
+			if len(keys) == deleteChunk {
+				next = bytes.Clone(key)
+				return false, nil
+			}
+			if readDirty(key, value).Mark <= last {
+				keys = append(keys, bytes.Clone(key))
+			}
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if err := t.Delete(key); err != nil {
+				return err
+			}
+		}
+		from = next
+	}
+	return nil
 }
 
 // ClearDirty removes those of paths that were not marked again since they were read.
@@ -85,11 +135,14 @@ func ClearDirty(tx *Tx, sync string, paths []Dirty) error {
 	t := tx.Table(tableDirty)
 	for _, path := range paths {
 		key := dirtyKey(sync, path.Path)
-		row, ok, err := ReadRow[dirtyRow](t, key)
-		if err != nil {
-			return err
+		if path.Bad != "" {
+			key = []byte(path.Bad)
 		}
-		if !ok || !row.Last.Equal(path.Last) {
+		value := t.Get(key)
+		if value == nil {
+			continue
+		}
+		if row := readDirty(key, value); row.Mark != path.Mark || row.Bad != path.Bad {
 			continue
 		}
 		if err := t.Delete(key); err != nil {

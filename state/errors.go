@@ -22,6 +22,9 @@ var (
 	ErrBadRow = errors.New("the row cannot be read")
 	// ErrFull says that the file cannot grow: the disk is full, a quota is used up, or Options.MaxSize is reached.
 	ErrFull = errors.New("there is no room for the state file to grow; make room on the disk of state_dir or raise max_state_size, and start again: nothing is lost")
+	// ErrDenied says that this user may not read and write the file or its folder, or that the file system is mounted
+	// read-only.
+	ErrDenied = errors.New("the state file cannot be written here; let the user that ftpferry runs as read and write the file and its folder, on a file system that is not mounted read-only, or set another state_dir")
 	// ErrReadOnly says that a write was asked of a View or of a file opened read-only.
 	ErrReadOnly = errors.New("the transaction is read-only")
 )

@@ -1,6 +1,10 @@
 package state
 
-import "github.com/ftpferry/ftpferry/state/entry"
+import (
+	"errors"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
 
 const tableIntents = "intents"
 
@@ -18,24 +22,27 @@ type intentRow struct {
 // AddIntent notes that a transfer of source is about to begin.
 func AddIntent(tx *Tx, sync, path string, source entry.Entry) error {
 	t := tx.Table(tableIntents)
-	row, _, err := ReadRow[intentRow](t, baselineKey(sync, path))
+	sources, err := Intents(tx, sync, path)
 	if err != nil {
 		return err
 	}
-	for _, known := range row.Sources {
+	for _, known := range sources {
 		if entry.Equal(known, source) {
 			return nil
 		}
 	}
-	row.Sources = append(row.Sources, source)
-	row.Sources = row.Sources[max(0, len(row.Sources)-maxIntents):]
-	return WriteRow(t, baselineKey(sync, path), row)
+	sources = append(sources, source)
+	sources = sources[max(0, len(sources)-maxIntents):]
+	return WriteRow(t, baselineKey(sync, path), intentRow{Sources: sources})
 }
 
 // Intents returns the sources of the transfers of a path that were begun and did not lead to
-// a baseline yet.
+// a baseline yet. A row that cannot be read is none: then what such a transfer has left counts as somebody else's change.
 func Intents(tx *Tx, sync, path string) ([]entry.Entry, error) {
 	row, _, err := ReadRow[intentRow](tx.Table(tableIntents), baselineKey(sync, path))
+	if errors.Is(err, ErrBadRow) {
+		return nil, nil
+	}
 	return row.Sources, err
 }
 

@@ -13,7 +13,16 @@ import (
 // holderVariable makes the test binary a second process that holds a state file open.
 const holderVariable = "FTPFERRY_TEST_HOLD_STATE"
 
+// compactVariable makes it one that opens a state file, compacts it, and kills itself before the step in stepVariable.
+const (
+	compactVariable = "FTPFERRY_TEST_COMPACT_STATE"
+	stepVariable    = "FTPFERRY_TEST_STEP"
+)
+
 func TestMain(m *testing.M) {
+	if path := os.Getenv(compactVariable); path != "" {
+		os.Exit(compactAndDie(path, os.Getenv(stepVariable)))
+	}
 	if path := os.Getenv(holderVariable); path != "" {
 		os.Exit(hold(path))
 	}
@@ -34,6 +43,22 @@ func hold(path string) int {
 		return 1
 	}
 	return 0
+}
+
+func compactAndDie(path, step string) int {
+	_, err := Open(path, Options{AllowNetworkFilesystem: true, compactFrom: 1, step: func(name string) {
+		if name != step {
+			return
+		}
+		self, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = self.Kill()
+		}
+		fmt.Println(err)
+		select {} // until the signal is there
+	}})
+	fmt.Println("still alive:", err)
+	return 1
 }
 
 func openFile(t *testing.T, path string) *DB {

@@ -24,7 +24,11 @@ type migration func(*Tx) error
 
 // migrations: the function at index n-1 leads from version n to n+1. The version of this
 // program is one more than there are functions. Never change one that was released.
-var migrations []migration
+var migrations = []migration{
+	// Rows of the baseline have a second form, marks have numbers and operations are staged. What schema 1 wrote is read
+	// as it is; the number is there to keep older programs away.
+	func(*Tx) error { return nil },
+}
 
 // loadMeta reads what the file says about itself, marks a new file, and migrates an old one. All
 // of it happens in one transaction: a crash leaves the old version or the new one.

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 const tableSchedules = "schedules"
 
@@ -17,9 +20,12 @@ type scheduleRow struct {
 	Schedule
 }
 
-// GetSchedule returns the row of a schedule, the zero Schedule if there is none.
+// GetSchedule returns the row of a schedule, the zero Schedule if there is none or it cannot be read.
 func GetSchedule(tx *Tx, sync, spec string) (Schedule, error) {
 	row, _, err := ReadRow[scheduleRow](tx.Table(tableSchedules), Key(sync, Shorten(spec)))
+	if errors.Is(err, ErrBadRow) {
+		return Schedule{}, nil
+	}
 	return row.Schedule, err
 }
 
@@ -33,12 +39,15 @@ func DeleteSchedule(tx *Tx, sync, spec string) error {
 	return tx.Table(tableSchedules).Delete(Key(sync, Shorten(spec)))
 }
 
-// Schedules returns all rows of a sync by their spec.
+// Schedules returns all rows of a sync by their spec. Those that cannot be read are left out, as if they had never fired.
 func Schedules(tx *Tx, sync string) (map[string]Schedule, error) {
 	rows := make(map[string]Schedule)
 	t := tx.Table(tableSchedules)
 	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
 		row, err := DecodeRow[scheduleRow](t, key, value)
+		if errors.Is(err, ErrBadRow) {
+			return true, nil
+		}
 		rows[row.Spec] = row.Schedule
 		return true, err
 	})

@@ -22,7 +22,8 @@ type Server struct {
 	BlockedBy string `json:"blocked_by,omitempty"`
 }
 
-// GetServer returns the row of a server, the zero Server if there is none.
+// GetServer returns the row of a server, the zero Server if there is none. The error for one that cannot be read is ErrBadRow;
+// whoever can learn it all anew may go on with the zero Server.
 func GetServer(tx *Tx, name string) (Server, error) {
 	row, _, err := ReadRow[Server](tx.Table(tableServers), Key(name))
 	return row, err

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 const tableSyncs = "syncs"
 
@@ -23,9 +26,16 @@ type SyncState struct {
 	LastSuccess   time.Time `json:"last_success,omitzero"`
 }
 
-// GetSync returns the row of a sync, the zero SyncState if there is none.
+// HaltUnreadable is the HaltCode of a sync whose row cannot be read.
+const HaltUnreadable = "state-unreadable"
+
+// GetSync returns the row of a sync, the zero SyncState if there is none. A sync whose row cannot be read is halted: it may
+// have been before.
 func GetSync(tx *Tx, name string) (SyncState, error) {
 	row, _, err := ReadRow[SyncState](tx.Table(tableSyncs), Key(name))
+	if errors.Is(err, ErrBadRow) {
+		return SyncState{HaltCode: HaltUnreadable, Halt: "what the state file says about this sync cannot be read, so nobody knows whether it was halted"}, nil
+	}
 	return row, err
 }
 

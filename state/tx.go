@@ -10,7 +10,7 @@ import (
 
 // appendOnly lists the tables whose keys only grow; their pages are filled to the brim instead
 // of half, which halves the file.
-var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true}
+var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true, tableStaged: true}
 
 const appendOnlyFill = 0.9
 
@@ -26,11 +26,29 @@ type Tx struct {
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool
+	// giveBack is told how much of the memory map was touched; touched is what it was not told yet.
+	giveBack func(tx *bolt.Tx, touched int64)
+	touched  int64
 }
 
 type openTable struct {
 	bucket *bolt.Bucket // nil: the table does not exist
 	scans  int          // scans under way
+}
+
+// touch counts what reading makes resident: a place in the table, where the system maps pages around the one that is
+// wanted, and the rows from there on.
+func (tx *Tx) touch(places, bytes int) {
+	tx.touched += int64(places)*placeCost + int64(bytes)
+	if tx.touched >= giveBackAfter/4 {
+		tx.end()
+	}
+}
+
+// end hands on what was counted. The transaction must still be open.
+func (tx *Tx) end() {
+	tx.giveBack(tx.engine, tx.touched)
+	tx.touched = 0
 }
 
 // isDamage tells a panic that is due to a damaged file from a bug of the caller. A fault with an
@@ -83,6 +101,7 @@ func (t Table) Get(key []byte) []byte {
 		value = table.bucket.Get(key)
 	}
 	t.tx.inEngine = false
+	t.tx.touch(1, len(value))
 	return value
 }
 
@@ -144,6 +163,7 @@ func (t Table) write(op string, create bool, do func(*bolt.Bucket) error) error 
 		err = do(table.bucket)
 	}
 	t.tx.inEngine = false
+	t.tx.touch(1, 0)
 	if err != nil {
 		return t.fail(op, err)
 	}
@@ -178,6 +198,18 @@ func (t Table) ScanBack(prefix []byte, fn func(key, value []byte) (more bool, er
 	}, (*bolt.Cursor).Prev, fn)
 }
 
+// scanBefore is ScanBack over all keys below before; nil means all keys.
+func (t Table) scanBefore(before []byte, fn func(key, value []byte) (more bool, err error)) error {
+	return t.walk(nil, func(c *bolt.Cursor) ([]byte, []byte) {
+		if before != nil {
+			if key, _ := c.Seek(before); key != nil {
+				return c.Prev()
+			}
+		}
+		return c.Last()
+	}, (*bolt.Cursor).Prev, fn)
+}
+
 // Last returns the last key that starts with prefix and its value, or nil.
 func (t Table) Last(prefix []byte) (key, value []byte) {
 	_ = t.ScanBack(prefix, func(k, v []byte) (bool, error) { // this fn has no errors
@@ -199,8 +231,11 @@ func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byt
 	defer func() { table.scans-- }()
 	key, value := first(cursor)
 	t.tx.inEngine = false
+	t.tx.touch(1, 0)
 	for key != nil && bytes.HasPrefix(key, prefix) {
+		size := len(key) + len(value)
 		more, err := fn(key, value)
+		t.tx.touch(0, 2*size) // pages may be half empty
 		if err != nil || !more {
 			return err
 		}
@@ -220,4 +255,15 @@ func (t Table) NextID() (uint64, error) {
 		return err
 	})
 	return id, err
+}
+
+// LastID returns the number that NextID gave last, 0 if it never gave any.
+func (t Table) LastID() uint64 {
+	var id uint64
+	t.tx.inEngine = true
+	if table, err := t.open(false); err == nil && table.bucket != nil {
+		id = table.bucket.Sequence()
+	}
+	t.tx.inEngine = false
+	return id
 }

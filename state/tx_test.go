@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -234,47 +233,15 @@ func TestShorten(t *testing.T) {
 
 func TestRowErrorsNameTableAndKey(t *testing.T) {
 	db := openNew(t)
-	const bad = "\x00{nonsense"
 	update(t, db, func(tx *Tx) error {
-		for table, key := range map[string][]byte{
-			tableBaseline: baselineKey("s", "d/f"), tableDirty: dirtyKey("s", "d/f"), tableServers: Key("s"),
-			tableSyncs: Key("s"), tableSchedules: Key("s", "@daily"), tableHistory: Key(time.Unix(9, 0), uint64(1)),
-			tableCounts: baselineCount("s"), tableLocator: Key("memory"),
-		} {
-			check(t, tx.Table(table).Put(key, []byte(bad)))
+		check(t, tx.Table("some").Put(Key("s"), []byte("\x00{nonsense")))
+		_, _, err := ReadRow[Text](tx.Table("some"), Key("s"))
+		if !errors.Is(err, ErrBadRow) {
+			t.Fatalf("error = %v, want ErrBadRow", err)
 		}
+		wantText(t, err, `table "some"`, `row "s"`, db.path)
 		return nil
 	})
-	now := time.Unix(9, 0)
-	for name, read := range map[string]func(*Tx) error{
-		"baseline get":      func(tx *Tx) error { _, _, err := GetBaseline(tx, "s", "d/f"); return err },
-		"baseline children": func(tx *Tx) error { _, err := BaselineChildren(tx, "s", "d"); return err },
-		"counts count":      func(tx *Tx) error { _, err := CountBaseline(tx, "s"); return err },
-		"dirty mark":        func(tx *Tx) error { return MarkDirty(tx, "s", "d/f", "", false, now) },
-		"dirty list":        func(tx *Tx) error { _, err := DirtyPaths(tx, "s", 0); return err },
-		"dirty clear":       func(tx *Tx) error { return ClearDirty(tx, "s", []Dirty{{Path: "d/f"}}) },
-		"servers get":       func(tx *Tx) error { _, err := GetServer(tx, "s"); return err },
-		"locator get":       func(tx *Tx) error { _, err := GetLocatorMemory(tx); return err },
-		"syncs get":         func(tx *Tx) error { _, err := GetSync(tx, "s"); return err },
-		"schedules get":     func(tx *Tx) error { _, err := GetSchedule(tx, "s", "@daily"); return err },
-		"schedules list":    func(tx *Tx) error { _, err := Schedules(tx, "s"); return err },
-		"history scan": func(tx *Tx) error {
-			return ScanHistory(tx, time.Time{}, func(History) (bool, error) { return true, nil })
-		},
-		"history back": func(tx *Tx) error {
-			return ScanHistoryBack(tx, func(History) (bool, error) { return true, nil })
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			table, _, _ := strings.Cut(name, " ")
-			err := errors.New("rolled back")
-			_ = db.Update(func(tx *Tx) error { err = read(tx); return errors.New("roll back") })
-			if !errors.Is(err, ErrBadRow) {
-				t.Fatalf("error = %v, want ErrBadRow", err)
-			}
-			wantText(t, err, fmt.Sprintf("table %q", table), "row \"", db.path)
-		})
-	}
 }
 
 func TestTextComesBackByteForByte(t *testing.T) {

@@ -27,7 +27,15 @@ type Agent struct {
 	Listen               string        // always empty in this version
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
 	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
+	MaxStateSize         int64         // bound of the state file in bytes; 0: none
+	History              History
 	AddressSources       AddressSources
+}
+
+// History bounds the history, whichever bound is met first.
+type History struct {
+	Keep time.Duration // >= 1 h
+	Rows int           // 1 to 100,000,000
 }
 
 // AddressSources say who may be asked for the address under which this machine is known outside, beside the FTP

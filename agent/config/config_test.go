@@ -83,6 +83,7 @@ func TestDefaults(t *testing.T) {
 			StateDir:      stateDir,
 			Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
 			ShutdownGrace: 30 * time.Second, AddressSources: AddressSources{Gateway: true},
+			History: History{Keep: 90 * 24 * time.Hour, Rows: 1_000_000},
 		},
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "ftp.example.com:21", User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
@@ -106,6 +107,8 @@ state_dir = "state"
 log = { level = "debug", format = "json" }
 shutdown_grace = "1m30s"
 allow_network_state_dir = true
+max_state_size = "4 GiB"
+history = { keep = "7d12h", rows = 5000 }
 address_sources = { gateway = false, stun = ["stun.example.com", "[2001:db8::1]:19302"], https = "https://ip.example.com/?a" }
 [server.acme]
 address = "[2001:db8::1]"
@@ -155,6 +158,7 @@ enabled = false
 		Agent: Agent{
 			StateDir: filepath.Join(here, "state"), Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 			ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,
+			MaxStateSize: 4 << 30, History: History{Keep: 180 * time.Hour, Rows: 5000},
 			AddressSources: AddressSources{STUN: []string{"stun.example.com:3478", "[2001:db8::1]:19302"}, HTTPS: []string{"https://ip.example.com/?a"}},
 		},
 		Servers: map[string]*Server{"acme": {

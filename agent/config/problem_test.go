@@ -105,7 +105,7 @@ agent.toml:13: sync.web.schedule: must be a string or a list of strings, not a l
 agent.toml:14: sync.web.include: must be a list of strings, such as ["*.tmp", "cache/"], not a string
 agent.toml:15: sync.web.exclude: must be a list of strings, such as ["*.tmp", "cache/"], not a list with a whole number
 agent.toml:16: sync.web.max_delete: must be a percentage such as "10%" or a whole number of files such as 500, not true or false
-agent.toml:17: sync.web.settle: must be a number with a unit in quotes, such as "5s", "1m30s" or "24h", not a date or time`},
+agent.toml:17: sync.web.settle: must be a number with a unit in quotes, such as "5s", "1m30s", "24h" or "90d", not a date or time`},
 	{"words that are not among those allowed",
 		"[agent]\nlog = { level = \"loud\", format = \"xml\" }\n" + server + "tls = \"yes\"\ndata = { mode = \"both\", pasv_address = \"x\" }\n" +
 			sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"left\"\nwatch = true\n"),
@@ -133,7 +133,7 @@ agent.toml:16: server.h.address: must not be a URL: write the host alone, such a
 agent.toml:4: server.acme.connections: 0 is out of range: 1 to 64
 agent.toml:5: server.acme.reply_timeout: must be more than zero
 agent.toml:6: server.acme.stall_timeout: -1s is negative
-agent.toml:7: server.acme.connect_timeout: "5" is not a duration: write a number with a unit in quotes, such as "5s", "1m30s" or "24h"
+agent.toml:7: server.acme.connect_timeout: "5" is not a duration: write a number with a unit in quotes, such as "5s", "1m30s", "24h" or "90d"
 agent.toml:8: server.acme.tls_server_name: "a/b" is not a host name
 agent.toml:9: server.acme.data.active_ports: "9-8" is not a range of ports: write "50000-50010", or one port, each 1024 to 65535 and the smaller first
 agent.toml:9: server.acme.data.external_ip: "0.0.0.0" is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`},

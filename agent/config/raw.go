@@ -19,8 +19,15 @@ type rawAgent struct {
 	Listen               string   `toml:"listen"`
 	ShutdownGrace        duration `toml:"shutdown_grace"`
 	AllowNetworkStateDir bool     `toml:"allow_network_state_dir"`
+	MaxStateSize         size     `toml:"max_state_size"`
 
+	History        rawHistory        `toml:"history"`
 	AddressSources rawAddressSources `toml:"address_sources"`
+}
+
+type rawHistory struct {
+	Keep duration `toml:"keep"`
+	Rows int64    `toml:"rows"`
 }
 
 type rawAddressSources struct {
@@ -104,6 +111,7 @@ func defaultRaw() *raw {
 	return &raw{Agent: rawAgent{
 		Log:            rawLog{Level: "info", Format: string(LogAuto)},
 		ShutdownGrace:  duration(30 * time.Second),
+		History:        rawHistory{Keep: duration(90 * day), Rows: 1_000_000},
 		AddressSources: rawAddressSources{Gateway: true},
 	}}
 }
@@ -159,25 +167,6 @@ var elsewhere = map[string]string{
 
 // setter is a raw type with rules of its own. set returns what is wrong with the TOML value, or "".
 type setter interface{ set(value any) string }
-
-// duration is a time.Duration written as a string with units.
-type duration time.Duration
-
-func (d *duration) set(value any) string {
-	const form = `a number with a unit in quotes, such as "5s", "1m30s" or "24h"`
-	switch v := value.(type) {
-	case string:
-		parsed, err := time.ParseDuration(v)
-		if err != nil {
-			return fmt.Sprintf("%q is not a duration: write %s", v, form)
-		}
-		*d = duration(parsed)
-		return ""
-	case int64:
-		return fmt.Sprintf(`%d has no unit: write "%ds" if seconds are meant`, v, v)
-	}
-	return fmt.Sprintf("must be %s, not %s", form, kindOf(value))
-}
 
 // stringOrList is a list of strings; a single one needs no brackets.
 type stringOrList []string

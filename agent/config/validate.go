@@ -37,8 +37,33 @@ func (l *loader) agent(file rawAgent) Agent {
 		},
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
+		MaxStateSize:         l.stateSize(at.child("max_state_size"), file.MaxStateSize),
+		History:              l.history(at.child("history"), file.History),
 		AddressSources:       l.addressSources(at.child("address_sources"), file.AddressSources),
 	}
+}
+
+// leastStateSize leaves room for the steps in which the file grows.
+const leastStateSize = 64 << 20
+
+func (l *loader) stateSize(at key, file size) int64 {
+	if file != 0 && file < leastStateSize {
+		l.fail(at, `is less than a state file needs: write "64MiB" or more, or "" for no limit`)
+	}
+	return int64(file)
+}
+
+// mostHistoryRows is what a history file of some 50 GB holds.
+const mostHistoryRows = 100_000_000
+
+func (l *loader) history(at key, file rawHistory) History {
+	if file.Keep < duration(time.Hour) {
+		l.fail(at.child("keep"), `%s is too short: write "1h" or more, such as "90d"`, time.Duration(file.Keep))
+	}
+	if file.Rows < 1 || file.Rows > mostHistoryRows {
+		l.fail(at.child("rows"), "%d is out of range: write a number of rows from 1 to %d", file.Rows, mostHistoryRows)
+	}
+	return History{Keep: time.Duration(file.Keep), Rows: int(file.Rows)}
 }
 
 func (l *loader) syncs(file map[string]*rawSync, servers map[string]*rawServer) map[string]*Sync {

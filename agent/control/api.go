@@ -5,6 +5,7 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -19,6 +20,18 @@ type Service interface {
 	Plan(ctx context.Context, syncs []string) ([]SyncPlan, error)
 	// Approve lets a halted sync go on.
 	Approve(ctx context.Context, sync string) error
+
+	// Jobs calls each for the jobs that the filter chooses: the dead ones first, then those running, due and waiting. It
+	// returns the numbers of jobs of all syncs that have any, sorted by name. An error of each ends it, and is returned.
+	Jobs(ctx context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error)
+	// RetryJobs makes dead and waiting jobs due, and ends the pauses and blocks of their servers.
+	RetryJobs(ctx context.Context, filter JobFilter) (Changed, error)
+	// DropJobs removes jobs that are not running. The limit of the filter is ignored, by RetryJobs too.
+	DropJobs(ctx context.Context, filter JobFilter) (Changed, error)
+	// History calls each for the rows that the filter chooses, oldest first. An error of each ends it, and is returned.
+	History(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) error
+	// Snapshot returns a consistent copy of the state file, and its size in bytes. The caller closes it.
+	Snapshot(ctx context.Context) (file io.ReadCloser, size int64, err error)
 }
 
 // ErrUnknownSync: a name was given that the configuration does not have.

@@ -35,7 +35,7 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	// A socket takes connections for an agent that hangs too.
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
-	if err := client.post(pinging, "/v1/ping", nil, nil); err != nil {
+	if err := client.post(pinging, "/v1/ping", struct{}{}, nil); err != nil {
 		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
 	return client, nil
@@ -43,59 +43,86 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 
 // Pass implements Service.
 func (c *Client) Pass(ctx context.Context, syncs []string) (report Report, err error) {
-	err = c.post(ctx, "/v1/pass", syncs, &report)
+	err = c.post(ctx, "/v1/pass", syncsRequest{syncs}, &report)
 	return report, err
 }
 
 // Plan implements Service.
 func (c *Client) Plan(ctx context.Context, syncs []string) (plans []SyncPlan, err error) {
-	err = c.post(ctx, "/v1/plan", syncs, &plans)
+	err = c.post(ctx, "/v1/plan", syncsRequest{syncs}, &plans)
 	return plans, err
 }
 
 // Approve implements Service.
 func (c *Client) Approve(ctx context.Context, sync string) error {
-	return c.post(ctx, "/v1/approve", []string{sync}, nil)
+	return c.post(ctx, "/v1/approve", syncsRequest{[]string{sync}}, nil)
 }
 
-func (c *Client) post(ctx context.Context, path string, syncs []string, into any) error {
-	body, err := json.Marshal(syncsRequest{syncs})
+func (c *Client) post(ctx context.Context, path string, request, into any) error {
+	response, err := c.send(ctx, path, request)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+path, bytes.NewReader(body))
+	defer response.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return brokenAnswer(err)
+	}
+	return nil
+}
+
+// send returns the answer to a request that was not refused.
+func (c *Client) send(ctx context.Context, path string, body any) (*http.Response, error) {
+	encoded, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+path, bytes.NewReader(encoded))
+	if err != nil {
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return nil, fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
 	}
 	defer response.Body.Close()
-	decoder := json.NewDecoder(response.Body)
 	if response.StatusCode == http.StatusServiceUnavailable {
-		return ErrGone
+		return nil, ErrGone
 	}
-	if response.StatusCode != http.StatusOK {
-		var failure errorResponse
-		if err := decoder.Decode(&failure); err != nil || failure.Error == "" {
-			return fmt.Errorf("running agent: %s", response.Status)
-		}
-		if response.StatusCode == http.StatusNotFound {
-			return fmt.Errorf("%w: %s", ErrUnknownSync, failure.Error)
-		}
-		return fmt.Errorf("running agent: %s", failure.Error)
+	var failure errorResponse
+	if err := json.NewDecoder(response.Body).Decode(&failure); err != nil || failure.Error == "" {
+		return nil, fmt.Errorf("running agent: %s (is it of another version?)", response.Status)
 	}
-	if into == nil {
-		return nil
+	// The words of the sentinel are in those of the agent.
+	switch response.StatusCode {
+	case http.StatusNotFound:
+		return nil, refusal{ErrUnknownSync, failure.Error}
+	case http.StatusBadRequest:
+		return nil, refusal{ErrInvalid, failure.Error}
 	}
-	if err := decoder.Decode(into); err != nil {
-		var broken net.Error
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken) {
-			return fmt.Errorf("%w: %w", ErrGone, err)
-		}
-		return fmt.Errorf("answer of the running agent (is it of another version?): %w", err)
+	return nil, fmt.Errorf("running agent: %s", failure.Error)
+}
+
+// refusal is an error of the agent's in its own words.
+type refusal struct {
+	sentinel error
+	text     string
+}
+
+func (r refusal) Error() string { return r.text }
+func (r refusal) Unwrap() error { return r.sentinel }
+
+// brokenAnswer tells an answer that was cut short from one that makes no sense.
+func brokenAnswer(err error) error {
+	var broken net.Error
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	return nil
+	return fmt.Errorf("answer of the running agent (is it of another version?): %w", err)
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -41,6 +43,57 @@ func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
 
 func (fake) Approve(_ context.Context, sync string) error {
 	return errors.New("there is no sync " + sync)
+}
+
+func (fake) Jobs(_ context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error) {
+	if filter.State == "odd" {
+		return nil, fmt.Errorf("%w: there is no state %q", ErrInvalid, filter.State)
+	}
+	for id := range filter.Limit {
+		if filter.Kind == "late" && id == 1000 {
+			return nil, errors.New("the disk is on fire")
+		}
+		if err := each(Job{ID: uint64(id), Path: filter.Path}); err != nil {
+			return nil, err
+		}
+	}
+	return []SyncJobs{{Sync: filter.Sync, Dead: filter.Limit}}, nil
+}
+
+func (fake) RetryJobs(_ context.Context, filter JobFilter) (Changed, error) {
+	return Changed{Jobs: len(filter.IDs), Left: []Left{{ID: 7, Reason: string(filter.Path)}}}, nil
+}
+
+func (fake) DropJobs(_ context.Context, filter JobFilter) (Changed, error) {
+	return Changed{Unknown: filter.IDs}, nil
+}
+
+func (fake) History(_ context.Context, filter HistoryFilter, each func(HistoryRow) error) error {
+	for range filter.Limit {
+		if err := each(HistoryRow{When: filter.Since, Path: filter.Path}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f fake) Snapshot(ctx context.Context) (io.ReadCloser, int64, error) {
+	if f.hang != nil { // half of it comes, then the agent ends
+		return io.NopCloser(io.MultiReader(strings.NewReader("half"), until{ctx, f.hang})), 8, nil
+	}
+	return io.NopCloser(strings.NewReader("snapshot")), 8, nil
+}
+
+// until blocks until ctx is done.
+type until struct {
+	ctx  context.Context
+	hang chan struct{}
+}
+
+func (u until) Read([]byte) (int, error) {
+	close(u.hang)
+	<-u.ctx.Done()
+	return 0, io.ErrUnexpectedEOF
 }
 
 // serve runs a service on a socket in a new folder and returns the folder.

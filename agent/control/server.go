@@ -53,52 +53,74 @@ const closePatience = 2 * time.Second
 
 func handler(service Service) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/ping", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, func(context.Context, syncsRequest) (any, error) { return struct{}{}, nil })
-	})
-	mux.HandleFunc("POST /v1/pass", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, func(ctx context.Context, request syncsRequest) (any, error) {
-			return service.Pass(ctx, request.Syncs)
-		})
-	})
-	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, func(ctx context.Context, request syncsRequest) (any, error) {
-			return service.Plan(ctx, request.Syncs)
-		})
-	})
-	mux.HandleFunc("POST /v1/approve", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, func(ctx context.Context, request syncsRequest) (any, error) {
-			for _, name := range request.Syncs {
-				if err := service.Approve(ctx, name); err != nil {
-					return nil, err
-				}
+	mux.HandleFunc("POST /v1/ping", answer(func(context.Context, struct{}) (any, error) { return struct{}{}, nil }))
+	mux.HandleFunc("POST /v1/pass", answer(func(ctx context.Context, request syncsRequest) (any, error) {
+		return service.Pass(ctx, request.Syncs)
+	}))
+	mux.HandleFunc("POST /v1/plan", answer(func(ctx context.Context, request syncsRequest) (any, error) {
+		return service.Plan(ctx, request.Syncs)
+	}))
+	mux.HandleFunc("POST /v1/approve", answer(func(ctx context.Context, request syncsRequest) (any, error) {
+		for _, name := range request.Syncs {
+			if err := service.Approve(ctx, name); err != nil {
+				return nil, err
 			}
-			return struct{}{}, nil
-		})
-	})
+		}
+		return struct{}{}, nil
+	}))
+	mux.HandleFunc("POST /v1/jobs", stream(service.Jobs))
+	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {
+		return service.RetryJobs(ctx, filter)
+	}))
+	mux.HandleFunc("POST /v1/jobs/drop", answer(func(ctx context.Context, filter JobFilter) (any, error) {
+		return service.DropJobs(ctx, filter)
+	}))
+	mux.HandleFunc("POST /v1/history", stream(func(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) (struct{}, error) {
+		return struct{}{}, service.History(ctx, filter, each)
+	}))
+	mux.HandleFunc("POST /v1/snapshot", func(w http.ResponseWriter, r *http.Request) { sendSnapshot(w, r, service) })
 	return mux
 }
 
-func answer(w http.ResponseWriter, r *http.Request, do func(context.Context, syncsRequest) (any, error)) {
-	var request syncsRequest
-	status := http.StatusOK
-	var body any
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&request)
-	if err != nil {
-		status = http.StatusBadRequest
-	} else if body, err = do(r.Context(), request); err != nil {
-		status = http.StatusUnprocessableEntity
-		switch {
-		case errors.Is(err, ErrUnknownSync):
-			status = http.StatusNotFound
-		case r.Context().Err() != nil || errors.Is(err, ErrGone):
-			status = http.StatusServiceUnavailable // the agent ends
+func answer[Request any](do func(context.Context, Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var request Request
+		if err := readRequest(w, r, &request); err != nil {
+			refuse(w, r, err)
+			return
 		}
+		body, err := do(r.Context(), request)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(body)
 	}
-	if err != nil {
-		body = errorResponse{err.Error()}
+}
+
+func readRequest(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	return nil
+}
+
+// refuse answers with an error.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body)
+	w.WriteHeader(statusOf(r, err))
+	json.NewEncoder(w).Encode(errorResponse{err.Error()})
+}
+
+func statusOf(r *http.Request, err error) int {
+	switch {
+	case errors.Is(err, ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, ErrUnknownSync):
+		return http.StatusNotFound
+	case r.Context().Err() != nil || errors.Is(err, ErrGone):
+		return http.StatusServiceUnavailable // the agent ends
+	}
+	return http.StatusUnprocessableEntity
 }

@@ -22,6 +22,8 @@ type Totals struct {
 	Direction Direction
 	// Known is the number of paths in the baseline before the plan.
 	Known int
+	// First: none was known when the scan began. By its end its first parts may have brought some in step.
+	First bool
 	// Deletes counts the files that the plan deletes, PendingDeletes those whose deletion is
 	// still in the queue. Folders do not count: they are empty when they go.
 	Deletes, PendingDeletes int
@@ -107,7 +109,7 @@ func Guard(t Totals, l Limits) *Halt {
 	if l.Approved {
 		return nil
 	}
-	if t.Known <= 0 && t.Extra > 0 {
+	if (t.First || t.Known <= 0) && t.Extra > 0 {
 		return &Halt{HaltFirstContact, fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
 	}
 	if deletes := t.Deletes + t.PendingDeletes; deletes > 0 && !l.AllowsDeletes(deletes, t.Known) {
@@ -139,23 +141,17 @@ func (t *Totals) Count(item Item, d Decision) {
 	if item.Base == nil {
 		return
 	}
-	for _, side := range []struct {
-		now Side
-		was entry.Entry
-	}{{item.Local, item.Base.Local}, {item.Remote, item.Base.Remote}} {
-		if side.now.Knowledge == Seen {
-			t.countShift(side.now.Entry, side.was)
-		}
-	}
+	t.countShift(item.Local, item.Base.Local)
+	t.countShift(item.Remote, item.Base.Remote)
 }
 
-func (t *Totals) countShift(now, was entry.Entry) {
-	if now.Kind != entry.File || entry.Same(now, was) || now.Size != was.Size {
+func (t *Totals) countShift(now Side, was entry.Entry) {
+	shift, moved := now.shift(was)
+	if !moved {
 		return
 	}
 	t.Moved++
-	shift := now.ModTime.Sub(was.ModTime).Round(time.Second)
-	if shift == 0 || shift%shiftUnit != 0 {
+	if shift == 0 {
 		return
 	}
 	if t.Shifted == 0 {
@@ -164,4 +160,17 @@ func (t *Totals) countShift(now, was entry.Entry) {
 	if shift == t.Shift {
 		t.Shifted++
 	}
+}
+
+// shift says whether the time of a file moved and its size did not, and by how much if that may be the distance between two
+// time zones; 0 if not.
+func (s Side) shift(was entry.Entry) (by time.Duration, moved bool) {
+	now := s.Entry
+	if s.Knowledge != Seen || now.Kind != entry.File || entry.Same(now, was) || now.Size != was.Size {
+		return 0, false
+	}
+	if by = now.ModTime.Sub(was.ModTime).Round(time.Second); by%shiftUnit != 0 {
+		by = 0
+	}
+	return by, true
 }

@@ -51,6 +51,8 @@ type Base struct {
 	Remote entry.Entry `json:"remote"`
 	// When is the time of the agreement.
 	When time.Time `json:"when,omitzero"`
+	// Unreadable: they did agree, and nobody can tell on what. The rest is zero, and nothing is deleted for it.
+	Unreadable bool `json:"unreadable,omitempty"`
 }
 
 // Item is one path with everything known about it. Base is nil for a path that never agreed.
@@ -142,6 +144,33 @@ func Decide(rules Rules, item Item) Decision {
 	if rules.Direction == Down {
 		d.source, d.target = item.Remote, item.Local
 	}
+	if d.base != nil && d.base.Unreadable {
+		return d.withoutBase()
+	}
+	return d.decide()
+}
+
+// withoutBase decides as if the path had never been in step, but neither deletes anything there nor forgets the path until both
+// sides were seen without it.
+func (d decider) withoutBase() Decision {
+	target := d.targetName()
+	d.base = nil
+	decision := d.decide()
+	if decision.Op != nil && decision.Op.Action.Deletes() {
+		kept := d.conflict(fmt.Sprintf("%s, but what both sides agreed on cannot be read from the state file; kept %s", decision.Op.Reason, target))
+		kept.Descend = decision.Descend
+		return kept
+	}
+	if decision.Forget {
+		if d.source.Knowledge != Seen || d.target.Knowledge != Seen {
+			return Decision{Keeps: true}
+		}
+		decision.Descend = true // it may have been a folder
+	}
+	return decision
+}
+
+func (d decider) decide() Decision {
 	switch {
 	case d.source.Knowledge == Unknown || d.source.Knowledge == Assumed && d.base == nil:
 		return Decision{Keeps: true} // there may be anything at the source

@@ -298,6 +298,57 @@ func TestReasonsAreForPeople(t *testing.T) {
 	}
 }
 
+// TestUnreadableBaseNeverLeadsToADeletion: that a row of the state cannot be read says nothing about the files. What is in step
+// or can be brought in step by a transfer gets a new row by that.
+func TestUnreadableBaseNeverLeadsToADeletion(t *testing.T) {
+	kept := 0
+	for _, direction := range []Direction{Up, Down} {
+		for _, source := range sourceWords {
+			for _, target := range targetWords {
+				item, exists := cell{source, target, "none"}.item(direction)
+				if !exists {
+					continue
+				}
+				for _, deletes := range []bool{false, true} {
+					rules := Rules{Direction: direction, Delete: deletes}
+					want := outcome(t, Decide(rules, item), direction)
+					unreadable := item
+					unreadable.Base = &Base{Unreadable: true}
+					d := Decide(rules, unreadable)
+					switch {
+					case source == "absent" && target == "absent":
+						want = "forget, descend"
+					case source == "absent" && target == "assumed":
+						want = "nothing, keeps"
+					case strings.HasPrefix(want, "delete"):
+						kept++
+						want = "conflict, keeps"
+						if target == "folder" {
+							want = "conflict, descend, keeps"
+						}
+						if !strings.Contains(d.Note.Text, "cannot be read from the state file") {
+							t.Errorf("note: %s", d.Note.Text)
+						}
+					}
+					if got := outcome(t, d, direction); got != want {
+						t.Errorf("%s, source %s, target %s, delete %v: got %q, want %q", direction, source, target, deletes, got, want)
+					}
+					if d.Op != nil && d.Op.Base != unreadable.Base || d.Agree != nil && d.Agree.Was != unreadable.Base {
+						t.Errorf("%s, source %s, target %s: the decision expects another baseline than the one on record", direction, source, target)
+					}
+				}
+			}
+		}
+	}
+	if kept < 6 {
+		t.Errorf("only %d cells would have been deletions", kept)
+	}
+	item := Item{Path: "a", Local: seen(entry.Entry{}), Remote: seen(sourceNow), Base: &Base{Unreadable: true}, Recognized: &Base{Local: sourceNow, Remote: sourceNow}}
+	if got := outcome(t, Decide(Rules{Direction: Up, Delete: true}, item), Up); got != "delete" {
+		t.Errorf("a transfer that is known to be ours: got %q", got)
+	}
+}
+
 // TestRecognizedCountsInPlaceOfTheBase: a transfer that was cut off before its commit is no
 // change of somebody else.
 func TestRecognizedCountsInPlaceOfTheBase(t *testing.T) {

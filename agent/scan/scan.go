@@ -45,7 +45,8 @@ type Request struct {
 	Room int
 	// Flush, if not nil, takes over what was found since it was called last, every now and then, and says how many more
 	// operations may be found. With none, Run returns with Result.Cursor set.
-	Flush func(ctx context.Context, found *Result) (room int, err error)
+	Flush     func(ctx context.Context, found *Result) (room int, err error)
+	partItems int // 0 means the constant
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }
@@ -65,8 +66,10 @@ type Result struct {
 	Cursor *Cursor `json:"cursor,omitempty"`
 	// Finished are those of Request.Paths that were decided in full since the last Flush.
 	Finished []string `json:"finished,omitempty"`
-	// Looked counts the paths that were decided about.
+	// Looked counts the paths that were decided about, and Unseen what is in Unknown and Again. Like Totals they
+	// are of all parts so far.
 	Looked int `json:"looked"`
+	Unseen int `json:"unseen,omitempty"`
 }
 
 // Unknown is a path on one side that could not be looked at.
@@ -90,21 +93,26 @@ const maxDepth = 100
 // Run carries the scan out. Errors are those after which no statement about the sync can be
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
-	w := &walker{request: r, result: &Result{}, began: time.Now(), done: map[string]bool{}, entered: map[string]bool{}}
-	w.result.Totals.Known, w.result.Totals.Direction = r.Known, r.Rules.Direction
-	if stop, err := w.roots(ctx); stop || err != nil {
-		return w.result, err
+	w := &walker{request: r, result: &Result{}, began: time.Now()}
+	w.resume()
+	if r.Flush != nil && r.Room <= 0 {
+		if w.result.Cursor = r.Cursor; r.Cursor == nil {
+			w.result.Cursor = w.cursor()
+		}
+		return w.result, nil
 	}
-	if r.Paths == nil || slices.Contains(r.Paths, "") {
-		_, err := w.folder(ctx, "", present(r.Local != nil), w.remoteRoot)
-		return w.result, err
-	}
-	for _, rel := range slices.Sorted(slices.Values(r.Paths)) {
-		if err := w.path(ctx, rel); err != nil {
-			return w.result, err
+	err := w.roots(ctx)
+	if err == nil {
+		if r.Paths == nil || slices.Contains(r.Paths, "") {
+			err = w.everything(ctx)
+		} else {
+			err = w.paths(ctx)
 		}
 	}
-	return w.result, nil
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return w.result, err
 }
 
 // presence says how to get the content of a folder on one side.
@@ -126,65 +134,78 @@ func present(yes bool) presence {
 
 type walker struct {
 	request    Request
-	result     *Result
+	result     *Result // since the last flush
 	remoteRoot presence
 	began      time.Time
-	// For scans of single paths: subtrees already decided, and folders found in step.
-	done, entered map[string]bool
+	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
+	path   string
+	levels []Level
+	// room is how many operations may be found until the next flush, and flushed is when the last one was.
+	room    int
+	flushed time.Time
 }
 
-// roots looks at both top folders. stop means that the walk would be pointless: a guard
+// roots looks at both top folders. errStop means that the walk would be pointless: a guard
 // decides by the totals.
-func (w *walker) roots(ctx context.Context) (stop bool, err error) {
+func (w *walker) roots(ctx context.Context) error {
 	r, totals := w.request, &w.result.Totals
+	local, err := w.localThere()
 	switch {
-	case r.Local != nil:
-		found := ReadLocal(r.Local, "")
-		if found.Unknown != "" {
-			return true, errors.New(found.Unknown)
+	case err != nil:
+		return err
+	case local:
+		if totals.Local, err = w.localRoot(); err != nil {
+			return err
 		}
-		totals.Local = w.rootState(found)
 	case r.Known > 0:
 		totals.Local = plan.RootMissing
-		return true, nil
+		return errStop
+	case totals.Local != plan.RootUnseen || r.Local != nil:
+		return errReplaced
 	case r.Rules.Direction == plan.Up:
-		return true, fmt.Errorf("local: %w", ErrSourceMissing)
+		return fmt.Errorf("local: %w", ErrSourceMissing)
 	}
 	if w.markerMissing() {
 		totals.MarkerMissing = r.Marker
-		return true, nil
+		return errStop
 	}
 	w.remoteRoot = assumed
 	if r.Remote == nil {
-		return false, nil
+		return nil
 	}
 	exists, err := r.Remote.exists(ctx)
 	if err != nil {
-		return true, err
+		return err
 	}
 	w.remoteRoot = present(exists)
 	if exists {
-		// Whether it is empty, the walk sees, but not a scan of single paths.
-		if r.Rules.Direction == plan.Down && r.Paths != nil {
-			found, _, err := r.Remote.Read(ctx, "")
-			totals.Remote = w.rootState(found)
-			return err != nil, err
-		}
-		return false, nil
+		return w.farRoot(ctx)
 	}
+	gone := totals.Remote != plan.RootMissing
 	totals.Remote = plan.RootMissing
 	if r.Rules.Direction == plan.Down {
 		if r.Known == 0 {
-			err = fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
+			return fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
 		}
-		return true, err
+		return errStop
 	}
-	if r.Known == 0 {
+	if r.Known == 0 && gone {
 		w.result.Plan.Ops = append(w.result.Plan.Ops, plan.Op{Action: plan.MakeRemoteDir, Reason: "new",
 			Local:  plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.Dir}},
 			Remote: plan.Side{Knowledge: plan.Seen}})
 	}
-	return false, nil
+	return nil
+}
+
+// farRoot finds out for a scan of single paths whether the source on the server holds anything. Other scans see that on
+// their way.
+func (w *walker) farRoot(ctx context.Context) error {
+	if w.request.Rules.Direction != plan.Down || w.request.Paths == nil {
+		return nil
+	}
+	found, _, err := w.request.Remote.Read(ctx, "")
+	w.result.Totals.Remote = w.rootState(found)
+	return err
 }
 
 func (w *walker) markerMissing() bool {
@@ -205,7 +226,7 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 // rootState counts only what takes part: a fresh disk is not filled by its lost+found.
 func (w *walker) rootState(e Entries) plan.Root {
 	for name, found := range e.Names {
-		if !IsTemp(name) && !w.request.Filter.Excluded(name, found.Kind == entry.Dir) {
+		if w.takesPart(name, found.Kind == entry.Dir) {
 			return plan.RootFilled
 		}
 	}
@@ -215,9 +236,13 @@ func (w *walker) rootState(e Entries) plan.Root {
 	return plan.RootEmpty
 }
 
-// folder decides about everything in the folder rel. keeps reports whether something stays
-// in it at the target.
-func (w *walker) folder(ctx context.Context, rel string, local, remote presence) (keeps bool, err error) {
+func (w *walker) takesPart(name string, isDir bool) bool {
+	return !IsTemp(name) && !w.request.Filter.Excluded(name, isDir)
+}
+
+// folder decides about everything in the folder rel, or what comes after the place at in it. keeps reports whether something
+// stays in it at the target.
+func (w *walker) folder(ctx context.Context, rel string, local, remote presence, at []Level) (keeps bool, err error) {
 	if strings.Count(rel, "/") > maxDepth {
 		w.unknown(rel, fmt.Sprintf("more than %d folders deep", maxDepth))
 		return true, nil
@@ -237,23 +262,35 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence)
 	if rel == "" && remote == there {
 		w.result.Totals.Remote = w.rootState(far)
 	}
-	for _, name := range names(here, far, base) {
+	f := w.enter(at)
+	defer w.leave(f)
+	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
+	for _, name := range names(here, far, base, f.under()) {
 		item := plan.Item{
 			Path:   path.Join(rel, name),
 			Local:  side(here, name, local, base[name], false),
 			Remote: side(far, name, remote, base[name], true),
 			Base:   base[name],
 		}
+		target := w.target(item).Entry
+		if f.passed(name) {
+			f.seen = sum(f.seen, name, target)
+			continue
+		}
 		if remote == there && !hidden && strings.HasPrefix(name, ".") {
 			if item, err = w.lookForHidden(ctx, item); err != nil {
 				return true, err
 			}
 		}
-		stays, err := w.decide(ctx, item)
+		stays, err := w.decide(ctx, item, w.begin(f, name))
 		if err != nil {
 			return true, err
 		}
-		keeps = keeps || stays
+		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, target)
+		if err := w.end(ctx, f, name); err != nil {
+			return true, err
+		}
 	}
-	return keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != "", nil
+	f.compare()
+	return f.keeps, nil
 }

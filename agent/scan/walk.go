@@ -32,7 +32,7 @@ func baseOf(row *state.Baseline) *plan.Base {
 	if row == nil {
 		return nil
 	}
-	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When}
+	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When, Unreadable: row.Bad != ""}
 }
 
 func (w *walker) readLocal(rel string, p presence) Entries {
@@ -43,7 +43,7 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 		e := ReadLocal(w.request.Local, rel)
 		if e.Unknown != "" {
 			if now, err := StatLocal(w.request.Local, rel); err == nil && now.Kind != entry.Dir {
-				w.result.Again = append(w.result.Again, rel)
+				w.again(rel)
 				return e
 			}
 			w.unknown(rel, e.Unknown)
@@ -68,7 +68,7 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 				w.unknown(rel, refused.Unknown)
 				return refused, false, nil
 			}
-			w.result.Again = append(w.result.Again, rel)
+			w.again(rel)
 			return Entries{Unknown: "vanished during the scan"}, false, statErr
 		}
 		if e.Unknown != "" {
@@ -79,8 +79,8 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 	return Entries{Unknown: "not looked at"}, true, nil
 }
 
-// names is the sorted union of all names.
-func names(here, far Entries, base map[string]*plan.Base) []string {
+// names is the sorted union of all names, and of one more if that is not "".
+func names(here, far Entries, base map[string]*plan.Base, more string) []string {
 	all := make(map[string]struct{}, len(here.Names)+len(far.Names))
 	for name := range here.Names {
 		all[name] = struct{}{}
@@ -90,6 +90,9 @@ func names(here, far Entries, base map[string]*plan.Base) []string {
 	}
 	for name := range base {
 		all[name] = struct{}{}
+	}
+	if more != "" {
+		all[more] = struct{}{}
 	}
 	sorted := make([]string, 0, len(all))
 	for name := range all {
@@ -116,18 +119,17 @@ func side(e Entries, name string, p presence, base *plan.Base, remote bool) plan
 	return plan.Side{Knowledge: plan.Seen}
 }
 
-// decide has the planner decide about one path and goes below it. keeps reports whether
-// something stays there at the target.
-func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err error) {
-	isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
+// decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
+// contents was recorded in an earlier part. keeps reports whether something stays there at the target.
+func (w *walker) decide(ctx context.Context, item plan.Item, at []Level) (keeps bool, err error) {
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job), nil
 	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.request.Filter.Excluded(item.Path, isDir) {
-		if err := w.forget(item); err != nil {
+	if w.request.Filter.Excluded(item.Path, isDir(item)) {
+		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
 		return w.target(item).Entry.Kind != entry.Absent, nil
@@ -140,7 +142,11 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
 		return true, nil
 	}
-	w.result.Looked++
+	resumed := len(at) > 0 && at[0].holds(w.request.Rules.Direction, item)
+	if !resumed {
+		at = []Level{{}}
+		w.result.Looked++
+	}
 	listed := item.Remote.Entry
 	item, asked, err := w.refineTime(ctx, item)
 	if err != nil {
@@ -154,12 +160,14 @@ func (w *walker) decide(ctx context.Context, item plan.Item) (keeps bool, err er
 		d = w.renew(listed, item, d)
 	}
 	deletes := d.Op != nil && d.Op.Action.Deletes()
-	if !deletes {
+	if !deletes && !resumed {
 		w.record(item, d)
 	}
 	keeps = d.Keeps
-	if d.Descend {
-		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item))
+	if d.Descend || resumed {
+		level := &w.levels[len(w.levels)-1]
+		level.Local, level.Remote = item.Local.Entry.Kind, item.Remote.Entry.Kind
+		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item), at[1:])
 		if err != nil {
 			return true, err
 		}
@@ -198,20 +206,37 @@ func (w *walker) target(item plan.Item) plan.Side {
 
 // forget drops what is known of a path that does not take part any more, and of all below it.
 // Nothing is deleted by that: if it takes part again one day, equal files are adopted.
-func (w *walker) forget(item plan.Item) error {
-	if item.Base == nil {
-		return nil
-	}
-	w.result.Plan.Forget = append(w.result.Plan.Forget, item.Path)
-	if item.Base.Local.Kind != entry.Dir {
-		return nil
+func (w *walker) forget(ctx context.Context, item plan.Item, at []Level) error {
+	if len(at) == 0 || !at[0].Forgets {
+		if at = []Level{{}}; item.Base == nil {
+			return nil
+		}
+		w.result.Plan.Forget = append(w.result.Plan.Forget, item.Path)
+		if item.Base.Local.Kind != entry.Dir {
+			return nil
+		}
 	}
 	children, err := w.request.Children(item.Path)
 	if err != nil {
 		return fmt.Errorf("read baseline: %w", err)
 	}
+	w.levels[len(w.levels)-1].Forgets = true
+	f := w.enter(at[1:])
+	defer w.leave(f)
+	open := path.Join(item.Path, f.under())
+	here := func(row state.Baseline, rel string) int { return strings.Compare(row.Path, rel) }
+	if i, found := slices.BinarySearchFunc(children, open, here); !found && open != item.Path {
+		children = slices.Insert(children, i, state.Baseline{Path: open}) // it is forgotten, and what is below it not yet
+	}
 	for _, child := range children {
-		if err := w.forget(plan.Item{Path: child.Path, Base: baseOf(&child)}); err != nil {
+		name := path.Base(child.Path)
+		if f.passed(name) {
+			continue
+		}
+		if err := w.forget(ctx, plan.Item{Path: child.Path, Base: baseOf(&child)}, w.begin(f, name)); err != nil {
+			return err
+		}
+		if err := w.end(ctx, f, name); err != nil {
 			return err
 		}
 	}
@@ -289,7 +314,14 @@ func (w *walker) record(item plan.Item, d plan.Decision) {
 
 func (w *walker) note(n plan.Note) { w.result.Plan.Notes = append(w.result.Plan.Notes, n) }
 
+// again notes a folder that went away while it was looked at.
+func (w *walker) again(rel string) {
+	w.result.Unseen++
+	w.result.Again = append(w.result.Again, rel)
+}
+
 func (w *walker) unknown(rel, reason string) {
+	w.result.Unseen++
 	w.result.Unknown = append(w.result.Unknown, Unknown{Path: rel, Reason: reason})
 }
 
@@ -415,35 +447,50 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 	return item, nil
 }
 
-// path decides about one path and what is below it. Folders above it that are new, gone or
-// of another kind are decided first; then they take the path along.
-func (w *walker) path(ctx context.Context, rel string) error {
-	parts := strings.Split(rel, "/")
-	for i := range parts {
-		prefix := path.Join(parts[:i+1]...)
-		if w.done[prefix] {
-			return nil
+// decideFor decides about one path and what is below it. Folders above it that are new, gone or
+// of another kind are decided first; then they take the path along: top is the one.
+func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (top string, err error) {
+	for end := range len(rel) + 1 {
+		if end < len(rel) && rel[end] != '/' {
+			continue
 		}
-		if i < len(parts)-1 && w.entered[prefix] {
+		prefix := path.Clean(rel[:end])
+		if end < len(rel) && isIn(*entered, prefix) {
 			continue
 		}
 		item, err := w.item(ctx, prefix)
 		if err != nil {
-			return err
+			return prefix, err
 		}
-		isDir := item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
-		if w.request.Filter.Excluded(prefix, isDir) {
-			return nil
+		if w.request.Filter.Excluded(prefix, isDir(item)) {
+			return prefix, nil
 		}
-		if i < len(parts)-1 && inStep(item) {
-			w.entered[prefix] = true
+		if end < len(rel) && inStep(item) {
+			*entered = prefix
 			continue
 		}
-		w.done[prefix] = true
-		_, err = w.decide(ctx, item)
+		return prefix, w.decideTop(ctx, item, nil)
+	}
+	return rel, nil
+}
+
+// goOn decides what is left below the folder top.
+func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
+	item, err := w.item(ctx, top)
+	if err != nil || w.request.Filter.ExcludedAnywhere(top, isDir(item)) {
 		return err
 	}
-	return nil
+	return w.decideTop(ctx, item, at)
+}
+
+func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
+	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
+	_, err := w.decide(ctx, item, at)
+	return err
+}
+
+func isDir(item plan.Item) bool {
+	return item.Local.Entry.Kind == entry.Dir || item.Remote.Entry.Kind == entry.Dir
 }
 
 // inStep reports a folder that both sides have and the baseline knows.

@@ -124,6 +124,16 @@ func TestEventScanDownDeletesNothingThatNobodyLookedFor(t *testing.T) {
 	r.want(r.scan("known"), "download known")
 }
 
+// TestUnreadableBaselineIsNotForgottenUnseen: without its row, the next full scan would take the file on the far side for one
+// that never belonged to the sync.
+func TestUnreadableBaselineIsNotForgottenUnseen(t *testing.T) {
+	r := newRig(t, plan.Up)
+	r.base["gone"] = state.Baseline{Path: "gone", Bad: "its check sum is wrong"}
+	r.base["there"] = state.Baseline{Path: "there", Bad: "its check sum is wrong"}
+	fill(t, r.local, "there")
+	r.want(r.scan("gone", "there"), "upload there")
+}
+
 // TestFolderAndFileBackAndForth follows a path through its changes as the jobs and the looks
 // after them would.
 func TestFolderAndFileBackAndForth(t *testing.T) {
@@ -213,7 +223,7 @@ func TestUnreadableTargetFolderStays(t *testing.T) {
 		}
 		return children(dir)
 	}}}
-	if _, err := w.folder(t.Context(), "", there, absent); err != nil {
+	if _, err := w.folder(t.Context(), "", there, absent, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.want(w.result, "skip d", "again d")
@@ -253,7 +263,7 @@ func (r *rig) walkWithoutFarSide(orphan func(string, uint64, int) bool) *Result 
 	w := &walker{result: &Result{}, request: Request{
 		Rules: r.rules, Local: openRoot(r.t, r.local), Children: r.base.Children, At: r.base.At, Orphan: orphan,
 	}}
-	if _, err := w.folder(r.t.Context(), "", there, absent); err != nil {
+	if _, err := w.folder(r.t.Context(), "", there, absent, nil); err != nil {
 		r.t.Fatal(err)
 	}
 	return w.result

@@ -77,38 +77,39 @@ func (o *op) receive(ctx context.Context, remote entry.Entry) Outcome {
 	if err := o.root.MkdirAll(folder, 0o777); err != nil {
 		return failed(err)
 	}
+	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
 	result, err := o.fetch(ctx, remote)
 	if errors.Is(err, errGrew) {
 		o.discardLocal()
-		return stale("the remote file grew during the download")
+		return wrote(temp, stale("the remote file grew during the download"))
 	}
 	if err != nil {
 		o.discardLocal()
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	after, err := o.conn.Stat(ctx, o.target())
 	if err != nil && !isAbsent(err) {
 		o.discardLocal()
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	if err != nil || !entry.Same(scan.RemoteEntry(after), remote) {
 		o.discardLocal()
-		return stale("the remote file changed during the download")
+		return wrote(temp, stale("the remote file changed during the download"))
 	}
 	if err := o.root.Rename(o.localTemp(), filepath.FromSlash(o.Path)); err != nil {
 		o.discardLocal()
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	if err := syncDir(o.root, folder); err != nil {
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	return Outcome{
 		Result: Done, Base: &plan.Base{Local: local, Remote: remote},
-		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result),
+		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
 	}
 }
 

@@ -56,7 +56,7 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 	}
 	found, err := o.conn.Stat(ctx, o.target())
 	if isAbsent(err) {
-		return Outcome{Result: Done, Reason: "was gone already", Forget: true}
+		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent", Reply: o.conn.LastReply()}
 	}
 	if err != nil {
 		return failed(err)
@@ -76,7 +76,7 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 		}
 		return failed(err)
 	}
-	return Outcome{Result: Done, Forget: true}
+	return Outcome{Result: Done, Forget: true, Verified: "reply", Reply: o.conn.LastReply()}
 }
 
 func deleteLocal(ctx context.Context, o *op) Outcome {
@@ -95,7 +95,7 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 		return failed(err)
 	}
 	if local.Kind == entry.Absent {
-		return Outcome{Result: Done, Reason: "was gone already", Forget: true}
+		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent"}
 	}
 	if !entry.Same(local, o.Local.Entry) {
 		return stale("the local side changed since the deletion was planned")
@@ -106,7 +106,7 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 		}
 		return failed(err)
 	}
-	return Outcome{Result: Done, Forget: true}
+	return Outcome{Result: Done, Forget: true, Verified: "removed"}
 }
 
 // sweepRemote and sweepLocal remove the temporary file of a job that is no more.

@@ -19,4 +19,20 @@ type Progress struct {
 	// says that a person let the guard's objection pass.
 	Release  bool `json:"release,omitempty"`
 	Approved bool `json:"approved,omitempty"`
+	// Found is kept by whoever writes the parts down; workers leave it alone.
+	Found Found `json:"found,omitzero"`
+}
+
+// Found are numbers of all parts of a scan that were written down.
+type Found struct {
+	// Planned operations, paths found in step, and what could not be looked at or has to be looked at once more.
+	Planned int `json:"planned,omitempty"`
+	Agreed  int `json:"agreed,omitempty"`
+	Unseen  int `json:"unseen,omitempty"`
+	// Staged counts the deletions of files that are staged and not released yet.
+	Staged int `json:"staged,omitempty"`
+	// Queued counts the deletions of files that were in the queue already when they were found, QueuedExtra those
+	// approved ones of them that were never in step (plan.Op.Extra).
+	Queued      int `json:"queued,omitempty"`
+	QueuedExtra int `json:"queued_extra,omitempty"`
 }

@@ -2,60 +2,152 @@ package work
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// runScan looks at the whole tree (KindScan) or at the dirty paths (KindLook).
+// lookMarks is how many marks a look works off at most.
+const lookMarks = 10_000
+
+// runScan looks at the whole tree (KindScan) or at the dirty paths (KindLook), from where the last run has stopped.
 func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
 	full := job.Kind == KindScan
-	dirty, err := e.State.Dirty()
+	progress, err := progressOf(e, job)
 	if err != nil {
 		return failed(err)
 	}
-	if !full && len(dirty) == 0 {
-		return Outcome{Result: Done, Scan: &scan.Result{}}
+	if progress.Release {
+		return Outcome{Result: Done, Scan: &scan.Result{}, Full: full, Progress: &progress}
 	}
-	result, err := Scan(ctx, e, full, dirty)
+	p := parts{full: full, progress: progress}
+	if !full {
+		if err := p.readMarks(e); err != nil {
+			return failed(err)
+		}
+		if len(p.marks) == 0 {
+			return p.outcome(&scan.Result{})
+		}
+	}
+	if e.Flush != nil && e.Room <= 0 { // no reason to connect
+		if p.progress.Cursor == nil {
+			p.progress.Cursor = &scan.Cursor{}
+		}
+		return p.outcome(&scan.Result{Totals: p.progress.Cursor.Totals, Cursor: p.progress.Cursor})
+	}
+	result, err := p.scan(ctx, e)
 	if err != nil {
 		return failed(err)
 	}
-	return Outcome{Result: Done, Scan: result, Full: full, Dirty: dirty}
+	return p.outcome(result)
 }
 
-// Scan looks at a sync and plans, and changes nothing anywhere. Unless full, only the dirty
-// paths are looked at, and the far side only if one of them asks for it.
-func Scan(ctx context.Context, e Env, full bool, dirty []state.Dirty) (*scan.Result, error) {
-	known, err := e.State.Count()
+// progressOf reads how far the job has come. What another version has written, or nobody can read, begins anew.
+func progressOf(e Env, job queue.Job) (p Progress, err error) {
+	if len(job.Progress) > 0 {
+		if err := json.Unmarshal(job.Progress, &p); err == nil && !p.Began.IsZero() {
+			return p, nil
+		}
+		e.Logger.Warn("cannot read how far the scan has come, it begins anew", "sync", e.Sync.Name)
+	}
+	p = Progress{Began: time.Now()}
+	if p.Mark, err = e.State.Mark(); err != nil {
+		return p, err
+	}
+	p.Known, err = e.State.Count()
+	return p, err
+}
+
+// parts is a scan whose results are handed over as they come.
+type parts struct {
+	full     bool
+	progress Progress
+	// marks are those that a look works off, by path; more says that there are others.
+	marks map[string]state.Dirty
+	more  bool
+}
+
+// readMarks leaves those alone that were made since the look began: they may be about what it has seen already.
+func (p *parts) readMarks(e Env) error {
+	dirty, err := e.State.Dirty(lookMarks + 1)
 	if err != nil {
+		return err
+	}
+	p.marks = make(map[string]state.Dirty, len(dirty))
+	for i, mark := range dirty {
+		underWay := p.progress.Cursor != nil && p.progress.Cursor.Path != "" && mark.Path == string(p.progress.Cursor.Path)
+		if i >= lookMarks || mark.Mark > p.progress.Mark {
+			p.more = true
+			if !underWay {
+				continue
+			}
+		}
+		p.marks[mark.Path] = mark
+	}
+	return nil
+}
+
+// outcome is what is to be written down of a part.
+func (p *parts) outcome(found *scan.Result) Outcome {
+	progress := p.progress
+	progress.Cursor = found.Cursor
+	o := Outcome{Result: Done, Scan: found, Full: p.full, Progress: &progress, More: p.more}
+	for _, rel := range found.Finished {
+		if mark := p.marks[rel]; !p.full && mark.Mark <= progress.Mark {
+			o.Dirty = append(o.Dirty, mark)
+		}
+	}
+	return o
+}
+
+func (p *parts) scan(ctx context.Context, e Env) (*scan.Result, error) {
+	request := requestOf(e)
+	request.Known, request.Cursor, request.Room = p.progress.Known, p.progress.Cursor, e.Room
+	if e.Flush != nil {
+		request.Flush = func(ctx context.Context, found *scan.Result) (room int, err error) { return e.Flush(ctx, p.outcome(found)) }
+	}
+	look := p.full
+	for rel, mark := range p.marks {
+		request.Paths = append(request.Paths, rel)
+		look = look || mark.Remote
+	}
+	return run(ctx, e, request, look)
+}
+
+// Scan looks at all of a sync and plans, and changes nothing anywhere.
+func Scan(ctx context.Context, e Env) (result *scan.Result, err error) {
+	request := requestOf(e)
+	if request.Known, err = e.State.Count(); err != nil {
 		return nil, err
 	}
-	request := scan.Request{
-		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, Known: known,
+	return run(ctx, e, request, true)
+}
+
+func requestOf(e Env) scan.Request {
+	return scan.Request{
+		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)
 		},
 	}
+}
+
+// run looks at the far side only if look is set.
+func run(ctx context.Context, e Env, request scan.Request, look bool) (*scan.Result, error) {
 	root, err := os.OpenRoot(e.Sync.Local)
 	if err == nil {
 		defer root.Close()
 		request.Local = root
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("local folder: %w", err)
-	}
-	look := full
-	if !full {
-		for _, d := range dirty {
-			request.Paths = append(request.Paths, d.Path)
-			look = look || d.Remote
-		}
 	}
 	if look {
 		conn, err := e.Connect(ctx)

@@ -109,37 +109,43 @@ func (o *op) send(ctx context.Context, local entry.Entry, over bool) Outcome {
 	}
 	if err != nil {
 		o.discard(ctx, temp)
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	if err := o.verify(ctx, temp, result.Bytes); err != nil {
 		o.discard(ctx, temp)
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	after, err := scan.StatLocal(o.root, o.Path)
 	if err != nil || !entry.Same(after, local) || result.Bytes != local.Size {
 		o.discard(ctx, temp)
-		return stale("the local file changed during the upload")
+		return wrote(temp, stale("the local file changed during the upload"))
 	}
 	if err := o.setTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	if replaced, err := o.rename(ctx, temp, over); err != nil {
 		if !replaced {
 			o.discard(ctx, temp)
 		}
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	final, found, err := o.conn.StatFile(ctx, o.target())
 	if err == nil && (!found || final.Size >= 0 && final.Size != result.Bytes) {
 		err = fmt.Errorf("%w: after the rename", errSize)
 	}
 	if err != nil {
-		return failed(err)
+		return wrote(temp, failed(err))
 	}
 	return Outcome{
 		Result: Done, Base: &plan.Base{Local: local, Remote: scan.RemoteEntry(final)},
 		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
 	}
+}
+
+// wrote adds the temporary name to an outcome that has no other sign of it.
+func wrote(temp string, o Outcome) Outcome {
+	o.Temp = temp
+	return o
 }
 
 // setTime sets the time of what has just been uploaded, if the server can. Where times come from

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -43,8 +44,8 @@ type State interface {
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at the target.
 	Intents(rel string) ([]entry.Entry, error)
-	// Dirty returns the marks of changed paths, and Mark the number of the newest one ever made.
-	Dirty() ([]state.Dirty, error)
+	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
+	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
@@ -102,10 +103,12 @@ type Outcome struct {
 
 	// Progress is how far a scan job has come, nil for other jobs.
 	Progress *Progress
-	// Scan is the result of a scan job since it was flushed last, Dirty the marks it has worked off.
+	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
+	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
+	More  bool
 
 	// For the history.
 	Bytes    int64
@@ -113,7 +116,9 @@ type Outcome struct {
 	Method   string // data channel
 	Verified string // how it was made sure that all bytes arrived
 	Reply    string // the server's final words
-	Temp     string
+	// Temp and Final are the names under which the content was written and is to be found, as the side that they are on calls
+	// them: absolute, or as far as that is known. Temp is "" if nothing was written.
+	Temp, Final string
 }
 
 // Kinds of jobs that are no plan.Action.
@@ -167,9 +172,6 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 func (o Outcome) of(job queue.Job, began time.Time) Outcome {
 	o.Job = job
 	o.Duration = time.Since(began)
-	if o.Temp == "" {
-		o.Temp = job.Temp
-	}
 	return o
 }
 
@@ -202,6 +204,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return stale(reason)
 		}
 		outcome := do(ctx, o)
+		outcome.Final = o.final()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
 	}
@@ -215,6 +218,15 @@ type op struct {
 	root   *os.Root
 	conn   *ftpclient.Conn
 	remote scan.Remote
+}
+
+// final is the name that the operation is about, on the side that it changes.
+func (o *op) final() string {
+	switch o.Action {
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal:
+		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
+	}
+	return o.target()
 }
 
 // reconnect goes on with a new connection where cause has ended the last one, and what became of

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -16,39 +17,60 @@ type checkResult struct {
 	Valid    bool     `json:"valid"`
 	Errors   []string `json:"errors"`
 	Warnings []string `json:"warnings"`
+	// State is nil unless it was asked for and the configuration is valid.
+	State *stateCheck `json:"state,omitempty"`
 }
 
 func (p *program) checkCommand() *cobra.Command {
-	return p.withJSON(&cobra.Command{
+	withState := false
+	c := &cobra.Command{
 		Use:   "check",
-		Short: "Validate the configuration",
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return p.check() },
-	})
+		Short: "Validate the configuration, and the state with --state",
+		Long: `Validates the configuration. With --state the state file, too: of a running agent a copy is made and examined, which needs as much
+room in the state folder.
+
+Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the configuration.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.check(c.Context(), withState) },
+	}
+	c.Flags().BoolVar(&withState, "state", false, "examine the state file, too")
+	return p.withJSON(c)
 }
 
-func (p *program) check() error {
+func (p *program) check(ctx context.Context, withState bool) error {
 	path, err := config.Find(p.configPath, p.env)
 	if err != nil {
 		return exit{control.ExitConfiguration, err}
 	}
 	cfg, err := config.Load(path, p.env)
-	if p.json {
-		if jsonErr := p.printJSON(newCheckResult(path, cfg, err)); jsonErr != nil {
-			return jsonErr
+	result := newCheckResult(path, cfg, err)
+	if err == nil {
+		if !p.json {
+			p.warn(cfg)
+			fmt.Fprintf(p.stdout, "%s: valid, %d servers, %d syncs\n", path, len(cfg.Servers), len(cfg.Syncs))
 		}
-		if err != nil {
-			return exit{code: control.ExitConfiguration}
+		if withState {
+			if result.State, err = p.checkState(ctx, cfg); err != nil {
+				return err
+			}
 		}
-		return nil
 	}
-	if err != nil {
+	if p.json {
+		if err := p.printJSON(result); err != nil {
+			return err
+		}
+	} else if err != nil {
 		// One problem per line and nothing in front: editors jump to FILE:LINE.
 		fmt.Fprintln(p.stderr, err)
-		return exit{code: control.ExitConfiguration}
+	} else if result.State != nil {
+		p.printStateCheck(*result.State)
 	}
-	p.warn(cfg)
-	fmt.Fprintf(p.stdout, "%s: valid, %d servers, %d syncs\n", path, len(cfg.Servers), len(cfg.Syncs))
+	switch {
+	case !result.Valid:
+		return exit{code: control.ExitConfiguration}
+	case result.State != nil && len(result.State.Problems) > 0:
+		return exit{code: control.ExitNeedsPerson}
+	}
 	return nil
 }
 

@@ -81,7 +81,8 @@ func (p *program) command() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
-	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.approveCommand(), p.doctorCommand(), p.checkCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.versionCommand())
 	return root
 }
 
@@ -138,8 +139,12 @@ func isTerminal(w io.Writer) bool {
 // serviceError gives errors of the agent their exit code: a wrong name is the caller's, all
 // else is for another try.
 func serviceError(err error) error {
-	if errors.Is(err, control.ErrUnknownSync) {
+	if errors.Is(err, control.ErrUnknownSync) || errors.Is(err, control.ErrInvalid) {
 		return exit{control.ExitUsage, err}
+	}
+	var e exit
+	if errors.As(err, &e) {
+		return err
 	}
 	return exit{control.ExitUnfinished, err}
 }

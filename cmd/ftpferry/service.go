@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -19,7 +20,7 @@ const stateFile = "agent.db"
 
 func openState(cfg *config.Config, readOnly bool) (*state.DB, error) {
 	return state.Open(filepath.Join(cfg.Agent.StateDir, stateFile), state.Options{
-		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, ReadOnly: readOnly,
+		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, MaxSize: cfg.Agent.MaxStateSize, ReadOnly: readOnly,
 	})
 }
 
@@ -29,9 +30,13 @@ func openState(cfg *config.Config, readOnly bool) (*state.DB, error) {
 // An agent that goes away in the middle (its own pass is over, or somebody stopped it) is not
 // the end: the next one, or the caller, goes on.
 func (p *program) withService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
+	return retried(ctx, func() error { return p.withOneService(ctx, cfg, logger, use) })
+}
+
+// retried tries again for a while: between the end of one agent and the next, the state may be locked and nobody listen.
+func retried(ctx context.Context, try func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := p.withOneService(ctx, cfg, logger, use)
-		// Between the end of one agent and the next, the state may be locked and nobody listen.
+		err := try()
 		retry := (errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked)) && attempt < serviceTries
 		if !retry || ctx.Err() != nil {
 			return err
@@ -77,17 +82,34 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 
 // withPlanner is withService for looking only: it creates no state.
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
+	return p.withState(ctx, cfg, true, logger, func(ctx context.Context, s control.Service, _ *state.DB) error { return use(ctx, s) })
+}
+
+// withState calls use with the running agent, or with one that does not run and works on the file directly, which it has too, unless
+// there is none. An agent that ends at that moment is not the end: see withService. Nothing was printed when use returns
+// control.ErrGone.
+func (p *program) withState(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger,
+	use func(context.Context, control.Service, *state.DB) error) error {
+	return retried(ctx, func() error { return p.withStateOnce(ctx, cfg, readOnly, logger, use) })
+}
+
+func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger,
+	use func(context.Context, control.Service, *state.DB) error) error {
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	if err == nil {
-		return use(ctx, client)
+		return use(ctx, client, nil)
 	}
-	db, err := openState(cfg, true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return use(ctx, agent.New(cfg, nil, agent.Options{Logger: logger}))
+	var db *state.DB
+	// Only an agent makes a new state.
+	if _, err := os.Stat(filepath.Join(cfg.Agent.StateDir, stateFile)); !errors.Is(err, fs.ErrNotExist) {
+		db, err = openState(cfg, readOnly)
+		switch {
+		case err == nil:
+			defer db.Close()
+		case readOnly && errors.Is(err, fs.ErrNotExist):
+		default:
+			return stateError(err)
+		}
 	}
-	if err != nil {
-		return stateError(err)
-	}
-	defer db.Close()
-	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}))
+	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}), db)
 }

@@ -1,0 +1,117 @@
+package control
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// ErrInvalid: a request that can never be answered, such as a malformed pattern.
+var ErrInvalid = errors.New("wrong request")
+
+// JobFilter chooses jobs of the queue; what is empty does not filter.
+type JobFilter struct {
+	// IDs are the numbers of the jobs. With IDs nothing else may be set.
+	IDs                       []uint64 `json:"ids,omitempty"`
+	Sync, Server, Kind, State string
+	// Path is a pattern (queue.MatchPath).
+	Path state.Text `json:",omitempty"`
+	// Limit is the largest number of jobs to list; 0 means all.
+	Limit int `json:",omitempty"`
+}
+
+// Job is a job of the queue, as the program shows it.
+type Job struct {
+	ID     uint64     `json:"id"`
+	State  string     `json:"state"`
+	Kind   string     `json:"kind"`
+	Sync   string     `json:"sync"`
+	Server string     `json:"server,omitempty"`
+	Path   state.Text `json:"path"`
+	// Why is the reason of the job, LastError that of its last failure, and LastReply what the server said then.
+	Why       string `json:"why,omitempty"`
+	LastError string `json:"last_error,omitempty"`
+	LastReply string `json:"last_reply,omitempty"`
+	// Attempts counts the failures that count, Claims all starts, Crashes those in a row that took the agent down.
+	Attempts int   `json:"attempts"`
+	Claims   int   `json:"claims"`
+	Crashes  int   `json:"crashes"`
+	Priority uint8 `json:"priority"`
+	// Serial jobs run one after the other, behind the others of their sync.
+	Serial bool `json:"serial"`
+	// Rerun: the job begins anew when it is done, as it was asked for again meanwhile.
+	Rerun bool       `json:"rerun,omitempty"`
+	Temp  state.Text `json:"temp,omitempty"`
+	// RunAt is the earliest start of a waiting job.
+	RunAt    time.Time `json:"run_at,omitzero"`
+	Enqueued time.Time `json:"enqueued,omitzero"`
+	Started  time.Time `json:"started,omitzero"`
+	Died     time.Time `json:"died,omitzero"`
+}
+
+// SyncJobs are the numbers of jobs of one sync.
+type SyncJobs struct {
+	Sync    string `json:"sync"`
+	Dead    int    `json:"dead"`
+	Running int    `json:"running"`
+	Due     int    `json:"due"`
+	Waiting int    `json:"waiting"`
+	// Retrying is how many of Waiting have failed before, NextDue when the first of them becomes due.
+	Retrying int       `json:"retrying"`
+	NextDue  time.Time `json:"next_due,omitzero"`
+}
+
+// Left is a job that was left as it was, and why.
+type Left struct {
+	ID     uint64 `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// Changed says what became of the jobs that were to be tried again, or dropped.
+type Changed struct {
+	// Jobs is how many it was done to.
+	Jobs int `json:"jobs"`
+	// Due is how many were to be tried again and are due anyway.
+	Due int `json:"due,omitempty"`
+	// Running is how many were left alone because they are running, Refused how many for another reason. Left names some
+	// of both.
+	Running int    `json:"running"`
+	Refused int    `json:"refused"`
+	Left    []Left `json:"left,omitempty"`
+	// Unknown are the numbers that no job has.
+	Unknown []uint64 `json:"unknown,omitempty"`
+	// Servers are those whose pause or block has ended.
+	Servers []string `json:"servers,omitempty"`
+}
+
+// HistoryFilter chooses rows of the history; what is empty does not filter.
+type HistoryFilter struct {
+	Since time.Time `json:",omitzero"`
+	Sync  string    `json:",omitempty"`
+	// Path is a pattern (queue.MatchPath).
+	Path state.Text `json:",omitempty"`
+	// Limit is the largest number of rows, the newest ones; 0 means all.
+	Limit int `json:",omitempty"`
+}
+
+// HistoryRow is one thing that was done or failed, as the program shows it.
+type HistoryRow struct {
+	When      time.Time  `json:"when"`
+	Sync      string     `json:"sync"`
+	Server    string     `json:"server,omitempty"`
+	Path      state.Text `json:"path"`
+	Direction string     `json:"direction,omitempty"` // up or down
+	Op        string     `json:"op"`
+	Result    string     `json:"result"` // done, failed (it is tried again), dead or conflict
+	Bytes     int64      `json:"bytes"`
+	TookMS    float64    `json:"took_ms"`
+	Data      string     `json:"data,omitempty"`     // the data channel
+	Verified  string     `json:"verified,omitempty"` // how the result was checked
+	Reply     string     `json:"reply,omitempty"`    // the server's final one
+	Temp      state.Text `json:"temp,omitempty"`     // both are full names on their side
+	Final     state.Text `json:"final,omitempty"`
+	Job       uint64     `json:"job,omitempty"`
+	Tries     int        `json:"tries,omitempty"` // failures that count so far
+	Error     string     `json:"error,omitempty"`
+}

@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// Results in the history.
+const (
+	resultDone     = "done"
+	resultFailed   = "failed" // and it is tried again
+	resultDead     = "dead"
+	resultConflict = "conflict"
+)
+
+// mostHistoryText bounds the texts of a row, which servers have a hand in, in bytes.
+const mostHistoryText = 1024
+
+// history adds what came of a job to the history.
+func (c *commit) history(r report, result string) error {
+	h := state.History{
+		When: c.now, Sync: r.Job.Sync, Server: r.Job.Server, Path: r.Job.Path, Direction: direction(r.Job.Kind), Op: r.Job.Kind,
+		Result: result, Job: uint64(r.Job.ID), Tries: r.Job.Attempts, Bytes: r.Bytes, Duration: r.Duration,
+		Method: r.Method, Verified: r.Verified, Reply: brief(r.Reply), Temp: r.Temp, Final: r.Final,
+	}
+	if h.Final == "" {
+		h.Final = c.finalName(r.Job)
+	}
+	if r.Err != nil {
+		h.Tries++
+		h.Error = brief(reasonOf(r.Err))
+		if h.Reply == "" {
+			h.Reply = brief(lastReply(r.Err))
+		}
+	}
+	return state.AppendHistory(c.tx, h)
+}
+
+// failureHistory adds a failure after which the job is tried again. Of those of one job each doubling is told (the first, second,
+// fourth, ...), so that a server that is in trouble for a week does not push all else out of the history.
+func (c *commit) failureHistory(r report, f queue.Failure) error {
+	if f.Uncounted || bits.OnesCount(uint(r.Job.Attempts+1)) != 1 {
+		return nil
+	}
+	return c.history(r, resultFailed)
+}
+
+// conflicts adds those among the notes of a scan to the history that are new.
+func (c *commit) conflicts(sync string, notes []plan.Note) error {
+	s := c.d.agent.cfg.Syncs[sync]
+	for _, n := range notes {
+		if !n.Conflict {
+			continue
+		}
+		news, err := state.NoteConflict(c.tx, sync, n.Path, n.Text, c.now)
+		if err == nil && news {
+			err = state.AppendHistory(c.tx, state.History{
+				When: c.now, Sync: sync, Server: s.Server, Path: n.Path, Direction: string(s.Direction), Op: "plan", Result: resultConflict,
+				Error: brief(n.Text),
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// direction says which side a kind of job changes; "" for those that only look.
+func direction(kind string) string {
+	switch kind {
+	case string(plan.Upload), string(plan.MakeRemoteDir), string(plan.DeleteRemote), work.KindSweepRemote:
+		return string(config.Up)
+	case string(plan.Download), string(plan.MakeLocalDir), string(plan.DeleteLocal), work.KindSweepLocal:
+		return string(config.Down)
+	}
+	return ""
+}
+
+// finalName is the name that a job is about where no connection has told what the server calls it.
+func (c *commit) finalName(job queue.Job) string {
+	s, ok := c.d.agent.syncs[job.Sync]
+	switch {
+	case !ok || job.Path == "":
+		return ""
+	case direction(job.Kind) == string(config.Up):
+		return path.Join(s.Remote, job.Path)
+	case direction(job.Kind) == string(config.Down):
+		return filepath.Join(s.Local, filepath.FromSlash(job.Path))
+	}
+	return ""
+}
+
+// lastReply is what the server said, "" if the failure was none of its own.
+func lastReply(err error) string {
+	refusal, ok := errors.AsType[*ftpclient.Error](err)
+	if !ok || refusal.Code == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", refusal.Code, refusal.Text)
+}
+
+func brief(text string) string {
+	if len(text) > mostHistoryText {
+		text = text[:mostHistoryText]
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
+}

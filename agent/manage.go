@@ -1,0 +1,331 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+const (
+	// pageRows is how many rows are read in one transaction for people, and changeRows how many jobs are changed in one: nobody
+	// waits long for either.
+	pageRows   = 500
+	changeRows = 250
+	// mostLeft bounds what Changed names, and mostIDs what one request may.
+	mostLeft = 100
+	mostIDs  = 10_000
+)
+
+// jobOrder is the order of states in which people want to see jobs: what needs them first.
+var jobOrder = []queue.State{queue.Dead, queue.Running, queue.Due, queue.Waiting}
+
+// checkJobs says what is wrong with a filter.
+func checkJobs(f control.JobFilter) error {
+	named := f.Sync != "" || f.Server != "" || f.Kind != "" || f.State != "" || f.Path != ""
+	switch err := queue.ValidPattern(string(f.Path)); {
+	case err != nil:
+		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
+	case f.State != "" && !slices.Contains(jobOrder, queue.State(f.State)):
+		return fmt.Errorf("%w: there is no state %q; there are %q", control.ErrInvalid, f.State, jobOrder)
+	case len(f.IDs) > mostIDs:
+		return fmt.Errorf("%w: %d jobs by number are too many, at most %d", control.ErrInvalid, len(f.IDs), mostIDs)
+	case len(f.IDs) > 0 && named:
+		return fmt.Errorf("%w: jobs are chosen by number or by what they are, not by both", control.ErrInvalid)
+	}
+	return nil
+}
+
+func queueFilter(f control.JobFilter, limit int, from queue.Place) queue.Filter {
+	return queue.Filter{
+		Sync: f.Sync, Server: f.Server, Kind: f.Kind, State: queue.State(f.State), Path: string(f.Path), Limit: limit, From: from,
+	}
+}
+
+// Jobs implements control.Service. Like all that follows it works without Run too, and with a nil database as with an empty one.
+func (a *Agent) Jobs(ctx context.Context, f control.JobFilter, each func(control.Job) error) ([]control.SyncJobs, error) {
+	if err := checkJobs(f); err != nil {
+		return nil, err
+	}
+	states := jobOrder
+	if f.State != "" {
+		states = []queue.State{queue.State(f.State)}
+	}
+	shown := 0
+	for _, s := range states {
+		f.State = string(s)
+		err := a.eachJob(ctx, f, func(job queue.Job) (bool, error) {
+			if f.Limit > 0 && shown >= f.Limit {
+				return false, nil
+			}
+			shown++
+			return true, each(shownJob(job))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return a.syncJobs()
+}
+
+// eachJob calls fn outside of any transaction, until it returns false or an error.
+func (a *Agent) eachJob(ctx context.Context, f control.JobFilter, fn func(queue.Job) (bool, error)) error {
+	for from := queue.Place(nil); ; {
+		var jobs []queue.Job
+		var next queue.Place
+		err := a.view(func(tx *state.Tx) (err error) {
+			jobs, next, err = queue.Page(tx, queueFilter(f, pageRows, from))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			if more, err := fn(job); err != nil || !more {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if from = next; next == nil {
+			return nil
+		}
+	}
+}
+
+func shownJob(job queue.Job) control.Job {
+	return control.Job{
+		ID: uint64(job.ID), State: string(job.State), Kind: job.Kind, Sync: job.Sync, Server: job.Server, Path: state.Text(job.Path),
+		Why: job.Why, LastError: job.LastError, LastReply: job.LastReply,
+		Attempts: job.Attempts, Claims: job.Claims, Crashes: job.Crashes, Priority: job.Priority, Serial: job.Serial,
+		Rerun: job.Next != nil, Temp: state.Text(job.Temp),
+		RunAt: job.RunAt, Enqueued: job.Enqueued, Started: job.Started, Died: job.Died,
+	}
+}
+
+// syncJobs counts the jobs of the configured syncs, and those of others together under the name "".
+func (a *Agent) syncJobs() ([]control.SyncJobs, error) {
+	list := []control.SyncJobs{}
+	err := a.view(func(tx *state.Tx) error {
+		list = list[:0]
+		others, err := queue.Summary(tx, "")
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(a.cfg.Syncs)) {
+			n, err := queue.Summary(tx, name)
+			if err != nil {
+				return err
+			}
+			others.Dead, others.Running, others.Due = others.Dead-n.Dead, others.Running-n.Running, others.Due-n.Due
+			others.Waiting, others.Retrying = others.Waiting-n.Waiting, others.Retrying-n.Retrying
+			list = appendCounts(list, name, n)
+		}
+		others.NextDue = time.Time{}
+		list = appendCounts(list, "", others)
+		return nil
+	})
+	return list, err
+}
+
+func appendCounts(list []control.SyncJobs, sync string, n queue.Counts) []control.SyncJobs {
+	if n.Dead+n.Running+n.Due+n.Waiting <= 0 {
+		return list
+	}
+	return append(list, control.SyncJobs{
+		Sync: sync, Dead: n.Dead, Running: n.Running, Due: n.Due, Waiting: n.Waiting, Retrying: n.Retrying, NextDue: n.NextDue,
+	})
+}
+
+// view is View without a database too: then there is nothing.
+func (a *Agent) view(fn func(tx *state.Tx) error) error { return reader{db: a.db}.view(fn) }
+
+// RetryJobs implements control.Service.
+func (a *Agent) RetryJobs(ctx context.Context, f control.JobFilter) (control.Changed, error) {
+	// A person asks, so that the servers are tried at once, also where all of the jobs are due and wait for nothing else.
+	servers := map[string]bool{}
+	switch s, ok := a.cfg.Syncs[f.Sync]; {
+	case ok:
+		servers[s.Server] = true
+	case !isNarrow(f):
+		for name := range a.cfg.Servers {
+			servers[name] = true
+		}
+	}
+	c := change{agent: a, filter: f, wake: servers, wakesAll: true}
+	c.do = func(tx *state.Tx, now time.Time, job queue.Job) (bool, error) {
+		return job.State != queue.Due, queue.Retry(tx, now, job.ID)
+	}
+	return c.run(ctx)
+}
+
+// DropJobs implements control.Service.
+func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Changed, error) {
+	c := change{agent: a, filter: f}
+	c.do = func(tx *state.Tx, _ time.Time, job queue.Job) (bool, error) { return true, queue.Drop(tx, job.ID) }
+	return c.run(ctx)
+}
+
+// isNarrow reports whether the filter chooses by more than the state.
+func isNarrow(f control.JobFilter) bool {
+	return len(f.IDs) > 0 || f.Sync != "" || f.Server != "" || f.Kind != "" || f.Path != ""
+}
+
+// change does something to the chosen jobs, a few in each transaction.
+type change struct {
+	agent  *Agent
+	filter control.JobFilter
+	// do changes a job that is not running, and reports whether there was anything to do. It is carried out more than once if
+	// the transaction is.
+	do func(tx *state.Tx, now time.Time, job queue.Job) (bool, error)
+	// wake names the servers to be tried at once; wakesAll adds those of all chosen jobs.
+	wake     map[string]bool
+	wakesAll bool
+
+	changed control.Changed
+}
+
+func (c *change) run(ctx context.Context) (control.Changed, error) {
+	if err := checkJobs(c.filter); err != nil {
+		return c.changed, err
+	}
+	if c.agent.db == nil {
+		c.changed.Unknown = c.filter.IDs
+		return c.changed, nil
+	}
+	var err error
+	if len(c.filter.IDs) > 0 {
+		ids := slices.Compact(slices.Sorted(slices.Values(c.filter.IDs)))
+		for part := range slices.Chunk(ids, changeRows) {
+			if err = c.part(ctx, func(tx *state.Tx) ([]queue.Job, error) { return c.byID(tx, part) }); err != nil {
+				break
+			}
+		}
+		return c.changed, err
+	}
+	for from, more := queue.Place(nil), true; more && err == nil; {
+		next := queue.Place(nil)
+		err = c.part(ctx, func(tx *state.Tx) (jobs []queue.Job, err error) {
+			jobs, next, err = queue.Page(tx, queueFilter(c.filter, changeRows, from))
+			return jobs, err
+		})
+		from, more = next, next != nil
+	}
+	return c.changed, err
+}
+
+// byID returns the jobs that are there, and counts the others.
+func (c *change) byID(tx *state.Tx, ids []uint64) (jobs []queue.Job, err error) {
+	for _, id := range ids {
+		job, ok, err := queue.Get(tx, queue.ID(id))
+		switch {
+		case errors.Is(err, state.ErrBadRow):
+			job = queue.Job{ID: queue.ID(id), State: queue.Dead}
+		case err != nil:
+			return nil, err
+		case !ok:
+			c.changed.Unknown = append(c.changed.Unknown, id)
+			continue
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs, nil
+}
+
+// part is one transaction.
+func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Job, error)) error {
+	before := c.changed
+	return c.agent.transact(ctx, func(tx *state.Tx, now time.Time) ([]string, error) {
+		c.changed = before // the transaction may be tried twice
+		jobs, err := choose(tx)
+		if err != nil {
+			return nil, err
+		}
+		wake := maps.Clone(c.wake)
+		for _, job := range jobs {
+			// A row that is unreadable may be of any sync: who names one does not mean it.
+			if job.Kind == "" && isNarrow(c.filter) && len(c.filter.IDs) == 0 {
+				continue
+			}
+			if err := c.one(tx, now, job); err != nil {
+				return nil, err
+			}
+			if c.wakesAll && job.State != queue.Running {
+				wake[job.Server] = true
+			}
+		}
+		c.changed.Servers = slices.Sorted(maps.Keys(wake))
+		return c.changed.Servers, nil
+	})
+}
+
+func (c *change) one(tx *state.Tx, now time.Time, job queue.Job) error {
+	if job.State == queue.Running {
+		c.changed.Running++
+		c.left(job.ID, "is running")
+		return nil
+	}
+	changed, err := c.do(tx, now, job)
+	if refusal, ok := errors.AsType[*queue.Error](err); ok && errors.Is(err, queue.ErrState) {
+		c.changed.Refused++
+		c.left(job.ID, refusal.Err.Error())
+		return nil
+	}
+	switch {
+	case err != nil:
+	case changed:
+		c.changed.Jobs++
+	default:
+		c.changed.Due++
+	}
+	return err
+}
+
+func (c *change) left(id queue.ID, reason string) {
+	if len(c.changed.Left) < mostLeft {
+		// Not append: the list before must stay as it is, for another try of the transaction.
+		c.changed.Left = slices.Concat(c.changed.Left, []control.Left{{ID: uint64(id), Reason: reason}})
+	}
+}
+
+// transact carries out do in a transaction of its own, or in one of the dispatcher's while that works. do returns the servers
+// whose pauses and blocks end with it. It must not fail because of what a person has asked for: that would end the dispatcher.
+func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Time) (servers []string, err error)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if a.running.Load() != nil {
+		return a.ask(ctx, request{change: do})
+	}
+	select {
+	case <-a.ended:
+		return control.ErrGone
+	default:
+	}
+	return a.db.Update(func(tx *state.Tx) error {
+		servers, err := do(tx, time.Now())
+		for _, name := range servers {
+			if err == nil {
+				err = endPause(tx, name)
+			}
+		}
+		return err
+	})
+}
+
+// endPause is tryAtOnce for an agent that does not run.
+func endPause(tx *state.Tx, server string) error {
+	row, err := state.GetServer(tx, server)
+	if err != nil || row.Failures == 0 && row.BlockedBy == "" && row.NotBefore.IsZero() {
+		return err
+	}
+	row.Failures, row.NotBefore, row.LastError, row.BlockedBy, row.NoData = 0, time.Time{}, "", "", false
+	return state.PutServer(tx, server, row)
+}

@@ -1,0 +1,337 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// A scan of any size is written down in parts: what it has found, and in the same transaction the
+// place where it goes on, in this process or in the next. What may be done before the guard has
+// seen all of the scan becomes jobs at once; the rest is staged until then.
+
+// scanning is the report of a scan job while it is taken over.
+type scanning struct {
+	report
+	row state.SyncState
+	// progress is what this transaction writes down about the job.
+	progress work.Progress
+	// first: nothing of this scan was written down before. last: all was looked at.
+	first, last bool
+}
+
+// whole reports a scan that comes in one piece: the guard sees it before anything of it is done.
+func (s *scanning) whole() bool { return s.first && s.last }
+
+func (s *scanning) sync() string { return s.Job.Sync }
+
+// isScanning reports the jobs that may come in parts.
+func isScanning(kind string) bool { return kind == work.KindScan || kind == work.KindLook }
+
+// scanned takes over what a scan job reports.
+func (c *commit) scanned(r report) error {
+	room := c.rooms[r.Job.ID]
+	delete(c.rooms, r.Job.ID)
+	s, err := c.resume(r)
+	switch {
+	case err != nil:
+		return err
+	case room.vetoed:
+		return c.abandon(s)
+	case s.progress.Release:
+		return c.release(s)
+	}
+	return c.part(s)
+}
+
+// resume joins what a worker says with what is written down about its job.
+func (c *commit) resume(r report) (*scanning, error) {
+	s := &scanning{report: r}
+	var err error
+	if s.row, err = state.GetSync(c.tx, r.Job.Sync); err != nil {
+		return nil, err
+	}
+	job, _, err := queue.Get(c.tx, r.Job.ID)
+	if err != nil {
+		return nil, err
+	}
+	saved := progressOf(job)
+	s.progress = *r.Progress
+	s.progress.Found = saved.Found
+	s.last = !r.partial && s.progress.Cursor == nil
+	if len(job.Progress) == 0 || !saved.Began.Equal(s.progress.Began) {
+		// What is staged under this number is of a scan that was given up.
+		s.first, s.progress.Found = true, work.Found{}
+		return s, state.DropStaged(c.tx, r.Job.Sync, uint64(r.Job.ID))
+	}
+	return s, nil
+}
+
+// progressOf returns how far a scan job has come; what cannot be read begins anew.
+func progressOf(job queue.Job) (p work.Progress) {
+	if len(job.Progress) > 0 && json.Unmarshal(job.Progress, &p) != nil {
+		return work.Progress{}
+	}
+	return p
+}
+
+// part takes over what was found since the last part: the guard first, then what is in step,
+// then operations.
+func (c *commit) part(s *scanning) error {
+	pending, err := c.pendingAmong(s)
+	if err != nil {
+		return err
+	}
+	halt, approved, err := c.veto(s)
+	if err != nil {
+		return err
+	}
+	found := scanned{sync: s.sync(), full: s.Full, began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
+	if halt != nil {
+		c.scans = append(c.scans, found)
+		return c.halt(s, halt)
+	}
+	s.count()
+	if s.last {
+		if err := c.settleApproval(s, approved); err != nil {
+			return err
+		}
+		took := s.Duration
+		if !s.whole() {
+			took = c.now.Sub(s.progress.Began)
+		}
+		c.happened(Activity{
+			Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind, Took: took,
+			Text: fmt.Sprintf("%d paths looked at, %d operations planned, %d found in step, %d not to be seen",
+				s.Scan.Looked, s.progress.Found.Planned, s.progress.Found.Agreed, s.progress.Found.Unseen),
+		})
+	}
+	if err := c.agree(s.sync(), s.report); err != nil {
+		return err
+	}
+	if err := c.operations(s, approved, pending); err != nil {
+		return err
+	}
+	if err := c.followUp(s.sync(), s.Scan); err != nil {
+		return err
+	}
+	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
+		return err
+	}
+	c.scans = append(c.scans, found)
+	c.leftAlone(s.sync(), found.result)
+	if err := c.conflicts(s.sync(), found.result.Plan.Notes); err != nil {
+		return err
+	}
+	if err := state.ClearDirty(c.tx, s.sync(), s.Dirty); err != nil {
+		return err
+	}
+	if s.last {
+		if s.More {
+			if err := c.enqueueScan(s.sync(), work.KindLook, "more changes", priorityLook, c.now); err != nil {
+				return err
+			}
+		}
+		s.progress.Cursor, s.progress.Release, s.progress.Approved = nil, true, approved
+		return c.release(s)
+	}
+	if err := c.saveProgress(s); err != nil || s.partial {
+		return err
+	}
+	if len(s.Scan.Plan.Ops) > 0 {
+		c.happened(Activity{
+			Kind: ActivityScanned, Sync: s.sync(), Action: s.Job.Kind,
+			Text: fmt.Sprintf("%d operations planned so far; goes on when fewer are left to be done", s.progress.Found.Planned),
+		})
+	}
+	return c.yield(s, maxOpen-wakeBelow)
+}
+
+// count adds a part to the numbers of its scan.
+func (s *scanning) count() {
+	found := &s.progress.Found
+	found.Planned += len(s.Scan.Plan.Ops)
+	found.Agreed += len(s.Scan.Plan.Agree)
+	found.Unseen = s.Scan.Unseen
+}
+
+// operations turns those of a part into jobs, or stages them.
+func (c *commit) operations(s *scanning, approved bool, pending map[string]pendingDelete) error {
+	rules := c.d.agent.syncs[s.sync()].Rules
+	for _, op := range s.Scan.Plan.Ops {
+		if !s.whole() && plan.Guarded(rules, op, s.progress.Known) {
+			if err := c.stage(s, op); err != nil {
+				return err
+			}
+			continue
+		}
+		op.Approved = op.Action.Deletes() && (approved || pending[op.Path].approved)
+		if err := c.carryOut(s.sync(), op, s.Full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stagedOp is the form on disk, in which names survive that are not UTF-8.
+type stagedOp struct {
+	Path state.Text `json:"path"`
+	Op   plan.Op    `json:"op"`
+}
+
+func (c *commit) stage(s *scanning, op plan.Op) error {
+	if op.Action.Deletes() && op.DeletesFile() {
+		s.progress.Found.Staged++
+	}
+	data, err := json.Marshal(stagedOp{state.Text(op.Path), op})
+	if err != nil {
+		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
+	}
+	return state.Stage(c.tx, s.sync(), uint64(s.Job.ID), data)
+}
+
+// release turns staged operations of a scan that has passed the guard into jobs, as many as there
+// is room for, and ends the scan when none are left.
+func (c *commit) release(s *scanning) error {
+	left, err := state.CountStaged(c.tx, s.sync(), uint64(s.Job.ID))
+	if err != nil {
+		return err
+	}
+	free, err := c.free(s.sync())
+	if err != nil {
+		return err
+	}
+	if batch := min(free, releaseBatch); left > 0 && batch > 0 {
+		operations, _, err := state.TakeStaged(c.tx, s.sync(), uint64(s.Job.ID), batch)
+		if err != nil {
+			return err
+		}
+		for _, data := range operations {
+			if err := c.releaseOne(s, data); err != nil {
+				return err
+			}
+		}
+		left -= len(operations)
+	}
+	if left <= 0 {
+		return c.finish(s)
+	}
+	if err := c.saveProgress(s); err != nil {
+		return err
+	}
+	return c.yield(s, leastRoom)
+}
+
+func (c *commit) releaseOne(s *scanning, data []byte) error {
+	var staged stagedOp
+	if err := json.Unmarshal(data, &staged); err != nil {
+		return c.enqueueScan(s.sync(), work.KindScan, "an operation could not be read", priorityScan, c.now)
+	}
+	op := staged.Op
+	op.Path = string(staged.Path)
+	if op.Action.Deletes() {
+		waiting, _, err := c.pendingDelete(s.sync(), op)
+		if err != nil {
+			return err
+		}
+		op.Approved = s.progress.Approved || waiting.approved
+		if op.DeletesFile() {
+			s.progress.Found.Staged--
+		}
+	}
+	return c.carryOut(s.sync(), op, s.Full)
+}
+
+// finish ends a scan of which nothing is left to be written down.
+func (c *commit) finish(s *scanning) error {
+	if _, err := queue.Complete(c.tx, c.now, s.Job.ID); err != nil {
+		return err
+	}
+	if !s.Full {
+		return nil
+	}
+	if err := state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark); err != nil {
+		return err
+	}
+	s.row.LastFullScan = c.now
+	if err := state.PutSync(c.tx, s.sync(), s.row); err != nil {
+		return err
+	}
+	if s.progress.Approved {
+		again := c.now.Add(max(approvalCheck, c.now.Sub(s.row.Approved)))
+		if err := c.enqueueScan(s.sync(), work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
+			return err
+		}
+	}
+	if s.progress.Found.Unseen > 0 {
+		return nil
+	}
+	if err := state.ForgetConflicts(c.tx, s.sync(), s.progress.Began); err != nil {
+		return err
+	}
+	return c.dropObsolete(s.sync(), s.progress.Began)
+}
+
+// halt stops the sync. Of a whole scan nothing was done then, of a long one nothing that the
+// guard watches over.
+func (c *commit) halt(s *scanning, halt *plan.Halt) error {
+	row := s.row
+	row.Halt, row.HaltCode, row.HaltedAt, row.Approved = halt.Reason, halt.Code, c.now, time.Time{}
+	c.halted[s.sync()] = true
+	c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
+	if err := state.PutSync(c.tx, s.sync(), row); err != nil {
+		return err
+	}
+	if s.partial { // its worker has not ended yet
+		c.rooms[s.Job.ID] = room{sync: s.sync(), vetoed: true}
+		return nil
+	}
+	return c.abandon(s)
+}
+
+// abandon ends a scan that a guard has stopped: a person's approval begins another one.
+func (c *commit) abandon(s *scanning) error {
+	if err := state.DropStaged(c.tx, s.sync(), uint64(s.Job.ID)); err != nil {
+		return err
+	}
+	_, err := queue.Complete(c.tx, c.now, s.Job.ID)
+	return err
+}
+
+func (c *commit) saveProgress(s *scanning) error {
+	data, err := json.Marshal(s.progress)
+	if err != nil {
+		return fmt.Errorf("encode the progress of a scan: %w", err)
+	}
+	return queue.Save(c.tx, c.now, s.Job.ID, data)
+}
+
+// yield gives way until there is room again, unless that is so already; wakeScans may end the wait
+// before its time.
+func (c *commit) yield(s *scanning, enough int) error {
+	at := c.now.Add(yieldTime)
+	free, err := c.free(s.sync())
+	if err != nil {
+		return err
+	}
+	if free >= enough || !c.b.claim {
+		at = c.now // at the end of the agent too: the next one goes on at once
+	}
+	return queue.Yield(c.tx, c.now, s.Job.ID, at)
+}
+
+// scanned is a part of a scan that was taken over, or vetoed by halt.
+type scanned struct {
+	sync        string
+	full        bool
+	began       time.Time // of its first part
+	first, last bool
+	result      *scan.Result
+	halt        *plan.Halt
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// shownJobs is how many jobs are listed for people who do not say how many.
+const shownJobs = 100
+
+// jobFlags are the options that choose jobs.
+type jobFlags struct {
+	filter control.JobFilter
+	path   string
+	all    bool
+}
+
+func (f *jobFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.filter.Sync, "sync", "", "only jobs of this `sync`")
+	c.Flags().StringVar(&f.filter.Server, "server", "", "only jobs for this `server`")
+	c.Flags().StringVar(&f.filter.State, "state", "", "only jobs in this `state`: dead, running, due or waiting")
+	c.Flags().StringVar(&f.filter.Kind, "kind", "", "only jobs of this `kind`: upload, download, delete_remote, scan, ...")
+	c.Flags().StringVar(&f.path, "path", "", "only jobs on paths that the `pattern` matches, and on what is below them")
+}
+
+// chosen returns the filter.
+func (f *jobFlags) chosen() control.JobFilter {
+	f.filter.Path = state.Text(f.path)
+	return f.filter
+}
+
+// choosesNothing reports that no option was given.
+func (f *jobFlags) choosesNothing() bool {
+	return f.filter.Sync == "" && f.filter.Server == "" && f.filter.State == "" && f.filter.Kind == "" && f.path == ""
+}
+
+func (p *program) queueCommand() *cobra.Command {
+	bare := p.queueListCommand()
+	c := &cobra.Command{
+		Use:   "queue",
+		Short: "Show the jobs that are left, try them again, or drop them",
+		Long:  "Without a command: the list. " + bare.Long,
+		Args:  cobra.NoArgs,
+		RunE:  bare.RunE,
+	}
+	c.Flags().AddFlagSet(bare.Flags())
+	c.AddCommand(p.queueListCommand(), p.queueRetryCommand(), p.queueDropCommand())
+	return c
+}
+
+func (p *program) queueListCommand() *cobra.Command {
+	flags := &jobFlags{}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List jobs: the dead ones first, then those running, due and waiting",
+		Long: `Lists jobs: the dead ones first, then those running, due and waiting, and the numbers per sync. Dead jobs wait for a person:
+their reason says why. The others take care of themselves.
+
+A pattern for --path is a path, with * and ? for parts of a name and ** for any folders. It also chooses what is below. One
+without a slash matches in any folder.
+
+Exit codes: 0 also when there are dead jobs; 64 a name that is neither configured nor in the queue.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("limit") && !p.json {
+				flags.filter.Limit = shownJobs
+			}
+			return p.queueList(c.Context(), flags.chosen())
+		},
+	}
+	flags.add(c)
+	c.Flags().IntVar(&flags.filter.Limit, "limit", 0, fmt.Sprintf("list at most so many `jobs`; 0: all (default %d, all with --json)", shownJobs))
+	return p.withJSON(c)
+}
+
+func (p *program) queueRetryCommand() *cobra.Command {
+	return p.queueChangeCommand("retry", "Try dead and waiting jobs at once", `Makes dead and waiting jobs due, forgets their failures, and ends the pauses and
+blocks of their servers.`, "tried again", control.Service.RetryJobs)
+}
+
+func (p *program) queueDropCommand() *cobra.Command {
+	return p.queueChangeCommand("drop", "Remove jobs that are not running", `Removes jobs. What they were to do is found again by the next scan that sees a
+reason for it.`, "dropped", control.Service.DropJobs)
+}
+
+func (p *program) queueChangeCommand(name, short, long, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) *cobra.Command {
+	flags := &jobFlags{}
+	c := &cobra.Command{
+		Use:   name + " {ID... | --all | --sync SYNC | --path PATTERN | ...}",
+		Short: short,
+		Long: long + `
+
+Jobs are chosen by their numbers, by the options, all of which must fit, or by --all.
+
+Exit codes: 0 done; 1 some of the chosen jobs were left as they are, and it says why; 64 no job has such a number, or a name that is
+neither configured nor in the queue.`,
+		RunE: func(c *cobra.Command, arguments []string) error {
+			if err := flags.choose(arguments); err != nil {
+				return exit{control.ExitUsage, err}
+			}
+			return p.queueChange(c.Context(), flags.chosen(), done, change)
+		},
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&flags.all, "all", false, "all jobs")
+	return p.withJSON(c)
+}
+
+// choose makes sure that it was said which jobs are meant, in one way.
+func (f *jobFlags) choose(arguments []string) error {
+	switch {
+	case len(arguments) == 0 && !f.all && f.choosesNothing():
+		return errors.New("which jobs? Give their numbers (see ftpferry queue), --sync, --server, --state, --kind or --path, or --all")
+	case len(arguments) > 0 && (f.all || !f.choosesNothing()):
+		return errors.New("choose jobs by number or by options, not by both")
+	case f.all && !f.choosesNothing():
+		return errors.New("--all means all jobs: leave it out to choose some of them by the other options")
+	}
+	f.filter.IDs = nil
+	for _, argument := range arguments {
+		id, err := strconv.ParseUint(argument, 10, 64)
+		if err != nil || id == 0 {
+			return fmt.Errorf("%q is not the number of a job: see ftpferry queue", argument)
+		}
+		f.filter.IDs = append(f.filter.IDs, id)
+	}
+	return nil
+}
+
+func (p *program) queueChange(ctx context.Context, filter control.JobFilter, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	var changed control.Changed
+	err = p.withState(ctx, cfg, false, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) error {
+		changed, err = change(s, ctx, filter)
+		return err
+	})
+	if err != nil {
+		return serviceError(err)
+	}
+	if changed.Jobs+changed.Due+changed.Running+changed.Refused == 0 {
+		if err := checkNames(cfg, filter.Sync, filter.Server); err != nil {
+			return err
+		}
+	}
+	if p.json {
+		err = p.printJSON(changed)
+	} else {
+		p.printChanged(changed, done)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(changed.Unknown) > 0:
+		return exit{control.ExitUsage, fmt.Errorf("no job has the number %s", numbers(changed.Unknown))}
+	case changed.Running+changed.Refused > 0:
+		return exit{code: control.ExitNeedsPerson}
+	}
+	return nil
+}
+
+func (p *program) printChanged(changed control.Changed, done string) {
+	due := ""
+	if changed.Due > 0 {
+		due = fmt.Sprintf(", %d due anyway", changed.Due)
+	}
+	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
+	for _, left := range changed.Left {
+		fmt.Fprintf(p.stdout, "  job %d was left: it %s\n", left.ID, strings.TrimPrefix(oneLine(left.Reason), "not possible now: it "))
+	}
+	if more := changed.Running + changed.Refused - len(changed.Left); more > 0 {
+		fmt.Fprintf(p.stdout, "  %d more were left\n", more)
+	}
+}
+
+// numbers lists some numbers.
+func numbers(ids []uint64) string {
+	const most = 10
+	var texts []string
+	for _, id := range ids[:min(len(ids), most)] {
+		texts = append(texts, strconv.FormatUint(id, 10))
+	}
+	if len(ids) > most {
+		texts = append(texts, fmt.Sprintf("and %d more", len(ids)-most))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// checkNames refuses names that mean nothing. What is in the state but not in the configuration (any more) can still be asked for,
+// so it is called when nothing was found.
+func checkNames(cfg *config.Config, sync, server string) error {
+	if _, ok := cfg.Syncs[sync]; sync != "" && !ok {
+		return exit{control.ExitUsage, fmt.Errorf("there is no sync %q; there are %q", sync, sortedKeys(cfg.Syncs))}
+	}
+	if _, ok := cfg.Servers[server]; server != "" && !ok {
+		return exit{control.ExitUsage, fmt.Errorf("there is no server %q; there are %q", server, sortedKeys(cfg.Servers))}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// screen is the width that lists for people are made for, in columns.
+const screen = 80
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (p *program) queueList(ctx context.Context, filter control.JobFilter) error {
+	if filter.Limit < 0 {
+		return exit{control.ExitUsage, fmt.Errorf("--limit %d is negative; 0 means all", filter.Limit)}
+	}
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	return p.printing(func(out *bufio.Writer) error {
+		list := jobList{out: out, now: time.Now(), json: p.json}
+		var syncs []control.SyncJobs
+		err := p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
+			syncs, err = s.Jobs(ctx, filter, list.add)
+			return notAgain(err, list.jobs > 0)
+		})
+		if err != nil {
+			return serviceError(err)
+		}
+		if list.jobs == 0 {
+			if err := checkNames(cfg, filter.Sync, filter.Server); err != nil {
+				return err
+			}
+		}
+		return list.end(syncs, filter)
+	})
+}
+
+// jobList prints jobs, one after the other.
+type jobList struct {
+	out  *bufio.Writer
+	now  time.Time
+	json bool
+	jobs int
+}
+
+func (l *jobList) add(job control.Job) error {
+	l.jobs++
+	if l.json {
+		before := ",\n    "
+		if l.jobs == 1 {
+			before = "{\n  \"jobs\": [\n    "
+		}
+		l.out.WriteString(before)
+		return writeJSON(l.out, job)
+	}
+	if l.jobs == 1 {
+		fmt.Fprintf(l.out, "%8s %-8s%9s %5s  %-14s %s\n", "JOB", "STATE", "WHEN", "TRIES", "KIND", "SYNC: PATH")
+	}
+	line := fmt.Sprintf("%8d %-8s%9s %5d  %-14s ", job.ID, job.State, l.when(job), job.Attempts, oneLine(strings.ReplaceAll(job.Kind, "_", " ")))
+	path := oneLine(job.Sync) + ": " + pathText(string(job.Path))
+	if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+		// A name is not cut: somebody may want to copy it.
+		line, path = strings.TrimRight(line, " ")+"\n", "         "+path
+	}
+	l.out.WriteString(line + path + "\n")
+	if job.LastError != "" {
+		reason, _, _ := strings.Cut(job.LastError, "\n")
+		l.out.WriteString(shorten("         "+oneLine(reason), screen) + "\n")
+	}
+	_, err := l.out.WriteString("") // of the lines before
+	return err
+}
+
+// when is the time that matters in the state: since when it is dead or running, or how long it still waits.
+func (l *jobList) when(job control.Job) string {
+	switch {
+	case job.State == "dead" && !job.Died.IsZero():
+		return ago(l.now.Sub(job.Died)) + " ago"
+	case job.State == "running" && !job.Started.IsZero():
+		return "for " + ago(l.now.Sub(job.Started))
+	case job.State == "waiting":
+		return "in " + ago(job.RunAt.Sub(l.now))
+	case job.State == "due":
+		return "now"
+	}
+	return "-"
+}
+
+// ago writes a time in one unit, which is enough to see what is going on.
+func ago(d time.Duration) string {
+	d = max(d, 0)
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
+		if d >= 2*unit.size || d >= unit.size && unit.name == "d" {
+			return fmt.Sprintf("%d%s", d/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+func shorten(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-3]) + "..."
+}
+
+// end prints the numbers per sync.
+func (l *jobList) end(syncs []control.SyncJobs, filter control.JobFilter) error {
+	if l.json {
+		if l.jobs == 0 {
+			l.out.WriteString("{\n  \"jobs\": [")
+		} else {
+			l.out.WriteString("\n  ")
+		}
+		l.out.WriteString("],\n  \"syncs\": ")
+		if err := writeJSON(l.out, syncs); err != nil {
+			return err
+		}
+		_, err := l.out.WriteString("\n}\n")
+		return err
+	}
+	if filter.Limit > 0 && l.jobs == filter.Limit {
+		fmt.Fprintf(l.out, "... %d jobs listed; --limit 0 lists all\n", l.jobs)
+	}
+	if l.jobs > 0 {
+		l.out.WriteString("\n")
+	}
+	for _, s := range syncs {
+		var parts []string
+		for _, n := range []struct {
+			count int
+			name  string
+		}{{s.Dead, "dead"}, {s.Running, "running"}, {s.Due, "due"}, {s.Waiting, "waiting"}} {
+			if n.count > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n.count, n.name))
+			}
+		}
+		if s.Retrying > 0 {
+			parts = append(parts, fmt.Sprintf("%d of them after a failure", s.Retrying))
+		}
+		if !s.NextDue.IsZero() {
+			parts = append(parts, "the next in "+ago(s.NextDue.Sub(l.now)))
+		}
+		name := s.Sync
+		if name == "" {
+			name = "(not configured)"
+		}
+		fmt.Fprintf(l.out, "%s: %s\n", name, strings.Join(parts, ", "))
+	}
+	if len(syncs) == 0 {
+		l.out.WriteString("the queue is empty\n")
+	}
+	return nil
+}
+
+// writeJSON writes a value in one line, without its end.
+func writeJSON(w io.Writer, v any) error {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, strings.TrimSuffix(text.String(), "\n"))
+	return err
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package state
+
+// forgetPages leaves it to the system: elsewhere the advice is none, or does not count.
+func forgetPages(_, _ uintptr) {}
