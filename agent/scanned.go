@@ -56,7 +56,7 @@ func (c *commit) dropObsolete(sync string, began time.Time) error {
 		return err
 	}
 	for _, job := range dead {
-		if !job.Died.Before(began) {
+		if !job.Died.Before(began) || !job.Enqueued.Before(began) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
@@ -159,6 +159,9 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
 		RunAt: c.readyAt(sync, op, full),
 	}
+	if parked, err := c.staysParked(job, op); err != nil || parked {
+		return err
+	}
 	added, err := queue.Enqueue(c.tx, c.now, job)
 	if err != nil {
 		return err
@@ -171,6 +174,29 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 		c.happened(a)
 	}
 	return nil
+}
+
+// staysParked reports whether a job that took the agent down three times is asked for once more, and nothing about its
+// source has changed: revived by each scan, it would take the agent down for ever.
+func (c *commit) staysParked(job queue.New, op plan.Op) (bool, error) {
+	old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, job.Path)
+	if err != nil || !ok || !old.Crashed() {
+		return false, err
+	}
+	var was plan.Op
+	if json.Unmarshal(old.Payload, &was) != nil {
+		return false, nil
+	}
+	switch op.Action {
+	case plan.Upload:
+		ok = sameLook(was.Local.Entry, op.Local.Entry)
+	case plan.Download:
+		ok = sameLook(was.Remote.Entry, op.Remote.Entry)
+	}
+	if !ok {
+		return false, nil
+	}
+	return true, queue.StillWanted(c.tx, c.now, old.ID)
 }
 
 func priorityOf(op plan.Op) uint8 {

@@ -14,6 +14,26 @@ const fatalCrashes = 3
 
 const crashReason = "was running in three crashes of the agent"
 
+// Crashed reports whether the job is dead because the agent went down while it was running, again and again.
+func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= fatalCrashes }
+
+// StillWanted notes that a dead job was asked for again now, and is to stay dead all the same.
+func StillWanted(tx *state.Tx, now time.Time, id ID) error {
+	old, err := load(tx, id)
+	if err == nil && old.State != Dead {
+		err = fmt.Errorf("%w: it is %s, not dead", ErrState, old.State)
+	}
+	if err == nil {
+		job := old
+		job.Enqueued = now.UTC()
+		err = replace(tx, &old, job)
+	}
+	if err != nil {
+		return &Error{Op: "keep", ID: id, Err: err}
+	}
+	return nil
+}
+
 // Recovered tells what Recover did with the running jobs.
 type Recovered struct {
 	Requeued, Dead []ID
