@@ -26,6 +26,7 @@ var needs = map[string]func() error{
 	"namespaces": probeNamespaces,
 	"netns":      probeNetworkNamespaces,
 	"deaf port":  probeDeafPort,
+	"tmpfs":      probeTmpfs,
 	"IPv6":       probeIPv6,
 	"pyftpdlib": func() error {
 		_, err := findPython()
@@ -34,7 +35,7 @@ var needs = map[string]func() error{
 }
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
-// process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback), or
+// process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "tmpfs" (see [Tmpfs]), "IPv6" (on loopback), or
 // any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
