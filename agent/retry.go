@@ -168,14 +168,17 @@ func (d *dispatcher) hasten(tx *state.Tx, now time.Time) error {
 // rests reports whether an operation that a scan asks for is one that a job has died of, and that is not to be tried
 // again yet. A person's request and an event on the path bring a dead job back, and so does a change of what is to be
 // transferred, or of what it would replace. A scan that found everything as it was does so twice a day at most, however
-// often it comes: the disk or the server may have been mended. Until then the job stays dead, for a person to see.
+// often it comes: the disk or the server may have been mended. Until then the job stays dead, for a person to see. A job
+// that took the agent down three times stays dead whoever asks, until something about its path has changed or a person
+// retries just that: revived by each start it would take the agent down for ever.
 func (c *commit) rests(r report, op plan.Op) (bool, error) {
-	if !r.Full || r.Job.Priority < queue.Urgent {
-		return false, nil
-	}
 	job, ok, err := queue.Lookup(c.tx, string(op.Action), r.Job.Sync, op.Path)
-	if err != nil || !ok || job.State != queue.Dead || !waits(job.Died.Add(deadRest), c.now, deadRest) {
+	if err != nil || !ok || job.State != queue.Dead {
 		return false, err
+	}
+	anew := !r.Full || r.Job.Priority < queue.Urgent || !waits(job.Died.Add(deadRest), c.now, deadRest)
+	if anew && !job.Crashed() {
+		return false, nil
 	}
 	var was plan.Op
 	if json.Unmarshal(job.Payload, &was) != nil || !sameLook(was.Local.Entry, op.Local.Entry) || !sameLook(was.Remote.Entry, op.Remote.Entry) {

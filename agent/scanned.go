@@ -56,7 +56,8 @@ func (c *commit) dropObsolete(sync string, began time.Time) error {
 		return err
 	}
 	for _, job := range dead {
-		if !job.Died.Before(began) || !job.Wanted.Before(began) {
+		_, unreadable := queue.Poison(c.tx, job.ID)
+		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Knows(job.Kind) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {

@@ -14,6 +14,9 @@ const fatalCrashes = 3
 
 const crashReason = "was running in three crashes of the agent"
 
+// Crashed reports whether the job is dead because the agent went down while it was running, again and again.
+func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= fatalCrashes }
+
 // Recovered tells what Recover did with the running jobs.
 type Recovered struct {
 	Requeued, Dead []ID

@@ -45,7 +45,10 @@ func download(ctx context.Context, o *op) Outcome {
 	}
 	if local.Kind == entry.File && arrived {
 		// Also the end of an attempt that was cut off between its rename and its commit:
-		// without this, our own file would look like somebody else's.
+		// without this, our own file would look like somebody else's. Its new name may not be on disk yet.
+		if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
+			return failed(err)
+		}
 		o.discardLocal()
 		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
 			Replan: gone || !entry.Same(remote, o.Remote.Entry)}

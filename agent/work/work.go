@@ -148,6 +148,12 @@ var kinds = map[string]action{
 	string(plan.DeleteLocal):   operation(deleteLocal),
 }
 
+// Knows reports whether jobs of that kind can be carried out.
+func Knows(kind string) bool {
+	_, ok := kinds[kind]
+	return ok
+}
+
 // ErrUnknownKind: the row was written by another version, or is damaged.
 var ErrUnknownKind = errors.New("unknown kind of job")
 

@@ -8,61 +8,126 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// TestAFailedCommitEndsTheProcess has the n-th flush of the state fail, as a broken disk does.
-// Nobody knows then what is true: the program must end with an error, and the next start must
-// go on without harm.
-func TestAFailedCommitEndsTheProcess(t *testing.T) {
-	ftptest.Need(t, "strace")
-	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	failures := 0
-	for n := 4; n <= 16; n += 3 {
-		dir := t.TempDir()
-		folder := fmt.Sprintf("n%d", n)
-		remote := filepath.Join(server.Root, folder)
-		if err := os.MkdirAll(remote, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		local := filepath.Join(dir, "local")
-		for i := range 5 {
-			path := filepath.Join(local, fmt.Sprintf("folder/file %d", i))
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			write(t, path, strings.Repeat("content", i))
-		}
-		config := filepath.Join(dir, "agent.toml")
-		write(t, config, fmt.Sprintf(configuration, server.Addr, server.User, `tls = "none"`, "/"+folder, "up", true))
-		environment := append(os.Environ(), asProgram+"=1", "FERRY_PASSWORD="+server.Password)
+// traced runs the program under strace, which changes what system calls do. More are options of strace.
+func (g *pair) traced(more []string, arguments ...string) process {
+	g.t.Helper()
+	program := command(g.t, g.config, arguments...)
+	words := append(append([]string{"-f", "-qq", "-o", os.DevNull}, more...), program.Args...)
+	tracer := exec.Command("strace", words...)
+	tracer.Env = program.Env
+	return launch(g.t, tracer)
+}
 
-		broken := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-e", "trace=fdatasync",
-			"-e", fmt.Sprintf("inject=fdatasync:error=EIO:when=%d+", n), self, "-c", config, "once")
-		broken.Env = environment
-		out, err := broken.CombinedOutput()
-		if err != nil {
-			failures++
-			if code := broken.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), "input/output error") {
-				t.Errorf("flush %d fails: exit code %d, want 1 and the reason:\n%s", n, code, out)
-			}
-		}
-		again := exec.Command(self, "-c", config, "once")
-		again.Env = environment
-		if out, err := again.CombinedOutput(); err != nil {
-			t.Errorf("the start after flush %d failed: %v\n%s", n, err, out)
-		}
-		if diff := cmp.Diff(hashes(t, local), hashes(t, remote)); diff != "" {
-			t.Errorf("after flush %d failed: local (-) and remote (+) differ:\n%s", n, diff)
-		}
+// fewFiles is a tree whose transfer takes some commits.
+func fewFiles() map[string]int {
+	files := map[string]int{}
+	for i := range 5 {
+		files[fmt.Sprintf("folder/file %d", i)] = i
 	}
-	if failures == 0 {
-		t.Error("no flush failed: the test shows nothing")
+	return files
+}
+
+// eachFlush runs a pass with a fault at the n-th flush of the state, for each n until none is met any more, and then a pass
+// without: both sides must be in step, and nothing may have been transferred twice. strace counts in each thread by itself.
+func eachFlush(t *testing.T, name, fault string, ended func(n int, code int, out string)) {
+	ftptest.Need(t, "strace")
+	eachDirection(t, name, func(t *testing.T, server *ftptest.RealServer, direction string) {
+		met := 0
+		for n := 1; ; n++ {
+			tap := newTap(t, server.Addr)
+			g := newPair(t, server, plot{direction: direction, address: tap.address, folder: fmt.Sprintf("n%d", n)})
+			fill(t, g.source(), fewFiles())
+			program := g.traced([]string{"-e", "trace=fdatasync", "-e", fmt.Sprintf("inject=fdatasync:%s:when=%d+", fault, n)}, "once")
+			code, out := program.end(t)
+			if code == 0 {
+				break
+			}
+			met++
+			ended(n, code, out)
+			g.mustBeInStep(fmt.Sprintf("after flush %d", n))
+		}
+		t.Logf("%d flushes", met)
+		if met < 3 {
+			t.Errorf("the fault was met %d times only: the test shows little", met)
+		}
+	})
+}
+
+// TestAFailedCommitEndsTheProcess has the n-th flush of the state fail, as a broken disk does. Nobody knows then what is
+// true: the program must end with an error, and the next start must go on without harm.
+func TestAFailedCommitEndsTheProcess(t *testing.T) {
+	eachFlush(t, "pyftpdlib", "error=EIO", func(n, code int, out string) {
+		if code != 1 || !strings.Contains(out, "input/output error") || !strings.Contains(out, stateFile) {
+			t.Errorf("flush %d fails: exit code %d, want 1, the file and the reason:\n%s", n, code, out)
+		}
+	})
+}
+
+// TestKilledAtAFlush kills the program at each flush: half of them are in the middle of a commit.
+func TestKilledAtAFlush(t *testing.T) {
+	eachFlush(t, "vsftpd", "signal=KILL", func(n, code int, out string) {})
+}
+
+// TestFolderThatCannotBeFlushed has the flush of the folder of a downloaded file fail: the file is there under its name
+// then, but does not count as done before its folder is on disk.
+func TestFolderThatCannotBeFlushed(t *testing.T) {
+	ftptest.Need(t, "strace")
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	tap := newTap(t, server.Addr)
+	g := newPair(t, server, plot{direction: "down", address: tap.address})
+	fill(t, g.remote, map[string]int{"folder/other": 1})
+	g.mustRun(0, []string{"in step"}, "once")
+	fill(t, g.remote, map[string]int{"folder/file": 1000})
+	code, out := g.traced([]string{"-P", filepath.Join(g.local, "folder"), "-e", "inject=fsync:error=EIO"}, "once").end(t)
+	if code != 75 || !strings.Contains(out, "left: folder/file") || !strings.Contains(out, "input/output error") {
+		t.Errorf("exit code %d, want 75 and the reason:\n%s", code, out)
+	}
+	g.mustBeEqual("with the fault")
+	if g.knows("folder/file", 11_000) {
+		t.Error("there is a baseline")
+	}
+	before := tap.count("RETR")
+	g.run("once") // the job may wait for its next try still
+	g.mustBeEqual("without the fault")
+	if tap.count("RETR") > before {
+		t.Error("transferred again")
+	}
+}
+
+// TestCrashAroundTheRename kills downloads where the control connection shows nothing: before the rename, behind it, and
+// before the commit.
+func TestCrashAroundTheRename(t *testing.T) {
+	ftptest.Need(t, "strace")
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	for _, c := range []struct {
+		name      string
+		fault     func(g *pair) []string
+		transfers int
+	}{
+		{"before the rename", func(*pair) []string { return []string{"-e", "inject=renameat:signal=KILL"} }, 2},
+		{"after the rename", func(g *pair) []string {
+			return []string{"-P", filepath.Join(g.local, "folder"), "-e", "inject=fsync:signal=KILL"}
+		}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tap := newTap(t, server.Addr)
+			g := newPair(t, server, plot{direction: "down", address: tap.address, folder: c.name})
+			fill(t, g.source(), map[string]int{pointFile: oldTimes})
+			g.mustRun(0, []string{"in step"}, "once")
+			fill(t, g.source(), map[string]int{pointFile: newTimes})
+			before := tap.count("RETR")
+			if code, out := g.traced(c.fault(g), "once").end(t); code == 0 {
+				t.Fatalf("was not killed:\n%s", out)
+			}
+			g.mustBeInStep("after the next start")
+			if got := tap.count("RETR") - before; got != c.transfers {
+				t.Errorf("transferred %d times, want %d", got, c.transfers)
+			}
+		})
 	}
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -22,38 +23,53 @@ import (
 // asProgram makes the test binary be the program itself.
 const asProgram = "FTPFERRY_TEST_AS_PROGRAM"
 
-// kills is how often the program is killed for each server and direction.
-const kills = 20
-
-// TestKilledAtAnyTime kills the program with SIGKILL while a tree changes, at random times, and
-// then lets it finish: both sides must be equal, nothing torn may ever have been visible, and no
-// temporary file may be left.
-func TestKilledAtAnyTime(t *testing.T) {
-	t.Parallel()
-	for _, name := range ftptest.RealServers {
-		for _, direction := range []string{"up", "down"} {
-			t.Run(name+"/"+direction, func(t *testing.T) {
-				t.Parallel()
-				seed := uint64(time.Now().UnixNano())
-				t.Logf("seed %d", seed)
-				killLoop(t, name, direction, rand.New(rand.NewPCG(seed, 0)))
-			})
-		}
-	}
+// pair is a sync between a local folder and a real server, for the program in processes of its own.
+type pair struct {
+	t         *testing.T
+	direction string
+	config    string
+	states    string // the folder of the state
+	local     string
+	remote    string // the sync's remote folder as a path on this disk
 }
 
-func killLoop(t *testing.T, name, direction string, random *rand.Rand) {
-	server := ftptest.Real(t, name, ftptest.RealOptions{})
+// plot says how a pair is set up. The zero value of the rest is the usual.
+type plot struct {
+	direction string // "up" or "down"
+	address   string // other than the server's: that of a tap
+	folder    string // other than "site": where several share a server
+	states    string // the folder of the state
+	local     string // the local folder
+	settings  string // further lines for [server.real]
+	rules     string // further lines for [sync.s]
+}
+
+func newPair(t *testing.T, server *ftptest.RealServer, p plot) *pair {
+	t.Helper()
 	dir := t.TempDir()
-	local, remote := filepath.Join(dir, "local"), filepath.Join(server.Root, "site")
-	for _, path := range []string{local, remote} {
+	g := &pair{t: t, direction: p.direction, config: filepath.Join(dir, "agent.toml"), states: p.states, local: p.local}
+	if g.states == "" {
+		g.states = filepath.Join(dir, "state")
+	}
+	if g.local == "" {
+		g.local = filepath.Join(dir, "local")
+	}
+	if p.folder == "" {
+		p.folder = "site"
+	}
+	if p.address == "" {
+		p.address = server.Addr
+	}
+	g.remote = filepath.Join(server.Root, p.folder)
+	for _, path := range []string{g.local, g.remote} {
 		if err := os.MkdirAll(path, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		os.Chmod(path, 0o777)
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
-	config := filepath.Join(dir, "agent.toml")
-	write(t, config, fmt.Sprintf(`
+	write(t, g.config, fmt.Sprintf(`
 [agent]
 state_dir = %q
 shutdown_grace = "1s"
@@ -62,109 +78,120 @@ address = %q
 user = %q
 password = %q
 tls = "none"
-connections = 3
+%s
 [sync.s]
 server = "real"
 local = %q
 remote = %q
 direction = %q
 delete = true
-max_delete = "100%%"
 settle = "0s"
-`, filepath.Join(dir, "state"), server.Addr, server.User, server.Password, local, server.RemoteRoot+"/site", direction))
+%s
+`, g.states, p.address, server.User, server.Password, p.settings, g.local, server.RemoteRoot+"/"+p.folder, p.direction, p.rules))
+	return g
+}
 
-	source, target := local, remote
-	if direction == "down" {
-		source, target = remote, local
+// source and target are the folders that the files come from and go to.
+func (g *pair) source() string {
+	if g.direction == "up" {
+		return g.local
 	}
-	history := &contents{seen: map[string]map[string]bool{}}
-	for i := range kills {
-		history.churn(t, source, random)
-		program := start(t, config, "once")
-		// Passes take some tens of milliseconds to some seconds: spread the kills over all of it.
-		time.Sleep(time.Duration(random.Int64N(int64(50*time.Millisecond) << (i % 5))))
-		program.Process.Kill()
-		program.Wait()
-		history.check(t, target)
-		if t.Failed() {
-			return
-		}
+	return g.remote
+}
+
+func (g *pair) target() string {
+	if g.direction == "up" {
+		return g.remote
 	}
-	for attempt := 1; ; attempt++ {
-		out, err := start(t, config, "once", "-v").output(t)
-		if err == nil {
-			break
-		}
-		if attempt == 3 {
-			t.Fatalf("the pass after the last kill: %v\n%s", err, out)
-		}
+	return g.local
+}
+
+func (g *pair) start(arguments ...string) process {
+	g.t.Helper()
+	return start(g.t, g.config, arguments...)
+}
+
+// run lets the program run to its end.
+func (g *pair) run(arguments ...string) (code int, out string) {
+	g.t.Helper()
+	return g.start(arguments...).end(g.t)
+}
+
+// mustRun is run for what has to end with that code and say all of the words.
+func (g *pair) mustRun(code int, words []string, arguments ...string) string {
+	g.t.Helper()
+	got, out := g.run(arguments...)
+	missing := false
+	for _, word := range words {
+		missing = missing || !strings.Contains(out, word)
 	}
-	if diff := cmp.Diff(hashes(t, local), hashes(t, remote)); diff != "" {
-		t.Errorf("local (-) and remote (+) differ after the last pass:\n%s", diff)
+	if got != code || missing {
+		g.t.Fatalf("%q: exit code %d, want %d and %q:\n%s", arguments, got, code, words, out)
 	}
-	out, err := start(t, config, "plan").output(t)
-	if err != nil || !strings.Contains(out, "nothing to do") {
-		t.Errorf("plan after the last pass: %v\n%s", err, out)
+	return out
+}
+
+// mustBeEqual compares both sides; temporary files are files too.
+func (g *pair) mustBeEqual(when string) {
+	g.t.Helper()
+	if diff := cmp.Diff(hashes(g.t, g.local), hashes(g.t, g.remote)); diff != "" {
+		g.t.Fatalf("%s: local (-) and remote (+) differ:\n%s", when, diff)
 	}
-	db, err := state.Open(filepath.Join(dir, "state", stateFile), state.Options{})
+}
+
+// mustBeInStep makes a pass that has to bring both sides in step, and another one that must find nothing to do.
+func (g *pair) mustBeInStep(when string) {
+	g.t.Helper()
+	g.mustRun(0, []string{"s: in step"}, "once")
+	g.mustBeEqual(when)
+	g.mustRun(0, []string{"nothing done"}, "once")
+	g.mustBeSound()
+}
+
+// look reads the state while no program runs.
+func (g *pair) look(use func(tx *state.Tx) error) {
+	g.t.Helper()
+	db, err := state.Open(g.stateFile(), state.Options{ReadOnly: true})
+	if err == nil {
+		defer db.Close()
+		err = db.View(use)
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.View(queue.Check); err != nil {
-		t.Errorf("indexes of the queue: %v", err)
+		g.t.Fatal(err)
 	}
 }
 
-// contents knows every content that each path ever had at the source.
-type contents struct {
-	seen    map[string]map[string]bool
-	counter int
+func (g *pair) stateFile() string { return filepath.Join(g.states, stateFile) }
+
+// mustBeSound checks the indexes of the queue.
+func (g *pair) mustBeSound() {
+	g.t.Helper()
+	g.look(queue.Check)
 }
 
-// churn changes some files below root.
-func (c *contents) churn(t *testing.T, root string, random *rand.Rand) {
-	for range 3 + random.IntN(12) {
-		c.counter++
-		rel := fmt.Sprintf("f%d/g%d/file %d.bin", random.IntN(3), random.IntN(3), random.IntN(12))
-		path := filepath.Join(root, rel)
-		switch random.IntN(10) {
-		case 0:
-			os.Remove(path)
-			continue
-		case 1:
-			os.RemoveAll(filepath.Dir(path))
-			continue
-		}
-		sizes := []int{0, 1, 1000, 100_000, 3_000_000}
-		// No two versions have the same size: with settle = "0s", two of one size within a
-		// second are not to be told apart by what a server shows.
-		text := strings.Repeat(fmt.Sprintf("%08d", c.counter), sizes[random.IntN(len(sizes))]/8+1) + strings.Repeat(".", c.counter)
-		os.MkdirAll(filepath.Dir(path), 0o777)
-		for dir := filepath.Dir(path); len(dir) > len(root); dir = filepath.Dir(dir) {
-			os.Chmod(dir, 0o777)
-		}
-		// In one step, as a program that cares for its readers does: what is torn is our doing then.
-		temp := path + ".new"
-		write(t, temp, text)
-		os.Chmod(temp, 0o666)
-		if err := os.Rename(temp, path); err != nil {
+// knows reports whether there is a baseline of the path with that size. There may be no state yet.
+func (g *pair) knows(path string, size int64) (known bool) {
+	g.t.Helper()
+	if _, err := os.Stat(g.stateFile()); err != nil {
+		return false
+	}
+	g.look(func(tx *state.Tx) error {
+		row, ok, err := state.GetBaseline(tx, "s", path)
+		known = ok && row.Local.Size == size && row.Remote.Size == size
+		return err
+	})
+	return known
+}
+
+// fill makes files, whose content is their name so many times.
+func fill(t *testing.T, root string, files map[string]int) {
+	t.Helper()
+	for name, times := range files {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if c.seen[rel] == nil {
-			c.seen[rel] = map[string]bool{}
-		}
-		c.seen[rel][digest([]byte(text))] = true
-	}
-}
-
-// check looks at the target: every file under a final name has a content that its source had.
-func (c *contents) check(t *testing.T, root string) {
-	t.Helper()
-	for rel, sum := range hashes(t, root) {
-		if !strings.HasSuffix(rel, "/") && !strings.Contains(rel, ".ftpferry-") && !c.seen[rel][sum] {
-			t.Errorf("%s has a content at the target that it never had at the source", rel)
-		}
+		write(t, path, strings.Repeat(name, times))
 	}
 }
 
@@ -202,6 +229,21 @@ func hashes(t *testing.T, root string) map[string]string {
 	return found
 }
 
+// temporary lists the temporary files below root with their sizes.
+func temporary(root string) map[string]int64 {
+	found := map[string]int64{}
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !scan.IsTemp(filepath.ToSlash(path)) {
+			return nil // gone meanwhile
+		}
+		if info, err := d.Info(); err == nil {
+			found[path] = info.Size()
+		}
+		return nil
+	})
+	return found
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -217,12 +259,22 @@ type process struct {
 // start runs the program in a process of its own.
 func start(t *testing.T, config string, arguments ...string) process {
 	t.Helper()
-	p := process{command(t, config, arguments...), &strings.Builder{}}
+	return launch(t, command(t, config, arguments...))
+}
+
+// launch starts a command, which ends with the test.
+func launch(t *testing.T, c *exec.Cmd) process {
+	t.Helper()
+	p := process{c, &strings.Builder{}}
 	p.Stdout, p.Stderr = p.out, p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Process.Kill() })
+	t.Cleanup(func() {
+		if p.ProcessState == nil {
+			p.kill()
+		}
+	})
 	return p
 }
 
@@ -234,12 +286,29 @@ func command(t *testing.T, config string, arguments ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c := exec.Command(self, append([]string{"-c", config}, arguments...)...)
-	c.Env = append(os.Environ(), asProgram+"=1")
+	// The race detector has a program wait a second at its end.
+	c.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return c
 }
 
-func (p process) output(t *testing.T) (string, error) {
+// kill ends the process with SIGKILL and returns when it is gone.
+func (p process) kill() {
+	p.Process.Kill() // an error means that it is gone already
+	p.Wait()
+}
+
+// patience is how long a program may take that has to end by itself.
+const patience = time.Minute
+
+// end waits for the end of the process.
+func (p process) end(t *testing.T) (code int, out string) {
 	t.Helper()
+	late := time.AfterFunc(patience, func() { p.Process.Kill() })
+	defer late.Stop()
 	err := p.Wait()
-	return p.out.String(), err
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return p.ProcessState.ExitCode(), p.out.String()
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Tmpfs mounts a file system of that many bytes, of which files get a little less, and returns its folder. It is gone with
+// Tmpfs mounts a file system of that many bytes, of which files get a little less, and returns its folder, open to all users. It is gone with
 // the test. With readOnly nothing can be written to it. Ask for it with [Need], as "tmpfs".
 func Tmpfs(t testing.TB, size int64, readOnly bool) string {
 	t.Helper()
@@ -33,7 +33,7 @@ func RemountTmpfs(t testing.TB, folder string, size int64, readOnly bool) {
 }
 
 func mountTmpfs(folder string, size int64, readOnly bool) error {
-	return syscall.Mount("none", folder, "tmpfs", tmpfsFlags(readOnly), fmt.Sprintf("size=%d", size))
+	return syscall.Mount("none", folder, "tmpfs", tmpfsFlags(readOnly), fmt.Sprintf("size=%d,mode=0777", size))
 }
 
 func tmpfsFlags(readOnly bool) uintptr {

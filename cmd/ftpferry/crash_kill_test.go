@@ -1,0 +1,129 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+var (
+	kills = flag.Int("kills", 4, "how often the program is killed, for each server and direction")
+	seed  = flag.Uint64("seed", 0, "what the kills and the churn begin with; 0 for the time")
+)
+
+// TestKilledAtAnyTime kills the program with SIGKILL, as the service or in a pass, at random times while a tree changes,
+// over lines so slow that many of the kills are in the middle of a file. Then all is quiet: both sides must be equal, no
+// torn file may ever have been visible, no temporary file be left, nothing have been sent twice.
+func TestKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
+	for _, name := range ftptest.RealServers {
+		for _, direction := range []string{"up", "down"} {
+			t.Run(name+"/"+direction, func(t *testing.T) {
+				t.Parallel()
+				start := *seed
+				if start == 0 {
+					start = uint64(time.Now().UnixNano())
+				}
+				t.Logf("-seed %d", start)
+				killLoop(t, name, direction, start)
+			})
+		}
+	}
+}
+
+func killLoop(t *testing.T, name, direction string, seed uint64) {
+	server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 4 << 20})
+	rules := "max_delete = \"100%\"\n"
+	if direction == "up" {
+		rules += "watch = true\n"
+	}
+	g := newPair(t, server, plot{direction: direction, settings: "connections = 3", rules: rules})
+	random := rand.New(rand.NewPCG(seed, 0))
+	c := newChurn(t, g.source(), rand.New(rand.NewPCG(seed, 1)))
+	quiet := c.begin()
+	endObserver := c.observe(g.target())
+	midData, known := 0, map[string]bool{}
+	for i := range *kills {
+		mode := []string{"once", "run"}[random.IntN(2)]
+		running := []process{g.start(mode)}
+		// Passes take from some tens of milliseconds to some seconds: spread the kills over all of it.
+		wait := time.Duration(random.Int64N(int64(300*time.Millisecond) << (i % 4)))
+		time.Sleep(wait / 2)
+		if random.IntN(2) == 0 || mode == "run" && direction == "down" {
+			running = append(running, g.start("once")) // through the one that runs; it goes on alone when that is gone
+		}
+		time.Sleep(wait / 2)
+		for _, program := range running {
+			program.kill()
+		}
+		cut := false
+		for path, size := range temporary(g.target()) {
+			cut = cut || size > 0 && !known[path]
+			known[path] = true
+		}
+		if cut {
+			midData++
+		}
+	}
+	quiet()
+	finish(t, g)
+	read := endObserver()
+	t.Logf("%d kills, %d of them in the middle of a file; %d changes at the source, %d contents seen at the target", *kills, midData, c.steps, read)
+	if read == 0 {
+		t.Error("nothing was ever seen at the target")
+	}
+	g.mustBeEqual("after the last pass")
+	if left := temporary(g.target()); len(left) > 0 {
+		t.Errorf("temporary files are left: %v", left)
+	}
+	g.mustRun(0, []string{"nothing to do"}, "plan")
+	g.mustBeSound()
+	g.look(nothingTwice(t))
+}
+
+// finish makes passes until all is in step. What was running in three crashes is parked, which is right.
+func finish(t *testing.T, g *pair) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		code, out := g.run("once", "-v")
+		if code == 0 {
+			return
+		}
+		if attempt == 4 {
+			t.Fatalf("pass %d after the last kill: exit code %d\n%s", attempt, code, out)
+		}
+		for line := range strings.Lines(out) {
+			if !strings.HasPrefix(line, "{") {
+				t.Logf("pass %d after the last kill: %s", attempt, line)
+			}
+		}
+	}
+}
+
+// nothingTwice looks for transfers of a version of a file that was in the baseline already.
+func nothingTwice(t *testing.T) func(tx *state.Tx) error {
+	return func(tx *state.Tx) error {
+		sent, transfers := map[string]state.History{}, 0
+		rows, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
+		for _, h := range rows {
+			transfer := (h.Op == "upload" || h.Op == "download") && h.Result == "done" && h.Bytes > 0
+			if !transfer || !strings.HasSuffix(h.Path, ".bin") {
+				continue
+			}
+			transfers++
+			version := fmt.Sprintf("%s of %d bytes", h.Path, h.Bytes)
+			if before, twice := sent[version]; twice {
+				t.Errorf("%s was transferred twice: by job %d at %s, and by job %d at %s", version, before.Job, before.When, h.Job, h.When)
+			}
+			sent[version] = h
+		}
+		t.Logf("%d transfers", transfers)
+		return err
+	}
+}

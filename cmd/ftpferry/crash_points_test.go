@@ -1,0 +1,143 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+// point is a step at which the program is killed.
+type point struct {
+	name string
+	// at says, of what went over the control connection, that this is the step: the last line was not passed on yet. nil is
+	// in the middle of the data.
+	at func(seen []line) bool
+	// transfers is how often the file is to be transferred, over both starts.
+	transfers int
+}
+
+// The file that a point is about: an old version is in step already, so that the target has something to lose.
+const (
+	pointFile      = "folder/file"
+	oldTimes       = 3
+	newTimes       = 20_000
+	newTimesSlowly = 200_000
+)
+
+// asked holds at a command, replied at its reply.
+func asked(verb string) func(seen []line) bool {
+	return func(seen []line) bool { return isAsked(seen[len(seen)-1], verb) }
+}
+
+func replied(verb string) func(seen []line) bool {
+	return func(seen []line) bool { return isReplied(seen[len(seen)-1], verb) }
+}
+
+func isAsked(l line, verb string) bool   { return l.verb() == verb && l.reply == "" }
+func isReplied(l line, verb string) bool { return l.verb() == verb && l.reply != "" }
+
+// after holds at what comes behind another step.
+func after(first func(seen []line) bool, then func(seen []line) bool) func(seen []line) bool {
+	return func(seen []line) bool {
+		for i := range len(seen) - 1 {
+			if first(seen[:i+1]) {
+				return then(seen[i+1:])
+			}
+		}
+		return false
+	}
+}
+
+func anyAsked(seen []line) bool   { return seen[len(seen)-1].reply == "" }
+func anyReplied(seen []line) bool { return seen[len(seen)-1].reply != "" }
+
+// timeSet is the reply to MFMT or to what stands in for it.
+func timeSet(seen []line) bool {
+	l := seen[len(seen)-1]
+	words := strings.Fields(l.command)
+	return isReplied(l, "MFMT") || isReplied(l, "SITE") || isReplied(l, "MDTM") && len(words) > 2 && len(words[1]) == 14
+}
+
+var uploadPoints = []point{
+	{"before STOR", asked("STOR"), 1},
+	{"mid data", nil, 2},
+	{"after 226", replied("STOR"), 2},
+	{"after SIZE", after(replied("STOR"), replied("SIZE")), 2},
+	{"after MFMT", after(replied("STOR"), timeSet), 2},
+	{"after RNFR", asked("RNTO"), 2}, // the server has renamed nothing yet
+	{"after RNTO", replied("RNTO"), 1},
+	{"before commit", after(replied("RNTO"), anyReplied), 1},
+	{"after commit", after(replied("RNTO"), asked("QUIT")), 1},
+}
+
+var downloadPoints = []point{
+	{"before RETR", asked("RETR"), 1},
+	{"mid data", nil, 2},
+	{"after 226", replied("RETR"), 2},
+	{"after the size check", after(replied("RETR"), after(replied("SIZE"), anyAsked)), 2},
+	{"before the rename", after(replied("RETR"), after(replied("SIZE"), anyReplied)), 2},
+	{"after commit", after(replied("RETR"), asked("QUIT")), 1},
+}
+
+// TestCrashPoints kills the program at each step of a transfer: the file must be whole at its target before and after the
+// next start, and must have been transferred no more often than needed.
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	for _, name := range ftptest.RealServers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, name, ftptest.RealOptions{})
+			slow := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 2 << 20})
+			for _, p := range uploadPoints {
+				t.Run("up/"+p.name, func(t *testing.T) { crashAt(t, server, slow, "up", p) })
+			}
+			for _, p := range downloadPoints {
+				t.Run("down/"+p.name, func(t *testing.T) { crashAt(t, server, slow, "down", p) })
+			}
+		})
+	}
+}
+
+func crashAt(t *testing.T, server, slow *ftptest.RealServer, direction string, p point) {
+	times := newTimes
+	if p.at == nil {
+		server, times = slow, newTimesSlowly
+	}
+	tap := newTap(t, server.Addr)
+	g := newPair(t, server, plot{direction: direction, address: tap.address, folder: direction + " " + p.name, settings: "connections = 1"})
+	fill(t, g.source(), map[string]int{pointFile: oldTimes, "other": 1})
+	g.mustRun(0, []string{"in step"}, "once")
+	fill(t, g.source(), map[string]int{pointFile: times})
+	before := tap.count("STOR") + tap.count("RETR")
+
+	stopped := tap.stopAt(func(seen []line) bool { return p.at != nil && p.at(seen) })
+	program := g.start("once", "-v")
+	if p.at == nil {
+		waitFor(t, "some data under the temporary name", func() bool {
+			for _, size := range temporary(g.target()) {
+				return size > 0
+			}
+			return false
+		})
+	} else {
+		wait(t, p.name, stopped)
+	}
+	program.kill()
+	tap.goOn()
+
+	content, err := os.ReadFile(filepath.Join(g.target(), pointFile))
+	if whole := []string{strings.Repeat(pointFile, oldTimes), strings.Repeat(pointFile, times)}; err != nil || !slices.Contains(whole, string(content)) {
+		t.Errorf("after the kill: %d bytes at the final name (%v), neither the old content nor the new one", len(content), err)
+	}
+	if known, want := g.knows(pointFile, int64(times*len(pointFile))), p.name == "after commit"; known != want {
+		t.Errorf("after the kill: baseline of the new content: %v, want %v", known, want)
+	}
+	g.mustBeInStep("after the next start")
+	if got := tap.count("STOR") + tap.count("RETR") - before; got != p.transfers {
+		t.Errorf("transferred %d times, want %d", got, p.transfers)
+	}
+}
