@@ -62,7 +62,13 @@ func (c *commit) resume(r report) (*scanning, error) {
 		return nil, err
 	}
 	saved := progressOf(job)
-	s.progress = *r.Progress
+	s.progress = work.Progress{Began: r.Job.Started}
+	if r.Progress != nil {
+		s.progress = *r.Progress
+	}
+	if s.Scan == nil {
+		s.Scan = &scan.Result{} // nothing to look at
+	}
 	s.progress.Found = saved.Found
 	s.last = !r.partial && s.progress.Cursor == nil
 	if len(job.Progress) == 0 || !saved.Began.Equal(s.progress.Began) {
