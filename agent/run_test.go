@@ -16,7 +16,10 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	ftptest.WaitTogether()
+	goleak.VerifyTestMain(m)
+}
 
 // diary collects activities.
 type diary struct {
@@ -229,15 +232,8 @@ func TestARemoteFolderThatDoesNotExistYetIsMade(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "up")
 			remove(t, r.remote, "")
-			text, err := os.ReadFile(r.config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			setOption(t, r, `//site"`, `/not/there yet/site"`)
 			r.remote = filepath.Join(r.server.Root, "not/there yet/site")
-			deeper := strings.Replace(string(text), `//site"`, `/not/there yet/site"`, 1)
-			if err := os.WriteFile(r.config, []byte(deeper), 0o600); err != nil {
-				t.Fatal(err)
-			}
 			r.once() // nothing to send: the folder alone is made
 			if _, err := os.Stat(r.remote); err != nil {
 				t.Errorf("an empty sync: %v", err)
