@@ -47,10 +47,12 @@ func (d *diary) has(match func(agent.Activity) bool) bool {
 // eventually waits for something that real servers and file systems do in their own time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		began := time.Now()
 		if ok() {
 			return
 		}
+		time.Sleep(max(10*time.Millisecond, 4*time.Since(began))) // a look at a large tree must not be all that goes on
 	}
 	t.Fatalf("waited in vain: %s", what)
 }
