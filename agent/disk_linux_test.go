@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -13,18 +12,8 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// smallDisk mounts a disk of a megabyte for the time of the test.
-func smallDisk(t *testing.T, dir string) {
-	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0777"); err != nil {
-		t.Fatalf("mount: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
-}
+// smallDisk is the size of a disk on which there is soon no room.
+const smallDisk = 1 << 20
 
 // mustFindNoRoom makes a pass that ends soon, with what there is no room for left to be tried later, and the reason at
 // each of it; told as an alert the first time.
@@ -71,15 +60,13 @@ var (
 
 // TestAServerWithAFullDisk: what was deleted here makes room there, in the very pass that finds none.
 func TestAServerWithAFullDisk(t *testing.T) {
-	ftptest.Need(t, "root")
+	ftptest.Need(t, "tmpfs")
 	reasons := []string{"no space", "552", "452", "451 failure writing to local file", "451 error during write to file", "451 transfer aborted. input/output error"}
 	// pyftpdlib says "426 None; transfer aborted.", of which nobody can make anything.
 	for _, name := range []string{"vsftpd", "proftpd", "pure-ftpd"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := t.TempDir()
-			smallDisk(t, root)
-			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{Root: root}), "up", "max_delete = 10")
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{Root: ftptest.Tmpfs(t, smallDisk, false)}), "up", "max_delete = 10")
 			fill(t, r.local, map[string]string{"a.bin": large})
 			r.mustBeInStep("as long as there is room")
 			fill(t, r.local, tooMuch)
@@ -102,7 +89,7 @@ func TestAServerWithAQuota(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{QuotaBytes: 1 << 20}), "up", "max_delete = 10")
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{QuotaBytes: smallDisk}), "up", "max_delete = 10")
 			fill(t, r.local, tooMuch)
 			r.mustFindNoRoom(true, "quota", "552")
 		})
@@ -111,10 +98,12 @@ func TestAServerWithAQuota(t *testing.T) {
 
 // TestAFullDiskHere: downloads wait, and what was deleted there makes room.
 func TestAFullDiskHere(t *testing.T) {
-	ftptest.Need(t, "root")
+	ftptest.Need(t, "tmpfs")
 	t.Parallel()
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "down", "max_delete = 10")
-	smallDisk(t, r.local)
+	disk := ftptest.Tmpfs(t, smallDisk, false)
+	setOption(t, r, r.local, disk)
+	r.local = disk
 	fill(t, r.remote, map[string]string{"a.bin": large})
 	r.mustBeInStep("as long as there is room")
 	fill(t, r.remote, tooMuch)

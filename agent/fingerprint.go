@@ -23,8 +23,13 @@ func newFingerprint(s *config.Server) (state.Fingerprint, error) {
 	f := state.Fingerprint{Salt: make([]byte, 16), Rounds: fingerprintRounds}
 	rand.Read(f.Salt) // never fails
 	var err error
-	f.Sum, err = pbkdf2.Key(sha256.New, loginOf(s), f.Salt, f.Rounds, sha256.Size)
+	f.Sum, err = sumOf(s, f)
 	return f, err
+}
+
+// sumOf is the sum that belongs to salt and rounds of f.
+func sumOf(s *config.Server, f state.Fingerprint) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, loginOf(s), f.Salt, f.Rounds, sha256.Size)
 }
 
 // sameConfig reports whether f is that of s.
@@ -32,7 +37,7 @@ func sameConfig(f state.Fingerprint, s *config.Server) bool {
 	if f.Rounds < 1 || f.Rounds > mostRounds {
 		return false
 	}
-	sum, err := pbkdf2.Key(sha256.New, loginOf(s), f.Salt, f.Rounds, sha256.Size)
+	sum, err := sumOf(s, f)
 	return err == nil && subtle.ConstantTimeCompare(sum, f.Sum) == 1
 }
 

@@ -3,7 +3,6 @@ package agent_test
 import (
 	"bytes"
 	"log/slog"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,13 +17,7 @@ import (
 func (r *rig) behind() *relay {
 	r.t.Helper()
 	relay := newRelay(r.t, r.server.Addr)
-	text, err := os.ReadFile(r.config)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.WriteFile(r.config, bytes.Replace(text, []byte(r.server.Addr), []byte(relay.address), 1), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
+	setOption(r.t, r, r.server.Addr, relay.address)
 	return relay
 }
 

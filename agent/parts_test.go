@@ -101,11 +101,13 @@ func (r *rig) quiet(g *gauge, use func(a *agent.Agent)) {
 	ctx, stop := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			r.t.Errorf("Run: %v", err)
+		}
+	}()
 	use(a)
-	stop()
-	if err := <-ended; err != nil {
-		r.t.Errorf("Run: %v", err)
-	}
 }
 
 // pass makes one pass of a sync, which must take it to the wanted exit code.
@@ -123,15 +125,16 @@ func pass(t *testing.T, a *agent.Agent, sync string, code int) control.SyncRepor
 	return report.Syncs[0]
 }
 
-// TestAScanOfAnySizeLeavesRoomInTheQueue: it stops when there are 10,000 jobs, and its place is written down.
+// TestAScanOfAnySizeLeavesRoomInTheQueue: it stops when there is no more, and its place is written down.
 func TestAScanOfAnySizeLeavesRoomInTheQueue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
 	setOption(t, r, `user = `, "connections = 1\nuser = ") // so that nothing is done while the scan finds more
-	grow(t, 24, 500, r.local)
+	const bound = 1000
+	grow(t, 24, bound/20, r.local)
 	full := make(chan struct{})
-	g := gauge{on: func(a agent.Activity, _ int) {
+	g := gauge{bound: bound, on: func(a agent.Activity, _ int) {
 		if a.Kind == agent.ActivityScanned && strings.Contains(a.Text, "goes on when fewer are left") {
 			select {
 			case <-full:
@@ -151,7 +154,7 @@ func TestAScanOfAnySizeLeavesRoomInTheQueue(t *testing.T) {
 		stop()
 		<-ended
 	})
-	if g.most > 10_000 || g.most < 8_000 {
+	if g.most > bound || g.most < bound*4/5 {
 		t.Errorf("%d jobs were open at a time", g.most)
 	}
 	if job := scanJob(t, r); len(job.Progress) == 0 || job.State == queue.Running {
@@ -178,7 +181,7 @@ func scanJob(t *testing.T, r *rig) (job queue.Job) {
 // restart, what was looked at is not looked at again.
 func TestAScanGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	const folders, files, bound = 30, 50, 500
+	const folders, files, bound = 30, 20, 200
 	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
 	setOption(t, r, `user = `, "connections = 1\nuser = ")
@@ -193,7 +196,7 @@ func TestAScanGoesOnWhereItWas(t *testing.T) {
 		if a.Kind != agent.ActivityDone || a.Action != "upload" {
 			return
 		}
-		if uploads++; uploads == 50 {
+		if uploads++; uploads == 20 {
 			close(done)
 		}
 	}}
@@ -304,7 +307,7 @@ func expectStaged(t *testing.T, db *state.DB, want bool) {
 // long scan may transfer what is new before its end.
 func TestDeletionsInPartsWaitForTheGuard(t *testing.T) {
 	t.Parallel()
-	const folders, files, bound = 20, 60, 500
+	const folders, files, bound = 20, 25, 200
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up", `max_delete = "10%"`)
 	grow(t, folders, files, r.local, r.remote)
 	r.quiet(&gauge{}, func(a *agent.Agent) {
@@ -319,7 +322,7 @@ func TestDeletionsInPartsWaitForTheGuard(t *testing.T) {
 	released := false
 	g := gauge{bound: bound, on: func(a agent.Activity, open int) { released = released || open > bound/2 }}
 	r.quiet(&g, func(a *agent.Agent) {
-		if report := pass(t, a, "s", control.ExitNeedsPerson); !strings.Contains(report.Halt, "1200 files of 1220 known") || report.Deleted > 0 {
+		if report := pass(t, a, "s", control.ExitNeedsPerson); !strings.Contains(report.Halt, "500 files of 520 known") || report.Deleted > 0 {
 			t.Errorf("report: %+v", report)
 		}
 		if n := counted(t, r.remote); n < folders*files {
@@ -353,12 +356,12 @@ func TestASmallSyncDoesNotWaitForABigOne(t *testing.T) {
 	if err := os.WriteFile(r.config, append(text, more...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	grow(t, 4, 300, r.local)
+	grow(t, 4, 100, r.local)
 	fill(t, small, map[string]string{"1": "", "2": "", "3": "", "4": "", "5": ""})
 	begun, left, uploads := make(chan struct{}), 0, 0
 	g := gauge{on: func(a agent.Activity, open int) {
 		if a.Sync == "s" && a.Kind == agent.ActivityDone && a.Action == "upload" {
-			if uploads++; uploads == 50 {
+			if uploads++; uploads == 20 {
 				close(begun)
 			}
 			left = open
@@ -378,12 +381,12 @@ func TestASmallSyncDoesNotWaitForABigOne(t *testing.T) {
 		if err := g.db.View(func(tx *state.Tx) (err error) {
 			counts, err = queue.Summary(tx, "s")
 			return err
-		}); err != nil || counts.Due < 300 {
+		}); err != nil || counts.Due < 100 {
 			t.Errorf("the big sync has %d jobs left, %v", counts.Due, err)
 		}
 		<-big
 	})
-	if uploads != 1200 || left > 1 {
+	if uploads != 400 || left > 1 {
 		t.Errorf("%d files of the big sync arrived, %d jobs are left", uploads, left)
 	}
 }
@@ -393,7 +396,7 @@ func TestAFailedCommitEndsTheAgent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
-	grow(t, 1, 4000, r.local)
+	grow(t, 1, 400, r.local)
 	db := r.openState()
 	defer db.Close()
 	var closed atomic.Bool
@@ -402,6 +405,7 @@ func TestAFailedCommitEndsTheAgent(t *testing.T) {
 			db.Close() // as when the disk is gone
 		}
 	}})
+	a.Bound(1000) // two parts
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(t.Context()) }()
 	go a.Pass(t.Context(), nil)
@@ -418,7 +422,7 @@ func TestAFailedCommitEndsTheAgent(t *testing.T) {
 // TestAfterACrashAScanGoesOn from what was committed, although the server has got more since.
 func TestAfterACrashAScanGoesOn(t *testing.T) {
 	t.Parallel()
-	const folders, files, bound = 10, 100, 300
+	const folders, files, bound = 10, 40, 120
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
 	grow(t, folders, files, r.local)
@@ -426,7 +430,7 @@ func TestAfterACrashAScanGoesOn(t *testing.T) {
 	uploads := 0
 	g := gauge{bound: bound, on: func(a agent.Activity, _ int) {
 		if a.Kind == agent.ActivityDone && a.Action == "upload" {
-			if uploads++; uploads == 300 {
+			if uploads++; uploads == 120 {
 				copyFile(t, file, file+".crash") // nobody else writes: this is between two commits
 			}
 		}

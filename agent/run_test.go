@@ -16,7 +16,10 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	ftptest.WaitTogether()
+	goleak.VerifyTestMain(m)
+}
 
 // diary collects activities.
 type diary struct {
@@ -44,10 +47,12 @@ func (d *diary) has(match func(agent.Activity) bool) bool {
 // eventually waits for something that real servers and file systems do in their own time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		began := time.Now()
 		if ok() {
 			return
 		}
+		time.Sleep(max(10*time.Millisecond, 4*time.Since(began))) // a look at a large tree must not be all that goes on
 	}
 	t.Fatalf("waited in vain: %s", what)
 }
@@ -229,15 +234,8 @@ func TestARemoteFolderThatDoesNotExistYetIsMade(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "up")
 			remove(t, r.remote, "")
-			text, err := os.ReadFile(r.config)
-			if err != nil {
-				t.Fatal(err)
-			}
+			setOption(t, r, `//site"`, `/not/there yet/site"`)
 			r.remote = filepath.Join(r.server.Root, "not/there yet/site")
-			deeper := strings.Replace(string(text), `//site"`, `/not/there yet/site"`, 1)
-			if err := os.WriteFile(r.config, []byte(deeper), 0o600); err != nil {
-				t.Fatal(err)
-			}
 			r.once() // nothing to send: the folder alone is made
 			if _, err := os.Stat(r.remote); err != nil {
 				t.Errorf("an empty sync: %v", err)

@@ -1,11 +1,12 @@
 package ftpclient_test
 
 import (
-	"flag"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 func TestMain(m *testing.M) {
@@ -13,17 +14,6 @@ func TestMain(m *testing.M) {
 		beNATClient()
 		return
 	}
-	flag.Parse()
-	waitTogether()
+	ftptest.WaitTogether()
 	goleak.VerifyTestMain(m)
-}
-
-// waitTogether lets more tests run at a time than there are processors, unless the command line says how many: most of
-// them wait for servers.
-func waitTogether() {
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", "8")
-	}
 }

@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	ftptest.WaitTogether()
 	testscript.Main(m, map[string]func(){"ftpferry": main})
 }
