@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
@@ -58,28 +60,76 @@ func (c *Conn) StatFiles(ctx context.Context, paths []string) ([]FileStat, error
 	return answers, nil
 }
 
-// statBatch is the questions about the first paths, as many as make a group; none if the first
-// one cannot be in one.
-func (c *Conn) statBatch(paths []string) (batch [][]control.Command) {
-	verbs := []string{"SIZE", "MDTM"}
-	if c.hasMLST() {
-		verbs = []string{"MLST"}
+// FileTime is the answer about one path of ModTimes.
+type FileTime struct {
+	ModTime time.Time
+	// Err is what stands against asking for this path; the others are not concerned.
+	Err error
+}
+
+// ModTimes asks for the times of many files as ModTime does for one, in groups as StatFiles does. There is an answer for
+// each path unless the error is not nil, which is that of the connection; the answers before it are good.
+func (c *Conn) ModTimes(ctx context.Context, paths []string) ([]FileTime, error) {
+	answers := make([]FileTime, 0, len(paths))
+	grouped := false
+	if len(paths) > 2 {
+		var err error
+		if grouped, err = c.pipelines(ctx); err != nil {
+			return answers, err
+		}
 	}
+	for len(paths) > 0 {
+		var batch [][]control.Command
+		if grouped {
+			batch = c.questions(paths, "MDTM")
+		}
+		if len(batch) < 2 {
+			at, err := c.ModTime(ctx, paths[0])
+			if err != nil && !c.Usable() {
+				return answers, err
+			}
+			answers, paths = append(answers, FileTime{at, err}), paths[1:]
+			continue
+		}
+		replies, err := c.doGroup(ctx, "time", slices.Concat(batch...))
+		if err != nil {
+			return answers, err
+		}
+		for i, reply := range replies {
+			at, err := c.readTime(paths[i], reply)
+			answers = append(answers, FileTime{at, err})
+		}
+		paths = paths[len(replies):]
+	}
+	return answers, nil
+}
+
+// statBatch is the questions of StatFiles about the first paths.
+func (c *Conn) statBatch(paths []string) [][]control.Command {
+	if c.hasMLST() {
+		return c.questions(paths, "MLST")
+	}
+	return c.questions(paths, "SIZE", "MDTM")
+}
+
+// questions are those about the first paths, as many as make a group; none if the first
+// one cannot be in one.
+func (c *Conn) questions(paths []string, verbs ...string) (batch [][]control.Command) {
 	commands, bytes := 0, 0
 	for _, p := range paths {
-		var questions []control.Command
+		var about []control.Command
 		for _, verb := range verbs {
 			command, fits, err := c.direct(line{verb: verb}, c.Absolute(p))
 			if err != nil || !fits {
 				return batch
 			}
-			questions = append(questions, command)
+			about = append(about, command)
 			bytes += len(command.String()) + len("\r\n")
 		}
 		if commands += len(verbs); len(batch) > 0 && (commands > groupCommands || bytes > groupBytes) {
 			return batch
 		}
-		batch = append(batch, questions)
+		batch = append(batch, about)
 	}
 	return batch
 }

@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,67 @@ func TestStatFiles(t *testing.T) {
 			}
 			if len(answers) != len(paths) {
 				t.Errorf("%d answers", len(answers))
+			}
+		})
+	}
+}
+
+func TestModTimes(t *testing.T) {
+	const at = "213 20240102030405"
+	tests := []struct {
+		name    string
+		known   string
+		script  steps
+		told    []string // "" for what the server does not tell
+		want    outcome
+		learned string
+		dead    bool
+	}{
+		{name: "two files are asked for one by one", script: talk("MDTM /a", at, "MDTM /b", "550 no"), told: []string{"2024", ""}},
+		{name: "more are asked for in one write, once that is proven", learned: "yes", told: []string{"2024", "", "2021"},
+			script: proof.then(group("MDTM /a", at, "MDTM /b", "550 no", "MDTM /c", "213 20210102030405")...)},
+		{name: "what is no time is none", known: "yes", learned: "yes", told: []string{"2024", "", "2021"},
+			script: group("MDTM /a", at, "MDTM /b", "213 noon", "MDTM /c", "213 20210102030405")},
+		{name: "a server known not to is asked one by one", known: "no", learned: "no", told: []string{"", "", "2024"},
+			script: talk("MDTM /a", "550 no", "MDTM /b", "502 no", "MDTM /c", at)},
+		{name: "replies out of step end the connection, and groups", known: "yes", learned: "no", dead: true,
+			script: group("MDTM /a", at, "MDTM /b", `257 "/"`, "MDTM /c", at), want: outcome{is: ftpclient.ErrDesync, class: ftpclient.ClassConnection}},
+		{name: "what cannot be sent is not asked for, and the others are", known: "yes", learned: "yes", told: []string{"2024", "2021", ""},
+			script: group("MDTM /a", at, "MDTM /b", "213 20210102030405")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := session("", test.script)
+			if test.dead {
+				script = open("", test.script)
+			}
+			conn, _ := connect(t, script, func(o *ftpclient.Options) { o.Facts.Pipelining = test.known })
+			paths := []string{"/a", "/b", "/c"}[:max(len(test.told), 2)]
+			if test.dead {
+				paths = []string{"/a", "/b", "/c"}
+			}
+			if strings.HasPrefix(test.name, "what cannot be sent") {
+				paths[2] = "/c\r\nDELE /c"
+			}
+			answers, err := conn.ModTimes(t.Context(), paths)
+			test.want.check(t, err)
+			if got := conn.Facts().Pipelining; got != test.learned {
+				t.Errorf("learned %q, want %q", got, test.learned)
+			}
+			if conn.Usable() == test.dead {
+				t.Errorf("usable: %v", conn.Usable())
+			}
+			var told []string
+			for _, a := range answers {
+				year := ""
+				if a.Err == nil {
+					year = a.ModTime.Format("2006")
+				}
+				told = append(told, year)
+			}
+			if !slices.Equal(told, test.told) {
+				t.Errorf("%q, want %q", told, test.told)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
@@ -223,9 +224,17 @@ func (c *Conn) precisionMDTM() list.Precision {
 // ModTime returns the modification time of the file p as the server tells it (MDTM), in UTC
 // and whole seconds.
 func (c *Conn) ModTime(ctx context.Context, p string) (time.Time, error) {
-	reply, err := c.requirePath(ctx, "time", p, "MDTM")
+	reply, err := c.doPath(ctx, "time", p, "MDTM", "")
 	if err != nil {
 		return time.Time{}, err
+	}
+	return c.readTime(p, reply)
+}
+
+// readTime reads the reply to MDTM.
+func (c *Conn) readTime(p string, reply control.Reply) (time.Time, error) {
+	if !reply.Completed() {
+		return time.Time{}, c.refusal("time", p, "MDTM", reply)
 	}
 	t, err := c.parseTime(reply.Last())
 	if err != nil {

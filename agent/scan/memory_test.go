@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,9 +38,11 @@ func (c copies) List(_ context.Context, p string) (ftpclient.Listing, error) {
 func (copies) Stat(context.Context, string) (list.Entry, error) {
 	return list.Entry{Type: list.Dir}, nil
 }
-func (copies) ModTime(context.Context, string) (time.Time, error) { return longAgo, nil }
-func (copies) Usable() bool                                       { return true }
-func (copies) Facts() ftpclient.Facts                             { return ftpclient.Facts{} }
+func (copies) ModTimes(context.Context, []string) ([]ftpclient.FileTime, error) {
+	return nil, errors.New("all times are known")
+}
+func (copies) Usable() bool           { return true }
+func (copies) Facts() ftpclient.Facts { return ftpclient.Facts{} }
 
 // BenchmarkLargeTrees tells what a scan in parts needs at its peak beyond the tree itself, with the least garbage.
 func BenchmarkLargeTrees(b *testing.B) {

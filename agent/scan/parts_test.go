@@ -56,8 +56,11 @@ func (m model) Stat(_ context.Context, p string) (list.Entry, error) {
 	return listed(path.Base(rel), e), nil
 }
 
-func (m model) ModTime(_ context.Context, p string) (time.Time, error) {
-	return m[m.rel(p)].ModTime, nil
+func (m model) ModTimes(_ context.Context, paths []string) (times []ftpclient.FileTime, err error) {
+	for _, p := range paths {
+		times = append(times, ftpclient.FileTime{ModTime: m[m.rel(p)].ModTime})
+	}
+	return times, nil
 }
 func (model) Usable() bool           { return true }
 func (model) Facts() ftpclient.Facts { return ftpclient.Facts{} }

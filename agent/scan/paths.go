@@ -112,7 +112,7 @@ func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 
 func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
 	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
-	_, err := w.decide(ctx, item, at)
+	_, err := w.decide(ctx, item, nil, at)
 	return err
 }
 

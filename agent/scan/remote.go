@@ -31,7 +31,7 @@ func RemoteEntry(e list.Entry) entry.Entry {
 type Conn interface {
 	List(ctx context.Context, path string) (ftpclient.Listing, error)
 	Stat(ctx context.Context, path string) (list.Entry, error)
-	ModTime(ctx context.Context, path string) (time.Time, error)
+	ModTimes(ctx context.Context, paths []string) ([]ftpclient.FileTime, error)
 	// Usable reports whether the connection has survived its last command.
 	Usable() bool
 	Facts() ftpclient.Facts

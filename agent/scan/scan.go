@@ -265,14 +265,18 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	f := w.enter(at)
 	defer w.leave(f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
-	for found := range union(here.Names, far.Names, base, f.under()) {
-		name, known := found.name, baseOf(found.base)
-		item := plan.Item{
-			Path:   path.Join(rel, name),
+	itemOf := func(found one) plan.Item {
+		known := baseOf(found.base)
+		return plan.Item{
+			Path:   path.Join(rel, found.name),
 			Local:  side(found.here, here.Unknown, local, known, false),
 			Remote: side(found.far, far.Unknown, remote, known, true),
 			Base:   known,
 		}
+	}
+	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }
+	for found, times := range w.ahead(ctx, union(here.Names, far.Names, base, f.under()), open) {
+		name, item := found.name, itemOf(found)
 		target := w.target(item).Entry
 		if f.passed(name) {
 			f.seen = sum(f.seen, name, target)
@@ -283,7 +287,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 				return true, err
 			}
 		}
-		stays, err := w.decide(ctx, item, w.begin(f, name))
+		stays, err := w.decide(ctx, item, times, w.begin(f, name))
 		if err != nil {
 			return true, err
 		}

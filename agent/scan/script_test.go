@@ -230,6 +230,24 @@ func TestServerWithoutExactTimes(t *testing.T) {
 	r.want(r.scan())
 }
 
+// TestTimesAreAskedForTogether: one round trip for each of ten thousand old files would make a scan of an hour. Nobody asks
+// about what does not take part, or is another file whatever its time is.
+func TestTimesAreAskedForTogether(t *testing.T) {
+	lines := ""
+	for _, name := range []string{"a", "b", "c", "d", "larger", "left.out", ".x.ftpferry-0123abcd-1.1"} {
+		lines += "-rw-r--r-- 1 u u 1 Feb 29  2020 " + name + "\r\n"
+	}
+	const exact, other = "213 20200229123456", "213 20200229010101"
+	asked := []step{{Expect: "MDTM /site/a"}, {Expect: "MDTM /site/b"}, {Expect: "MDTM /site/c"},
+		{Expect: "MDTM /site/d", Raw: exact + "\r\n550 No.\r\n" + other + "\r\n" + exact + "\r\n"}}
+	r := scripted(t, plan.Up, ftpclient.Facts{ListAll: "yes", Pipelining: "yes"}, session("",
+		[]step{{Expect: "SIZE /site", Send: "550 Not a file."}, {Expect: "CWD /site", Send: "250 Here."}},
+		lists("LIST -a", "/site", lines, fine), asked))
+	r.filter = NewFilter(nil, []string{"left.out"})
+	fill(t, r.local, "a", "b", "c", "d", "larger", "left.out")
+	r.want(r.scan(), "upload c", "upload larger", "agree a", "agree b", "agree d")
+}
+
 // TestListingWithoutTimes: such a listing shows no change, so the time is asked for.
 func TestListingWithoutTimes(t *testing.T) {
 	for _, test := range []struct {

@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -143,7 +142,7 @@ func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote 
 
 // decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
 // contents was recorded in an earlier part. keeps reports whether something stays there at the target.
-func (w *walker) decide(ctx context.Context, item plan.Item, at []Level) (keeps bool, err error) {
+func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job), nil
 	}
@@ -170,7 +169,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, at []Level) (keeps 
 		w.result.Looked++
 	}
 	listed := item.Remote.Entry
-	item, asked, err := w.refineTime(ctx, item)
+	item, asked, err := w.refineTime(ctx, item, times)
 	if err != nil {
 		return true, err
 	}
@@ -382,56 +381,6 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 	}
 	w.unknown(rel, fmt.Sprintf("cannot look at the server: %v", err))
 	return plan.Side{}, nil
-}
-
-// refineTime asks for the exact time of a file when the listing's coarse one would decide:
-// a LIST line has minutes at best, and in a zone that nobody names. asked says that it did.
-func (w *walker) refineTime(ctx context.Context, item plan.Item) (_ plan.Item, asked bool, err error) {
-	far := item.Remote.Entry
-	coarse := item.Remote.Knowledge == plan.Seen && far.Kind == entry.File && (far.Precision > time.Second || far.ModTime.IsZero())
-	if !coarse {
-		return item, false, nil
-	}
-	was, here := entry.Entry{}, item.Local.Entry
-	if item.Base != nil {
-		was = item.Base.Remote
-	}
-	mayBe := func(other entry.Entry) bool {
-		return other.Kind == entry.File && (far.Size == other.Size || far.Size < 0 || other.Size < 0)
-	}
-	// A listing without times shows no change, and proves nothing where there was a time.
-	timeless := far.ModTime.IsZero() && !was.ModTime.IsZero()
-	unchanged := entry.Same(far, was) && !timeless && settled(far, item.Base.When)
-	if unchanged || !mayBe(was) && !mayBe(here) {
-		return item, false, nil
-	}
-	conn := w.request.Remote.Conn
-	exact, err := conn.ModTime(ctx, w.request.Remote.Path(item.Path))
-	if err != nil {
-		if conn.Usable() {
-			return item, false, nil
-		}
-		return item, false, err
-	}
-	item.Remote.Entry.ModTime, item.Remote.Entry.Precision = exact, time.Second
-	return item, true, nil
-}
-
-// settled reports whether a look at the time when proves a listed file unchanged. A change
-// within the unit of the listed time does not show, so only a look from well after that time
-// does: a day, because clocks differ.
-func settled(listed entry.Entry, when time.Time) bool {
-	return when.After(listed.ModTime.Add(listed.Precision + 24*time.Hour))
-}
-
-// renew dates the agreement about an unchanged file anew once that settles it: the exact time
-// need not be asked for again.
-func (w *walker) renew(listed entry.Entry, item plan.Item, d plan.Decision) plan.Decision {
-	nothing := d.Op == nil && d.Agree == nil && !d.Forget && d.Note == nil && item.Base != nil
-	if nothing && entry.Same(listed, item.Base.Remote) && settled(listed, w.began) && !settled(listed, item.Base.When) {
-		d.Agree = &plan.Agreement{Path: item.Path, Base: *item.Base, Was: item.Base}
-	}
-	return d
 }
 
 // recognizeOwn finds out whether the target holds what a transfer of ours put there that was
