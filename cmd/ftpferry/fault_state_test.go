@@ -115,8 +115,8 @@ func TestDamagedState(t *testing.T) {
 	})
 }
 
-// TestDamageThatMayNotShow writes noise over single pages: whatever the program makes of it, it ends by itself and nothing
-// is lost on either side.
+// TestDamageThatMayNotShow writes noise over some of the pages: whatever the program makes of it, it ends by itself and
+// nothing is lost on either side.
 func TestDamageThatMayNotShow(t *testing.T) {
 	eachDirection(t, "pyftpdlib", func(t *testing.T, server *ftptest.RealServer, direction string) {
 		g := inStep(t, server, plot{direction: direction})
@@ -126,11 +126,12 @@ func TestDamageThatMayNotShow(t *testing.T) {
 		}
 		page := os.Getpagesize()
 		codes := map[int]int{}
-		for n := 2; n < min(len(sound)/page, 10); n++ {
+		const turns = 8 // in all of them together every page is met, also those few that are in use
+		for n := range turns {
 			random := rand.New(rand.NewPCG(uint64(n), 0))
 			damaged := slices.Clone(sound)
-			for i := n * page; i < (n+1)*page; i++ {
-				if n%2 == 0 || random.IntN(64) == 0 {
+			for i := 2 * page; i < len(damaged); i++ {
+				if i/page%turns == n && (n%2 == 0 || random.IntN(64) == 0) {
 					damaged[i] = byte(random.Uint32())
 				}
 			}
@@ -139,7 +140,7 @@ func TestDamageThatMayNotShow(t *testing.T) {
 				code, out := g.run("once")
 				codes[code]++
 				if code < 0 || code == 2 || strings.Contains(out, "goroutine ") {
-					t.Errorf("page %d damaged: exit code %d:\n%s", n, code, out)
+					t.Errorf("every eighth page from %d on damaged: exit code %d:\n%s", n, code, out)
 				}
 			})
 		}
