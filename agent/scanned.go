@@ -49,7 +49,8 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 }
 
 // dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
-// again: what they were to do is not needed any more.
+// again: what they were to do is not needed any more. Of those whose row says something that nobody understands, a person
+// has to say so.
 func (c *commit) dropObsolete(sync string, began time.Time) error {
 	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
 	if err != nil {
@@ -57,7 +58,7 @@ func (c *commit) dropObsolete(sync string, began time.Time) error {
 	}
 	for _, job := range dead {
 		_, unreadable := queue.Poison(c.tx, job.ID)
-		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Knows(job.Kind) {
+		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Understands(job) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
