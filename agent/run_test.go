@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,17 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asAgent) != "" {
+		code, err := beAgent()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 70
+		}
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // diary collects activities.
 type diary struct {
