@@ -118,7 +118,7 @@ func requeueLook(tx *state.Tx, sync, server string, now time.Time) error {
 
 // dropStrangers removes the jobs of syncs that are not configured any more, and those for a
 // server that their sync does not use any more; a scan makes the latter anew. Jobs of a sync
-// that is only switched off stay where they are.
+// that is only switched off stay where they are, and so do rows that do not say whose they are.
 func (d *dispatcher) dropStrangers(tx *state.Tx, now time.Time) error {
 	jobs, err := queue.List(tx, queue.Filter{})
 	if err != nil {
@@ -126,7 +126,11 @@ func (d *dispatcher) dropStrangers(tx *state.Tx, now time.Time) error {
 	}
 	strange := map[string]bool{}
 	for _, job := range jobs {
-		if s, ok := d.agent.cfg.Syncs[job.Sync]; !ok || s.Server != job.Server {
+		s, ok := d.agent.cfg.Syncs[job.Sync]
+		if ok && s.Server == job.Server {
+			continue
+		}
+		if _, unreadable := queue.Poison(tx, job.ID); !unreadable {
 			strange[job.Sync] = true
 		}
 	}

@@ -277,5 +277,11 @@ func (s *passSync) collect(tx *state.Tx, held string) error {
 		s.report.Unfinished++
 		s.report.Waiting = appendBounded(s.report.Waiting, reason)
 	}
-	return nil
+	unreadable, err := queue.List(tx, queue.Filter{Kind: queue.KindUnreadable})
+	for _, job := range unreadable {
+		if job.Sync == "" { // it may be of any sync, so each pass tells of it
+			s.report.Dead = appendBounded(s.report.Dead, control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError})
+		}
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asAgent) != "" {
+		code, err := beAgent()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 70
+		}
+		os.Exit(code)
+	}
 	ftptest.WaitTogether()
 	goleak.VerifyTestMain(m)
 }

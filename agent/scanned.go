@@ -49,7 +49,8 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 }
 
 // dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
-// again: what they were to do is not needed any more.
+// again: what they were to do is not needed any more. Of those whose row says something that nobody understands, a person
+// has to say so.
 func (c *commit) dropObsolete(sync string, began time.Time) error {
 	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
 	if err != nil {
@@ -57,7 +58,7 @@ func (c *commit) dropObsolete(sync string, began time.Time) error {
 	}
 	for _, job := range dead {
 		_, unreadable := queue.Poison(c.tx, job.ID)
-		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Knows(job.Kind) {
+		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Understands(job) {
 			continue
 		}
 		if err := queue.Drop(c.tx, job.ID); err != nil {
@@ -81,6 +82,9 @@ func (c *commit) agree(sync string, r report) error {
 		if err := state.PutBaseline(c.tx, sync, b); err != nil {
 			return err
 		}
+		if err := c.settled(sync, a.Path); err != nil {
+			return err
+		}
 	}
 	for _, path := range r.Scan.Plan.Forget {
 		row, ok, err := state.GetBaseline(c.tx, sync, path)
@@ -91,6 +95,21 @@ func (c *commit) agree(sync string, r report) error {
 			continue // a job has written it since the scan began
 		}
 		if err := state.DeleteBaseline(c.tx, sync, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled lets a transfer that has failed finish at once when its path was found in step all the same: what is left of it,
+// such as having the folder on disk, is done without a transfer, or fails for a reason of today.
+func (c *commit) settled(sync, path string) error {
+	for _, kind := range []plan.Action{plan.Upload, plan.Download} {
+		job, ok, err := queue.Lookup(c.tx, string(kind), sync, path)
+		if err == nil && ok && job.State == queue.Waiting && job.LastError != "" {
+			err = queue.Retry(c.tx, c.now, job.ID)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -65,6 +65,9 @@ const Urgent = 10
 // before. So one call returns either jobs that are not serial or serial ones; the caller must
 // carry out serial jobs in their order, one after the other.
 //
+// A job that was running when the agent went down is handed out by itself: of those that were handed out together most had
+// not begun, and should not be taken for the one that takes the agent down.
+//
 // The work grows with Limit, with the number of the server's syncs that have due jobs, and with
 // the jobs that become due, but not with the length of the queue.
 func Claim(tx *state.Tx, now time.Time, request Request) ([]Job, error) {
@@ -160,7 +163,7 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 		if err != nil {
 			return false, err
 		}
-		alone := request.Alone != nil && request.Alone(job)
+		alone := job.Crashes > 0 || request.Alone != nil && request.Alone(job)
 		if !alone || len(jobs) == 0 {
 			jobs = append(jobs, job)
 		}

@@ -165,7 +165,7 @@ func (m *model) claim(request Request) []Job {
 		if held && !serial && len(claimed) > 0 && (job.Priority < request.Transfers.First) != (claimed[0].Priority < request.Transfers.First) {
 			break // one call does not reach over jobs that are held
 		}
-		alone := request.Alone(*job)
+		alone := request.Alone(*job) || job.Crashes > 0
 		if alone && len(claimed) > 0 {
 			break
 		}

@@ -192,7 +192,7 @@ func FuzzRepair(f *testing.F) {
 				after, ok, err := Get(tx, job.ID)
 				if diff := cmp.Diff(job, after); diff != "" || !ok || err != nil {
 					// A row before it that says the same is taken for the first.
-					if after.Kind != kindUnreadable || !strings.Contains(after.LastError, "already") {
+					if after.Kind != KindUnreadable || !strings.Contains(after.LastError, "already") {
 						t.Errorf("job %d: %v, %v\n%s", job.ID, ok, err, diff)
 					}
 				}

@@ -135,6 +135,16 @@ func TestLifeOfJobs(t *testing.T) {
 			recover                 => requeued [] dead [1]
 			show 1                  => dead claims=3 crashes=3 error=was_running_in_three_crashes_of_the_agent
 			recover                 => requeued [] dead []`},
+		{"what was running in a crash is handed out one by one, so that nothing else is taken for what takes the agent down", `
+			enqueue up web a  => added 1
+			enqueue up web b  => added 2
+			claim acme 9      => 1 2
+			recover           => requeued [1 2] dead []
+			enqueue up web c  => added 3
+			enqueue up web d  => added 4
+			claim acme 9      => 1
+			claim acme 9      => 2
+			claim acme 9      => 3 4`},
 		{"a job that came back is not blamed for earlier crashes", `
 			enqueue up web a    => added 1
 			claim acme 9        => 1

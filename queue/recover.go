@@ -87,8 +87,8 @@ func healed(tx *state.Tx, now time.Time, do func() error) error {
 	return err
 }
 
-// kindUnreadable is the kind of a job whose row says nothing any more.
-const kindUnreadable = "unreadable"
+// KindUnreadable is the kind of a dead job whose row says nothing any more, not even of which sync it is.
+const KindUnreadable = "unreadable"
 
 // repair puts dead jobs in the place of rows that cannot be read or that are second to another
 // of the same kind, sync and path, keeps their bytes in queue/poison, and makes all indexes anew.
@@ -180,7 +180,7 @@ func unreadable(tx *state.Tx) (map[string]Job, error) {
 func standIn(id ID, err error) Job {
 	return Job{
 		ID:        id,
-		New:       New{Kind: kindUnreadable, Path: standInPath(id)},
+		New:       New{Kind: KindUnreadable, Path: standInPath(id)},
 		State:     Dead,
 		LastError: err.Error(),
 	}

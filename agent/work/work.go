@@ -148,10 +148,14 @@ var kinds = map[string]action{
 	string(plan.DeleteLocal):   operation(deleteLocal),
 }
 
-// Knows reports whether jobs of that kind can be carried out.
-func Knows(kind string) bool {
-	_, ok := kinds[kind]
-	return ok
+// Understands reports whether it can be told from a job what it is to do.
+func Understands(job queue.Job) bool {
+	switch job.Kind {
+	case KindScan, KindLook, KindSweepRemote, KindSweepLocal:
+		return true // these have no payload
+	}
+	_, known := kinds[job.Kind]
+	return known && json.Unmarshal(job.Payload, new(plan.Op)) == nil
 }
 
 // ErrUnknownKind: the row was written by another version, or is damaged.

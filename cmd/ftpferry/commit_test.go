@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -91,10 +93,41 @@ func TestFolderThatCannotBeFlushed(t *testing.T) {
 		t.Error("there is a baseline")
 	}
 	before := tap.count("RETR")
-	g.run("once") // the job may wait for its next try still
-	g.mustBeEqual("without the fault")
+	g.mustRun(0, []string{"s: in step; 1 found in step"}, "once")
+	g.mustBeInStep("without the fault")
 	if tap.count("RETR") > before {
 		t.Error("transferred again")
+	}
+}
+
+// TestDownloadThatCannotBeFlushed has the flush of a downloaded file itself fail: what is on disk of it is not known, so it
+// never gets its name, and it is transferred again.
+func TestDownloadThatCannotBeFlushed(t *testing.T) {
+	ftptest.Need(t, "strace")
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	tap := newTap(t, server.Addr)
+	g := newPair(t, server, plot{direction: "down", address: tap.address})
+	fill(t, g.remote, map[string]int{pointFile: oldTimes, "folder/other": 1})
+	g.mustRun(0, []string{"in step"}, "once")
+	want := hashes(t, g.local)
+	fill(t, g.remote, map[string]int{pointFile: newTimes})
+	before := tap.count("RETR")
+	// Folders are flushed only behind a rename, which must not come about.
+	code, out := g.traced([]string{"-e", "trace=fsync", "-e", "inject=fsync:error=EIO"}, "once").end(t)
+	if code != 75 || !strings.Contains(out, "left: "+pointFile) || !strings.Contains(out, "input/output error") {
+		t.Errorf("exit code %d, want 75 and the reason:\n%s", code, out)
+	}
+	if diff := cmp.Diff(want, hashes(t, g.local)); diff != "" {
+		t.Errorf("with the fault: before (-) and after (+):\n%s", diff)
+	}
+	tries := tap.count("RETR") - before
+	if tries < 2 {
+		t.Errorf("tried %d times", tries)
+	}
+	g.mustBeInStep("without the fault")
+	if n := tap.count("RETR") - before; n != tries+1 {
+		t.Errorf("transferred %d times without the fault", n-tries)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
-	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -163,10 +163,19 @@ func (g *pair) look(use func(tx *state.Tx) error) {
 
 func (g *pair) stateFile() string { return filepath.Join(g.states, stateFile) }
 
-// mustBeSound checks the indexes of the queue.
+// mustBeSound examines the state: by the program's own check, that no scan has left anything staged, and that the history
+// can be read.
 func (g *pair) mustBeSound() {
 	g.t.Helper()
-	g.look(queue.Check)
+	out := g.mustRun(0, []string{"sound"}, "check", "--state")
+	if strings.Contains(out, "staged") {
+		g.t.Errorf("something is staged that nobody will carry out:\n%s", out)
+	}
+	for line := range strings.Lines(g.mustRun(0, nil, "history", "--json")) {
+		if !strings.HasPrefix(line, "ftpferry: warning") && !json.Valid([]byte(line)) {
+			g.t.Errorf("the history cannot be read: %s", line)
+		}
+	}
 }
 
 // knows reports whether there is a baseline of the path with that size. There may be no state yet.
