@@ -263,11 +263,43 @@ func (c *commit) activityOf(r report, kind ActivityKind) Activity {
 
 // stale ends a job whose plan was overtaken, and asks for a new look at both sides.
 func (c *commit) stale(r report) error {
+	if r.NotEmpty {
+		content, ok, err := queue.Below(c.tx, r.Job.Kind, r.Job.Sync, r.Job.Path)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return c.waitForContent(r, content)
+		}
+	}
 	c.happened(c.activityOf(r, ActivityStale))
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
 	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)), !r.Settling)
+}
+
+// waitForContent lets the deletion of a folder wait for one in it that has failed, or die of the same. To look again would
+// find what is known, and bring the failed deletion back before its time, over and over.
+func (c *commit) waitForContent(r report, content queue.Job) error {
+	r.Err = fmt.Errorf("%s: %q could not be deleted yet", r.Reason, content.Path)
+	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead}
+	if soonest := c.now.Add(c.settle(r.Job.Sync)); failure.RetryAt.Before(soonest) {
+		failure.RetryAt = soonest
+	}
+	next, err := queue.Fail(c.tx, c.now, r.Job.ID, failure)
+	if err != nil {
+		return err
+	}
+	activity := c.activityOf(r, ActivityRetry)
+	activity.Text, activity.Cause = r.Err.Error(), r.Err
+	if next == queue.Dead {
+		activity.Kind = ActivityDead
+		c.happened(activity)
+		return c.history(r, resultDead)
+	}
+	c.happened(activity)
+	return c.failureHistory(r, failure)
 }
 
 func (c *commit) lookAgain(job queue.Job, why string, at time.Time, remote bool) error {

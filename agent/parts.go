@@ -24,6 +24,8 @@ type scanning struct {
 	progress work.Progress
 	// first: nothing of this scan was written down before. last: all was looked at.
 	first, last bool
+	// without: see room.
+	without bool
 }
 
 // whole reports a scan that comes in one piece: the guard sees it before anything of it is done.
@@ -47,6 +49,7 @@ func (c *commit) scanned(r report) error {
 	case s.progress.Release:
 		return c.release(s)
 	}
+	s.without = room.without
 	return c.part(s)
 }
 
@@ -171,7 +174,11 @@ func (s *scanning) count() {
 func (c *commit) operations(s *scanning, approved bool, pending map[string]pendingDelete) error {
 	rules := c.d.agent.syncs[s.sync()].Rules
 	for _, op := range s.Scan.Plan.Ops {
-		if !s.whole() && plan.Guarded(rules, op, s.progress.Known) {
+		if s.without && isTransfer(string(op.Action)) {
+			s.progress.Found.Left++
+			continue
+		}
+		if (s.without || !s.whole()) && plan.Guarded(rules, op, s.progress.Known) {
 			if err := c.stage(s, op); err != nil {
 				return err
 			}
@@ -259,6 +266,11 @@ func (c *commit) finish(s *scanning) error {
 	if _, err := queue.Complete(c.tx, c.now, s.Job.ID); err != nil {
 		return err
 	}
+	if s.progress.Found.Left > 0 {
+		if err := c.enqueueScan(s.sync(), work.KindScan, "transfers found no room", priorityScan, c.now.Add(laterDelay)); err != nil {
+			return err
+		}
+	}
 	if !s.Full {
 		return nil
 	}
@@ -275,7 +287,7 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
-	if s.progress.Found.Unseen > 0 {
+	if s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0 {
 		return nil
 	}
 	if err := state.ForgetConflicts(c.tx, s.sync(), s.progress.Began); err != nil {

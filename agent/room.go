@@ -22,13 +22,16 @@ type bounds struct {
 	wake int
 	// part is the room that a scan gets for one part; with less than least it does not begin one.
 	part, least int
+	// reserve is what a look leaves of all room for deletions, which make room elsewhere, and a full scan twice as much, so
+	// that what somebody changes now is not behind all that a scan has found and that fails.
+	reserve int
 	// release is how many staged operations become jobs in one commit.
 	release int
 }
 
 // boundsFor divides the room for so many open jobs.
 func boundsFor(open int) bounds {
-	return bounds{open: open, wake: open / 4, part: open / 5, least: open / 10, release: open / 5}
+	return bounds{open: open, wake: open / 4, part: open / 5, least: open / 10, reserve: open / 40, release: open / 5}
 }
 
 // room is what a scan that is under way may still add to the queue.
@@ -37,6 +40,8 @@ type room struct {
 	size int
 	// vetoed: a guard has stopped it, and nothing that it says counts any more.
 	vetoed bool
+	// without: transfers are left out, for another scan, because those that are held fill the queue.
+	without bool
 }
 
 // free is how many more jobs a sync may have. There is always a place for its two jobs that look.
@@ -56,22 +61,34 @@ func (c *commit) free(sync string) (int, error) {
 		}
 	}
 	for _, r := range c.rooms {
-		if r.sync == sync {
+		if r.sync == sync && !r.without {
 			taken += r.size
 		}
 	}
 	return c.d.agent.bounds.open - taken, nil
 }
 
-// allot gives a scan room for its next part, none if there is too little.
-func (c *commit) allot(id queue.ID, sync string) (int, error) {
-	free, err := c.free(sync)
-	if err != nil || free < c.d.agent.bounds.least {
+// allot gives a scan room for its next part, none if there is too little. While transfers are held there is always some for
+// the rest: the deletions that it finds may be what ends the hold.
+func (c *commit) allot(job queue.Job) (int, error) {
+	free, err := c.free(job.Sync)
+	if err != nil {
 		return 0, err
 	}
-	size := min(free, c.d.agent.bounds.part)
-	c.rooms[id] = room{sync: sync, size: size}
-	return size, nil
+	bounds, least := c.d.agent.bounds, 1
+	free -= bounds.reserve
+	if job.Kind == work.KindScan {
+		free, least = free-bounds.reserve, bounds.least
+	}
+	r := room{sync: job.Sync, size: min(free, bounds.part)}
+	if free < least {
+		if c.held(job.Sync) != queue.HeldTransfers {
+			return 0, nil
+		}
+		r.size, r.without = bounds.part, true
+	}
+	c.rooms[job.ID] = r
+	return r.size, nil
 }
 
 // roomFor allots room to the scan among jobs that are handed out together, of which there is at
@@ -79,7 +96,7 @@ func (c *commit) allot(id queue.ID, sync string) (int, error) {
 func (c *commit) roomFor(jobs []queue.Job) (int, error) {
 	for _, job := range jobs {
 		if isScanning(job.Kind) {
-			return c.allot(job.ID, job.Sync)
+			return c.allot(job)
 		}
 	}
 	return 0, nil
@@ -91,7 +108,7 @@ func (c *commit) answerParts() error {
 		if !r.partial || !c.b.claim || c.rooms[r.Job.ID].vetoed || c.held(r.Job.Sync) == queue.HeldAll {
 			continue
 		}
-		if _, err := c.allot(r.Job.ID, r.Job.Sync); err != nil {
+		if _, err := c.allot(r.Job); err != nil {
 			return err
 		}
 	}

@@ -43,31 +43,35 @@ func TestRoomIsAllottedOnce(t *testing.T) {
 	d.agent.bounds = boundsFor(100) // parts of 20, at least 10
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		c := &commit{d: d, tx: tx, now: time.Now(), transition: &transition{rooms: map[queue.ID]room{}}}
-		expect := func(sentence string, id queue.ID, want int) {
+		expect := func(sentence string, id queue.ID, sync, kind string, want int) {
 			t.Helper()
-			got, err := c.allot(id, "s")
+			got, err := c.allot(queue.Job{ID: id, New: queue.New{Kind: kind, Sync: sync}})
 			if err != nil || got != want {
 				t.Errorf("%s: room %d, want %d, %v", sentence, got, want, err)
 			}
 		}
-		expect("nothing is in the queue", 1, 20)
-		for _, path := range many(50) {
-			if _, err := queue.Enqueue(tx, c.now, queue.New{Kind: "upload", Sync: "s", Server: "acme", Path: path}); err != nil {
-				return err
+		enqueue := func(kind string, paths ...string) {
+			t.Helper()
+			for _, path := range paths {
+				if _, err := queue.Enqueue(tx, c.now, queue.New{Kind: kind, Sync: "s", Server: "acme", Path: path}); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-		expect("50 jobs, 20 allotted", 2, 20)
-		for _, kind := range []string{work.KindScan, work.KindLook} { // their places were kept
-			if _, err := queue.Enqueue(tx, c.now, queue.New{Kind: kind, Sync: "s", Server: "acme"}); err != nil {
-				return err
-			}
-		}
-		expect("8 places are left, too few for a part", 3, 0)
+		expect("nothing is in the queue", 1, "s", work.KindScan, 20)
+		enqueue("upload", many(46)...)
+		expect("46 jobs, 20 allotted", 2, "s", work.KindScan, 20)
+		enqueue(work.KindScan, "") // the places of these were kept
+		enqueue(work.KindLook, "")
+		expect("12 places are left, 4 of them not for a scan: too few for a part", 3, "s", work.KindScan, 0)
+		expect("all but 2 are for a look", 4, "s", work.KindLook, 10)
+		delete(c.rooms, 4)
 		delete(c.rooms, 1)
-		expect("one has ended", 3, 20)
-		if room, err := c.allot(4, "other"); room != 20 || err != nil {
-			t.Errorf("another sync: room %d, %v", room, err)
-		}
+		expect("one has ended", 3, "s", work.KindScan, 20)
+		expect("another sync", 5, "other", work.KindScan, 20)
+		enqueue("download", many(7)...)
+		expect("5 places are left", 6, "s", work.KindLook, 3)
+		expect("those of deletions are left", 7, "s", work.KindLook, 0)
 		return nil
 	})
 	if err != nil {

@@ -146,3 +146,14 @@ func Lookup(tx *state.Tx, kind, sync, path string) (Job, bool, error) {
 	job, err := loadIndexed(tx, idOf(value), "")
 	return job, err == nil, err
 }
+
+// Below returns the first by path of the jobs of a kind that are about what is in a folder, and whether there is one. Folders
+// whose path is longer than a key have none.
+func Below(tx *state.Tx, kind, sync, folder string) (job Job, ok bool, err error) {
+	err = tx.Table(tableUnique).Scan(uniqueKey(kind, sync, folder+"/"), nil, func(_, value []byte) (bool, error) {
+		job, err = loadIndexed(tx, idOf(value), "")
+		ok = err == nil
+		return false, err
+	})
+	return job, ok, err
+}

@@ -71,7 +71,7 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 	if err := remove(ctx, o.target()); err != nil {
 		if o.Remote.Entry.Kind == entry.Dir && o.conn.Usable() {
 			if l, listErr := o.conn.List(ctx, o.target()); listErr == nil && len(l.Entries) > 0 {
-				return stale("the remote folder is not empty")
+				return notEmpty("the remote folder is not empty")
 			}
 		}
 		return failed(err)
@@ -102,7 +102,7 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 	}
 	if err := o.root.Remove(filepath.FromSlash(o.Path)); err != nil {
 		if local.Kind == entry.Dir && len(scan.ReadLocal(o.root, o.Path).Names) > 0 {
-			return stale("the local folder is not empty")
+			return notEmpty("the local folder is not empty")
 		}
 		return failed(err)
 	}

@@ -98,6 +98,8 @@ type Outcome struct {
 	Forget bool
 	// Replan: look at the path again, at the far side too.
 	Replan bool
+	// NotEmpty: Stale, because something is in the folder that was to be deleted.
+	NotEmpty bool
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
 	Settling bool
 
@@ -189,6 +191,10 @@ func failed(err error) Outcome { return Outcome{Result: Failed, Err: err} }
 
 func stale(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true}
+}
+
+func notEmpty(reason string) Outcome {
+	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
 
 // operation wraps what works on the Op of a job's payload.
