@@ -14,6 +14,7 @@ import (
 func (d *dispatcher) begin(now time.Time) error {
 	var recovered queue.Recovered
 	err := d.agent.db.Update(func(tx *state.Tx) (err error) {
+		d.news = nil
 		if recovered, err = queue.Recover(tx, now); err != nil {
 			return fmt.Errorf("recover jobs: %w", err)
 		}
@@ -26,8 +27,12 @@ func (d *dispatcher) begin(now time.Time) error {
 		if err := d.loadServers(tx); err != nil {
 			return err
 		}
-		if err := d.hasten(tx, now); err != nil {
+		hastened, err := d.hasten(tx, now)
+		if err != nil {
 			return err
+		}
+		if hastened > 0 {
+			d.later(d.agent.logger.Info, hastenedMessage, "jobs", hastened)
 		}
 		d.memory, err = loadMemory(tx)
 		return err
@@ -36,10 +41,19 @@ func (d *dispatcher) begin(now time.Time) error {
 		return err
 	}
 	d.wake = now
+	for _, tell := range d.news {
+		tell()
+	}
+	d.news = nil
 	if n := len(recovered.Requeued) + len(recovered.Dead); n > 0 {
 		d.agent.logger.Info("going on after an unclean end", "jobs", n, "parked", len(recovered.Dead))
 	}
 	return nil
+}
+
+// later keeps a line of the log until what it tells is committed.
+func (d *dispatcher) later(log func(message string, values ...any), message string, values ...any) {
+	d.news = append(d.news, func() { log(message, values...) })
 }
 
 // reconfigure compares each sync with what the state says about it. A sync that points
@@ -51,15 +65,21 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		was := row
 		if is := identity(d.agent.cfg, s); row.Identity != is {
 			if row.Identity != "" {
-				d.agent.logger.Warn("sync points elsewhere than before and starts anew", "sync", name, "was", row.Identity, "is", is)
+				d.later(d.agent.logger.Warn, "sync points elsewhere than before and starts anew", "sync", name, "was", row.Identity, "is", is)
 				if err := startAnew(tx, name); err != nil {
 					return err
 				}
 				row = state.SyncState{}
 			}
 			row.Identity = is
+		}
+		if err := d.moveJobs(tx, name, row.Server, now); err != nil {
+			return err
+		}
+		if row.Server = s.Server; row != was {
 			if err := state.PutSync(tx, name, row); err != nil {
 				return err
 			}
@@ -81,7 +101,7 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 			return err
 		}
 	}
-	return d.dropStrangers(tx, now)
+	return d.dropStrangers(tx)
 }
 
 func startAnew(tx *state.Tx, sync string) error {
@@ -106,45 +126,61 @@ func dropLeftOver(tx *state.Tx) error {
 	})
 }
 
-// requeueLook makes sure that marks left in the state are looked into.
+// requeueLook makes sure that marks left in the state are looked into, but not by a look that took the agent down three times.
 func requeueLook(tx *state.Tx, sync, server string, now time.Time) error {
 	dirty, err := state.DirtyPaths(tx, sync, 1)
 	if err != nil || len(dirty) == 0 {
+		return err
+	}
+	if look, ok, err := queue.Lookup(tx, work.KindLook, sync, ""); err != nil || ok && look.Crashed() {
 		return err
 	}
 	_, err = queue.Enqueue(tx, now, queue.New{Kind: work.KindLook, Sync: sync, Server: server, Priority: priorityLook, Why: "start"})
 	return err
 }
 
-// dropStrangers removes the jobs of syncs that are not configured any more, and those for a
-// server that their sync does not use any more; a scan makes the latter anew. Jobs of a sync
-// that is only switched off stay where they are, and so do rows that do not say whose they are.
-func (d *dispatcher) dropStrangers(tx *state.Tx, now time.Time) error {
-	jobs, err := queue.List(tx, queue.Filter{})
+// dropStrangers removes the jobs of syncs that are not configured any more. Jobs of a sync that is only switched off stay
+// where they are, and so do rows that do not say whose they are.
+func (d *dispatcher) dropStrangers(tx *state.Tx) error {
+	syncs, err := queue.Syncs(tx)
 	if err != nil {
 		return err
 	}
-	strange := map[string]bool{}
-	for _, job := range jobs {
-		s, ok := d.agent.cfg.Syncs[job.Sync]
-		if ok && s.Server == job.Server {
+	for _, sync := range syncs {
+		if _, ok := d.agent.cfg.Syncs[sync]; ok || sync == "" {
 			continue
 		}
-		if _, unreadable := queue.Poison(tx, job.ID); !unreadable {
-			strange[job.Sync] = true
-		}
-	}
-	for sync := range strange {
-		d.agent.logger.Warn("jobs that the configuration does not ask for any more are dropped", "sync", sync)
+		d.later(d.agent.logger.Warn, "jobs of a sync that is not configured any more are dropped", "sync", sync)
 		if _, err := queue.DropSync(tx, sync); err != nil {
 			return err
 		}
-		if s, ok := d.agent.cfg.Syncs[sync]; ok {
-			_, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindScan, Sync: sync, Server: s.Server, Priority: priorityScan, Why: "configuration changed"})
-			if err != nil {
-				return err
-			}
-		}
 	}
 	return nil
+}
+
+// moveJobs drops the jobs of a sync that are for a server which it does not use any more; a scan makes them anew. was is the
+// server of before, "" if that was not written down: then a few jobs tell.
+func (d *dispatcher) moveJobs(tx *state.Tx, sync, was string, now time.Time) error {
+	server := d.agent.cfg.Syncs[sync].Server
+	if was == "" {
+		was = server
+		err := queue.Each(tx, queue.Filter{Sync: sync}, func(job queue.Job) (bool, error) {
+			if job.Server != "" {
+				was = job.Server
+			}
+			return job.Server == "", nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if was == server {
+		return nil
+	}
+	d.later(d.agent.logger.Warn, "jobs for another server than the sync has now are dropped, a scan makes them anew", "sync", sync, "was", was, "is", server)
+	if _, err := queue.DropSync(tx, sync); err != nil {
+		return err
+	}
+	_, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindScan, Sync: sync, Server: server, Priority: priorityScan, Why: "configuration changed"})
+	return err
 }

@@ -15,9 +15,11 @@ import (
 // until it has answered.
 func (c *commit) claim() error {
 	if c.b.setBack {
-		if err := c.d.hasten(c.tx, c.now); err != nil {
+		hastened, err := c.d.hasten(c.tx, c.now)
+		if err != nil {
 			return err
 		}
+		c.hastened = hastened
 	}
 	if _, err := queue.Claim(c.tx, c.now, queue.Request{}); err != nil { // makes waiting jobs due
 		return err
@@ -69,7 +71,7 @@ func (c *commit) claimFor(name string) error {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: goesAlone,
 			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 		})
 		if err != nil {
@@ -126,6 +128,10 @@ func (c *commit) intend(jobs []queue.Job) error {
 	}
 	return nil
 }
+
+// goesAlone keeps jobs out of streams that would keep others waiting, or take them down: what is behind a job in its stream
+// counts as running, and must not be parked for what that job does to the agent.
+func goesAlone(job queue.Job) bool { return takesLong(job) || job.Crashes > 0 }
 
 // takesLong keeps bulk transfers and scans out of streams: what is behind them would wait.
 func takesLong(job queue.Job) bool {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -41,6 +42,7 @@ type transition struct {
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
 	trimmed     bool
+	hastened    int // jobs that a wrong clock had kept waiting
 	busy        map[string]refusal
 	wake        time.Time
 }
@@ -144,7 +146,12 @@ func (c *commit) event(e trigger.Event) error {
 	return c.enqueueScan(e.Sync, work.KindLook, e.Why, priorityLook, c.now)
 }
 
+// enqueueScan asks for a look. One that took the agent down three times is a person's to bring back: with each event it
+// would do so again.
 func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Time) error {
+	if old, ok, err := queue.Lookup(c.tx, kind, sync, ""); err != nil || ok && old.Crashed() && priority >= queue.Urgent {
+		return err
+	}
 	_, err := queue.Enqueue(c.tx, c.now, queue.New{
 		Kind: kind, Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Priority: priority, RunAt: at, Why: why,
 	})
@@ -159,7 +166,7 @@ func (c *commit) request(r request) error {
 		servers, err := r.change(c.tx, c.now)
 		for _, name := range servers {
 			if _, ok := c.d.servers[name]; ok {
-				c.tryAtOnce(name)
+				err = errors.Join(err, c.tryAtOnce(name))
 			}
 		}
 		return err

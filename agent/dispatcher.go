@@ -52,6 +52,7 @@ type dispatcher struct {
 	wake        time.Time
 	nextTrim    time.Time
 
+	news    []func() // what to log about the beginning
 	memory  extip.Memory
 	locator *extip.Locator // nil if nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
@@ -348,6 +349,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 			d.outstanding[job.ID] = a
 		}
 		a.seat <- next // it is idle, so there is room
+	}
+	if t.hastened > 0 {
+		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)
 	}
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)

@@ -244,11 +244,7 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 
 // collect lists what is left; held is why transfers wait that nobody has tried.
 func (s *passSync) collect(tx *state.Tx, held string) error {
-	left, err := queue.List(tx, queue.Filter{Sync: s.report.Sync})
-	if err != nil {
-		return err
-	}
-	for _, job := range left {
+	err := queue.Each(tx, queue.Filter{Sync: s.report.Sync}, func(job queue.Job) (bool, error) {
 		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
@@ -259,29 +255,33 @@ func (s *passSync) collect(tx *state.Tx, held string) error {
 		if isScanning(job.Kind) {
 			staged, err := state.CountStaged(tx, job.Sync, uint64(job.ID))
 			if err != nil {
-				return err
+				return false, err
 			}
 			s.report.Unfinished += staged
 		}
 		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" && len(job.Progress) == 0 {
-			continue // a scan for later is nothing left undone
+			return true, nil // a scan for later is nothing left undone
 		}
 		if job.Kind == work.KindScan && s.blind {
 			s.report.Unknown = appendBounded(s.report.Unknown, reason)
-			continue
+			return true, nil
 		}
 		if job.State == queue.Dead {
 			s.report.Dead = appendBounded(s.report.Dead, reason)
-			continue
+			return true, nil
 		}
 		s.report.Unfinished++
 		s.report.Waiting = appendBounded(s.report.Waiting, reason)
+		return true, nil
+	})
+	if err != nil {
+		return err
 	}
-	unreadable, err := queue.List(tx, queue.Filter{Kind: queue.KindUnreadable})
-	for _, job := range unreadable {
-		if job.Sync == "" { // it may be of any sync, so each pass tells of it
+	// What nobody can tell the sync of may be of any, so each pass tells of it.
+	return queue.Each(tx, queue.Filter{Kind: queue.KindUnreadable, State: queue.Dead}, func(job queue.Job) (bool, error) {
+		if job.Sync == "" {
 			s.report.Dead = appendBounded(s.report.Dead, control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError})
 		}
-	}
-	return err
+		return true, nil
+	})
 }

@@ -148,9 +148,11 @@ func (d *dispatcher) setBack(now time.Time) bool {
 	return back
 }
 
-// hasten lets no job wait for longer than it could have been told to by a clock that is right.
-func (d *dispatcher) hasten(tx *state.Tx, now time.Time) error {
-	n, err := queue.Hasten(tx, now, func(job queue.Job) time.Duration {
+const hastenedMessage = "jobs waited for a time that a wrong clock had set"
+
+// hasten lets no job wait for longer than it could have been told to by a clock that is right, and returns how many did.
+func (d *dispatcher) hasten(tx *state.Tx, now time.Time) (int, error) {
+	return queue.Hasten(tx, now, func(job queue.Job) time.Duration {
 		switch {
 		case job.LastError != "":
 			return queue.MostDelay
@@ -159,10 +161,6 @@ func (d *dispatcher) hasten(tx *state.Tx, now time.Time) error {
 		}
 		return max(d.agent.syncs[job.Sync].Settle, queue.MostDelay)
 	})
-	if n > 0 {
-		d.agent.logger.Info("jobs waited for a time that a wrong clock had set", "jobs", n)
-	}
-	return err
 }
 
 // rests reports whether an operation that a scan asks for is one that a job has died of, and that is not to be tried

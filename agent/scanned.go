@@ -52,21 +52,27 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 // again: what they were to do is not needed any more. Of those whose row says something that nobody understands, a person
 // has to say so.
 func (c *commit) dropObsolete(sync string, began time.Time) error {
-	dead, err := queue.List(c.tx, queue.Filter{Sync: sync, State: queue.Dead})
+	var obsolete []queue.ID
+	err := queue.Each(c.tx, queue.Filter{Sync: sync, State: queue.Dead}, func(job queue.Job) (bool, error) {
+		_, unreadable := queue.Poison(c.tx, job.ID)
+		if job.Died.Before(began) && job.Wanted.Before(began) && !unreadable && work.Understands(job) {
+			obsolete = append(obsolete, job.ID)
+		}
+		return len(obsolete) < mostObsolete, nil // the next full scan drops others
+	})
 	if err != nil {
 		return err
 	}
-	for _, job := range dead {
-		_, unreadable := queue.Poison(c.tx, job.ID)
-		if !job.Died.Before(began) || !job.Wanted.Before(began) || unreadable || !work.Understands(job) {
-			continue
-		}
-		if err := queue.Drop(c.tx, job.ID); err != nil {
+	for _, id := range obsolete {
+		if err := queue.Drop(c.tx, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// mostObsolete bounds what one commit drops.
+const mostObsolete = 10_000
 
 // agree writes down what was found in step, and forgets what is gone on both sides.
 func (c *commit) agree(sync string, r report) error {

@@ -201,7 +201,7 @@ func (d *dispatcher) loadServers(tx *state.Tx) error {
 		row.Hold.Until = time.Time{}
 		if was.Blocked() && sameConfig(was.BlockedConfig, s.config) {
 			row.Failures, row.LastError, row.BlockedBy, row.BlockedConfig = was.Failures, was.LastError, was.BlockedBy, was.BlockedConfig
-			d.agent.logger.Warn("server stays blocked: its configuration is the one whose login was refused", "server", name, "reason", was.BlockedBy)
+			d.later(d.agent.logger.Warn, "server stays blocked: its configuration is the one whose login was refused", "server", name, "reason", was.BlockedBy)
 		}
 		if !reflect.DeepEqual(row, was) {
 			if err := state.PutServer(tx, name, row); err != nil {

@@ -152,12 +152,11 @@ type pendingDeletes struct{ counted, approved int }
 // file by file must not slip through one look at a time.
 func (c *commit) pendingDeletes(sync string) (pendingDeletes, error) {
 	var pending pendingDeletes
-	for _, kind := range []plan.Action{plan.DeleteRemote, plan.DeleteLocal} {
-		jobs, err := queue.List(c.tx, queue.Filter{Sync: sync, Kind: string(kind)})
-		if err != nil {
-			return pending, err
-		}
-		for _, job := range jobs {
+	for _, status := range []queue.State{queue.Waiting, queue.Due, queue.Running} {
+		err := queue.Each(c.tx, queue.Filter{Sync: sync, State: status}, func(job queue.Job) (bool, error) {
+			if !plan.Action(job.Kind).Deletes() {
+				return true, nil
+			}
 			p, ok := asPending(job)
 			if ok && p.file && !p.approved {
 				pending.counted++
@@ -165,6 +164,10 @@ func (c *commit) pendingDeletes(sync string) (pendingDeletes, error) {
 			if ok && p.approved && !p.extra {
 				pending.approved++
 			}
+			return true, nil
+		})
+		if err != nil {
+			return pending, err
 		}
 	}
 	return pending, nil

@@ -143,3 +143,12 @@ func runAtOf(key []byte) (at time.Time, ok bool) {
 	}
 	return state.KeyTime(key), true
 }
+
+// Syncs returns the syncs that have jobs, sorted. Rows that do not say whose they are count for the sync "".
+func Syncs(tx *state.Tx) (syncs []string, err error) {
+	err = tx.Table(tableCounts).Scan(nil, nil, func(key, _ []byte) (bool, error) {
+		syncs = append(syncs, state.KeyStrings(key)[0])
+		return true, nil
+	})
+	return syncs, err
+}

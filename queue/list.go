@@ -68,6 +68,19 @@ func Page(tx *state.Tx, filter Filter) (jobs []Job, next Place, err error) {
 	return jobs, next, err
 }
 
+// Each calls fn for the jobs that a filter chooses, as List would list them, until fn returns false or an error. fn must
+// not change the queue.
+func Each(tx *state.Tx, filter Filter, fn func(Job) (more bool, err error)) error {
+	filter.Limit = 0
+	_, err := scan(tx, filter, func(key []byte, job Job, err error) (bool, error) {
+		if err != nil {
+			job = standIn(idOf(key), err)
+		}
+		return fn(job)
+	})
+	return err
+}
+
 // scan calls fn for the jobs that a filter chooses, or with the error of a row that is
 // unreadable, until fn returns false or a limited scan has read enough. Then next is where to go
 // on.
