@@ -33,6 +33,9 @@ type breaker struct {
 	db    *state.DB
 	do    func(job queue.Job) work.Outcome
 	step  atomic.Int64 // how wrong the clock is
+	// walk, if not nil, says what scan jobs find, in order; they find it in parts. bound is that of the agent, 0 for its own.
+	walk  func(job queue.Job) []plan.Op
+	bound int
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -68,7 +71,7 @@ func breakerConfig() *config.Config {
 		{Name: "up", Server: "acme", Direction: config.Up}, {Name: "up2", Server: "acme", Direction: config.Up},
 		{Name: "down", Server: "acme", Direction: config.Down}, {Name: "far", Server: "other", Direction: config.Up},
 	} {
-		s.Enabled, s.Local, s.Remote = true, "/nowhere/"+s.Name, "/"+s.Name
+		s.Enabled, s.Local, s.Remote, s.MaxDelete = true, "/nowhere/"+s.Name, "/"+s.Name, config.MaxDelete{Count: 1000}
 		cfg.Syncs[s.Name] = &s
 	}
 	return cfg
@@ -84,6 +87,9 @@ func (b *breaker) run(use func()) {
 		defer b.mu.Unlock()
 		b.told = append(b.told, a)
 	}})
+	if b.bound > 0 {
+		b.agent.Bound(b.bound)
+	}
 	d, err := newDispatcher(b.agent)
 	if err != nil {
 		b.t.Fatal(err)
@@ -121,7 +127,9 @@ func (b *breaker) work(a assignment) {
 		time.Sleep(jobTakes)
 		o := b.do(job)
 		o.Job = job
-		if isScanning(job.Kind) && o.Result == work.Done {
+		if isScanning(job.Kind) && o.Result == work.Done && b.walk != nil {
+			o = b.parts(job, a.room)
+		} else if isScanning(job.Kind) && o.Result == work.Done {
 			if o.Scan == nil {
 				o.Scan = &scan.Result{}
 			}
