@@ -36,6 +36,7 @@ type breaker struct {
 	// walk, if not nil, says what scan jobs find, in order; they find it in parts. bound is that of the agent, 0 for its own.
 	walk  func(job queue.Job) []plan.Op
 	bound int
+	keep  time.Duration // how old the history may be, 0 for ages
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -82,7 +83,11 @@ func (b *breaker) now() time.Time { return time.Now().Add(time.Duration(b.step.L
 // run runs an agent while use does.
 func (b *breaker) run(use func()) {
 	b.t.Helper()
-	b.agent = New(breakerConfig(), b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
+	cfg := breakerConfig()
+	if cfg.Agent.History.Keep = b.keep; b.keep == 0 {
+		cfg.Agent.History.Keep = 1000 * 24 * time.Hour
+	}
+	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.told = append(b.told, a)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
@@ -190,6 +191,73 @@ func TestWhatChangesNowDoesNotWaitForWhatFails(t *testing.T) {
 			}
 			if n != 3 {
 				t.Errorf("%d of 3 edited files are there", n)
+			}
+		})
+	})
+}
+
+// TestADroppedScanLeavesNothingStaged, in an agent that goes on without it.
+func TestADroppedScanLeavesNothingStaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if job.Kind == string(plan.Upload) {
+				return work.Outcome{Err: &ftpclient.Error{Op: "store", Command: "STOR", Code: 450, Text: "File busy"}}
+			}
+			return done
+		})
+		b.bound = 200
+		b.walk = func(queue.Job) []plan.Op {
+			return append(opsOf(plan.DeleteRemote, "x", 30), opsOf(plan.Upload, "u", 500)...)
+		}
+		b.enqueue(work.KindScan, "up", b.now(), "")
+		b.run(func() { time.Sleep(time.Minute) })
+		if n := b.staged(); n != 30 {
+			t.Errorf("%d operations are staged in the middle of the scan", n)
+		}
+		changed, err := b.agent.DropJobs(t.Context(), control.JobFilter{Kind: work.KindScan})
+		if n := b.staged(); changed.Jobs != 1 || err != nil || n != 0 {
+			t.Errorf("%+v, %v; %d operations are staged", changed, err, n)
+		}
+	})
+}
+
+// TestAClockThatIsAheadKeepsTheHistory, but for a day of it.
+func TestAClockThatIsAheadKeepsTheHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		err := b.db.Update(func(tx *state.Tx) error {
+			for day := range 90 {
+				if err := state.AppendHistory(tx, state.History{When: b.now().AddDate(0, 0, -day)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := func() (n int) {
+			err := b.db.View(func(tx *state.Tx) error {
+				all, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
+				n = len(all)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		b.keep = 90 * 24 * time.Hour
+		b.run(func() {
+			b.step.Store(int64(5 * 365 * 24 * time.Hour))
+			time.Sleep(2 * time.Hour)
+			if n := rows(); n < 85 || n == 90 {
+				t.Errorf("%d of 90 rows are left after two hours", n)
+			}
+			b.step.Store(int64(30 * 24 * time.Hour))
+			time.Sleep(5 * 24 * time.Hour)
+			if n := rows(); n < 50 || n > 60 {
+				t.Errorf("%d rows are left of the last 90 days, 30 of them without any", n)
 			}
 		})
 	})
