@@ -33,6 +33,10 @@ type breaker struct {
 	db    *state.DB
 	do    func(job queue.Job) work.Outcome
 	step  atomic.Int64 // how wrong the clock is
+	// walk, if not nil, says what scan jobs find, in order; they find it in parts. bound is that of the agent, 0 for its own.
+	walk  func(job queue.Job) []plan.Op
+	bound int
+	keep  time.Duration // how old the history may be, 0 for ages
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -68,7 +72,7 @@ func breakerConfig() *config.Config {
 		{Name: "up", Server: "acme", Direction: config.Up}, {Name: "up2", Server: "acme", Direction: config.Up},
 		{Name: "down", Server: "acme", Direction: config.Down}, {Name: "far", Server: "other", Direction: config.Up},
 	} {
-		s.Enabled, s.Local, s.Remote = true, "/nowhere/"+s.Name, "/"+s.Name
+		s.Enabled, s.Local, s.Remote, s.MaxDelete = true, "/nowhere/"+s.Name, "/"+s.Name, config.MaxDelete{Count: 1000}
 		cfg.Syncs[s.Name] = &s
 	}
 	return cfg
@@ -79,11 +83,18 @@ func (b *breaker) now() time.Time { return time.Now().Add(time.Duration(b.step.L
 // run runs an agent while use does.
 func (b *breaker) run(use func()) {
 	b.t.Helper()
-	b.agent = New(breakerConfig(), b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
+	cfg := breakerConfig()
+	if cfg.Agent.History.Keep = b.keep; b.keep == 0 {
+		cfg.Agent.History.Keep = 1000 * 24 * time.Hour
+	}
+	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.told = append(b.told, a)
 	}})
+	if b.bound > 0 {
+		b.agent.Bound(b.bound)
+	}
 	d, err := newDispatcher(b.agent)
 	if err != nil {
 		b.t.Fatal(err)
@@ -121,7 +132,9 @@ func (b *breaker) work(a assignment) {
 		time.Sleep(jobTakes)
 		o := b.do(job)
 		o.Job = job
-		if isScanning(job.Kind) && o.Result == work.Done {
+		if isScanning(job.Kind) && o.Result == work.Done && b.walk != nil {
+			o = b.parts(job, a.room)
+		} else if isScanning(job.Kind) && o.Result == work.Done {
 			if o.Scan == nil {
 				o.Scan = &scan.Result{}
 			}

@@ -99,13 +99,10 @@ func (c *commit) run() error {
 	if err := c.saveServers(); err != nil {
 		return err
 	}
-	if !c.now.Before(c.d.nextTrim) {
-		bounds := c.d.agent.cfg.Agent.History
-		trimmed, err := state.TrimHistory(c.tx, bounds.Rows, c.now.Add(-bounds.Keep), historyTrim)
-		if err != nil {
+	if !waits(c.d.nextTrim, c.now, trimInterval) {
+		if err := c.trimHistory(); err != nil {
 			return err
 		}
-		c.trimmed = trimmed < historyTrim // else there is more for the next commit
 	}
 	if err := c.wakeScans(); err != nil {
 		return err

@@ -241,7 +241,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || !now.Before(d.nextTrim)
+		ready = ready || !waits(d.nextTrim, now, trimInterval)
 		next = c.nextTry(next)
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)

@@ -5,6 +5,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -51,6 +52,23 @@ func (c *commit) failureHistory(r report, f queue.Failure) error {
 		return nil
 	}
 	return c.history(r, resultFailed)
+}
+
+// trimHistory removes what is too old or too much. By age it goes a day of rows at a time: a clock that is wrong for an hour
+// must not cost all of the history.
+func (c *commit) trimHistory() error {
+	bounds := c.d.agent.cfg.Agent.History
+	var olderThan time.Time
+	oldest, _, err := state.ReadHistory(c.tx, state.HistoryFilter{}, "", 1)
+	if err != nil {
+		return err
+	}
+	if len(oldest) > 0 {
+		olderThan = earlier(c.now.Add(-bounds.Keep), oldest[0].When.Add(24*time.Hour))
+	}
+	trimmed, err := state.TrimHistory(c.tx, bounds.Rows, olderThan, historyTrim)
+	c.trimmed = trimmed < historyTrim // else there is more for the next commit
+	return err
 }
 
 // conflicts adds those among the notes of a scan to the history that are new.

@@ -169,7 +169,12 @@ func (a *Agent) RetryJobs(ctx context.Context, f control.JobFilter) (control.Cha
 // DropJobs implements control.Service.
 func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Changed, error) {
 	c := change{agent: a, filter: f}
-	c.do = func(tx *state.Tx, _ time.Time, job queue.Job) (bool, error) { return true, queue.Drop(tx, job.ID) }
+	c.do = func(tx *state.Tx, _ time.Time, job queue.Job) (bool, error) {
+		if err := queue.Drop(tx, job.ID); err != nil || !isScanning(job.Kind) {
+			return true, err
+		}
+		return true, state.DropStaged(tx, job.Sync, uint64(job.ID))
+	}
 	return c.run(ctx)
 }
 

@@ -282,7 +282,7 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	if s.progress.Approved {
-		again := c.now.Add(max(approvalCheck, c.now.Sub(s.row.Approved)))
+		again := c.now.Add(min(max(approvalCheck, c.now.Sub(s.row.Approved)), longestWait))
 		if err := c.enqueueScan(s.sync(), work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
 			return err
 		}

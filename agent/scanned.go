@@ -97,8 +97,8 @@ func (c *commit) agree(sync string, r report) error {
 		if err != nil {
 			return err
 		}
-		if ok && !row.When.Before(r.Job.Started) {
-			continue // a job has written it since the scan began
+		if ok && !row.When.Before(r.Job.Started) && !row.When.After(c.now) {
+			continue // a job has written it since the scan began, and not a clock that was ahead
 		}
 		if err := state.DeleteBaseline(c.tx, sync, path); err != nil {
 			return err
