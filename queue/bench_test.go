@@ -111,30 +111,57 @@ func turn(b *testing.B, db *state.DB, done []Job, end func(*state.Tx, Job) error
 	return claimed
 }
 
-// BenchmarkRows does the same where the file holds so many rows: half of the jobs are on hold and
-// come first by name, and each path has a row of the baseline too. Every job that ends writes
-// that row and makes room for a new job, so that the number of rows stays.
+// BenchmarkRows does the same over so many rows of the baseline, with as many open jobs as a sync may have at most, on paths
+// one after the other and on paths all over the tree. Every job that ends writes the row of its path and makes room for a new
+// job, so that the number of rows stays.
 func BenchmarkRows(b *testing.B) {
-	for _, rows := range []int{1000, 1_000_000} {
-		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			db := openNew(b)
-			fill(b, db, "held", 0, rows/2, true)
-			fill(b, db, "web", 0, rows/2, true)
-			next, jobs := rows/2, 0
-			end := func(tx *state.Tx, job Job) error {
-				if err := putBaseline(tx, job.Sync, job.Path); err != nil {
+	for _, order := range []struct {
+		name string
+		step int // from the path of one job to the next; it has no divisor in common with the numbers of rows
+	}{{"in order", 1}, {"all over", 611_953}} {
+		for _, rows := range []int{1000, 1_000_000} {
+			b.Run(fmt.Sprintf("%s/rows=%d", order.name, rows), func(b *testing.B) { overRows(b, rows, order.step) })
+		}
+	}
+}
+
+func overRows(b *testing.B, rows, step int) {
+	const large = 20_000 // rows of one commit
+	db := openNew(b)
+	for first := 0; first < rows; first += large {
+		update(b, db, func(tx *state.Tx) error {
+			for n := first; n < min(first+large, rows); n++ {
+				if err := putBaseline(tx, "web", pathOf(n)); err != nil {
 					return err
 				}
-				_, err := Enqueue(tx, start.Add(time.Second), newJob("web", next))
-				next++
-				return err
 			}
-			var claimed []Job
-			for b.Loop() {
-				claimed = turn(b, db, claimed, end)
-				jobs += len(claimed)
-			}
-			perJob(b, jobs)
+			return nil
 		})
 	}
+	next, jobs := 0, 0
+	enqueue := func(tx *state.Tx) error {
+		_, err := Enqueue(tx, start, newJob("web", next*step%rows))
+		next++
+		return err
+	}
+	update(b, db, func(tx *state.Tx) error {
+		for next < min(rows, 10_000) {
+			if err := enqueue(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	end := func(tx *state.Tx, job Job) error {
+		if err := putBaseline(tx, job.Sync, job.Path); err != nil {
+			return err
+		}
+		return enqueue(tx)
+	}
+	var claimed []Job
+	for b.Loop() {
+		claimed = turn(b, db, claimed, end)
+		jobs += len(claimed)
+	}
+	perJob(b, jobs)
 }
