@@ -181,7 +181,7 @@ func scanJob(t *testing.T, r *rig) (job queue.Job) {
 // restart, what was looked at is not looked at again.
 func TestAScanGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	const folders, files, bound = 30, 20, 200
+	const folders, files, bound = 30, 10, 100
 	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up")
 	setOption(t, r, "delete = true", "delete = false")
 	setOption(t, r, `user = `, "connections = 1\nuser = ")
@@ -196,7 +196,7 @@ func TestAScanGoesOnWhereItWas(t *testing.T) {
 		if a.Kind != agent.ActivityDone || a.Action != "upload" {
 			return
 		}
-		if uploads++; uploads == 20 {
+		if uploads++; uploads == 10 {
 			close(done)
 		}
 	}}

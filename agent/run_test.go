@@ -56,7 +56,7 @@ func (d *diary) has(match func(agent.Activity) bool) bool {
 // eventually waits for something that real servers and file systems do in their own time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		began := time.Now()
 		if ok() {
 			return

@@ -1,20 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 // tap stands between the program and a server on control connections, and can hold up everything at a line of either side:
 // so it is known which commands the server has got, and which replies the program. Data connections go past it.
 type tap struct {
 	address string
-	target  string
 
 	mu     sync.Mutex
 	stop   func(seen []line) bool // nil: nothing is held up
@@ -39,26 +37,9 @@ func (l line) verb() string {
 // newTap listens in front of a server, until the end of the test.
 func newTap(t *testing.T, target string) *tap {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tap := &tap{address: listener.Addr().String(), target: target, passed: map[string]int{}}
-	var connections sync.WaitGroup
-	t.Cleanup(func() {
-		listener.Close()
-		tap.goOn()
-		connections.Wait()
-	})
-	connections.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connections.Go(func() { tap.serve(client) })
-		}
-	})
+	tap := &tap{passed: map[string]int{}}
+	tap.address = ftptest.Relay(t, target, tap.connect)
+	t.Cleanup(tap.goOn) // before the relay waits for its connections
 	return tap
 }
 
@@ -117,24 +98,19 @@ func (t *tap) see(l line) bool {
 	return true
 }
 
-func (t *tap) serve(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("tcp", t.target)
-	if err != nil {
-		return
-	}
-	defer server.Close()
+// connect returns the ears of a connection, which know the command that a reply belongs to.
+func (t *tap) connect() ftptest.Ears {
 	var mu sync.Mutex
 	var asked []string // commands without their last reply
-	var replies sync.WaitGroup
-	defer replies.Wait()
-	replies.Go(func() {
-		defer client.Close()
-		for reader := bufio.NewReader(server); ; {
-			text, err := reader.ReadString('\n')
-			if err != nil {
-				return
-			}
+	return ftptest.Ears{
+		Command: func(text string) (string, bool) {
+			command := strings.TrimRight(text, "\r\n")
+			mu.Lock()
+			asked = append(asked, command)
+			mu.Unlock()
+			return "", t.see(line{command: command})
+		},
+		Reply: func(text string) bool {
 			mu.Lock()
 			command := ""
 			// Last lines have a blank behind the code (RFC 959 section 4.2); after 1yz another reply follows.
@@ -143,31 +119,8 @@ func (t *tap) serve(client net.Conn) {
 				command, asked = asked[0], asked[1:]
 			}
 			mu.Unlock()
-			if command != "" && !t.see(line{command, strings.TrimRight(text, "\r\n")}) {
-				return
-			}
-			if _, err := io.WriteString(client, text); err != nil {
-				return
-			}
-		}
-	})
-	for reader := bufio.NewReader(client); ; {
-		text, err := reader.ReadString('\n')
-		if err != nil {
-			server.Close()
-			return
-		}
-		command := strings.TrimRight(text, "\r\n")
-		mu.Lock()
-		asked = append(asked, command)
-		mu.Unlock()
-		if !t.see(line{command: command}) {
-			server.Close()
-			return
-		}
-		if _, err := io.WriteString(server, text); err != nil {
-			return
-		}
+			return command == "" || t.see(line{command, strings.TrimRight(text, "\r\n")})
+		},
 	}
 }
 
