@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -108,8 +110,10 @@ func awaitData(target string, before map[string]int64) {
 // cutOff reports whether a transfer was in the middle of its data when the program was killed: its job counts as running,
 // and under the temporary name that it has written down is a part of what it was to transfer.
 func (g *pair) cutOff() (cut bool) {
-	if _, err := os.Stat(g.stateFile()); err != nil {
+	if db, err := state.Open(g.stateFile(), state.Options{ReadOnly: true}); errors.Is(err, fs.ErrNotExist) {
 		return false // killed before there was any
+	} else if err == nil {
+		db.Close()
 	}
 	g.look(func(tx *state.Tx) error {
 		jobs, err := queue.List(tx, queue.Filter{State: queue.Running})

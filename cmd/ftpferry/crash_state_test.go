@@ -62,6 +62,9 @@ func TestFaultsAtTheFirstStart(t *testing.T) {
 			case code == 0, fails && (code != 1 || !strings.Contains(out, g.states)):
 				t.Errorf("exit code %d, the file or the reason is missing:\n%s", code, out)
 			}
+			g.mustRun(0, nil, "plan") // which makes no state, and takes what there is of it for none
+			g.mustRun(0, nil, "check", "--state")
+			g.mustRun(0, nil, "history")
 			g.mustBeInStep("after the next start")
 			g.mustBeTidy()
 		})
