@@ -375,3 +375,18 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	check(t, db.Close())
 }
+
+func TestANewFileThatNothingWasWrittenToIsNoStateYet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.db")
+	engine, err := bolt.Open(path, 0o600, nil)
+	check(t, err)
+	check(t, engine.Close())
+	if _, err := Open(path, Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrCorrupt) {
+		t.Errorf("error: %v", err)
+	}
+	db := openFile(t, path)
+	check(t, db.Close())
+	db, err = Open(path, Options{ReadOnly: true})
+	check(t, err)
+	check(t, db.Close())
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"time"
 )
@@ -40,11 +41,8 @@ func (db *DB) loadMeta(o Options, steps []migration) error {
 	_, _ = rand.Read(instance) // never fails (crypto/rand)
 	now := time.Now().UTC()
 	return db.Update(func(tx *Tx) error {
-		tx.inEngine = true
-		first, _ := tx.engine.Cursor().First()
-		tx.inEngine = false
 		meta := tx.Table(tableMeta)
-		if first == nil {
+		if tx.empty() {
 			err := errors.Join(
 				meta.Put(keySchema, []byte(strconv.Itoa(len(steps)+1))),
 				meta.Put(keyCreated, []byte(now.Format(time.RFC3339))),
@@ -62,8 +60,19 @@ func (db *DB) loadMeta(o Options, steps []migration) error {
 	})
 }
 
+// empty reports that the file was made and nothing was ever written to it: its maker was cut off in between.
+func (tx *Tx) empty() bool {
+	tx.inEngine = true
+	first, _ := tx.engine.Cursor().First()
+	tx.inEngine = false
+	return first == nil
+}
+
 func (db *DB) readMeta(tx *Tx, steps []migration) error {
 	fail := func(err error) error { return &Error{Op: "open", Path: db.path, Err: err} }
+	if tx.empty() { // only who may not write comes here then, and to that one there is no state yet
+		return fail(fmt.Errorf("nothing was written to it yet: %w", fs.ErrNotExist))
+	}
 	meta := tx.Table(tableMeta)
 	schema, err := strconv.Atoi(string(meta.Get(keySchema)))
 	if err != nil || schema < 1 {

@@ -120,7 +120,7 @@ func (c *churn) newPath(ending string) string {
 func (c *churn) create() {
 	rel := c.newPath("bin")
 	c.version++
-	sizes := []int{0, 0, 1000, 20_000, 100_000, 3_000_000}
+	sizes := []int{0, 1000, 20_000, 100_000, 3_000_000, 3_000_000}
 	text := strings.Repeat(fmt.Sprintf("%08d", c.version), sizes[c.random.IntN(len(sizes))]/8) + strings.Repeat(".", c.version)
 	c.check(os.MkdirAll(filepath.Dir(c.path(rel)), 0o777))
 	draft := filepath.Join(filepath.Dir(c.root), "draft")

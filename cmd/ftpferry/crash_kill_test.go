@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -56,6 +58,7 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 	midData := 0
 	for i := range *kills {
 		mode := []string{"once", "run"}[random.IntN(2)]
+		before := temporary(g.target())
 		running := []process{g.start(mode)}
 		// Passes take from some tens of milliseconds to some seconds: spread the kills over all of it.
 		wait := time.Duration(random.Int64N(int64(300*time.Millisecond) << (i % 4)))
@@ -64,8 +67,8 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 			running = append(running, g.start("once")) // through the one that runs; it goes on alone when that is gone
 		}
 		if time.Sleep(wait / 2); i%3 != 0 {
-			awaitData(g.target())
-			time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
+			awaitData(g.target(), before)
+			time.Sleep(time.Duration(random.Int64N(int64(200 * time.Millisecond))))
 		}
 		for _, program := range running {
 			program.kill()
@@ -93,12 +96,11 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 	g.look(nothingTwice(t))
 }
 
-// awaitData waits, not for long, until a temporary file grows that was not there before.
-func awaitData(target string) {
-	before := temporary(target)
-	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+// awaitData waits, not for long, until a big temporary file grows that was not there before.
+func awaitData(target string, before map[string]int64) {
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		for path, size := range temporary(target) {
-			if _, old := before[path]; !old && size > 0 {
+			if _, old := before[path]; !old && size > 200_000 {
 				return
 			}
 		}
@@ -108,8 +110,10 @@ func awaitData(target string) {
 // cutOff reports whether a transfer was in the middle of its data when the program was killed: its job counts as running,
 // and under the temporary name that it has written down is a part of what it was to transfer.
 func (g *pair) cutOff() (cut bool) {
-	if _, err := os.Stat(g.stateFile()); err != nil {
+	if db, err := state.Open(g.stateFile(), state.Options{ReadOnly: true}); errors.Is(err, fs.ErrNotExist) {
 		return false // killed before there was any
+	} else if err == nil {
+		db.Close()
 	}
 	g.look(func(tx *state.Tx) error {
 		jobs, err := queue.List(tx, queue.Filter{State: queue.Running})

@@ -110,7 +110,7 @@ func (p *program) copyState(ctx context.Context, cfg *config.Config, path string
 			return err
 		}
 		if db != nil {
-			return db.Backup(path)
+			return notWritten(db.Backup(path))
 		}
 		file, size, err := s.Snapshot(ctx)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +120,7 @@ func (p *program) copyState(ctx context.Context, cfg *config.Config, path string
 			return err
 		}
 		defer file.Close()
-		return save(path, file, size)
+		return notWritten(save(path, file, size))
 	})
 	if err != nil {
 		return 0, err
@@ -130,6 +130,14 @@ func (p *program) copyState(ctx context.Context, cfg *config.Config, path string
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+// notWritten has a person look after errors of this machine's files; the rest is the agent's, and the next one may do better.
+func notWritten(err error) error {
+	if _, ours := errors.AsType[*fs.PathError](err); ours {
+		return exit{control.ExitNeedsPerson, err}
+	}
+	return err
 }
 
 // save writes a new file that is on disk when it returns nil.
