@@ -158,8 +158,8 @@ func (c *commit) request(r request) error {
 	if r.change != nil {
 		servers, err := r.change(c.tx, c.now)
 		for _, name := range servers {
-			if _, ok := c.d.servers[name]; ok {
-				c.tryAtOnce(name)
+			if _, ok := c.d.servers[name]; ok && err == nil {
+				err = c.tryAtOnce(name)
 			}
 		}
 		return err

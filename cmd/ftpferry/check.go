@@ -26,10 +26,11 @@ func (p *program) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration, and the state with --state",
-		Long: `Validates the configuration. With --state the state file, too: of a running agent a copy is made and examined, which needs as much
-room in the state folder.
+		Long: `Validates the configuration. With --state the state file, too: of a running
+agent a copy is made and examined, which needs as much room in the state folder.
 
-Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the configuration.`,
+Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the
+configuration.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.check(c.Context(), withState) },
 	}
