@@ -48,7 +48,7 @@ func (p *program) check(ctx context.Context, withState bool) error {
 	if err == nil {
 		if !p.json {
 			p.warn(cfg)
-			fmt.Fprintf(p.stdout, "%s: valid, %d servers, %d syncs\n", path, len(cfg.Servers), len(cfg.Syncs))
+			fmt.Fprintf(p.stdout, "%s: valid, %s, %s\n", path, count(len(cfg.Servers), "server"), count(len(cfg.Syncs), "sync"))
 		}
 		if withState {
 			if result.State, err = p.checkState(ctx, cfg); err != nil {

@@ -73,8 +73,13 @@ func (p *program) backup(ctx context.Context, path string, force bool) error {
 	defer os.RemoveAll(folder)
 	temp := filepath.Join(folder, "backup")
 	size, err := p.copyState(ctx, cfg, temp)
-	if err != nil {
+	var known exit
+	switch {
+	case err == nil:
+	case errors.Is(err, control.ErrGone), errors.As(err, &known):
 		return serviceError(err)
+	default:
+		return exit{control.ExitNeedsPerson, fmt.Errorf("backup: %w", err)}
 	}
 	if err = mayWrite(cfg, path, force); err == nil {
 		if err = os.Rename(temp, path); err == nil {
