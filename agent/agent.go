@@ -274,12 +274,18 @@ func (a *Agent) Approve(ctx context.Context, sync string) error {
 }
 
 // ApproveStopped is Approve for an agent that does not run: the next one to run finds the
-// approval in the state.
+// approval in the state, and tries the server at once.
 func (a *Agent) ApproveStopped(sync string) error {
 	if _, err := a.names([]string{sync}); err != nil {
 		return err
 	}
-	return a.db.Update(func(tx *state.Tx) error { return approve(tx, sync, time.Now()) })
+	return a.db.Update(func(tx *state.Tx) error {
+		now := time.Now()
+		if err := approve(tx, sync, now); err != nil {
+			return err
+		}
+		return a.endPause(tx, a.cfg.Syncs[sync].Server, now)
+	})
 }
 
 // approve ends a halt. The approval holds until a scan finds nothing that it would be needed

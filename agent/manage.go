@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -115,6 +116,7 @@ func (a *Agent) syncJobs() ([]control.SyncJobs, error) {
 	list := []control.SyncJobs{}
 	err := a.view(func(tx *state.Tx) error {
 		list = list[:0]
+		now := time.Now()
 		others, err := queue.Summary(tx, "")
 		if err != nil {
 			return err
@@ -126,22 +128,59 @@ func (a *Agent) syncJobs() ([]control.SyncJobs, error) {
 			}
 			others.Dead, others.Running, others.Due = others.Dead-n.Dead, others.Running-n.Running, others.Due-n.Due
 			others.Waiting, others.Retrying = others.Waiting-n.Waiting, others.Retrying-n.Retrying
-			list = appendCounts(list, name, n)
+			stop, err := a.stopOf(tx, name, now)
+			if err != nil {
+				return err
+			}
+			list = appendCounts(list, name, n, stop)
 		}
 		others.NextDue = time.Time{}
-		list = appendCounts(list, "", others)
+		list = appendCounts(list, "", others, nil)
 		return nil
 	})
 	return list, err
 }
 
-func appendCounts(list []control.SyncJobs, sync string, n queue.Counts) []control.SyncJobs {
-	if n.Dead+n.Running+n.Due+n.Waiting <= 0 {
+// appendCounts leaves out syncs of which there is nothing to tell.
+func appendCounts(list []control.SyncJobs, sync string, n queue.Counts, stop *control.Stop) []control.SyncJobs {
+	if n.Dead+n.Running+n.Due+n.Waiting <= 0 && (stop == nil || stop.By != control.StopHalt) {
 		return list
 	}
 	return append(list, control.SyncJobs{
 		Sync: sync, Dead: n.Dead, Running: n.Running, Due: n.Due, Waiting: n.Waiting, Retrying: n.Retrying, NextDue: n.NextDue,
+		Stop: stop,
 	})
+}
+
+// stopOf says why the jobs of a sync do not go on, nil if they do as far as the state tells. What cannot be read is left out: the
+// agent learns it anew.
+func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop, error) {
+	configured := a.cfg.Syncs[sync]
+	row, err := state.GetSync(tx, sync)
+	if err != nil && !errors.Is(err, state.ErrBadRow) {
+		return nil, err
+	}
+	server, err := state.GetServer(tx, configured.Server)
+	if err != nil && !errors.Is(err, state.ErrBadRow) {
+		return nil, err
+	}
+	hold := server.Hold
+	if configured.Direction == config.Down {
+		hold = row.Hold
+	}
+	switch {
+	case !configured.Enabled:
+		return &control.Stop{By: control.StopOff, Reason: "enabled = false"}, nil
+	case row.Halt != "":
+		return &control.Stop{By: control.StopHalt, Reason: row.Halt}, nil
+	case server.Blocked():
+		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
+	case waits(server.NotBefore, now, queue.MostDelay):
+		return &control.Stop{By: control.StopPause, Reason: server.LastError, Until: server.NotBefore}, nil
+	case hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay):
+		return &control.Stop{By: control.StopFull, Reason: hold.Reason, Until: hold.Until}, nil
+	}
+	return nil, nil
 }
 
 // view is View without a database too: then there is nothing.
@@ -352,5 +391,5 @@ func (a *Agent) endPause(tx *state.Tx, server string, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return hastenFailed(tx, server, now)
 }

@@ -88,8 +88,13 @@ func (c *commit) tryAtOnce(name string) error {
 			c.setHold(at, hold)
 		}
 	}
-	_, err := queue.Hasten(c.tx, c.now, func(job queue.Job) time.Duration {
-		if job.Server == name && job.LastError != "" {
+	return hastenFailed(c.tx, name, c.now)
+}
+
+// hastenFailed makes the jobs of a server due that wait because they failed.
+func hastenFailed(tx *state.Tx, server string, now time.Time) error {
+	_, err := queue.Hasten(tx, now, func(job queue.Job) time.Duration {
+		if job.Server == server && job.LastError != "" {
 			return 0
 		}
 		return math.MaxInt64

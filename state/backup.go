@@ -2,7 +2,6 @@ package state
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -44,7 +43,7 @@ func (db *DB) backup(path string) (err error) {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", file.Name(), err)
+		return err // which names the file
 	}
 	// Unlike a rename, a link does not replace what is there by now; some file systems have none.
 	if err := os.Link(file.Name(), path); errors.Is(err, fs.ErrExist) {

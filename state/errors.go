@@ -51,6 +51,9 @@ type CommitError struct {
 }
 
 func (e *CommitError) Error() string {
+	if errors.Is(e.Err, ErrFull) { // which says what to do
+		return fmt.Sprintf("state: %s: commit: %v", e.Path, e.Err)
+	}
 	return fmt.Sprintf("state: %s: commit: %v; it is unknown what reached the disk, so the process must stop and start again from the file", e.Path, e.Err)
 }
 

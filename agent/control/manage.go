@@ -60,7 +60,26 @@ type SyncJobs struct {
 	// Retrying is how many of Waiting have failed before, NextDue when the first of them becomes due.
 	Retrying int       `json:"retrying"`
 	NextDue  time.Time `json:"next_due,omitzero"`
+	// Stop says why they do not go on; nil if they do.
+	Stop *Stop `json:"stop,omitempty"`
 }
+
+// Stop is what keeps the jobs of a sync where they are.
+type Stop struct {
+	By     string `json:"by"` // one of those below
+	Reason string `json:"reason"`
+	// Until is when the next try is made; zero if a person has to act.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// What stops a sync.
+const (
+	StopOff   = "off"   // the configuration
+	StopHalt  = "halt"  // a guard, until somebody approves
+	StopBlock = "block" // the server refused the login, until its configuration changes or somebody asks
+	StopPause = "pause" // the server could not be used
+	StopFull  = "full"  // there is no room where transfers go; what deletes goes on
+)
 
 // Left is a job that was left as it was, and why.
 type Left struct {

@@ -16,8 +16,10 @@ func (p *program) approveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "approve SYNC",
 		Short: "Let a halted sync go on, with what the guard stopped",
-		Long:  `Ends a halt. The sync may do what the guard has stopped; "ftpferry plan" says what that is. If the agent is not running, the next "run" or "once" makes that pass.`,
-		Args:  cobra.ExactArgs(1),
+		Long: `Ends a halt. The sync may do what the guard has stopped; "ftpferry plan" says
+what that is. If the agent is not running, the next "run" or "once" makes that
+pass. A pause or a block of the server ends, too.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
 			cfg, err := p.load()
 			if err != nil {

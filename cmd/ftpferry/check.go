@@ -26,10 +26,11 @@ func (p *program) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Validate the configuration, and the state with --state",
-		Long: `Validates the configuration. With --state the state file, too: of a running agent a copy is made and examined, which needs as much
-room in the state folder.
+		Long: `Validates the configuration. With --state the state file, too: of a running
+agent a copy is made and examined, which needs as much room in the state folder.
 
-Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the configuration.`,
+Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the
+configuration.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.check(c.Context(), withState) },
 	}
@@ -47,7 +48,7 @@ func (p *program) check(ctx context.Context, withState bool) error {
 	if err == nil {
 		if !p.json {
 			p.warn(cfg)
-			fmt.Fprintf(p.stdout, "%s: valid, %d servers, %d syncs\n", path, len(cfg.Servers), len(cfg.Syncs))
+			fmt.Fprintf(p.stdout, "%s: valid, %s, %s\n", path, count(len(cfg.Servers), "server"), count(len(cfg.Syncs), "sync"))
 		}
 		if withState {
 			if result.State, err = p.checkState(ctx, cfg); err != nil {

@@ -21,10 +21,16 @@ func (p *program) historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Tell what was transferred and deleted, what failed, and which conflicts there were",
-		Long: `Tells what was done, oldest first: one row per finished transfer, delete, conflict and failure. Of many failures of one job it
-has the first, the second, the fourth and so on, and the last one. How far back it goes is a matter of configuration (agent.history).
+		Long: `Tells what was done, oldest first: one row per finished transfer, delete,
+conflict and failure. Of the failures of one job that is tried again and again
+it has the first, the second, the fourth, the eighth and so on, and the one that
+it died of. How far back it goes is a matter of configuration (agent.history).
 
---json prints one object per line. A pattern for --path is that of "ftpferry queue".`,
+--json prints one object per line. A pattern for --path is that of "ftpferry
+queue".
+
+Exit codes: 0; 64 a name that is neither configured nor in the history; 75 the
+agent ended meanwhile, and this is not all.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error

@@ -49,7 +49,7 @@ func (p *program) queueCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "queue",
 		Short: "Show the jobs that are left, try them again, or drop them",
-		Long:  "Without a command: the list. " + bare.Long,
+		Long:  bare.Long + "\n\n\"ftpferry queue\" is \"ftpferry queue list\".",
 		Args:  cobra.NoArgs,
 		RunE:  bare.RunE,
 	}
@@ -63,13 +63,16 @@ func (p *program) queueListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs: the dead ones first, then those running, due and waiting",
-		Long: `Lists jobs: the dead ones first, then those running, due and waiting, and the numbers per sync. Dead jobs wait for a person:
-their reason says why. The others take care of themselves.
+		Long: `Lists jobs: the dead ones first, then those running, due and waiting, and the
+numbers per sync, with what keeps a sync from going on. Dead jobs wait for a
+person: their reason says why. The others take care of themselves.
 
-A pattern for --path is a path, with * and ? for parts of a name and ** for any folders. It also chooses what is below. One
-without a slash matches in any folder.
+A pattern for --path is a path, with * and ? for parts of a name and ** for any
+folders. It also chooses what is below. One without a slash matches in any
+folder.
 
-Exit codes: 0 also when there are dead jobs; 64 a name that is neither configured nor in the queue.`,
+Exit codes: 0 also when there are dead jobs; 64 a name that is neither
+configured nor in the queue.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("limit") && !p.json {
@@ -85,7 +88,7 @@ Exit codes: 0 also when there are dead jobs; 64 a name that is neither configure
 
 func (p *program) queueRetryCommand() *cobra.Command {
 	return p.queueChangeCommand("retry", "Try dead and waiting jobs at once", `Makes dead and waiting jobs due, forgets their failures, and ends the pauses and
-blocks of their servers.`, "tried again", control.Service.RetryJobs)
+blocks of their servers, so that these are tried at once.`, "tried again", control.Service.RetryJobs)
 }
 
 func (p *program) queueDropCommand() *cobra.Command {
@@ -100,10 +103,12 @@ func (p *program) queueChangeCommand(name, short, long, done string, change func
 		Short: short,
 		Long: long + `
 
-Jobs are chosen by their numbers, by the options, all of which must fit, or by --all.
+Jobs are chosen by their numbers, by the options, all of which must fit, or by
+--all.
 
-Exit codes: 0 done; 1 some of the chosen jobs were left as they are, and it says why; 64 no job has such a number, or a name that is
-neither configured nor in the queue.`,
+Exit codes: 0 done; 1 some of the chosen jobs were left as they are, and it says
+why; 64 no job has such a number, or a name that is neither configured nor in
+the queue.`,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if err := flags.choose(arguments); err != nil {
 				return exit{control.ExitUsage, err}
@@ -164,7 +169,7 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 	case err != nil:
 		return err
 	case len(changed.Unknown) > 0:
-		return exit{control.ExitUsage, fmt.Errorf("no job has the number %s", numbers(changed.Unknown))}
+		return exit{control.ExitUsage, noSuchJob(changed.Unknown)}
 	case changed.Running+changed.Refused > 0:
 		return exit{code: control.ExitNeedsPerson}
 	}
@@ -174,7 +179,7 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 func (p *program) printChanged(changed control.Changed, done string) {
 	due := ""
 	if changed.Due > 0 {
-		due = fmt.Sprintf(", %d due anyway", changed.Due)
+		due = fmt.Sprintf(", %d due already", changed.Due)
 	}
 	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
 	for _, left := range changed.Left {
@@ -183,6 +188,13 @@ func (p *program) printChanged(changed control.Changed, done string) {
 	if more := changed.Running + changed.Refused - len(changed.Left); more > 0 {
 		fmt.Fprintf(p.stdout, "  %d more were left\n", more)
 	}
+}
+
+func noSuchJob(ids []uint64) error {
+	if len(ids) > 1 {
+		return fmt.Errorf("no jobs have the numbers %s", numbers(ids))
+	}
+	return fmt.Errorf("no job has the number %d", ids[0])
 }
 
 // numbers lists some numbers.

@@ -17,9 +17,6 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// screen is the width that lists for people are made for, in columns.
-const screen = 80
-
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (p *program) queueList(ctx context.Context, filter control.JobFilter) error {
@@ -78,8 +75,14 @@ func (l *jobList) add(job control.Job) error {
 	}
 	l.out.WriteString(line + path + "\n")
 	if job.LastError != "" {
-		reason, _, _ := strings.Cut(job.LastError, "\n")
-		l.out.WriteString(shorten("         "+oneLine(reason), screen) + "\n")
+		// A person has to read all of why a job is dead; the others take care of themselves.
+		reason, most := job.LastError, 1
+		if job.State == "dead" {
+			most = 6
+		} else {
+			reason, _, _ = strings.Cut(reason, "\n")
+		}
+		l.out.WriteString(wrap(oneLine(reason), "         ", most))
 	}
 	_, err := l.out.WriteString("") // of the lines before
 	return err
@@ -112,13 +115,6 @@ func ago(d time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
-}
-
-func shorten(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	return string([]rune(text)[:width-3]) + "..."
 }
 
 // end prints the numbers per sync.
@@ -162,12 +158,36 @@ func (l *jobList) end(syncs []control.SyncJobs, filter control.JobFilter) error 
 		if name == "" {
 			name = "(not configured)"
 		}
-		fmt.Fprintf(l.out, "%s: %s\n", name, strings.Join(parts, ", "))
+		if len(parts) == 0 {
+			parts = append(parts, "no jobs")
+		}
+		fmt.Fprintf(l.out, "%s: %s\n", oneLine(name), strings.Join(parts, ", "))
+		if s.Stop != nil {
+			l.out.WriteString(wrap(l.stopText(s.Sync, *s.Stop), "  ", 0))
+		}
 	}
 	if len(syncs) == 0 {
 		l.out.WriteString("the queue is empty\n")
 	}
 	return nil
+}
+
+// stopText says why the jobs of a sync do not go on, and who has to do what about it.
+func (l *jobList) stopText(sync string, stop control.Stop) string {
+	reason, _, _ := strings.Cut(stop.Reason, "\n")
+	reason = strings.TrimRight(oneLine(reason), " .")
+	next := "next try in " + ago(stop.Until.Sub(l.now))
+	switch stop.By {
+	case control.StopOff:
+		return "switched off: " + reason
+	case control.StopHalt:
+		return fmt.Sprintf("HALTED: %s; look at it with: ftpferry plan %s; let it go on with: ftpferry approve %s", reason, sync, sync)
+	case control.StopBlock:
+		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
+	case control.StopFull:
+		return fmt.Sprintf("no room: %s; %s", reason, next)
+	}
+	return fmt.Sprintf("server paused: %s; %s", reason, next)
 }
 
 // writeJSON writes a value in one line, without its end.

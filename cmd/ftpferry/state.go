@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,12 +38,17 @@ func (p *program) backupCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the state to a file, also while the agent works",
-		Long: `Writes a consistent copy of the state to FILE (mode 0600), also while the agent works. FILE shows up when it is complete.
+		Long: `Writes a consistent copy of the state to FILE (mode 0600), also while the agent
+works. FILE shows up when it is complete: until then it is made in a folder
+beside it, .ftpferry-backup-*. What a backup that was killed has left there is
+removed by the next one into the same folder, a quarter of an hour later.
 
-To restore it: stop the agent, copy FILE to agent.db in the state folder, and start the agent. What happened since the copy was made is
-found again by the next full scan.
+To restore it: stop the agent, copy FILE to agent.db in the state folder, and
+start the agent. What happened since the copy was made is found again by the
+next full scan.
 
-Exit codes: 0 done; 1 it could not be written, or FILE is there already; 75 the agent ended meanwhile.`,
+Exit codes: 0 done; 1 it could not be written, or FILE is there already; 75 the
+agent ended meanwhile.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, arguments []string) error { return p.backup(c.Context(), arguments[0], force) },
 	}
@@ -58,16 +64,22 @@ func (p *program) backup(ctx context.Context, path string, force bool) error {
 	if err := mayWrite(cfg, path, force); err != nil {
 		return exit{control.ExitNeedsPerson, err}
 	}
+	removeAbandoned(filepath.Dir(path), time.Now())
 	// Beside it, so that the rename stays on one file system; in a folder, so that nobody else knows the name.
-	folder, err := os.MkdirTemp(filepath.Dir(path), ".ftpferry-backup-*")
+	folder, err := os.MkdirTemp(filepath.Dir(path), backupFolder)
 	if err != nil {
 		return exit{control.ExitNeedsPerson, fmt.Errorf("backup: %w", err)}
 	}
 	defer os.RemoveAll(folder)
 	temp := filepath.Join(folder, "backup")
 	size, err := p.copyState(ctx, cfg, temp)
-	if err != nil {
+	var known exit
+	switch {
+	case err == nil:
+	case errors.Is(err, control.ErrGone), errors.As(err, &known):
 		return serviceError(err)
+	default:
+		return exit{control.ExitNeedsPerson, fmt.Errorf("backup: %w", err)}
 	}
 	if err = mayWrite(cfg, path, force); err == nil {
 		if err = os.Rename(temp, path); err == nil {
@@ -79,6 +91,38 @@ func (p *program) backup(ctx context.Context, path string, force bool) error {
 	}
 	fmt.Fprintf(p.stdout, "%s: %s\n", path, bytesText(size))
 	return nil
+}
+
+const (
+	backupFolder = ".ftpferry-backup-*"
+	// abandoned is how long nothing was written for where nobody writes any more: a backup that works writes all the time.
+	abandoned = 15 * time.Minute
+)
+
+// removeAbandoned removes what backups have left in a folder that were killed. What cannot be removed takes up room and is no reason
+// to have no backup.
+func removeAbandoned(folder string, now time.Time) {
+	left, _ := os.ReadDir(folder) // an error is met again by who makes a file there
+	for _, entry := range left {
+		path := filepath.Join(folder, entry.Name())
+		if ours, _ := filepath.Match(backupFolder, entry.Name()); !ours || !entry.IsDir() {
+			continue
+		}
+		latest := time.Time{}
+		err := filepath.WalkDir(path, func(_ string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err == nil && info.ModTime().After(latest) {
+				latest = info.ModTime()
+			}
+			return err
+		})
+		if err == nil && now.Sub(latest) > abandoned {
+			_ = os.RemoveAll(path)
+		}
+	}
 }
 
 // mayWrite refuses to replace what is there, the state itself in any case.
