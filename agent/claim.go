@@ -71,7 +71,7 @@ func (c *commit) claimFor(name string) error {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: goesAlone,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
 			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
 		})
 		if err != nil {
@@ -128,10 +128,6 @@ func (c *commit) intend(jobs []queue.Job) error {
 	}
 	return nil
 }
-
-// goesAlone keeps jobs out of streams that would keep others waiting, or take them down: what is behind a job in its stream
-// counts as running, and must not be parked for what that job does to the agent.
-func goesAlone(job queue.Job) bool { return takesLong(job) || job.Crashes > 0 }
 
 // takesLong keeps bulk transfers and scans out of streams: what is behind them would wait.
 func takesLong(job queue.Job) bool {
