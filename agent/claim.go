@@ -24,6 +24,9 @@ func (c *commit) claim() error {
 	if _, err := queue.Claim(c.tx, c.now, queue.Request{}); err != nil { // makes waiting jobs due
 		return err
 	}
+	if err := c.runOutOfPatience(); err != nil {
+		return err
+	}
 	for _, name := range c.d.serverNames() {
 		if c.mustWait(name) {
 			continue
@@ -164,7 +167,7 @@ func (c *commit) held(sync string) queue.Held {
 	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
 		return queue.HeldAll
 	}
-	if c.heldBack(c.placeOf(sync)) {
+	if c.heldBack(c.placeOf(sync)) || c.overdue[sync] {
 		return queue.HeldTransfers
 	}
 	return queue.HeldNone

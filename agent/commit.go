@@ -17,14 +17,15 @@ import (
 
 // Priorities of jobs; lower goes first.
 const (
-	priorityRequest = 1   // a person waits
-	priorityLook    = 20  // finds out what changed; costs little
-	priorityFolder  = 30  // before what goes into it
-	prioritySmall   = 50  // files up to smallFile
-	priorityBulk    = 60  // bigger ones
-	priorityScan    = 80  // a whole tree
-	prioritySweep   = 190 // left-over temporary files, before the folders they are in
-	priorityDelete  = 200
+	priorityRequest  = 1   // a person waits
+	priorityLook     = 20  // finds out what changed; costs little
+	priorityLateScan = 25  // a whole tree that has waited for long
+	priorityFolder   = 30  // before what goes into it
+	prioritySmall    = 50  // files up to smallFile
+	priorityBulk     = 60  // bigger ones
+	priorityScan     = 80  // a whole tree
+	prioritySweep    = 190 // left-over temporary files, before the folders they are in
+	priorityDelete   = 200
 
 	smallFile = 1 << 20
 )
@@ -42,7 +43,9 @@ type transition struct {
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
 	trimmed     bool
-	hastened    int // jobs that a wrong clock had kept waiting
+	overdue     map[string]bool // see dispatcher
+	patience    bool            // overdue is new
+	hastened    int             // jobs that a wrong clock had kept waiting
 	busy        map[string]refusal
 	wake        time.Time
 }
@@ -75,6 +78,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
+		t.overdue = d.overdue
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err

@@ -51,6 +51,9 @@ type dispatcher struct {
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
 	nextTrim    time.Time
+	overdue     map[string]bool // syncs whose deletions have waited for too long
+	// nextPatience is when that is looked at again.
+	nextPatience time.Time
 
 	news    []func() // what to log about the beginning
 	memory  extip.Memory
@@ -352,6 +355,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	if t.hastened > 0 {
 		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)
+	}
+	if t.patience {
+		d.overdue = t.overdue
+		d.nextPatience = b.now.Add(patienceInterval)
 	}
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)

@@ -27,18 +27,6 @@ func (b *breaker) crash() *dispatcher {
 	return d
 }
 
-func (b *breaker) count(sync string) (counts queue.Counts) {
-	b.t.Helper()
-	err := b.db.View(func(tx *state.Tx) (err error) {
-		counts, err = queue.Summary(tx, sync)
-		return err
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return counts
-}
-
 // TestWhatWaitsBehindASuspectIsNotParked: jobs that are handed out in a stream count as running, though only the first of
 // them is. After a crash they go one by one, so that three crashes park no more than was really under way.
 func TestWhatWaitsBehindASuspectIsNotParked(t *testing.T) {
@@ -52,7 +40,7 @@ func TestWhatWaitsBehindASuspectIsNotParked(t *testing.T) {
 		b.crash()
 	}
 	b.crash()
-	if counts := b.count("up"); counts.Dead == 0 || counts.Dead > 4 {
+	if counts := b.counts("up"); counts.Dead == 0 || counts.Dead > 4 {
 		t.Errorf("%d of 200 jobs are parked after three crashes with 4 connections, want 1 to 4", counts.Dead)
 	}
 }
@@ -66,7 +54,7 @@ func TestALookThatTakesTheAgentDownStaysParked(t *testing.T) {
 		b.crash()
 	}
 	d := b.crash()
-	if counts := b.count("up"); counts.Dead != 1 || counts.Running+counts.Due+counts.Waiting != 0 {
+	if counts := b.counts("up"); counts.Dead != 1 || counts.Running+counts.Due+counts.Waiting != 0 {
 		t.Fatalf("after three crashes: %+v, want the look parked and nothing else", counts)
 	}
 	enqueue := func(priority uint8) {
@@ -76,11 +64,11 @@ func TestALookThatTakesTheAgentDownStaysParked(t *testing.T) {
 		})
 	}
 	enqueue(priorityLook)
-	if counts := b.count("up"); counts.Dead != 1 {
+	if counts := b.counts("up"); counts.Dead != 1 {
 		t.Errorf("after another event: %+v, want the look parked", counts)
 	}
 	enqueue(priorityRequest)
-	if counts := b.count("up"); counts.Dead != 0 || counts.Due != 1 {
+	if counts := b.counts("up"); counts.Dead != 0 || counts.Due != 1 {
 		t.Errorf("after a person's request: %+v, want the look due", counts)
 	}
 }

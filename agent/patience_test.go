@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+)
+
+// TestNothingStarves: small files that keep coming in, faster than they can be sent, hold up a scan and the deletions of
+// their sync for a while, but not for ever.
+func TestNothingStarves(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		kind     string
+		takes    time.Duration // one upload
+		patience time.Duration
+	}{
+		{"a full scan goes on after ten minutes", work.KindScan, 5 * time.Second, scanPatience},
+		{"a deletion goes on after a day", string(plan.DeleteRemote), 10 * time.Minute, deletePatience},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, func(job queue.Job) work.Outcome {
+					if job.Kind == string(plan.Upload) {
+						time.Sleep(row.takes)
+					}
+					return work.Outcome{Result: work.Done}
+				})
+				began := time.Now()
+				b.enqueue(string(plan.Upload), "up", began, paths("first", 40)...)
+				b.enqueue(row.kind, "up", began, map[bool]string{true: "old", false: ""}[row.kind != work.KindScan])
+				b.run(func() {
+					for i := 0; time.Since(began) < row.patience+10*row.takes+2*patienceInterval; i++ {
+						if b.counts("up").Due < 30 {
+							b.enqueue(string(plan.Upload), "up", time.Now(), paths(fmt.Sprint("more ", i, " "), 20)...)
+						}
+						time.Sleep(row.takes)
+					}
+				})
+				var at time.Duration
+				for _, try := range b.tries {
+					if try.job.Kind == row.kind && at == 0 {
+						at = try.at.Sub(began)
+					}
+				}
+				if at < row.patience || at > row.patience+5*row.takes+2*patienceInterval {
+					t.Errorf("it began after %s of uploads, want soon after %s", at, row.patience)
+				}
+			})
+		})
+	}
+}
