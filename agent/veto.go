@@ -175,7 +175,8 @@ func (c *commit) pendingDeletes(sync string) (pendingDeletes, error) {
 
 // settleApproval writes down what a scan says about an approval. It ends one that a full scan did
 // not need. One that was needed stays in force, because the work it lets through is only
-// beginning, and another scan finds out when that is done.
+// beginning, and another scan finds out when that is done. A scan that began before the person's word leaves it to the one
+// that follows: what the person has let pass may lie behind it.
 func (c *commit) settleApproval(s *scanning, needed bool) error {
 	before := s.row
 	emptied := func(was bool, now plan.Root) bool {
@@ -183,7 +184,7 @@ func (c *commit) settleApproval(s *scanning, needed bool) error {
 	}
 	s.row.EmptiedLocal = emptied(s.row.EmptiedLocal, s.Scan.Totals.Local)
 	s.row.EmptiedRemote = emptied(s.row.EmptiedRemote, s.Scan.Totals.Remote)
-	if s.Full && !needed {
+	if left := s.again && s.progress.Began.Before(s.row.Approved); s.Full && !needed && !left {
 		s.row.Approved = time.Time{}
 	}
 	if s.row == before {
