@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,192 +14,12 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
-	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
-
-var errFileBusy = &ftpclient.Error{Op: "store", Command: "STOR", Code: 450, Text: "File busy"}
-
-// long is an agent whose scan of "up" finds deletions and then more uploads than there is room for. Nothing gets
-// through before it is open, so that the scan has to wait in the middle, with the deletions staged. Later scans find what
-// is not done yet.
-type long struct {
-	*breaker
-	open atomic.Bool
-	mu   sync.Mutex // guards following
-	all  []plan.Op
-	look []plan.Op              // what a look finds
-	saw  map[queue.ID][]plan.Op // what was there when a scan began: later changes are behind it
-	did  map[string]int
-	said []said
-}
-
-// said is a part of a scan: how far that had come, -1 for the end.
-type said struct {
-	at   time.Time
-	kind string
-	to   int
-}
-
-const (
-	longBound   = 60 // parts are of 12
-	longDeletes = 15
-	longUploads = 80
-)
-
-func newLong(t *testing.T) *long {
-	l := &long{did: map[string]int{}, saw: map[queue.ID][]plan.Op{}}
-	l.breaker = newBreaker(t, func(job queue.Job) work.Outcome {
-		if !isScanning(job.Kind) {
-			if !l.open.Load() {
-				return work.Outcome{Err: errFileBusy}
-			}
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.did[job.Path]++
-		}
-		return done
-	})
-	l.bound = longBound
-	l.all = append(opsOf(plan.DeleteRemote, "x", longDeletes), opsOf(plan.Upload, "u", longUploads)...)
-	l.walk = func(job queue.Job) (ops []plan.Op) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if _, ok := l.saw[job.ID]; !ok {
-			l.saw[job.ID] = map[string][]plan.Op{work.KindScan: l.all, work.KindLook: l.look}[job.Kind]
-		}
-		for _, op := range l.saw[job.ID] {
-			if l.did[op.Path] > 0 {
-				op = plan.Op{} // in step
-			}
-			ops = append(ops, op)
-		}
-		return ops
-	}
-	l.each = l.note
-	l.enqueue(work.KindScan, "up", l.now(), "")
-	return l
-}
-
-func placeOf(part *work.Outcome) int {
-	if c := part.Progress.Cursor; c != nil {
-		return c.Looked
-	}
-	return -1
-}
-
-func (l *long) note(part *work.Outcome) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.said = append(l.said, said{time.Now(), part.Job.Kind, placeOf(part)})
-}
-
-// once calls do with the first part of a scan or look that has come to a place, before it is handed over.
-func (l *long) once(kind string, place int, do func(part *work.Outcome)) {
-	var over atomic.Bool
-	l.each = func(part *work.Outcome) {
-		l.note(part)
-		if part.Job.Kind == kind && placeOf(part) == place && over.CompareAndSwap(false, true) {
-			do(part)
-		}
-	}
-}
-
-func (l *long) parts(since time.Time) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.said {
-		if !s.at.Before(since) {
-			n++
-		}
-	}
-	return n
-}
-
-// begun are the places at which the full scans since then have begun, in order; those that only release are left out.
-func (l *long) begun(since time.Time) (places []int) {
-	for _, try := range l.between(since, time.Now().Add(time.Hour), "up") {
-		if p := progressOf(try.job); try.job.Kind == work.KindScan && !p.Release {
-			at := 0
-			if p.Cursor != nil {
-				at = p.Cursor.Looked
-			}
-			places = append(places, at)
-		}
-	}
-	return places
-}
-
-func (l *long) scanJob() (job queue.Job, ok bool) {
-	l.t.Helper()
-	err := l.db.View(func(tx *state.Tx) (err error) {
-		job, ok, err = queue.Lookup(tx, work.KindScan, "up", "")
-		return err
-	})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return job, ok
-}
-
-// mustWait: the scan waits in the middle, at that place at least, and what it has staged is there once.
-func (l *long) mustWait(place int) {
-	l.t.Helper()
-	job, ok := l.scanJob()
-	p := progressOf(job)
-	if !ok || job.State == queue.Running || job.State == queue.Dead || p.Cursor == nil || p.Cursor.Looked < place {
-		l.t.Errorf("the scan does not wait in the middle: %+v", job)
-	}
-	if n := l.staged(); n != longDeletes {
-		l.t.Errorf("%d operations are staged, want %d", n, longDeletes)
-	}
-}
-
-// mustFinish opens the way: everything is done, at most so often, and nothing is left. What is under way when another scan
-// begins may be done twice, since these jobs do not look whether they have to.
-func (l *long) mustFinish(most int) {
-	l.t.Helper()
-	l.open.Store(true)
-	time.Sleep(2 * queue.MostDelay)
-	if got := l.counts("up"); got != (queue.Counts{}) || l.staged() > 0 {
-		l.t.Errorf("left: %+v, %d staged", got, l.staged())
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, op := range l.all {
-		if n := l.did[op.Path]; n < 1 || n > most {
-			l.t.Errorf("%s of %s was done %d times", op.Action, op.Path, l.did[op.Path])
-		}
-	}
-}
-
-func (l *long) approve() {
-	l.t.Helper()
-	if err := l.agent.ask(l.t.Context(), request{approve: "up"}); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-func (l *long) event(path string) {
-	if err := l.d.emit(l.t.Context(), trigger.Event{Sync: "up", Paths: []string{path}, Why: "event"}); err != nil {
-		l.t.Error(err)
-	}
-}
-
-func (l *long) halt() (row state.SyncState) {
-	l.t.Helper()
-	err := l.db.View(func(tx *state.Tx) (err error) {
-		row, err = state.GetSync(tx, "up")
-		return err
-	})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return row
-}
 
 // TestAScanThatIsInterruptedGoesOn from its last part that was written down, in the same agent or in the next, and has
 // staged nothing twice.
@@ -507,43 +329,159 @@ func TestARequestInTheMiddleOfAScan(t *testing.T) {
 	})
 }
 
-// TestDeletionsOfTwoScansAtATime: what one has staged counts when the guard looks at the other, and nothing counts twice.
+// TestDeletionsOfTwoScansAtATime: what one has staged or queued counts when the guard looks at the other, and nothing counts
+// twice.
 func TestDeletionsOfTwoScansAtATime(t *testing.T) {
-	one, two := opsOf(plan.DeleteRemote, "x", 90), opsOf(plan.DeleteRemote, "y", 90)
+	one, two := opsOf(plan.DeleteRemote, "x", 40), opsOf(plan.DeleteRemote, "y", 40)
 	for _, row := range []struct {
-		sentence string
-		look     []plan.Op
-		allowed  int
-		halted   bool
+		sentence             string
+		queued, staged, look []plan.Op // by the scan that has passed, and by the look; of that the first half is staged
+		release, approved    bool      // the scan has passed the guard; a person has let it pass
+		deletes              int       // most that are allowed
 	}{
-		{"the same are found twice", one, 90, false},
-		{"half of them are", append(slices.Clip(one[45:]), two[:45]...), 135, false},
-		{"half of them are, and there is one too many", append(slices.Clip(one[45:]), two[:45]...), 134, true},
-		{"others are found", two, 180, false},
-		{"others are found, and there is one too many", two, 179, true},
-		{"others are found in one piece, and there is one too many", two[:1], 90, true},
+		{"the same are found twice", nil, one, one, true, false, 40},
+		{"the same are found twice and half of them are queued meanwhile", one[:20], one[20:], one, true, false, 40},
+		{"half of them are the same", nil, one, slices.Concat(one[20:], two[:20]), true, false, 60},
+		{"others are found", nil, one, two, true, false, 80},
+		{"others are found and half of them are queued", one[:20], one[20:], two, true, false, 80},
+		{"the scan has not passed the guard, which will count", nil, one, two, false, false, 40},
+		{"a person has let those of the scan pass", nil, one, two, true, true, 40},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
+			l := newLong(t)
+			d := l.crash()
+			l.update(func(tx *state.Tx) error {
+				c := &commit{transition: newTransition(), d: d, tx: tx, now: l.now()}
+				if err := c.enqueueScan("up", work.KindLook, "test", priorityLook, c.now); err != nil {
+					return err
+				}
+				look, _, err := queue.Lookup(tx, work.KindLook, "up", "")
+				if err != nil {
+					return err
+				}
+				job, _, err := queue.Lookup(tx, work.KindScan, "up", "")
+				if err != nil {
+					return err
+				}
+				began := work.Progress{Began: c.now, Known: 1000}
+				s := &scanning{report: report{Outcome: work.Outcome{Job: job, Scan: &scan.Result{}}}, progress: began}
+				for _, op := range row.staged {
+					if err := c.stage(s, op); err != nil {
+						return err
+					}
+				}
+				s.progress.Release, s.progress.Approved = row.release, row.approved
+				if err := c.saveProgress(s); err != nil {
+					return err
+				}
+				half := len(row.look) / 2
+				s = &scanning{report: report{Outcome: work.Outcome{Job: look, Scan: &scan.Result{}}}, progress: began, last: true}
+				for _, op := range row.look[:half] {
+					if err := c.stage(s, op); err != nil {
+						return err
+					}
+				}
+				for _, op := range row.queued {
+					if err := c.enqueueOp("up", op, true); err != nil {
+						return err
+					}
+				}
+				s.Scan.Plan.Ops = row.look[half:]
+				s.Scan.Totals = plan.Totals{Deletes: len(row.look), Local: plan.RootFilled, Remote: plan.RootFilled}
+				pending, err := c.pendingAmong(s)
+				for _, allowed := range []int{row.deletes, row.deletes - 1} {
+					d.agent.cfg.Syncs["up"].MaxDelete = config.MaxDelete{Count: allowed}
+					halt, _, err := c.veto(s)
+					if err != nil || (halt != nil) != (allowed < row.deletes) {
+						t.Errorf("with %d allowed: halt %+v, %v; %d of them are queued", allowed, halt, err, len(pending))
+					}
+				}
+				return err
+			})
+		})
+	}
+}
+
+func (b *breaker) marks() (marks []state.Dirty) {
+	b.t.Helper()
+	err := b.db.View(func(tx *state.Tx) (err error) {
+		marks, err = state.DirtyPaths(tx, "up", 0)
+		return err
+	})
+	if err != nil {
+		b.t.Error(err)
+	}
+	return marks
+}
+
+// TestALookInParts clears the marks of what it has handed over, and no mark that was made since it began; what it has not
+// read another look works off. The looks are real ones, at a local folder.
+func TestALookInParts(t *testing.T) {
+	const files, gone = 60, 10_001 // together more marks than a look reads
+	for sentence, row := range map[string]struct{ gone, looks int }{
+		"all marks are read, two are made again": {0, 2},
+		"there are more marks than a look reads": {gone, 3},
+	} {
+		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLong(t)
-				l.adjust = func(cfg *config.Config) { cfg.Syncs["up"].MaxDelete = config.MaxDelete{Count: row.allowed} }
-				l.all, l.look = one, row.look
-				l.run(func() {
-					time.Sleep(time.Minute)
-					if job, _ := l.scanJob(); !progressOf(job).Release || l.staged() < 10 {
-						t.Errorf("the scan does not wait in its release, %d operations are staged: %+v", l.staged(), job)
+				b, root, looks := newBreaker(t, nil), t.TempDir(), 0
+				var uploads atomic.Int64
+				b.do = func(job queue.Job) work.Outcome {
+					var op plan.Op
+					if isScanning(job.Kind) {
+						return done
+					} else if err := json.Unmarshal(job.Payload, &op); err != nil {
+						t.Error(err)
 					}
-					l.event("y")
-					for range 100 { // of a look in parts the guard sees the whole in the end
-						l.release(10)
+					uploads.Add(1)
+					return work.Outcome{Result: work.Done, Base: &plan.Base{Local: op.Local.Entry, Remote: op.Local.Entry}}
+				}
+				b.update(func(tx *state.Tx) error {
+					for _, path := range slices.Concat(paths("f", files), paths("gone", row.gone)) {
+						if err := state.MarkDirty(tx, "up", path, "test", false, b.now()); err != nil {
+							return err
+						}
 					}
-					if got := l.halt(); got.Halt != "" != row.halted {
-						t.Errorf("halt: %+v", got)
+					return nil
+				})
+				for _, name := range paths("f", files) {
+					if err := os.WriteFile(filepath.Join(root, name), nil, 0o666); err != nil {
+						t.Fatal(err)
 					}
-					if l.mu.Lock(); row.halted && l.did["y0"] > 0 {
-						t.Error("what was one too many was done")
+				}
+				b.bound = longBound
+				b.scan = func(job queue.Job, room int) work.Outcome {
+					sync, parts := b.agent.syncs["up"], 0
+					sync.Local = root
+					flush := (&worker{}).flush(job, b.d.reports)
+					first := len(job.Progress) == 0 && looks == 0
+					if len(job.Progress) == 0 {
+						looks++
 					}
-					l.mu.Unlock()
+					return work.Do(t.Context(), work.Env{
+						Sync: sync, State: reader{b.db, "up"}, Logger: b.agent.logger, Room: room,
+						Flush: func(ctx context.Context, found work.Outcome) (int, error) {
+							if parts++; first && parts == 2 {
+								err := b.d.emit(ctx, trigger.Event{Sync: "up", Paths: []string{"f0", string(found.Scan.Finished[0])}, Why: "again"})
+								if err != nil {
+									t.Error(err)
+								}
+							}
+							before := b.marks()
+							room, err := flush(ctx, found)
+							cleared := len(before) - len(b.marks())
+							if want := len(found.Dirty) - map[bool]int{true: 1}[first && parts == 2]; cleared != want || want == 0 {
+								t.Errorf("part %d of look %d: %d marks are cleared, want %d", parts, looks, cleared, want)
+							}
+							return room, err
+						},
+					}, job)
+				}
+				b.run(func() {
+					time.Sleep(10 * time.Minute)
+					if left := b.marks(); len(left) > 0 || looks != row.looks || uploads.Load() != files || b.counts("up") != (queue.Counts{}) {
+						t.Errorf("%d marks are left after %d looks and %d uploads, want 0 after %d and %d; jobs %+v", len(left), looks, uploads.Load(), row.looks, files, b.counts("up"))
+					}
 				})
 			})
 		})
