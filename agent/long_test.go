@@ -146,8 +146,8 @@ func (l *long) mustWait(place int) {
 	if !ok || job.State == queue.Running || job.State == queue.Dead || p.Cursor == nil || p.Cursor.Looked < place {
 		l.t.Errorf("the scan does not wait in the middle: %+v", job)
 	}
-	if n := l.staged(); n != longDeletes {
-		l.t.Errorf("%d operations are staged, want %d", n, longDeletes)
+	if n := l.staged(); n != longDeletes || p.Found.Staged != n {
+		l.t.Errorf("%d operations are staged, want %d; counted are %d", n, longDeletes, p.Found.Staged)
 	}
 }
 
@@ -192,4 +192,16 @@ func (l *long) halt() (row state.SyncState) {
 		l.t.Fatal(err)
 	}
 	return row
+}
+
+func (b *breaker) marks() (marks []state.Dirty) {
+	b.t.Helper()
+	err := b.db.View(func(tx *state.Tx) (err error) {
+		marks, err = state.DirtyPaths(tx, "up", 0)
+		return err
+	})
+	if err != nil {
+		b.t.Error(err)
+	}
+	return marks
 }
