@@ -36,7 +36,12 @@ type breaker struct {
 	// walk, if not nil, says what scan jobs find, in order; they find it in parts. bound is that of the agent, 0 for its own.
 	walk  func(job queue.Job) []plan.Op
 	bound int
-	keep  time.Duration // how old the history may be, 0 for ages
+	// each, if not nil, sees every part of those before it is handed over, and may change it; with an error the scan fails there.
+	each func(part *work.Outcome)
+	// scan, if not nil, carries out scan jobs in place of walk.
+	scan   func(job queue.Job, room int) work.Outcome
+	adjust func(cfg *config.Config) // if not nil, of the next agent
+	keep   time.Duration            // how old the history may be, 0 for ages
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -87,6 +92,9 @@ func (b *breaker) run(use func()) {
 	if cfg.Agent.History.Keep = b.keep; b.keep == 0 {
 		cfg.Agent.History.Keep = 1000 * 24 * time.Hour
 	}
+	if b.adjust != nil {
+		b.adjust(cfg)
+	}
 	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -132,7 +140,9 @@ func (b *breaker) work(a assignment) {
 		time.Sleep(jobTakes)
 		o := b.do(job)
 		o.Job = job
-		if isScanning(job.Kind) && o.Result == work.Done && b.walk != nil {
+		if isScanning(job.Kind) && o.Result == work.Done && b.scan != nil {
+			o = b.scan(job, a.room)
+		} else if isScanning(job.Kind) && o.Result == work.Done && b.walk != nil {
 			o = b.parts(job, a.room)
 		} else if isScanning(job.Kind) && o.Result == work.Done {
 			if o.Scan == nil {

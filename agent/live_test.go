@@ -24,7 +24,7 @@ const part = 25
 
 // parts does what work.Do does for a scan that finds what walk says; an empty operation is what is in step.
 func (b *breaker) parts(job queue.Job, room int) work.Outcome {
-	p := work.Progress{Began: b.now(), Known: 1_000_000}
+	p := work.Progress{Began: b.now(), Mark: b.lastMark(), Known: 1_000_000}
 	if len(job.Progress) > 0 {
 		if err := json.Unmarshal(job.Progress, &p); err != nil {
 			b.t.Error(err)
@@ -52,21 +52,44 @@ func (b *breaker) parts(job queue.Job, room int) work.Outcome {
 		switch {
 		case at == len(ops):
 			p.Cursor = nil
-			return o
+			return b.say(o)
 		case n == 0:
-			return o
+			return b.say(o)
 		}
 		answer, flushed := make(chan int, 1), p
-		b.d.reports <- report{partial: true, answer: answer, reached: true, Outcome: work.Outcome{
-			Job: job, Result: work.Done, Full: o.Full, Scan: o.Scan, Progress: &flushed,
-		}}
+		handed := o
+		handed.Progress = &flushed
+		if handed = b.say(handed); handed.Err != nil {
+			return handed
+		}
+		b.d.reports <- report{partial: true, answer: answer, reached: true, Outcome: handed}
 		room = <-answer
 		o.Scan = &scan.Result{Totals: totals}
 		if room == 0 {
-			return o
+			return b.say(o)
 		}
 		time.Sleep(jobTakes)
 	}
+}
+
+// say lets a part be changed before it is handed over.
+func (b *breaker) say(part work.Outcome) work.Outcome {
+	if b.each != nil {
+		b.each(&part)
+	}
+	if part.Err != nil {
+		part.Result = work.Failed
+	}
+	return part
+}
+
+func (b *breaker) lastMark() (mark uint64) {
+	b.t.Helper()
+	err := b.db.View(func(tx *state.Tx) error { mark = state.LastMark(tx); return nil })
+	if err != nil {
+		b.t.Error(err)
+	}
+	return mark
 }
 
 func opsOf(action plan.Action, prefix string, n int) (ops []plan.Op) {

@@ -24,6 +24,8 @@ type scanning struct {
 	progress work.Progress
 	// first: nothing of this scan was written down before. last: all was looked at.
 	first, last bool
+	// again: another scan was asked for meanwhile, and follows.
+	again bool
 	// without: see room.
 	without bool
 }
@@ -65,6 +67,7 @@ func (c *commit) resume(r report) (*scanning, error) {
 		return nil, err
 	}
 	saved := progressOf(job)
+	s.again = job.Next != nil
 	s.progress = work.Progress{Began: r.Job.Started}
 	if r.Progress != nil {
 		s.progress = *r.Progress

@@ -23,6 +23,14 @@ func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 	}
 	limits := plan.Limits{AllowsDeletes: c.d.agent.cfg.Syncs[s.sync()].MaxDelete.Allows}
 	halt = plan.Guard(totals, limits)
+	if halt != nil && halt.Code == plan.HaltMaxDelete && limits.AllowsDeletes(totals.Deletes, totals.Known) {
+		// What waits elsewhere makes it too many, unless some of it is the same.
+		if totals.Deletes, err = c.distinctDeletes(s); err != nil {
+			return nil, false, err
+		}
+		totals.PendingDeletes = 0
+		halt = plan.Guard(totals, limits)
+	}
 	if approved = halt != nil && s.Full && !s.row.Approved.IsZero(); approved {
 		limits.Approved = true
 		halt = plan.Guard(totals, limits)
@@ -69,27 +77,73 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	totals.Deletes -= s.progress.Found.Queued
 	totals.Extra -= s.progress.Found.QueuedExtra
 	staged, err := c.stagedElsewhere(s)
-	totals.PendingDeletes = pending.counted + max(0, staged-totals.Deletes)
+	totals.PendingDeletes = pending.counted + staged
 	return totals, err
 }
 
 func suspicious(root plan.Root) bool { return root == plan.RootMissing || root == plan.RootEmpty }
 
-// stagedElsewhere returns how many deletions of files the other scan of a sync has staged that
-// have passed its guard. They may be the same as those of this one.
-func (c *commit) stagedElsewhere(s *scanning) (int, error) {
+// passedGuard returns the other scan of a sync if what it has staged has passed its guard.
+func (c *commit) passedGuard(s *scanning) (job queue.Job, ok bool, err error) {
 	other := work.KindScan
 	if s.Job.Kind == work.KindScan {
 		other = work.KindLook
 	}
-	job, ok, err := queue.Lookup(c.tx, other, s.sync(), "")
+	if job, ok, err = queue.Lookup(c.tx, other, s.sync(), ""); err != nil || !ok {
+		return job, false, err
+	}
+	p := progressOf(job)
+	return job, p.Release && !p.Approved, nil
+}
+
+// stagedElsewhere returns how many deletions of files the other scan of a sync has staged that have passed its guard. They
+// may be the same as those of this one.
+func (c *commit) stagedElsewhere(s *scanning) (int, error) {
+	job, ok, err := c.passedGuard(s)
 	if err != nil || !ok {
 		return 0, err
 	}
-	if p := progressOf(job); p.Release && !p.Approved {
-		return p.Found.Staged, nil
+	return progressOf(job).Found.Staged, nil
+}
+
+// distinctDeletes counts the files that would be deleted: those that a scan has found, those that wait in the queue, and
+// those that the other scan has staged, each of them once and none that a person has approved. Reading them all takes its
+// time; max_delete bounds them, since each lot alone has passed it.
+func (c *commit) distinctDeletes(s *scanning) (int, error) {
+	files, approved := map[string]bool{}, 0
+	staged := func(id queue.ID) error {
+		return state.EachStaged(c.tx, s.sync(), uint64(id), func(data []byte) error {
+			var op stagedOp
+			if json.Unmarshal(data, &op) == nil && op.Op.Action.Deletes() && op.Op.DeletesFile() {
+				files[string(op.Path)] = true
+			}
+			return nil // what cannot be read is not carried out
+		})
 	}
-	return 0, nil
+	for _, op := range s.Scan.Plan.Ops {
+		if op.Action.Deletes() && op.DeletesFile() {
+			files[op.Path] = true
+		}
+	}
+	other, ok, err := c.passedGuard(s)
+	if err == nil && ok {
+		err = staged(other.ID)
+	}
+	if err == nil {
+		err = staged(s.Job.ID)
+	}
+	if err != nil {
+		return 0, err
+	}
+	err = c.eachPending(s.sync(), func(job queue.Job, p pendingDelete) {
+		switch {
+		case p.file && !p.approved:
+			files[job.Path] = true
+		case p.approved && files[job.Path]:
+			approved++
+		}
+	})
+	return len(files) - approved, err
 }
 
 // pendingDelete is a deletion that waits in the queue.
@@ -152,30 +206,37 @@ type pendingDeletes struct{ counted, approved int }
 // file by file must not slip through one look at a time.
 func (c *commit) pendingDeletes(sync string) (pendingDeletes, error) {
 	var pending pendingDeletes
+	err := c.eachPending(sync, func(_ queue.Job, p pendingDelete) {
+		if p.file && !p.approved {
+			pending.counted++
+		}
+		if p.approved && !p.extra {
+			pending.approved++
+		}
+	})
+	return pending, err
+}
+
+// eachPending calls fn with the deletions of a sync that wait in the queue.
+func (c *commit) eachPending(sync string, fn func(job queue.Job, p pendingDelete)) error {
 	for _, status := range []queue.State{queue.Waiting, queue.Due, queue.Running} {
 		err := queue.Each(c.tx, queue.Filter{Sync: sync, State: status}, func(job queue.Job) (bool, error) {
-			if !plan.Action(job.Kind).Deletes() {
-				return true, nil
-			}
-			p, ok := asPending(job)
-			if ok && p.file && !p.approved {
-				pending.counted++
-			}
-			if ok && p.approved && !p.extra {
-				pending.approved++
+			if p, ok := asPending(job); ok && plan.Action(job.Kind).Deletes() {
+				fn(job, p)
 			}
 			return true, nil
 		})
 		if err != nil {
-			return pending, err
+			return err
 		}
 	}
-	return pending, nil
+	return nil
 }
 
 // settleApproval writes down what a scan says about an approval. It ends one that a full scan did
 // not need. One that was needed stays in force, because the work it lets through is only
-// beginning, and another scan finds out when that is done.
+// beginning, and another scan finds out when that is done. A scan that began before the person's word leaves it to the one
+// that follows: what the person has let pass may lie behind it.
 func (c *commit) settleApproval(s *scanning, needed bool) error {
 	before := s.row
 	emptied := func(was bool, now plan.Root) bool {
@@ -183,7 +244,7 @@ func (c *commit) settleApproval(s *scanning, needed bool) error {
 	}
 	s.row.EmptiedLocal = emptied(s.row.EmptiedLocal, s.Scan.Totals.Local)
 	s.row.EmptiedRemote = emptied(s.row.EmptiedRemote, s.Scan.Totals.Remote)
-	if s.Full && !needed {
+	if left := s.again && s.progress.Began.Before(s.row.Approved); s.Full && !needed && !left {
 		s.row.Approved = time.Time{}
 	}
 	if s.row == before {

@@ -67,6 +67,13 @@ func TakeStaged(tx *Tx, sync string, job uint64, limit int) (operations [][]byte
 	return operations, true, addCount(tx, stagedCount(sync, job), -len(keys))
 }
 
+// EachStaged calls fn with the operations of a job, which are valid during the call, in the order in which they were staged.
+func EachStaged(tx *Tx, sync string, job uint64, fn func(operation []byte) error) error {
+	return tx.Table(tableStaged).Scan(stagedPrefix(sync, job), nil, func(_, value []byte) (bool, error) {
+		return true, fn(value)
+	})
+}
+
 // CountStaged returns how many operations of a job are staged, without counting.
 func CountStaged(tx *Tx, sync string, job uint64) (int, error) {
 	return readCount(tx, stagedCount(sync, job))
