@@ -89,6 +89,14 @@ func (c *Conn) Listed(name string) string {
 	return name
 }
 
+// Bytes returns a path in the bytes of its names on the wire, which is another path to the same file; p if it cannot be sent.
+func (c *Conn) Bytes(p string) string {
+	if raw, err := c.naming.codec.encodePath(p); err == nil {
+		return raw
+	}
+	return p
+}
+
 // wantsUTF8 tells whether the server may be asked to speak UTF-8.
 func (o Options) wantsUTF8() bool {
 	return o.Encoding == "" || strings.EqualFold(o.Encoding, utf8Name) || strings.EqualFold(o.Encoding, "utf8")
