@@ -61,7 +61,8 @@ type Facts struct {
 	// Names, listings and times.
 
 	// Encoding is how names are written, where Options.Encoding does not say it: "utf-8" or
-	// "latin1"; "" as long as all names were ASCII. The first name beyond it decides for good.
+	// "latin1"; "" as long as all names were ASCII. The first name beyond it decides for good, be it one
+	// that the server told or one that it took: those go as they are, as in UTF-8.
 	Encoding string `json:"encoding,omitempty"`
 	// OddNames is what became of names that OddName objects to, by what is odd about them: "ends
 	// with a blank=changed; ends with a dot=kept". Conn.KeepsName learns it.

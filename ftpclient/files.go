@@ -28,6 +28,9 @@ func (c *Conn) Rename(ctx context.Context, from, to string) error {
 	if err == nil && !reply.Completed() {
 		err = c.refusal("rename", to, "RNTO", reply)
 	}
+	if err == nil {
+		c.learnTaken(to)
+	}
 	return err
 }
 
@@ -55,6 +58,9 @@ func (c *Conn) Remove(ctx context.Context, p string) error {
 // calling it again is what to do when the reply is lost.
 func (c *Conn) MakeDir(ctx context.Context, p string) error {
 	reply, err := c.doPath(ctx, "make folder", p, "MKD", "")
+	if err == nil && reply.Completed() {
+		c.learnTaken(p)
+	}
 	if err != nil || reply.Completed() {
 		return err
 	}

@@ -271,6 +271,9 @@ func answers(verb string, r control.Reply) bool {
 // exists is no error.
 func (c *Conn) MakeDirs(ctx context.Context, p string) error {
 	reply, err := c.doPath(ctx, "make folder", p, "MKD", "")
+	if err == nil && reply.Completed() {
+		c.learnTaken(p)
+	}
 	if err != nil || reply.Completed() {
 		return err
 	}

@@ -20,6 +20,9 @@ import (
 type Listing struct {
 	list.Listing
 	Incomplete string
+	// Mixed: it is Incomplete because names are in two encodings. What has a name beyond ASCII
+	// may have had another one in the listing of another connection.
+	Mixed bool
 	// Hidden says whether names with a leading dot would be here: a listing by LIST may
 	// leave them out.
 	Hidden bool
@@ -183,7 +186,7 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	l.Hidden = format == "" && showsItself(text)
 	conflict := c.decodeNames(&l)
 	if l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify); conflict != "" {
-		l.Incomplete = conflict
+		l.Incomplete, l.Mixed = conflict, true
 	}
 	if c.tls != nil && result.CleanEnd {
 		c.facts.CloseNotify = true

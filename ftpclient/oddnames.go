@@ -54,9 +54,7 @@ func (c *Conn) StoredAs(ctx context.Context, p string) (string, error) {
 		return "", err
 	}
 	// One name can be told in two ways, as text and as the bytes of the wire.
-	if raw, err := c.naming.codec.encode(name); err == nil {
-		name, _ = c.naming.codec.decode(raw)
-	}
+	name = c.Listed(name)
 	now, found := storedAs(name, l.Entries)
 	e := &Error{Op: "stored name", Path: p}
 	switch {

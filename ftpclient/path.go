@@ -56,13 +56,45 @@ func (c *Conn) arrive(pwd string) error {
 // learnEncoding lets the first names that are not ASCII decide how names are read, for good,
 // unless that is known.
 func (c *Conn) learnEncoding(names func(yield func(string) bool)) {
-	if c.options.Encoding != "" || c.facts.Encoding != "" {
-		return
+	if c.options.Encoding == "" && c.facts.Encoding == "" {
+		c.adoptEncoding(detect(names))
 	}
-	if name := detect(names); name != "" {
+}
+
+// learnTaken is learnEncoding for a name by which the server has just made something: as long as
+// the encoding is not known, names go over the wire as they are. Without it, names that were sent
+// as UTF-8 would be sent in another encoding, as those of other files, once a listing shows one that is none.
+func (c *Conn) learnTaken(p string) {
+	if !isASCII(p) {
+		c.adoptEncoding(utf8Name)
+	}
+}
+
+// adoptEncoding takes the word of others for the encoding ("" for none), unless it is known.
+func (c *Conn) adoptEncoding(name string) {
+	if c.options.Encoding == "" && c.facts.Encoding == "" && name != "" {
 		c.facts.Encoding = name
 		c.naming.codec, _ = newCodec(name) // one of the two that are sure to be there
 	}
+}
+
+// Listed returns what listings of this connection call the file that is asked for by name, a
+// single one: a name that is not UTF-8 is the bytes of the wire, which may be those of a name in UTF-8, too.
+func (c *Conn) Listed(name string) string {
+	if raw, err := c.naming.codec.encode(name); err == nil {
+		if listed, ok := c.naming.codec.decode(raw); ok {
+			return listed
+		}
+	}
+	return name
+}
+
+// Bytes returns a path in the bytes of its names on the wire, which is another path to the same file; p if it cannot be sent.
+func (c *Conn) Bytes(p string) string {
+	if raw, err := c.naming.codec.encodePath(p); err == nil {
+		return raw
+	}
+	return p
 }
 
 // wantsUTF8 tells whether the server may be asked to speak UTF-8.

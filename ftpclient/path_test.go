@@ -206,6 +206,43 @@ func TestNamesAreEncodedOnTheWire(t *testing.T) {
 	}
 }
 
+// TestNamesThatAServerTookDecideHowOthersAreRead: otherwise those sent before and after a listing would differ.
+func TestNamesThatAServerTookDecideHowOthersAreRead(t *testing.T) {
+	for _, test := range []struct {
+		name, taken, reply, encoding, learned string
+		mixed                                 bool
+	}{
+		{name: "UTF-8", taken: "ü", reply: "257 Made.", learned: "utf-8", mixed: true},
+		{name: "bytes that are no UTF-8", taken: "\xe4", reply: "257 Made.", learned: "utf-8", mixed: true},
+		{name: "ASCII tells nothing", taken: "a", reply: "257 Made.", learned: "latin1"},
+		{name: "nor does what was refused", taken: "ü", reply: "553 No.", learned: "latin1"},
+		{name: "the options count", taken: "\xe4", reply: "257 Made.", encoding: "latin1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := talk("MKD /"+test.taken, test.reply)
+			if test.reply[0] == '5' {
+				script = script.then(talk("CWD /"+test.taken, "550 No.")...)
+			}
+			script = script.then(cwd).then(sent("LIST", unixLine("\xfc"))...)
+			conn, _ := connect(t, session("", script), func(o *ftpclient.Options) { o.Encoding, o.Facts.ListAll = test.encoding, "no" })
+			if err := conn.MakeDir(t.Context(), "/"+test.taken); (err != nil) != (test.reply[0] == '5') {
+				t.Fatal(err)
+			}
+			l, err := conn.List(t.Context(), "/d")
+			if err != nil || l.Mixed != test.mixed || len(l.Entries) != 1 {
+				t.Fatalf("%+v, %v", l, err)
+			}
+			if listed := conn.Listed("\xfc"); listed != l.Entries[0].Name {
+				t.Errorf("listed as %q, said to be %q", l.Entries[0].Name, listed)
+			}
+			if learned := conn.Facts().Encoding; learned != test.learned {
+				t.Errorf("learned %q, want %q", learned, test.learned)
+			}
+		})
+	}
+}
+
 func linesOf(names []string) (lines []string) {
 	for _, name := range names {
 		lines = append(lines, unixLine(name))

@@ -195,7 +195,9 @@ func (p *Pool) Put(conn *Conn) {
 	}
 	delete(p.lent, conn)
 	p.learn(known, conn.Facts())
-	if conn.Usable() && !p.closed && p.connected() < p.limit {
+	// One that reads names in another way than the others is not lent again.
+	sameNames := conn.facts.Encoding == "" || conn.facts.Encoding == p.facts.Encoding
+	if conn.Usable() && sameNames && !p.closed && p.connected() < p.limit {
 		p.idle = append(p.idle, idleConn{conn, time.Now(), conn.Facts()})
 		p.turn()
 		p.mu.Unlock()
@@ -379,6 +381,9 @@ func (p *Pool) setLimit(limit int) {
 // learn merges what a connection has learned since known into what the pool knows.
 func (p *Pool) learn(known, now Facts) {
 	idle := p.facts.IdleLimit
+	if known.Encoding == "" && p.facts.Encoding != "" {
+		now.Encoding = "" // the first evidence counts
+	}
 	before, after, all := reflect.ValueOf(known), reflect.ValueOf(now), reflect.ValueOf(&p.facts).Elem()
 	for i := range all.NumField() {
 		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
@@ -399,6 +404,8 @@ func (p *Pool) turn() {
 		if last := len(p.idle) - 1; last >= 0 {
 			g.idleConn = p.idle[last]
 			p.idle = p.idle[:last]
+			g.conn.adoptEncoding(p.facts.Encoding)
+			g.facts.Encoding = g.conn.facts.Encoding
 			p.lent[g.conn] = g.facts
 		} else if p.mayOpen(now) {
 			p.opening++

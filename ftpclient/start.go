@@ -74,6 +74,9 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 		}
 		return nil, err
 	}
+	if r.upload {
+		c.learnTaken(r.path)
+	}
 	return t, nil
 }
 

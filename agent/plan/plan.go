@@ -61,6 +61,8 @@ type Item struct {
 	Local  Side
 	Remote Side
 	Base   *Base
+	// Doubt, if not empty, says why this name and another one may be the same on the server: then nothing is done about it.
+	Doubt string
 	// Recognized, if not nil, is the agreement that a transfer of ours has brought about and
 	// could not report because it was cut off. It counts in place of Base.
 	Recognized *Base
@@ -144,6 +146,14 @@ func Decide(rules Rules, item Item) Decision {
 	if rules.Direction == Down {
 		d.source, d.target = item.Remote, item.Local
 	}
+	decision := d.decideBase()
+	if item.Doubt != "" && decision.Op != nil {
+		return d.conflict(fmt.Sprintf("%s, but %s; left alone", decision.Op.Reason, item.Doubt))
+	}
+	return decision
+}
+
+func (d decider) decideBase() Decision {
 	if d.base != nil && d.base.Unreadable {
 		return d.withoutBase()
 	}

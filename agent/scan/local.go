@@ -20,6 +20,10 @@ import (
 type Entries struct {
 	Names   []Named
 	Unknown string
+	// Mixed: names on the server are in two encodings, see ftpclient.Listing.
+	Mixed bool
+	// Unread: there are lines on the server's side that nobody can read, or not in the encoding of the others.
+	Unread bool
 }
 
 // Named is what is at a name.

@@ -41,8 +41,9 @@ func (copies) Stat(context.Context, string) (list.Entry, error) {
 func (copies) ModTimes(context.Context, []string) ([]ftpclient.FileTime, error) {
 	return nil, errors.New("all times are known")
 }
-func (copies) Usable() bool           { return true }
-func (copies) Facts() ftpclient.Facts { return ftpclient.Facts{} }
+func (copies) Usable() bool              { return true }
+func (copies) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
+func (copies) Listed(name string) string { return name }
 
 // BenchmarkLargeTrees tells what a scan in parts needs at its peak beyond the tree itself, with the least garbage.
 func BenchmarkLargeTrees(b *testing.B) {

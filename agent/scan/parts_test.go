@@ -62,8 +62,9 @@ func (m model) ModTimes(_ context.Context, paths []string) (times []ftpclient.Fi
 	}
 	return times, nil
 }
-func (model) Usable() bool           { return true }
-func (model) Facts() ftpclient.Facts { return ftpclient.Facts{} }
+func (model) Usable() bool              { return true }
+func (model) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
+func (model) Listed(name string) string { return name }
 
 func listed(name string, e entry.Entry) list.Entry {
 	if e.Kind == entry.Dir {

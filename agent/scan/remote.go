@@ -35,6 +35,8 @@ type Conn interface {
 	// Usable reports whether the connection has survived its last command.
 	Usable() bool
 	Facts() ftpclient.Facts
+	// Listed returns what List calls the file of a name.
+	Listed(name string) string
 }
 
 // Remote looks at the far side of a sync. Its methods are not safe for concurrent use.
@@ -85,7 +87,8 @@ func remoteEntries(l ftpclient.Listing) Entries {
 	}
 	e.Names = once
 	if l.Incomplete != "" {
-		e.Unknown = "remote listing: " + l.Incomplete
+		e.Unknown, e.Mixed = "remote listing: "+l.Incomplete, l.Mixed
+		e.Unread = len(l.Unparsed) > 0
 	}
 	return e
 }

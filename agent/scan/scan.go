@@ -262,6 +262,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	if rel == "" && remote == there {
 		w.result.Totals.Remote = w.rootState(far)
 	}
+	s := w.spell(here.Names, &far, base)
 	f := w.enter(at)
 	defer w.leave(f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
@@ -272,6 +273,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 			Local:  side(found.here, here.Unknown, local, known, false),
 			Remote: side(found.far, far.Unknown, remote, known, true),
 			Base:   known,
+			Doubt:  s.doubt(found),
 		}
 	}
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -53,6 +54,14 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 	}
 	if local.Kind != o.Local.Entry.Kind {
 		return stale("the local side changed since the deletion was planned")
+	}
+	if twin := o.conn.Bytes(o.Path); twin != o.Path {
+		if local, err = scan.StatLocal(o.root, twin); err != nil {
+			return failed(err)
+		}
+		if local.Kind != entry.Absent {
+			return Outcome{Result: Done, Reason: fmt.Sprintf("on the server it is the same as %q, which is here: kept", twin), Forget: true}
+		}
 	}
 	found, err := o.conn.Stat(ctx, o.target())
 	if isAbsent(err) {
