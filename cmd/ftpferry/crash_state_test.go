@@ -106,6 +106,9 @@ func TestFaultsOfACompaction(t *testing.T) {
 		if goesOn && code != 0 || !goesOn && code == 0 {
 			t.Errorf("%s: exit code %d:\n%s", f, code, out)
 		}
+		if goesOn && !strings.Contains(out, "cannot compact the state file") {
+			t.Errorf("%s: nobody hears of it:\n%s", f, out)
+		}
 		g.mustRun(0, []string{"s: in step; nothing done"}, "once")
 		g.mustBeSound()
 		g.mustBeTidy()
