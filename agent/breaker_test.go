@@ -37,6 +37,7 @@ type breaker struct {
 	walk  func(job queue.Job) []plan.Op
 	bound int
 	keep  time.Duration // how old the history may be, 0 for ages
+	rows  int           // how long, 0 for any
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -87,6 +88,7 @@ func (b *breaker) run(use func()) {
 	if cfg.Agent.History.Keep = b.keep; b.keep == 0 {
 		cfg.Agent.History.Keep = 1000 * 24 * time.Hour
 	}
+	cfg.Agent.History.Rows = b.rows
 	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
