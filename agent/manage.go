@@ -372,7 +372,7 @@ func (a *Agent) endPause(tx *state.Tx, server string, now time.Time) error {
 		return err
 	}
 	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() || row.Hold.Until.After(now) {
-		row = state.Server{Facts: row.Facts, Hold: row.Hold}
+		row = row.Unpaused()
 		row.Hold.Until = earlier(row.Hold.Until, now)
 		if err := state.PutServer(tx, server, row); err != nil {
 			return err

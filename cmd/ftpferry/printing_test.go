@@ -64,6 +64,29 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// TestHistoryForPeople: what is about a server stands in the same columns as what is about a file.
+func TestHistoryForPeople(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	var b strings.Builder
+	for _, row := range []control.HistoryRow{
+		{Sync: "web", Server: "acme", Path: "a.html", Op: "delete_remote", Result: "done"},
+		{Server: "acme", Op: "connect", Result: "paused", Error: "connect 127.0.0.1:21: refused\nmore"},
+		{Server: "acme", Op: "connect", Result: "working again", TookMS: 90_400},
+		{Sync: "in", Server: "acme", Op: "transfer", Result: "full", Error: "write: no space left on device"},
+	} {
+		row.When = at
+		b.WriteString(historyLine(row))
+	}
+	want := `2026-03-01 12:00:00 done     delete remote  web: a.html
+2026-03-01 12:00:00 paused   connect        server acme  (connect 127.0.0.1:21: refused)
+2026-03-01 12:00:00 working again connect   server acme  (after 1m30s)
+2026-03-01 12:00:00 full     transfer       in: (the whole sync)  (write: no space left on device)
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 // TestJobsForPeople: 80 columns, but for names, and nothing that moves a terminal's cursor.
 func TestJobsForPeople(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
