@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -135,5 +137,51 @@ func TestALostCommitIsTold(t *testing.T) {
 		if text := told.String(); strings.Count(text, "the last commit to the state file is not readable") != 1 {
 			t.Errorf("%q: exit code %d: %s", command, code, text)
 		}
+	}
+}
+
+// TestAStateOfAnOlderVersionIsNoProblem: check says what becomes of it, and the next start does that.
+func TestAStateOfAnOlderVersionIsNoProblem(t *testing.T) {
+	t.Parallel()
+	p, cfg, _ := alone(t, "")
+	packed, err := os.Open(filepath.Join("..", "..", "state", "testdata", "schema-1.db.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	reader, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(cfg.Agent.StateDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cfg.Agent.StateDir, stateFile)
+	write(t, path, string(old))
+	check := func(want string, more ...string) {
+		t.Helper()
+		var told bytes.Buffer
+		code := run(append([]string{"-c", p.configPath, "check", "--state"}, more...), p.env, &told, &told)
+		if code != 0 || !strings.Contains(told.String(), want) {
+			t.Errorf("exit code %d, want 0 and %q:\n%s", code, want, &told)
+		}
+	}
+	check("of an older version, ")
+	check(`"outdated": true`, "--json")
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
+		t.Errorf("the check changed the file: %v", err)
+	}
+	if err := p.mustOpen(t, cfg, slog.New(slog.DiscardHandler)).Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("agent.db: sound")
+	// An old file that is damaged is a problem like any other.
+	write(t, path, string(old[:3*os.Getpagesize()]))
+	if code := run([]string{"-c", p.configPath, "check", "--state"}, p.env, io.Discard, io.Discard); code != 1 {
+		t.Errorf("exit code %d for a file that is cut short", code)
 	}
 }
