@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -122,5 +124,25 @@ web: 1 dead, 1 running, 1 due, 1 waiting, 1 of them after a failure, the next in
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+// TestJobsOfAnAgentThatIsGone: without an agent nothing is running, whatever the rows say.
+func TestJobsOfAnAgentThatIsGone(t *testing.T) {
+	p, cfg, told := alone(t, "")
+	db := p.mustOpen(t, cfg, p.logger(cfg, slog.LevelError))
+	err := db.Update(func(tx *state.Tx) error {
+		_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: "upload", Sync: "web", Server: "acme", Path: "a", Priority: 50})
+		if err == nil {
+			_, err = queue.Claim(tx, time.Now(), queue.Request{Server: "acme", Limit: 1, Hold: func(string) queue.Held { return queue.HeldNone }})
+		}
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if code := run([]string{"-c", p.configPath, "queue"}, p.env, told, told); code != 0 ||
+		!strings.Contains(told.String(), " running   cut off     0  upload         web: a\n") || !strings.Contains(told.String(), "web: 1 cut off in the middle\n") {
+		t.Errorf("exit code %d:\n%s", code, told)
 	}
 }
