@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,7 +263,25 @@ func write(t *testing.T, path, text string) {
 
 type process struct {
 	*exec.Cmd
-	out *strings.Builder
+	out *output
+}
+
+// output is what a process has said, which may be looked at while it goes on.
+type output struct {
+	mu   sync.Mutex // guards following
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // start runs the program in a process of its own.
@@ -274,7 +293,7 @@ func start(t *testing.T, config string, arguments ...string) process {
 // launch starts a command, which ends with the test.
 func launch(t *testing.T, c *exec.Cmd) process {
 	t.Helper()
-	p := process{c, &strings.Builder{}}
+	p := process{c, &output{}}
 	p.Stdout, p.Stderr = p.out, p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

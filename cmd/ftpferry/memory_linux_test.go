@@ -44,7 +44,15 @@ schedule = ["0 3 29 2 *"]
 	if took := time.Since(began); took > soon {
 		t.Errorf("the first file is there after %v", took)
 	}
-	waitFor(t, "the files are there", func() bool { return len(hashes(t, g.remote)) >= files+7 })
+	waitFor(t, "the files are there under their names", func() bool {
+		there := 0
+		for name := range hashes(t, g.remote) {
+			if !strings.Contains(name, ".ftpferry-") {
+				there++
+			}
+		}
+		return there == files+7
+	})
 	if peak := peakMemory(t, p.Process.Pid); peak > most {
 		t.Errorf("the service needs %d kB, the most is %d", peak, most)
 	}

@@ -112,7 +112,9 @@ func TestJobsForPeople(t *testing.T) {
 	list.out.Flush()
 	want := `     JOB STATE        WHEN TRIES  KIND           SYNC: PATH
       12 dead       3d ago     3  upload         web: a.html
-         store a.html: 550  [31mdenied xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...
+         store a.html: 550 [31mdenied
+         ` + strings.Repeat("x", 100) + `
+         more
       13 running   for 90s     0  delete remote
          web: "\x1b]0;nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
       14 waiting    in 10m     0  scan           web: (the whole sync)
