@@ -306,7 +306,7 @@ func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Jo
 			}
 		}
 		servers := slices.Sorted(maps.Keys(wake))
-		stopped, err := stoppedServers(tx, now, servers)
+		stopped, err := stoppedServers(tx, servers)
 		if err != nil {
 			return nil, err
 		}
@@ -317,14 +317,14 @@ func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Jo
 }
 
 // stoppedServers are those of servers that are paused or blocked.
-func stoppedServers(tx *state.Tx, now time.Time, servers []string) (stopped []string, err error) {
+func stoppedServers(tx *state.Tx, servers []string) (stopped []string, err error) {
 	for _, name := range servers {
 		row, err := state.GetServer(tx, name)
 		switch {
 		case errors.Is(err, state.ErrBadRow): // it is learned anew
 		case err != nil:
 			return nil, err
-		case row.Blocked() || waits(row.NotBefore, now, queue.MostDelay):
+		case row.Failures > 0 || row.BlockedBy != "": // also where the next try is due by now
 			stopped = append(stopped, name)
 		}
 	}
