@@ -42,6 +42,7 @@ type breaker struct {
 	scan   func(job queue.Job, room int) work.Outcome
 	adjust func(cfg *config.Config) // if not nil, of the next agent
 	keep   time.Duration            // how old the history may be, 0 for ages
+	rows   int                      // how long, 0 for any
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -92,6 +93,7 @@ func (b *breaker) run(use func()) {
 	if cfg.Agent.History.Keep = b.keep; b.keep == 0 {
 		cfg.Agent.History.Keep = 1000 * 24 * time.Hour
 	}
+	cfg.Agent.History.Rows = b.rows
 	if b.adjust != nil {
 		b.adjust(cfg)
 	}

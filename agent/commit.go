@@ -336,9 +336,14 @@ func (c *commit) failed(r report) error {
 			return err
 		}
 	case v.pause > 0:
-		c.pause(r.Job.Server, r.Err, v)
+		if err := c.pause(r.Job.Server, r.Err, v); err != nil {
+			return err
+		}
 	case v.full:
-		told = c.noRoom(r)
+		var err error
+		if told, err = c.noRoom(r); err != nil {
+			return err
+		}
 	}
 	next, err := queue.Fail(c.tx, c.now, r.Job.ID, v.failure)
 	if err != nil {

@@ -20,6 +20,17 @@ const (
 	resultFailed   = "failed" // and it is tried again
 	resultDead     = "dead"
 	resultConflict = "conflict"
+	// Those of a server or a folder, not of a path.
+	resultPaused  = "paused"
+	resultBlocked = "blocked"
+	resultFull    = "full"
+	resultWorks   = "working again"
+)
+
+// What these rows are about.
+const (
+	opConnect  = "connect"
+	opTransfer = "transfer"
 )
 
 // mostHistoryText bounds the texts of a row, which servers have a hand in, in bytes.
@@ -52,6 +63,43 @@ func (c *commit) failureHistory(r report, f queue.Failure) error {
 		return nil
 	}
 	return c.history(r, resultFailed)
+}
+
+const (
+	// flapping is how long a server must have worked for the next pause to be told, unless that comes to manyFailures:
+	// minutes, by the pauses between them. So one that comes and goes does not push all else out of the history.
+	flapping     = time.Hour
+	manyFailures = 10
+)
+
+// serverHistory adds to the history that a server is paused, blocked or working again, if the history does not say so already:
+// once, not for each try or start.
+func (c *commit) serverHistory(name, result string, cause error) error {
+	row := c.server(name)
+	told, working := row.Told, row.Told.Result == "" || row.Told.Result == resultWorks
+	h := state.History{When: c.now, Server: name, Op: opConnect, Result: result}
+	switch {
+	case result == told.Result, result == resultWorks && working:
+		return nil
+	case result == resultWorks:
+		h.Duration = max(c.now.Sub(told.Since), 0)
+	case result == resultPaused && told.Result == resultWorks && told.Since.After(c.now.Add(-flapping)) && row.Failures < manyFailures:
+		return nil
+	default:
+		h.Error, h.Reply = brief(reasonOf(cause)), brief(replyOf(cause))
+	}
+	row.Told.Result = result
+	if working || result == resultWorks {
+		row.Told.Since = c.now
+	}
+	c.servers[name] = row
+	return state.AppendHistory(c.tx, h)
+}
+
+// placeHistory adds to the history that there is no room at a place, or that there is again.
+func (c *commit) placeHistory(r report, at place, h state.History) error {
+	h.When, h.Server, h.Sync, h.Op, h.Direction = c.now, r.Job.Server, at.sync, opTransfer, direction(r.Job.Kind)
+	return state.AppendHistory(c.tx, h)
 }
 
 // trimHistory removes what is too old or too much. By age it goes a day of rows at a time: a clock that is wrong for an hour

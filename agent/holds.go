@@ -73,7 +73,7 @@ func (c *commit) setHold(at place, hold state.Hold) {
 
 // noRoom holds the transfers to the place where one found no room. It reports whether that was told as an alert, or
 // another job of the same moment has told it.
-func (c *commit) noRoom(r report) (told bool) {
+func (c *commit) noRoom(r report) (told bool, err error) {
 	at, _ := target(r.Job)
 	hold, size := c.hold(at), sizeOf(r.Job)
 	first := hold.Reason == ""
@@ -90,12 +90,13 @@ func (c *commit) noRoom(r report) (told bool) {
 	hold.Reason, hold.Open = summaryOf(r.Err), false
 	c.setHold(at, hold)
 	if first {
+		err = c.placeHistory(r, at, state.History{Result: resultFull, Error: brief(reasonOf(r.Err)), Reply: brief(replyOf(r.Err))})
 		a := c.activityOf(r, ActivityAlert)
 		a.Text = fmt.Sprintf("%s; transfers wait, next try in %s", hold.Reason, laterDelay)
 		a.Cause = r.Err
 		c.happened(a)
 	}
-	return told
+	return told, err
 }
 
 // foundRoom lets the transfers go where one has got through that began after the wait. What found no room may be bigger,
@@ -123,7 +124,7 @@ func (c *commit) foundRoom(r report) error {
 	a := Activity{Kind: ActivityCleared, Sync: at.sync, Server: r.Job.Server}
 	a.Text = fmt.Sprintf("there is room again, after %s: %s", c.now.Sub(hold.Since).Round(time.Second), hold.Reason)
 	c.happened(a)
-	return nil
+	return c.placeHistory(r, at, state.History{Result: resultWorks, Duration: max(c.now.Sub(hold.Since), 0)})
 }
 
 // sizeOf is how many bytes a transfer has to find room for.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -244,32 +245,66 @@ func TestADroppedScanLeavesNothingStaged(t *testing.T) {
 	})
 }
 
+// ninetyDays makes a history of a row a day.
+func (b *breaker) ninetyDays() {
+	b.t.Helper()
+	b.update(func(tx *state.Tx) error {
+		for day := range 90 {
+			if err := state.AppendHistory(tx, state.History{When: b.now().AddDate(0, 0, -day), Path: fmt.Sprint(day)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// history returns all rows, the oldest first.
+func (b *breaker) history() (rows []state.History) {
+	b.t.Helper()
+	err := b.db.View(func(tx *state.Tx) (err error) {
+		rows, _, err = state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return rows
+}
+
+// TestTheHistoryIsBounded by what is configured, the oldest rows going first.
+func TestTheHistoryIsBounded(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		rows int
+		keep time.Duration
+		left int
+	}{
+		{"by number", 20, 0, 20},
+		{"by age", 0, 30*24*time.Hour + time.Minute, 28}, // those of the three days that the agent runs are missing
+		{"by both", 5, 30 * 24 * time.Hour, 5},
+		{"by neither", 0, 0, 90},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+				b.rows, b.keep = test.rows, test.keep
+				b.ninetyDays()
+				b.run(func() { time.Sleep(3 * 24 * time.Hour) })
+				rows := b.history()
+				if len(rows) != test.left || rows[len(rows)-1].Path != "0" {
+					t.Errorf("%d rows are left, the last of day %s, want %d and day 0", len(rows), rows[len(rows)-1].Path, test.left)
+				}
+			})
+		})
+	}
+}
+
 // TestAClockThatIsAheadKeepsTheHistory, but for a day of it.
 func TestAClockThatIsAheadKeepsTheHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
-		err := b.db.Update(func(tx *state.Tx) error {
-			for day := range 90 {
-				if err := state.AppendHistory(tx, state.History{When: b.now().AddDate(0, 0, -day)}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := func() (n int) {
-			err := b.db.View(func(tx *state.Tx) error {
-				all, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
-				n = len(all)
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
+		b.ninetyDays()
+		rows := func() int { return len(b.history()) }
 		b.keep = 90 * 24 * time.Hour
 		b.run(func() {
 			b.step.Store(int64(5 * 365 * 24 * time.Hour))

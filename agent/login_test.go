@@ -28,6 +28,7 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 		start := func(password string, use func(a *Agent)) {
 			t.Helper()
 			cfg := breakerConfig()
+			cfg.Agent.History.Keep = 1000 * time.Hour
 			cfg.Servers["acme"].Password = config.NewSecret(password)
 			a := New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler)})
 			d, err := newDispatcher(a)
@@ -77,7 +78,13 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 		logins("afterwards", 0)
 		start("newer", wait)
 		logins("another wrong password", 1)
+		if rows := b.troubles("acme"); len(rows) != 1 || rows[0].Result != "blocked" || !strings.Contains(rows[0].Error, "530") {
+			t.Errorf("history: %+v", rows)
+		}
 		start("new", wait)
+		if rows := b.troubles("acme"); len(rows) != 2 || rows[1].Result != "working again" || rows[1].Duration < 15*time.Hour {
+			t.Errorf("history: %+v", rows)
+		}
 		if got := b.counts(""); got.Due+got.Waiting+got.Running > 2 || server.logins.Load() < 1 { // what "far" wants
 			t.Errorf("with the right password %d logins, left: %+v", server.logins.Load(), got)
 		}

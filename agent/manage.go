@@ -305,9 +305,30 @@ func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Jo
 				wake[job.Server] = true
 			}
 		}
-		c.changed.Servers = slices.Sorted(maps.Keys(wake))
-		return c.changed.Servers, nil
+		servers := slices.Sorted(maps.Keys(wake))
+		stopped, err := stoppedServers(tx, servers)
+		if err != nil {
+			return nil, err
+		}
+		// Those of the parts before are tried already.
+		c.changed.Servers = slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Servers, stopped))))
+		return servers, nil
 	})
+}
+
+// stoppedServers are those of servers that are paused or blocked.
+func stoppedServers(tx *state.Tx, servers []string) (stopped []string, err error) {
+	for _, name := range servers {
+		row, err := state.GetServer(tx, name)
+		switch {
+		case errors.Is(err, state.ErrBadRow): // it is learned anew
+		case err != nil:
+			return nil, err
+		case row.Failures > 0 || row.BlockedBy != "": // also where the next try is due by now
+			stopped = append(stopped, name)
+		}
+	}
+	return stopped, nil
 }
 
 func (c *change) one(tx *state.Tx, now time.Time, job queue.Job) error {
@@ -372,7 +393,7 @@ func (a *Agent) endPause(tx *state.Tx, server string, now time.Time) error {
 		return err
 	}
 	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() || row.Hold.Until.After(now) {
-		row = state.Server{Facts: row.Facts, Hold: row.Hold}
+		row = row.Unpaused()
 		row.Hold.Until = earlier(row.Hold.Until, now)
 		if err := state.PutServer(tx, server, row); err != nil {
 			return err

@@ -29,10 +29,10 @@ func (c *commit) server(name string) state.Server {
 
 // pause leaves a server alone for a while: one server that is down is one fact, not a failure
 // of each of its jobs.
-func (c *commit) pause(name string, cause error, v verdict) {
+func (c *commit) pause(name string, cause error, v verdict) error {
 	row := c.server(name)
 	if row.Blocked() || waits(row.NotBefore, c.now, queue.MostDelay) {
-		return // another worker has reported the same already
+		return nil // another worker has reported the same already
 	}
 	row.Failures++
 	row.NotBefore = c.now.Add(v.pause)
@@ -52,6 +52,7 @@ func (c *commit) pause(name string, cause error, v verdict) {
 	}
 	c.servers[name] = row
 	c.happened(a)
+	return c.serverHistory(name, resultPaused, cause)
 }
 
 // block leaves a server alone until its configuration changes or a person asks.
@@ -71,7 +72,7 @@ func (c *commit) block(name string, cause error) error {
 	c.servers[name] = row
 	text := summaryOf(cause) + "; not tried again until the configuration of the server changes or a person asks"
 	c.happened(Activity{Kind: ActivityAlert, Server: name, Text: text, Cause: cause})
-	return nil
+	return c.serverHistory(name, resultBlocked, cause)
 }
 
 // tryAtOnce ends the pause of a server and any block, and tries again whether there is room by now: a person asks, and
@@ -106,7 +107,7 @@ func hastenFailed(tx *state.Tx, server string, now time.Time) error {
 func (c *commit) open(name string) {
 	row := c.server(name)
 	if row.Failures > 0 || row.BlockedBy != "" || !row.NotBefore.IsZero() {
-		c.servers[name] = state.Server{Facts: row.Facts, Hold: row.Hold}
+		c.servers[name] = row.Unpaused()
 	}
 }
 
@@ -131,7 +132,7 @@ func (c *commit) reachable(r report) error {
 		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: "the server can be used again"})
 	}
 	c.open(r.Job.Server)
-	return nil
+	return c.serverHistory(r.Job.Server, resultWorks, nil)
 }
 
 // learn keeps what the connections to a server have found out, those included that died of it:
@@ -202,7 +203,7 @@ func (d *dispatcher) loadServers(tx *state.Tx) error {
 		if err != nil {
 			return err
 		}
-		row := state.Server{Facts: was.Facts, Hold: was.Hold}
+		row := was.Unpaused()
 		row.Hold.Until = time.Time{}
 		if was.Blocked() && sameConfig(was.BlockedConfig, s.config) {
 			row.Failures, row.LastError, row.BlockedBy, row.BlockedConfig = was.Failures, was.LastError, was.BlockedBy, was.BlockedConfig

@@ -45,6 +45,23 @@ func TestWhatWaitsBehindASuspectIsNotParked(t *testing.T) {
 	}
 }
 
+// TestAMarkWithoutAJobIsLookedInto at the start: whatever became of the job, what changed is not forgotten.
+func TestAMarkWithoutAJobIsLookedInto(t *testing.T) {
+	b := newBreaker(t, nil)
+	b.update(func(tx *state.Tx) error { return state.MarkDirty(tx, "up", "file", "changed", false, time.Now()) })
+	b.crash()
+	b.update(func(tx *state.Tx) error {
+		look, ok, err := queue.Lookup(tx, work.KindLook, "up", "")
+		if !ok || look.State != queue.Running || look.Priority != priorityLook || look.Server != "acme" {
+			t.Errorf("%+v, %v", look, ok)
+		}
+		return err
+	})
+	if counts := b.counts("up2"); counts != (queue.Counts{}) {
+		t.Errorf("a sync without marks: %+v", counts)
+	}
+}
+
 // TestALookThatTakesTheAgentDownStaysParked, though its marks are still there at each start, and whatever happens in its
 // folder; a person's word brings it back.
 func TestALookThatTakesTheAgentDownStaysParked(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// All benchmarks commit to a real file, fsync included, in batches of 64 as the dispatcher does.
+// All benchmarks commit to a real file, fsync included; jobs are claimed and completed in batches of 64, as the dispatcher does it.
 // What counts is ns/job.
 const batch = 64
 
@@ -54,15 +54,19 @@ func putBaseline(tx *state.Tx, sync, path string) error {
 	return state.PutBaseline(tx, sync, state.Baseline{Path: path, Local: e, Remote: e, When: start, Job: 1})
 }
 
-// BenchmarkEnqueue commits batches of 64 new jobs to a queue that grows.
+// BenchmarkEnqueue commits so many new jobs at once to a queue that grows.
 func BenchmarkEnqueue(b *testing.B) {
-	db := openNew(b)
-	n := 0
-	for b.Loop() {
-		fill(b, db, "web", n, n+batch, false)
-		n += batch
+	for _, jobs := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			db := openNew(b)
+			n := 0
+			for b.Loop() {
+				fill(b, db, "web", n, n+jobs, false)
+				n += jobs
+			}
+			perJob(b, n)
+		})
 	}
-	perJob(b, n)
 }
 
 // BenchmarkClaimComplete works off a queue of so many jobs: each commit completes what was

@@ -132,9 +132,9 @@ func TestIndexesAreRepaired(t *testing.T) {
 			"claim acme 9 => 1 2\nlist state=dead => 7\nretry 7 => error: its row was unreadable"},
 		{"a row whose key ends like that of another job", jobs,
 			func(tx *state.Tx) error {
-				return tx.Table(tableJobs).Put(append([]byte("x"), idKey(2)...), []byte("{}"))
+				return errors.Join(tx.Table(tableJobs).Put(append([]byte("x"), idKey(2)...), []byte("{}")), tx.Table(tableDue).Put([]byte("acme\x00"), nil))
 			},
-			"retryall => 0 left 1\nlist state=due => 1 2\nlist state=dead => 3\ndropall => 3 left 0"},
+			"claim acme 9 => 1 2\nlist state=dead => 3\nretry 3 => error: its row was unreadable\ndrop 3 =>"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			db := openNew(t)

@@ -46,7 +46,6 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 //	save ID [JSON]
 //	yield ID in=DURATION
 //	fail ID [why=TEXT] [reply=TEXT] [retry=DURATION] [dead] [uncounted]       => state
-//	retryall, dropall [FILTER]                                               => done and left
 //	show ID                                                                  => what is not zero
 //	list, pages [sync=S] [server=S] [kind=K] [state=S] [path=P] [limit=N]    => numbers in order
 type script struct {
@@ -171,12 +170,6 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 	case "dropsync":
 		n, err := DropSync(tx, args[0])
 		return fmt.Sprint(n), err
-	case "retryall":
-		swept, err := RetryAll(tx, s.now, filterOf(args))
-		return fmt.Sprintf("%d left %d", swept.Done, swept.Left), err
-	case "dropall":
-		swept, err := DropAll(tx, filterOf(args))
-		return fmt.Sprintf("%d left %d", swept.Done, swept.Left), err
 	}
 	return s.look(tx, command, args)
 }

@@ -14,6 +14,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
+// TestFreePagesAreFoundQuickly: with the engine's default, a commit into a file with many free pages looks through all of them.
+func TestFreePagesAreFoundQuickly(t *testing.T) {
+	db := openFile(t, filepath.Join(t.TempDir(), "agent.db"))
+	if got := db.engine.FreelistType; got != bolt.FreelistMapType {
+		t.Errorf("the list of free pages is of type %q", got)
+	}
+}
+
 func TestReopenKeepsWhatWasCommitted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "folder", "agent.db")
 	db := openFile(t, path)

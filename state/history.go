@@ -19,7 +19,8 @@ type History struct {
 	// Op is the kind of the job, Direction "up" or "down".
 	Op        string `json:"op,omitempty"`
 	Direction string `json:"direction,omitempty"`
-	// Result says how it ended: "done", "failed" (it is tried again), "dead", "conflict" and what else there may be one day.
+	// Result says how it ended: "done", "failed" (it is tried again), "dead", "conflict"; without a path "paused", "blocked", "full",
+	// "working again"; and what else there may be one day.
 	Result string `json:"result,omitempty"`
 	Job    uint64 `json:"job,omitempty"`
 	// Tries are the failures of the job that count, this one included.

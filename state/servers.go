@@ -25,7 +25,19 @@ type Server struct {
 	BlockedConfig Fingerprint `json:"blocked_config,omitzero"`
 	// Hold is about what is sent to this server.
 	Hold Hold `json:"hold,omitzero"`
+	// Told is what the history says of it.
+	Told Told `json:"told,omitzero"`
 }
+
+// Told is the last thing that the history has about whether something works; the zero Told: nothing.
+type Told struct {
+	Result string `json:"result,omitempty"`
+	// Since is when that began.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Unpaused is s without its pause or block.
+func (s Server) Unpaused() Server { return Server{Facts: s.Facts, Hold: s.Hold, Told: s.Told} }
 
 // Blocked reports whether the server must not be tried as time goes by.
 func (s Server) Blocked() bool { return s.BlockedBy != "" && !s.BlockedConfig.IsZero() }

@@ -114,7 +114,8 @@ type HistoryFilter struct {
 	Limit int `json:",omitempty"`
 }
 
-// HistoryRow is one thing that was done or failed, as the program shows it.
+// HistoryRow is one thing that was done or failed, as the program shows it. What is about a server has no path, and no sync but
+// where the local folder of one is full; of what works again TookMS is how long it did not.
 type HistoryRow struct {
 	When      time.Time  `json:"when"`
 	Sync      string     `json:"sync"`
@@ -122,7 +123,7 @@ type HistoryRow struct {
 	Path      state.Text `json:"path"`
 	Direction string     `json:"direction,omitempty"` // up or down
 	Op        string     `json:"op"`
-	Result    string     `json:"result"` // done, failed (it is tried again), dead or conflict
+	Result    string     `json:"result"` // done, failed (it is tried again), dead or conflict; paused, blocked, full or working again
 	Bytes     int64      `json:"bytes"`
 	TookMS    float64    `json:"took_ms"`
 	Data      string     `json:"data,omitempty"`     // the data channel

@@ -41,12 +41,13 @@ func (p *program) approve(ctx context.Context, cfg *config.Config, sync string) 
 		}
 		return nil
 	}
-	db, err := openState(cfg, false)
+	logger := p.logger(cfg, slog.LevelError)
+	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
 		return stateError(err)
 	}
 	defer db.Close()
-	if err := agent.New(cfg, db, agent.Options{Logger: p.logger(cfg, slog.LevelError)}).ApproveStopped(sync); err != nil {
+	if err := agent.New(cfg, db, agent.Options{Logger: logger}).ApproveStopped(sync); err != nil {
 		return serviceError(err)
 	}
 	return nil

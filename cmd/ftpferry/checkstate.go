@@ -25,6 +25,8 @@ type stateCheck struct {
 	// Rows are the numbers of rows by table.
 	Rows     map[string]int `json:"rows"`
 	Problems []string       `json:"problems"`
+	// Outdated: an older version wrote it, and the next start brings it up to date. Its rows were not looked at.
+	Outdated bool `json:"outdated,omitempty"`
 	// Cure says what to do if there are Problems.
 	Cure string `json:"cure,omitempty"`
 }
@@ -56,6 +58,8 @@ func (p *program) checkState(ctx context.Context, cfg *config.Config) (*stateChe
 	var refusal *state.Error
 	switch {
 	case err == nil:
+	case errors.Is(err, state.ErrTooOld):
+		result.Outdated = true
 	case errors.Is(err, state.ErrLocked) || !errors.As(err, &refusal):
 		return nil, serviceError(err)
 	default: // it cannot be opened or read, and the error says what to do
@@ -115,6 +119,10 @@ func (r *stateCheck) problem(text string) {
 func (p *program) printStateCheck(r stateCheck) {
 	if !r.Exists {
 		fmt.Fprintf(p.stdout, "%s: nothing yet; the first run makes it\n", r.File)
+		return
+	}
+	if r.Outdated {
+		fmt.Fprintf(p.stdout, "%s: of an older version, %s; its rows were not checked, the next start of the agent brings it up to date\n", r.File, bytesText(r.Size))
 		return
 	}
 	rows := []string{}

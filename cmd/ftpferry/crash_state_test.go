@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,31 +70,55 @@ func TestFaultsAtTheFirstStart(t *testing.T) {
 	}
 }
 
+// bloat makes the state a file that is worth compacting.
+func (g *pair) bloat() []byte {
+	g.t.Helper()
+	g.change(fill70MB)
+	g.change(func(tx *state.Tx) error {
+		_, err := tx.Table("queue/filler").DeletePrefix(nil)
+		return err
+	})
+	content, err := os.ReadFile(g.stateFile())
+	if err != nil || len(content) < 64<<20 {
+		g.t.Fatalf("the state has %d bytes, %v", len(content), err)
+	}
+	return content
+}
+
+// TestACompactionIsFlushed before it takes the name of the state, and its name before anything is committed.
+func TestACompactionIsFlushed(t *testing.T) {
+	ftptest.Need(t, "strace")
+	t.Parallel()
+	g := inStep(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), plot{direction: "up"})
+	g.bloat()
+	calls := filepath.Join(t.TempDir(), "calls")
+	code, out := g.traced([]string{"-o", calls, "-y", "-e", "trace=pwrite64,fsync,renameat"}, "once").end(t)
+	text, err := os.ReadFile(calls)
+	if code != 0 || err != nil {
+		t.Fatalf("exit code %d, %v:\n%s", code, err, out)
+	}
+	_, fromCopy, made := strings.Cut(string(text), ".compact>")
+	renamed := strings.Index(fromCopy, "renameat(")
+	if !made || renamed < 0 {
+		t.Fatalf("nothing was compacted:\n%s", text)
+	}
+	copied, after := fromCopy[:renamed], fromCopy[renamed:]
+	if last := strings.LastIndex(copied, "pwrite64("); last < 0 || !strings.Contains(copied[last:], "fsync(") {
+		t.Errorf("the copy was not flushed behind the last write to it:\n%s", copied[max(last, 0):])
+	}
+	written, flushed := strings.Index(after, "pwrite64("), strings.Index(after, g.states+">")
+	if flushed < 0 || written >= 0 && written < flushed {
+		t.Errorf("the folder was not flushed behind the rename:\n%.1000s", after)
+	}
+}
+
 // TestFaultsOfACompaction cuts a start off, or has the disk fail, while a state file that is mostly free is made smaller.
 // Without the copy the program goes on with the file as it is.
 func TestFaultsOfACompaction(t *testing.T) {
 	ftptest.Need(t, "strace")
 	t.Parallel()
 	g := inStep(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), plot{direction: "up"})
-	for _, text := range []string{"much", ""} {
-		g.change(func(tx *state.Tx) error {
-			filler := tx.Table("queue/filler")
-			if text == "" {
-				_, err := filler.DeletePrefix(nil)
-				return err
-			}
-			for i := range uint64(70) {
-				if err := filler.Put(state.Key(i), bytes.Repeat([]byte(text), 1<<18)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	bloated, err := os.ReadFile(g.stateFile())
-	if err != nil || len(bloated) < 64<<20 {
-		t.Fatalf("the state has %d bytes, %v", len(bloated), err)
-	}
+	bloated := g.bloat()
 	for _, f := range []stateFault{
 		{".compact", "pwrite64", "signal=KILL:when=1"}, {".compact", "pwrite64", "error=ENOSPC:when=3"}, {".compact", "fsync", "signal=KILL"},
 		{".compact", "fsync", "error=EIO"}, {"", "renameat", "signal=KILL"}, {"", "renameat", "error=EIO"}, {".", "fsync", "signal=KILL"}, {".", "fsync", "error=EIO"},
@@ -105,6 +128,9 @@ func TestFaultsOfACompaction(t *testing.T) {
 		goesOn := strings.Contains(f.fault, "error") && f.file != "."
 		if goesOn && code != 0 || !goesOn && code == 0 {
 			t.Errorf("%s: exit code %d:\n%s", f, code, out)
+		}
+		if goesOn && !strings.Contains(out, "cannot compact the state file") {
+			t.Errorf("%s: nobody hears of it:\n%s", f, out)
 		}
 		g.mustRun(0, []string{"s: in step; nothing done"}, "once")
 		g.mustBeSound()

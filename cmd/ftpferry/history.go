@@ -24,7 +24,9 @@ func (p *program) historyCommand() *cobra.Command {
 		Long: `Tells what was done, oldest first: one row per finished transfer, delete,
 conflict and failure. Of the failures of one job that is tried again and again
 it has the first, the second, the fourth, the eighth and so on, and the one that
-it died of. How far back it goes is a matter of configuration (agent.history).
+it died of. That a server cannot be used, has refused the login, or that there
+is no room, is told once, and once when it is over ("working again"). Such rows
+of a server are of no sync: --sync leaves them out. How far back it goes is a matter of configuration (agent.history).
 
 --json prints one object per line. A pattern for --path is that of "ftpferry
 queue".
@@ -101,9 +103,17 @@ func (p *program) history(ctx context.Context, filter control.HistoryFilter) err
 // historyLine is a row for people.
 func historyLine(row control.HistoryRow) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-8s %-14s", row.When.Local().Format(time.DateTime), row.Result, oneLine(strings.ReplaceAll(row.Op, "_", " ")))
-	fmt.Fprintf(&b, " %s: %s", oneLine(row.Sync), pathText(string(row.Path)))
+	what := fmt.Sprintf("%-8s %s", row.Result, oneLine(strings.ReplaceAll(row.Op, "_", " ")))
+	fmt.Fprintf(&b, "%s %-23s ", row.When.Local().Format(time.DateTime), what)
+	if row.Sync == "" {
+		fmt.Fprintf(&b, "server %s", oneLine(row.Server))
+	} else {
+		fmt.Fprintf(&b, "%s: %s", oneLine(row.Sync), pathText(string(row.Path)))
+	}
 	var parts []string
+	if row.Result == "working again" {
+		parts = append(parts, "after "+time.Duration(row.TookMS*float64(time.Millisecond)).Round(time.Second).String())
+	}
 	if row.Bytes > 0 {
 		took := time.Duration(row.TookMS * float64(time.Millisecond)).Round(time.Millisecond)
 		parts = append(parts, bytesText(row.Bytes)+" in "+took.String())

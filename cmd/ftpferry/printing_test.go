@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -64,6 +66,29 @@ func TestSince(t *testing.T) {
 	}
 }
 
+// TestHistoryForPeople: what is about a server stands in the same columns as what is about a file.
+func TestHistoryForPeople(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	var b strings.Builder
+	for _, row := range []control.HistoryRow{
+		{Sync: "web", Server: "acme", Path: "a.html", Op: "delete_remote", Result: "done"},
+		{Server: "acme", Op: "connect", Result: "paused", Error: "connect 127.0.0.1:21: refused\nmore"},
+		{Server: "acme", Op: "connect", Result: "working again", TookMS: 90_400},
+		{Sync: "in", Server: "acme", Op: "transfer", Result: "full", Error: "write: no space left on device"},
+	} {
+		row.When = at
+		b.WriteString(historyLine(row))
+	}
+	want := `2026-03-01 12:00:00 done     delete remote  web: a.html
+2026-03-01 12:00:00 paused   connect        server acme  (connect 127.0.0.1:21: refused)
+2026-03-01 12:00:00 working again connect   server acme  (after 1m30s)
+2026-03-01 12:00:00 full     transfer       in: (the whole sync)  (write: no space left on device)
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 // TestJobsForPeople: 80 columns, but for names, and nothing that moves a terminal's cursor.
 func TestJobsForPeople(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -101,5 +126,25 @@ web: 1 dead, 1 running, 1 due, 1 waiting, 1 of them after a failure, the next in
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+// TestJobsOfAnAgentThatIsGone: without an agent nothing is running, whatever the rows say.
+func TestJobsOfAnAgentThatIsGone(t *testing.T) {
+	p, cfg, told := alone(t, "")
+	db := p.mustOpen(t, cfg, p.logger(cfg, slog.LevelError))
+	err := db.Update(func(tx *state.Tx) error {
+		_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: "upload", Sync: "web", Server: "acme", Path: "a", Priority: 50})
+		if err == nil {
+			_, err = queue.Claim(tx, time.Now(), queue.Request{Server: "acme", Limit: 1, Hold: func(string) queue.Held { return queue.HeldNone }})
+		}
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if code := run([]string{"-c", p.configPath, "queue"}, p.env, told, told); code != 0 ||
+		!strings.Contains(told.String(), " running   cut off     0  upload         web: a\n") || !strings.Contains(told.String(), "web: 1 cut off in the middle\n") {
+		t.Errorf("exit code %d:\n%s", code, told)
 	}
 }

@@ -182,6 +182,9 @@ func (p *program) printChanged(changed control.Changed, done string) {
 		due = fmt.Sprintf(", %d due already", changed.Due)
 	}
 	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
+	for _, server := range changed.Servers {
+		fmt.Fprintf(p.stdout, "  the pause or block of server %s has ended\n", oneLine(server))
+	}
 	for _, left := range changed.Left {
 		fmt.Fprintf(p.stdout, "  job %d was left: it %s\n", left.ID, strings.TrimPrefix(oneLine(left.Reason), "not possible now: it "))
 	}

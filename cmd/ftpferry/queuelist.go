@@ -30,7 +30,8 @@ func (p *program) queueList(ctx context.Context, filter control.JobFilter) error
 	return p.printing(func(out *bufio.Writer) error {
 		list := jobList{out: out, now: time.Now(), json: p.json}
 		var syncs []control.SyncJobs
-		err := p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
+		err := p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, db *state.DB) (err error) {
+			list.alone = db != nil
 			syncs, err = s.Jobs(ctx, filter, list.add)
 			return notAgain(err, list.jobs > 0)
 		})
@@ -52,6 +53,8 @@ type jobList struct {
 	now  time.Time
 	json bool
 	jobs int
+	// alone: no agent runs, so what is marked as running was cut off with one.
+	alone bool
 }
 
 func (l *jobList) add(job control.Job) error {
@@ -93,6 +96,8 @@ func (l *jobList) when(job control.Job) string {
 	switch {
 	case job.State == "dead" && !job.Died.IsZero():
 		return ago(l.now.Sub(job.Died)) + " ago"
+	case job.State == "running" && l.alone:
+		return "cut off"
 	case job.State == "running" && !job.Started.IsZero():
 		return "for " + ago(l.now.Sub(job.Started))
 	case job.State == "waiting":
@@ -138,12 +143,16 @@ func (l *jobList) end(syncs []control.SyncJobs, filter control.JobFilter) error 
 	if l.jobs > 0 {
 		l.out.WriteString("\n")
 	}
+	running := "running"
+	if l.alone {
+		running = "cut off in the middle"
+	}
 	for _, s := range syncs {
 		var parts []string
 		for _, n := range []struct {
 			count int
 			name  string
-		}{{s.Dead, "dead"}, {s.Running, "running"}, {s.Due, "due"}, {s.Waiting, "waiting"}} {
+		}{{s.Dead, "dead"}, {s.Running, running}, {s.Due, "due"}, {s.Waiting, "waiting"}} {
 			if n.count > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n.count, n.name))
 			}

@@ -54,7 +54,7 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-c
 	for _, w := range cfg.Warnings {
 		logger.Warn("configuration", "problem", w.String())
 	}
-	db, err := openState(cfg, false)
+	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
 		return nil, stateError(err)
 	}

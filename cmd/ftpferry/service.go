@@ -18,9 +18,14 @@ import (
 // stateFile is the name of the one state file in the state folder.
 const stateFile = "agent.db"
 
-func openState(cfg *config.Config, readOnly bool) (*state.DB, error) {
+// openState opens the state of the configuration. What it warns of is told even by commands that log nothing but errors: it is
+// about the one file that all depends on.
+func (p *program) openState(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger) (*state.DB, error) {
+	if !logger.Enabled(ctx, slog.LevelWarn) {
+		logger = p.logger(cfg, slog.LevelWarn)
+	}
 	return state.Open(filepath.Join(cfg.Agent.StateDir, stateFile), state.Options{
-		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, MaxSize: cfg.Agent.MaxStateSize, ReadOnly: readOnly,
+		AllowNetworkFilesystem: cfg.Agent.AllowNetworkStateDir, MaxSize: cfg.Agent.MaxStateSize, ReadOnly: readOnly, Logger: logger,
 	})
 }
 
@@ -61,7 +66,7 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 	if err == nil {
 		return use(ctx, client)
 	}
-	db, err := openState(cfg, false)
+	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
 		return stateError(err)
 	}
@@ -102,7 +107,7 @@ func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnl
 	var db *state.DB
 	// Only an agent makes a new state.
 	if _, err := os.Stat(filepath.Join(cfg.Agent.StateDir, stateFile)); !errors.Is(err, fs.ErrNotExist) {
-		db, err = openState(cfg, readOnly)
+		db, err = p.openState(ctx, cfg, readOnly, logger)
 		switch {
 		case err == nil:
 			defer db.Close()

@@ -1,0 +1,63 @@
+package queue
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ftpferry/ftpferry/state"
+)
+
+func TestListsAndPages(t *testing.T) {
+	runScript(t, openNew(t), `
+		enqueue up web dead/a          => added 1
+		enqueue up web run             => added 2
+		claim acme 9                   => 1 2
+		fail 1 dead                    => dead
+		enqueue up web wait/a in=1h    => added 3
+		enqueue up web due/a           => added 4
+		enqueue up docs wait/b in=2h   => added 5
+		enqueue rm docs wait/a in=2h server=other  => added 6
+		pages limit=2                  => 1 2 | 3 4 | 5 6
+		pages limit=4                  => 1 2 3 4 | 5 6
+		pages state=waiting limit=1    => 3 | 5 | 6
+		pages sync=web limit=3         => 4 2 3 | 1
+		pages path=wait limit=2        => 3 5 | 6
+		pages                          => 1 2 3 4 5 6
+		list limit=3                   => 1 2 3
+		list path=*/a                  => 1 3 4 6
+		list kind=rm                   => 6
+		list server=other              => 6
+		list path=wait/ sync=docs      => 5 6`)
+}
+
+// TestPagesAreBounded: a page ends after so many looks, whatever it has found.
+func TestPagesAreBounded(t *testing.T) {
+	const jobs = 2*mostLooks + 10
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		for i := range jobs {
+			if _, err := Enqueue(tx, start, New{Kind: "up", Sync: "web", Server: "acme", Path: fmt.Sprint(i)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	last := fmt.Sprint(jobs - 1)
+	filter := Filter{Path: last, Limit: 5}
+	for i, want := range []int{0, 0, 1} {
+		_ = db.View(func(tx *state.Tx) error {
+			page, next, err := Page(tx, filter)
+			if err != nil || len(page) != want || (next == nil) != (i == 2) {
+				t.Errorf("page %d has %d jobs, %v; next %x", i, len(page), err, next)
+			}
+			filter.From = next
+			return nil
+		})
+	}
+	update(t, db, func(tx *state.Tx) error {
+		if found, err := List(tx, Filter{Path: last, Limit: 5}); len(found) != 1 || err != nil {
+			t.Errorf("List found %d jobs, %v", len(found), err)
+		}
+		return nil
+	})
+}
