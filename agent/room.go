@@ -82,7 +82,7 @@ func (c *commit) allot(job queue.Job) (int, error) {
 	}
 	r := room{sync: job.Sync, size: min(free, bounds.part)}
 	if free < least {
-		if !c.heldBack(c.placeOf(job.Sync)) {
+		if c.held(job.Sync) != queue.HeldTransfers || !c.heldBack(c.placeOf(job.Sync)) {
 			return 0, nil
 		}
 		r.size, r.without = bounds.part, true

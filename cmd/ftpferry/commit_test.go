@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // traced runs the program under strace, which changes what system calls do. More are options of strace.
@@ -113,6 +115,7 @@ func TestDownloadThatCannotBeFlushed(t *testing.T) {
 	want := hashes(t, g.local)
 	fill(t, g.remote, map[string]int{pointFile: newTimes})
 	before := tap.count("RETR")
+	makeRoom(t, g.stateFile()) // as growing is an fsync too
 	// Folders are flushed only behind a rename, which must not come about.
 	code, out := g.traced([]string{"-e", "trace=fsync", "-e", "inject=fsync:error=EIO"}, "once").end(t)
 	if code != 75 || !strings.Contains(out, "left: "+pointFile) || !strings.Contains(out, "input/output error") {
@@ -162,5 +165,33 @@ func TestCrashAroundTheRename(t *testing.T) {
 				t.Errorf("transferred %d times, want %d", got, c.transfers)
 			}
 		})
+	}
+}
+
+// makeRoom leaves so many free pages in a state file that it will not grow for a while.
+func makeRoom(t *testing.T, path string) {
+	t.Helper()
+	db, err := state.Open(path, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, change := range []func(tx *state.Tx) error{
+		func(tx *state.Tx) error {
+			for range 4000 {
+				if err := state.AppendHistory(tx, state.History{When: time.Unix(1, 0), Path: "a row that goes at once"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func(tx *state.Tx) error {
+			_, err := state.TrimHistory(tx, 0, time.Unix(2, 0), 0)
+			return err
+		},
+	} {
+		if err := db.Update(change); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
