@@ -167,7 +167,7 @@ func (c *commit) held(sync string) queue.Held {
 	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
 		return queue.HeldAll
 	}
-	if c.heldBack(c.placeOf(sync)) || c.overdue[sync] {
+	if c.heldBack(c.placeOf(sync)) || c.deletions[sync].overdue {
 		return queue.HeldTransfers
 	}
 	return queue.HeldNone

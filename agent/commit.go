@@ -43,9 +43,9 @@ type transition struct {
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
 	trimmed     bool
-	overdue     map[string]bool // see dispatcher
-	patience    bool            // overdue is new
-	hastened    int             // jobs that a wrong clock had kept waiting
+	deletions   map[string]waitingDeletions // see dispatcher
+	patience    bool                        // deletions is new
+	hastened    int                         // jobs that a wrong clock had kept waiting
 	busy        map[string]refusal
 	wake        time.Time
 }
@@ -78,7 +78,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
-		t.overdue = d.overdue
+		t.deletions = d.deletions
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err

@@ -51,7 +51,7 @@ type dispatcher struct {
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
 	nextTrim    time.Time
-	overdue     map[string]bool // syncs whose deletions have waited for too long
+	deletions   map[string]waitingDeletions
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -357,7 +357,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)
 	}
 	if t.patience {
-		d.overdue = t.overdue
+		d.deletions = t.deletions
 		d.nextPatience = b.now.Add(patienceInterval)
 	}
 	if t.trimmed {

@@ -17,13 +17,20 @@ const (
 	patienceInterval = time.Minute
 )
 
+// waitingDeletions tell since when the deletions of a sync wait behind transfers that go on, and whether that was too long.
+type waitingDeletions struct {
+	since   time.Time
+	overdue bool
+}
+
 // runOutOfPatience finds what has waited for too long behind what keeps coming in.
 func (c *commit) runOutOfPatience() error {
 	if waits(c.d.nextPatience, c.now, patienceInterval) {
 		return nil
 	}
-	c.overdue, c.patience = map[string]bool{}, true
+	c.deletions, c.patience = map[string]waitingDeletions{}, true
 	for sync := range c.d.agent.syncs {
+		server := c.d.agent.cfg.Syncs[sync].Server
 		scan, ok, err := queue.Lookup(c.tx, work.KindScan, sync, "")
 		if err != nil {
 			return err
@@ -33,12 +40,18 @@ func (c *commit) runOutOfPatience() error {
 				return err
 			}
 		}
-		deletion, ok, err := queue.FirstSerial(c.tx, c.d.agent.cfg.Syncs[sync].Server, sync)
+		_, waiting, err := queue.FirstSerial(c.tx, server, sync)
 		if err != nil {
 			return err
 		}
-		if ok && c.now.Sub(deletion.RunAt) >= deletePatience {
-			c.overdue[sync] = true
+		// While nothing can be sent, no deletion waits for what keeps coming in: after an outage transfers go first again.
+		if waiting && !c.mustWait(server) && c.server(server).Failures == 0 && c.held(sync) != queue.HeldAll {
+			was, known := c.d.deletions[sync]
+			if !known || was.since.After(c.now) {
+				was.since = c.now
+			}
+			was.overdue = was.overdue || c.now.Sub(was.since) >= deletePatience
+			c.deletions[sync] = was
 		}
 	}
 	return nil

@@ -55,3 +55,33 @@ func TestNothingStarves(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletionsGoLastAfterAnOutage: a server that was away for days has made nobody wait for what keeps coming in.
+func TestDeletionsGoLastAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		b := newBreaker(t, func(queue.Job) work.Outcome {
+			if time.Since(began) < 3*deletePatience {
+				return work.Outcome{Err: errDown}
+			}
+			time.Sleep(10 * time.Second)
+			return work.Outcome{Result: work.Done}
+		})
+		b.enqueue(string(plan.Upload), "up", began, paths("file ", 100)...)
+		b.enqueue(string(plan.DeleteRemote), "up", began, "old")
+		b.run(func() { time.Sleep(3*deletePatience + time.Hour) })
+		sent := 0
+		for _, try := range b.tries {
+			if try.out.Err != nil {
+				continue
+			}
+			if try.job.Kind == string(plan.DeleteRemote) && sent < 100 {
+				t.Fatalf("deleted after %d of 100 uploads", sent)
+			}
+			sent++
+		}
+		if sent != 101 {
+			t.Errorf("%d of 101 jobs are done", sent)
+		}
+	})
+}
