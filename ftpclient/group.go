@@ -36,12 +36,9 @@ type FileStat struct {
 // The error is that of the connection; the answers before it are good.
 func (c *Conn) StatFiles(ctx context.Context, paths []string) ([]FileStat, error) {
 	answers := make([]FileStat, 0, len(paths))
-	grouped := false
-	if len(paths) > 2 {
-		var err error
-		if grouped, err = c.pipelines(ctx); err != nil {
-			return answers, err
-		}
+	grouped, err := c.groups(ctx, len(paths))
+	if err != nil {
+		return answers, err
 	}
 	for len(paths) > 0 {
 		n := 1
@@ -60,6 +57,14 @@ func (c *Conn) StatFiles(ctx context.Context, paths []string) ([]FileStat, error
 	return answers, nil
 }
 
+// groups reports whether so many questions are asked in groups; for a few the proof is not worth it.
+func (c *Conn) groups(ctx context.Context, questions int) (bool, error) {
+	if questions <= 2 {
+		return false, nil
+	}
+	return c.pipelines(ctx)
+}
+
 // FileTime is the answer about one path of ModTimes.
 type FileTime struct {
 	ModTime time.Time
@@ -71,12 +76,9 @@ type FileTime struct {
 // each path unless the error is not nil, which is that of the connection; the answers before it are good.
 func (c *Conn) ModTimes(ctx context.Context, paths []string) ([]FileTime, error) {
 	answers := make([]FileTime, 0, len(paths))
-	grouped := false
-	if len(paths) > 2 {
-		var err error
-		if grouped, err = c.pipelines(ctx); err != nil {
-			return answers, err
-		}
+	grouped, err := c.groups(ctx, len(paths))
+	if err != nil {
+		return answers, err
 	}
 	for len(paths) > 0 {
 		var batch [][]control.Command
