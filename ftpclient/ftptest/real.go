@@ -101,7 +101,7 @@ func (s *RealServer) Start() {
 	var err error
 	for range 3 {
 		if free {
-			s.setup.Port = freePort(s.t)
+			s.setup.Port = leasePort(s.t)
 		}
 		s.Addr = net.JoinHostPort(s.setup.Address, strconv.Itoa(s.setup.Port))
 		if err = s.launch(); err == nil {
@@ -186,7 +186,12 @@ func (s *RealServer) awaitGreeting() error {
 	}
 	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
 		if err = greet(); err == nil {
-			return nil
+			select {
+			case <-s.ended:
+				return errors.New("the server ended, and another one greets in its place")
+			default:
+				return nil
+			}
 		}
 		select {
 		case <-s.ended:
@@ -226,14 +231,4 @@ func (s *RealServer) greet() error {
 	}
 	io.Copy(io.Discard, reader) // until the server has closed its side, however it does that
 	return nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
