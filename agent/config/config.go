@@ -4,6 +4,7 @@ package config
 
 import (
 	"crypto/x509"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -65,8 +66,10 @@ const (
 // Server is an FTP endpoint. Nothing in it shows a secret when it is printed, logged or encoded.
 type Server struct {
 	Name        string
-	Address     string // host:port, ready to dial; IPv6 in brackets
-	User        string // never empty, no control characters
+	Address     string    // host:port, ready to dial; IPv6 in brackets; the first of Addresses
+	Addresses   []string  // at least one; the others stand in when those before them do not answer
+	Bandwidth   Timetable // of all connections together; nil: no limit
+	User        string    // never empty, no control characters
 	Password    Secret
 	Account     Secret // for ACCT, when the server answers the login with 332; empty: none
 	VirtualHost string // for HOST (RFC 7151) before the login; empty: none
@@ -158,6 +161,53 @@ type Sync struct {
 	Settle    time.Duration // >= 0
 	Marker    string        // local path (slashes) below Local that must exist; empty: none
 	Enabled   bool
+
+	// Family is the name in the file. It is Name, unless the file lists several servers for the sync: then there is one Sync
+	// for each of them, called FAMILY@SERVER.
+	Family string
+
+	IgnoreFile      string // name of the files with patterns in folders; empty: none
+	DefaultExcludes bool   // leave out what version control and editors keep beside files
+	IgnoreCase      bool   // of patterns
+	MinSize         int64  // bytes; 0: no limit
+	MaxSize         int64
+	MinAge          time.Duration // 0: no limit
+	MaxAge          time.Duration
+
+	OnForeignChange string // restore, keep or conflict; of up and down
+	Conflict        string // copy, newer, local, remote or ask; of both
+	Links           string // skip, follow or preserve
+	Verify          string // size, hash or reread
+	Moves           bool   // find out what was renamed
+
+	Trash     string        // folder, relative to the root of either side; empty: what is deleted is gone
+	TrashKeep time.Duration // 0: for ever
+
+	Atomic                             bool // write under a temporary name first
+	TempPrefix, TempSuffix, TempFolder string
+	Mode                               fs.FileMode // of uploaded files; 0: as the server likes
+	RemoteName                         NameTemplate
+	AfterUpload, AfterDownload         After
+	Claim                              bool
+
+	Append []string // patterns of files that only ever grow
+
+	Transfers int      // at the same time; 0: as many as the server allows
+	Allowed   []Window // when transfers may run; none: always
+	Hooks     Hooks
+}
+
+// After says what becomes of a source that was transferred; zero: nothing.
+type After struct {
+	Delete bool
+	Move   NameTemplate // a folder; zero: none
+}
+
+// Hooks are commands around each transfer; nil: none.
+type Hooks struct {
+	Before, After, OnError []string
+	Shell                  bool
+	Timeout                time.Duration // > 0
 }
 
 // Direction says where changes flow.
@@ -167,4 +217,5 @@ type Direction string
 const (
 	Up   Direction = "up"
 	Down Direction = "down"
+	Both Direction = "both"
 )

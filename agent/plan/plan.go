@@ -17,14 +17,60 @@ const (
 	Up Direction = "up"
 	// Down makes the local folder like the server.
 	Down Direction = "down"
+	// Both passes on what has changed since both sides last agreed, in either direction.
+	Both Direction = "both"
 )
 
 // Rules are the parts of a sync's configuration that decide.
 type Rules struct {
 	Direction Direction
-	// Delete removes from the target what is not (any more) at the source.
+	// Delete removes from the target what is not (any more) at the source. With Both it passes on deletions of what was in
+	// step, and never removes what was not.
 	Delete bool
+	// Foreign is for Up and Down: what becomes of a file that was changed at the target by somebody else.
+	Foreign Foreign
+	// Conflict is for Both: what becomes of a path that changed on both sides.
+	Conflict Resolution
+	// Consume: a source that was transferred goes away (after_upload, after_download). A file that is equal on both sides
+	// is planned as a transfer then, which finds that out and only lets the source go.
+	Consume bool
+	// Links says what to do with symbolic links.
+	Links Links
 }
+
+// Foreign says what becomes of a file that somebody else changed at the target.
+type Foreign string
+
+// What becomes of it: it is made what the source is, it stays until the source changes, or it stays until a person decides.
+const (
+	ForeignRestore  Foreign = "restore" // also ""
+	ForeignKeep     Foreign = "keep"
+	ForeignConflict Foreign = "conflict"
+)
+
+// Resolution says who wins when a path changed on both sides.
+type Resolution string
+
+// The winners. ResolveCopy keeps both: the older one is set aside under another name, which then goes to the other side too.
+// ResolveAsk leaves the path alone until a person has made both sides equal or removed one.
+const (
+	ResolveCopy   Resolution = "copy" // also ""
+	ResolveNewer  Resolution = "newer"
+	ResolveLocal  Resolution = "local"
+	ResolveRemote Resolution = "remote"
+	ResolveAsk    Resolution = "ask"
+)
+
+// Links says what becomes of symbolic links.
+type Links string
+
+// LinksSkip leaves them alone and says so, LinksFollow takes what they point at, which scans do while they read, and
+// LinksPreserve makes a link at the other side.
+const (
+	LinksSkip     Links = "skip" // also ""
+	LinksFollow   Links = "follow"
+	LinksPreserve Links = "preserve"
+)
 
 // Knowledge says where the look at one side of a path comes from.
 type Knowledge uint8
@@ -79,6 +125,17 @@ const (
 	MakeLocalDir  Action = "make_local_dir"
 	DeleteRemote  Action = "delete_remote"
 	DeleteLocal   Action = "delete_local"
+	// SetAsideRemote and SetAsideLocal rename the loser of a conflict on its own side, from Path to To. Both names have to be
+	// looked at again then.
+	SetAsideRemote Action = "set_aside_remote"
+	SetAsideLocal  Action = "set_aside_local"
+	// MoveRemote and MoveLocal rename a file, or a folder with all that is in it, from From to Path, because it was renamed on
+	// the other side.
+	MoveRemote Action = "move_remote"
+	MoveLocal  Action = "move_local"
+	// LinkRemote and LinkLocal make a symbolic link to what the link on the other side points at.
+	LinkRemote Action = "link_remote"
+	LinkLocal  Action = "link_local"
 )
 
 // Deletes reports whether the action removes something.
@@ -92,6 +149,9 @@ type Op struct {
 	Local  Side   `json:"local"`
 	Remote Side   `json:"remote"`
 	Base   *Base  `json:"base,omitempty"`
+	// From is the old path of a move, To the new one of what is set aside.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 	// Reason is for people.
 	Reason string `json:"reason"`
 	// Extra marks the deletion of something that was never in step.

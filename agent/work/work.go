@@ -33,6 +33,67 @@ type Sync struct {
 	Filter scan.Filter
 	Marker string
 	Settle time.Duration
+	Upload
+	Download
+	// Verify says how to make sure that all bytes arrived.
+	Verify Verify
+	// Trash, if not "", is the folder on either side, relative to the root, that deleted files are moved to, and TrashKeep how
+	// long they stay there; 0 means for ever.
+	Trash     string
+	TrashKeep time.Duration
+	// Appends reports whether a file only ever grows, so that its tail is enough (mode = "append").
+	Appends func(rel string) bool
+	Hooks   Hooks
+}
+
+// Upload is how files go to the server.
+type Upload struct {
+	// Direct writes to the final name at once, for servers that do not rename.
+	Direct bool
+	// TempPrefix and TempSuffix surround temporary names; TempFolder is where they are, relative to the root of the sync, ""
+	// for beside the target.
+	TempPrefix, TempSuffix, TempFolder string
+	// Mode, if not 0, is what the permissions of uploaded files are set to.
+	Mode fs.FileMode
+	// After says what becomes of a local file that was uploaded.
+	After After
+	// RemoteName, if not nil, gives the path on the server for a local one, both relative to the root of the sync.
+	RemoteName func(rel string, modified time.Time) string
+}
+
+// Download is how files come from the server.
+type Download struct {
+	// Claim renames a file on the server before it is fetched, so that nobody else fetches it too.
+	Claim bool
+	// After says what becomes of a remote file that was downloaded.
+	After After
+}
+
+// After says what becomes of a source that was transferred: it stays (zero), goes, or moves to a folder relative to the root
+// of its side.
+type After struct {
+	Delete bool
+	// Move, if not nil, gives the new path of a file, relative to the root of its side.
+	Move func(rel string, now time.Time) string
+}
+
+// Verify says how to make sure that all bytes arrived.
+type Verify string
+
+// VerifySize compares sizes. VerifyHash compares a hash that the server computes, where it can, and else sizes. VerifyReread
+// reads the file back and compares every byte.
+const (
+	VerifySize   Verify = "size" // also ""
+	VerifyHash   Verify = "hash"
+	VerifyReread Verify = "reread"
+)
+
+// Hooks are commands around each transfer; empty ones are none. Shell runs a command, then of one element, by the system's
+// shell.
+type Hooks struct {
+	Before, After, OnError []string
+	Shell                  bool
+	Timeout                time.Duration
 }
 
 // State reads what is known about one sync. Each call is a short transaction of its own.

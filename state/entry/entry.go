@@ -57,6 +57,12 @@ type Entry struct {
 	// Precision is the granularity of ModTime: a nanosecond on most disks, a second in
 	// MLSD and MDTM, a minute or a day in a LIST line.
 	Precision time.Duration `json:"precision,omitempty"`
+	// ID tells this file or folder from all others of its side, whatever its name: the inode on disk, a hash of the fact
+	// "unique" on a server; 0 means that the side would not say. A file that was written anew may have another ID and be the
+	// same, so it has no part in Same and Equal.
+	ID uint64 `json:"id,omitempty"`
+	// Target is what a Link points at, as it is written in the link; "" means that the side would not say.
+	Target string `json:"target,omitempty"`
 }
 
 // Same reports whether two looks at the same side show no change. What one of the looks
