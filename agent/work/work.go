@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -209,6 +210,18 @@ var kinds = map[string]action{
 	string(plan.MakeLocalDir):  operation(makeLocalDir),
 	string(plan.DeleteRemote):  operation(deleteRemote),
 	string(plan.DeleteLocal):   operation(deleteLocal),
+}
+
+// FileKinds returns the kinds of jobs that do something to a path, sorted.
+func FileKinds() []string {
+	var all []string
+	for kind := range kinds {
+		if kind != KindScan && kind != KindLook {
+			all = append(all, kind)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Understands reports whether it can be told from a job what it is to do.
