@@ -256,12 +256,12 @@ func (t threeWay) clash() Decision {
 	}
 	for _, e := range []end{t.local, t.remote} {
 		if other := t.opposite(e); t.rules.Delete && t.base != nil && e.isLeaf() && !e.changed() {
-			op := t.op(e.actions.remove, fmt.Sprintf("%s took its place %s", kindWord(other), other.place))
+			op := t.op(e.actions.remove, fmt.Sprintf("a %s took its place %s", kindWord(other.Entry), other.place))
 			op.Replan = true
 			return Decision{Op: op, Keeps: true}
 		}
 	}
-	what := fmt.Sprintf("%s here, %s on the server", kindWord(t.local), kindWord(t.remote))
+	what := fmt.Sprintf("a %s here, a %s on the server", kindWord(t.local.Entry), kindWord(t.remote.Entry))
 	if t.rules.Conflict != ResolveCopy && t.rules.Conflict != "" {
 		return t.item.conflict(what + "; left alone until a person has decided")
 	}
@@ -270,14 +270,4 @@ func (t threeWay) clash() Decision {
 		loser = t.opposite(loser)
 	}
 	return t.setAside(loser, what)
-}
-
-func kindWord(e end) string {
-	switch e.Entry.Kind {
-	case entry.Dir:
-		return "a folder"
-	case entry.Link:
-		return "a link"
-	}
-	return "a file"
 }

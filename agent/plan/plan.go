@@ -255,6 +255,22 @@ func (r Rules) skips(e entry.Entry) string {
 // noTarget: there is a link, and no way to make another one like it.
 const noTarget = "nobody says what this symbolic link points at"
 
+// keepsForeign: what somebody else has done at the target is not undone.
+func (r Rules) keepsForeign() bool {
+	return r.Foreign == ForeignKeep || r.Foreign == ForeignConflict
+}
+
+// kindWord is for people.
+func kindWord(e entry.Entry) string {
+	switch e.Kind {
+	case entry.Dir:
+		return "folder"
+	case entry.Link:
+		return "link"
+	}
+	return "file"
+}
+
 // same is entry.Same that also knows when a link points at something else.
 func same(a, b entry.Entry) bool {
 	return entry.Same(a, b) && (a.Kind != entry.Link || a.Target == "" || b.Target == "" || a.Target == b.Target)
