@@ -80,6 +80,7 @@ func workSync(s *config.Sync) work.Sync {
 		Rules:  plan.Rules{Direction: plan.Direction(s.Direction), Delete: s.Delete},
 		Filter: scan.NewFilter(s.Include, s.Exclude),
 		Marker: s.Marker, Settle: s.Settle,
+		Upload: work.Upload{TempPrefix: "."},
 	}
 }
 
