@@ -62,7 +62,11 @@ func (o *op) resume(ctx context.Context, file *os.File, size int64) (transfer *f
 	if err != nil {
 		return nil, 0, fmt.Errorf("go on with an upload: %w", err)
 	}
-	o.env.Logger.Info("upload goes on where it was cut off", "path", o.Path, "offset", offset, "size", size)
+	if offset == 0 {
+		o.env.Logger.Info("upload starts anew, as what an attempt before has left is no proven part of the file", "path", o.Path)
+	} else {
+		o.env.Logger.Info("upload goes on where it was cut off", "path", o.Path, "offset", offset, "size", size)
+	}
 	return transfer, offset, nil
 }
 
