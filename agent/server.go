@@ -78,7 +78,7 @@ func workSync(s *config.Sync) work.Sync {
 	return work.Sync{
 		Name: s.Name, Local: s.Local, Remote: s.Remote,
 		Rules:  plan.Rules{Direction: plan.Direction(s.Direction), Delete: s.Delete},
-		Filter: scan.NewFilter(s.Include, s.Exclude),
+		Filter: scan.NewFilter(scan.FilterOptions{Include: s.Include, Exclude: s.Exclude}),
 		Marker: s.Marker, Settle: s.Settle,
 	}
 }
