@@ -89,7 +89,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 		if err != nil {
 			return prefix, err
 		}
-		if w.request.Filter.Excluded(prefix, isDir(item)) {
+		if w.excluded(prefix, isDir(item)) {
 			return prefix, nil
 		}
 		if end < len(rel) && inStep(item) {
@@ -104,7 +104,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 // goOn decides what is left below the folder top.
 func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 	item, err := w.item(ctx, top)
-	if err != nil || w.request.Filter.ExcludedAnywhere(top, isDir(item)) {
+	if err != nil || isIn(top, w.request.TempFolder) || w.request.Filter.ExcludedAnywhere(top, isDir(item)) {
 		return err
 	}
 	return w.decideTop(ctx, item, at)

@@ -47,6 +47,9 @@ type Request struct {
 	// operations may be found. With none, Run returns with Result.Cursor set.
 	Flush     func(ctx context.Context, found *Result) (room int, err error)
 	partItems int // 0 means the constant
+	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
+	// on either side, and a full scan looks for orphans in it.
+	TempFolder string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }
@@ -238,7 +241,12 @@ func (w *walker) rootState(e Entries) plan.Root {
 }
 
 func (w *walker) takesPart(name string, isDir bool) bool {
-	return !IsTemp(name) && !w.request.Filter.Excluded(name, isDir)
+	return !IsTemp(name) && !w.excluded(name, isDir)
+}
+
+// excluded reports whether rel itself is left out.
+func (w *walker) excluded(rel string, isDir bool) bool {
+	return isIn(rel, w.request.TempFolder) || w.request.Filter.Excluded(rel, isDir)
 }
 
 // folder decides about everything in the folder rel, or what comes after the place at in it. keeps reports whether something

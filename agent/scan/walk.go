@@ -143,13 +143,13 @@ func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote 
 // decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
 // contents was recorded in an earlier part. keeps reports whether something stays there at the target.
 func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
-	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
-		return w.temporary(item, instance, job), nil
+	if instance, job, attempt, temp := parseTempName(path.Base(item.Path)); temp {
+		return w.temporary(item, instance, job, attempt), nil
 	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.request.Filter.Excluded(item.Path, isDir(item)) {
+	if w.excluded(item.Path, isDir(item)) {
 		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
@@ -305,9 +305,9 @@ func (w *walker) unkept(item plan.Item) string {
 
 // temporary notes an orphan, which will be swept. Any other temporary file keeps its folder:
 // somebody may be writing it.
-func (w *walker) temporary(item plan.Item, instance string, job uint64) (keeps bool) {
+func (w *walker) temporary(item plan.Item, instance string, job uint64, attempt int) (keeps bool) {
 	target := w.target(item).Entry.Kind
-	if w.request.Orphan == nil || !w.request.Orphan(instance, job, tempAttempt(path.Base(item.Path))) {
+	if w.request.Orphan == nil || !w.request.Orphan(instance, job, attempt) {
 		return target != entry.Absent
 	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
@@ -364,7 +364,7 @@ func (w *walker) unknown(rel, reason string) {
 // lookForHidden asks for a name with a leading dot that a listing did not show: it may leave
 // such names out, and what is not shown is not absent.
 func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, error) {
-	if w.request.Filter.Excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
+	if w.excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
 		return item, nil
 	}
 	expected := item.Base != nil && item.Base.Remote.Kind != entry.Absent || item.Local.Entry.Kind != entry.Absent

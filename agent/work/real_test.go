@@ -18,7 +18,6 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
-	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // bench carries out single jobs against a real server.
@@ -42,7 +41,7 @@ type knownState struct {
 	intents []state.Intent
 }
 
-func (s *knownState) At(string) (*state.Baseline, error)    { return s.base, nil }
+func (s *knownState) At(string) (*state.Baseline, error)     { return s.base, nil }
 func (s *knownState) Intents(string) ([]state.Intent, error) { return s.intents, nil }
 
 // newBench serves "site" on the server from an empty folder.
