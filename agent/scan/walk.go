@@ -149,10 +149,14 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.excluded(item.Path, isDir(item)) {
+	limited := w.filter.limited(w.request.Rules.Direction, item)
+	if w.excluded(item.Path, isDir(item)) || limited && gone(item) {
 		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
+		return w.target(item).Entry.Kind != entry.Absent, nil
+	}
+	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if text := w.impossible(item); text != "" {
