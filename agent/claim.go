@@ -75,7 +75,9 @@ func (c *commit) claimFor(name string) error {
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
 			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
-			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
+			Prepare: func(job *queue.Job) {
+				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
+			},
 		})
 		if err != nil {
 			return err

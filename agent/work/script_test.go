@@ -74,7 +74,7 @@ func doWith(t *testing.T, options ftpclient.Options, local string, ops []plan.Op
 	options.FinalReplyTimeout = 5 * time.Second
 	var conn *ftpclient.Conn
 	env := Env{
-		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}},
+		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}, Upload: Upload{TempPrefix: "."}},
 		State:    noState{base},
 		Instance: instance,
 		Logger:   slog.New(slog.DiscardHandler),
