@@ -209,6 +209,8 @@ func priorityOf(op plan.Op) uint8 {
 		return priorityFolder
 	case plan.DeleteLocal, plan.DeleteRemote:
 		return priorityDelete
+	case plan.LinkLocal, plan.LinkRemote:
+		return priorityLink
 	}
 	if max(op.Local.Entry.Size, op.Remote.Entry.Size) > smallFile {
 		return priorityBulk

@@ -103,4 +103,3 @@ func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
 	}
 	return scan.RemoteEntry(found), nil
 }
-

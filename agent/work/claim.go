@@ -89,14 +89,11 @@ func (o *op) giveBack(ctx context.Context, from origin) (renamed bool, err error
 	return name != o.target(), nil
 }
 
-// consumes reports whether the remote file goes away when it is here.
-func (a After) consumes() bool { return a.Delete || a.Move != nil }
-
 // conclude lets the remote file go where that is asked for. What was downloaded is complete, on disk and under its name by
 // then; the remote file goes only if it still is what was downloaded.
 func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 	after := o.env.Sync.Download.After
-	if !after.consumes() {
+	if !after.acts() {
 		renamed, err := o.giveBack(ctx, from)
 		if err != nil {
 			return wrote(done.Temp, failed(err))
@@ -122,7 +119,7 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		}
 	default:
 		to := after.Move(o.Path, time.Now())
-		if err := inside(to); err != nil {
+		if err := inside(path.Clean(to)); err != nil {
 			return wrote(done.Temp, failed(err))
 		}
 		if _, err := o.moveRemote(ctx, from.path, o.remote.Path(to)); err != nil {
@@ -134,7 +131,9 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 }
 
 // certain reports whether a file is what was seen before, with a size that is known.
-func certain(now, before entry.Entry) bool { return entry.Same(now, before) && now.Size >= 0 && before.Size >= 0 }
+func certain(now, before entry.Entry) bool {
+	return entry.Same(now, before) && now.Size >= 0 && before.Size >= 0
+}
 
 // removeRemote deletes a file. If the reply is lost, it has worked when nothing is there.
 func (o *op) removeRemote(ctx context.Context, p string) error {

@@ -40,10 +40,10 @@ func download(ctx context.Context, o *op) Outcome {
 		return o.arrivedBefore(ctx, local, from)
 	}
 	if reason := o.overtaken(local, from); reason != "" {
-		return o.giveUp(ctx, from, stale(reason))
+		return o.withdraw(ctx, from, stale(reason))
 	}
 	if o.unsettled(from.look) > 0 {
-		return o.giveUp(ctx, from, Outcome{Result: Stale, Reason: "still changing", Replan: true})
+		return o.withdraw(ctx, from, Outcome{Result: Stale, Reason: "still changing", Replan: true})
 	}
 	if o.env.Sync.Claim && !from.claimed {
 		if from, err = o.claim(ctx, from); errors.Is(err, errTaken) {
@@ -52,7 +52,7 @@ func download(ctx context.Context, o *op) Outcome {
 			return failed(err)
 		}
 		if !entry.Same(from.look, o.Remote.Entry) {
-			return o.giveUp(ctx, from, stale("the remote file changed since it was planned"))
+			return o.withdraw(ctx, from, stale("the remote file changed since it was planned"))
 		}
 	}
 	return o.receive(ctx, local, from)
@@ -65,7 +65,7 @@ func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bo
 		return false, nil
 	}
 	arrived, err := o.arrived(o.Remote.Entry, local)
-	if err != nil || !arrived || !o.env.Sync.Download.After.consumes() || from.look.Kind == entry.Absent {
+	if err != nil || !arrived || !o.env.Sync.Download.After.acts() || from.look.Kind == entry.Absent {
 		return arrived, err
 	}
 	file, err := scan.OpenLocal(o.root, o.Path)
@@ -104,8 +104,8 @@ func (o *op) overtaken(local entry.Entry, from origin) string {
 	return ""
 }
 
-// giveUp ends an attempt after which nothing of it is to be left.
-func (o *op) giveUp(ctx context.Context, from origin, outcome Outcome) Outcome {
+// withdraw ends an attempt after which nothing of it is to be left.
+func (o *op) withdraw(ctx context.Context, from origin, outcome Outcome) Outcome {
 	o.discardLocal()
 	if from.claimed && ctx.Err() == nil && o.conn.Usable() {
 		if _, err := o.giveBack(ctx, from); err != nil {
@@ -117,31 +117,31 @@ func (o *op) giveUp(ctx context.Context, from origin, outcome Outcome) Outcome {
 
 func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcome {
 	if err := localFolder(o.root, o.Path); err != nil {
-		return o.giveUp(ctx, from, failed(err))
+		return o.withdraw(ctx, from, failed(err))
 	}
 	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
 	got, err := o.fetch(ctx, from)
 	if errors.Is(err, errGrew) {
-		return wrote(temp, o.giveUp(ctx, from, stale("the remote file grew during the download")))
+		return wrote(temp, o.withdraw(ctx, from, stale("the remote file grew during the download")))
 	}
 	if err != nil {
 		if o.keeps(from.look, err) {
 			return wrote(temp, failed(err)) // the next attempt goes on with it, and with what is claimed
 		}
-		return wrote(temp, o.giveUp(ctx, from, failed(err)))
+		return wrote(temp, o.withdraw(ctx, from, failed(err)))
 	}
 	after, err := o.statRemote(ctx, from.path)
 	if err != nil {
 		return wrote(temp, failed(err))
 	}
 	if !entry.Same(after, from.look) {
-		return wrote(temp, o.giveUp(ctx, from, stale("the remote file changed during the download")))
+		return wrote(temp, o.withdraw(ctx, from, stale("the remote file changed during the download")))
 	}
 	if now, err := scan.StatLocal(o.root, o.Path); err != nil || !entry.Same(now, local) {
-		return wrote(temp, o.giveUp(ctx, from, stale("the local file changed during the download")))
+		return wrote(temp, o.withdraw(ctx, from, stale("the local file changed during the download")))
 	}
 	if err := o.root.Rename(o.localTemp(), filepath.FromSlash(o.Path)); err != nil {
-		return wrote(temp, o.giveUp(ctx, from, failed(err)))
+		return wrote(temp, o.withdraw(ctx, from, failed(err)))
 	}
 	if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
 		return wrote(temp, failed(err))

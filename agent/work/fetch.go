@@ -110,7 +110,7 @@ func (o *op) place(file *os.File, offset int64) error {
 // retrieve starts the transfer at the end of the part if that is proven to be the beginning of the remote file, else at 0.
 func (o *op) retrieve(ctx context.Context, from origin, part *os.File, length int64) (transfer *ftpclient.Transfer, offset int64, err error) {
 	if length > 0 {
-		transfer, offset, err = o.resume(ctx, from, part, length)
+		transfer, offset, err = o.resumeAt(ctx, from, part, length)
 		if transfer != nil || err != nil {
 			return transfer, offset, err
 		}
@@ -119,8 +119,8 @@ func (o *op) retrieve(ctx context.Context, from origin, part *os.File, length in
 	return transfer, 0, err
 }
 
-// resume goes on at the end of a part; nil if anything speaks against it.
-func (o *op) resume(ctx context.Context, from origin, part *os.File, length int64) (*ftpclient.Transfer, int64, error) {
+// resumeAt goes on at the end of a part; nil if anything speaks against it.
+func (o *op) resumeAt(ctx context.Context, from origin, part *os.File, length int64) (*ftpclient.Transfer, int64, error) {
 	same := true
 	var err error
 	if len(o.conn.Hashes()) > 0 { // of all of it: after a power failure, there may be holes in the middle

@@ -85,6 +85,7 @@ func numbered(rel string, n int) string {
 // moveLocal renames from to the first free one of to and its numbered names, whose folder is made, and has both on disk. It
 // returns the name.
 func moveLocal(root *os.Root, from, to string) (string, error) {
+	to = path.Clean(to)
 	if err := errors.Join(inside(to), throughLink(root, from), localFolder(root, to)); err != nil {
 		return "", err
 	}
