@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -96,6 +95,8 @@ type purging struct {
 	now     time.Time
 	keep    time.Duration
 	removed int
+	// refused is the first reason why something had to stay. It is tried again another day.
+	refused error
 }
 
 // over reports whether a name in the trash folder is that of a day that is over for long enough.
@@ -104,7 +105,17 @@ func (p *purging) over(name string) bool {
 	return err == nil && len(name) == len(time.DateOnly) && !p.now.Add(-p.keep).Before(day.AddDate(0, 0, 1))
 }
 
-func (p *purging) count() error {
+// count takes the end of one removal. Its own error is one that ends the job.
+func (p *purging) count(err error, goesOn bool) error {
+	switch {
+	case err != nil && !goesOn:
+		return err
+	case err != nil:
+		if p.refused == nil {
+			p.refused = err
+		}
+		return nil
+	}
 	if p.removed++; p.removed >= mostPurged {
 		return errEnough
 	}
@@ -116,7 +127,11 @@ func (p *purging) outcome(err error) Outcome {
 	if err != nil && !errors.Is(err, errEnough) {
 		return failed(fmt.Errorf("purge the trash: %w", err))
 	}
-	return Outcome{Result: Done, More: err != nil, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
+	done := Outcome{Result: Done, More: err != nil, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
+	if p.refused != nil {
+		done.Reason += fmt.Sprintf("; not all could be: %v", p.refused)
+	}
+	return done
 }
 
 func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
@@ -146,7 +161,7 @@ func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
 func (p *purging) local(ctx context.Context, root *os.Root, folder string) error {
 	sub, err := root.OpenRoot(filepath.FromSlash(folder))
 	if err != nil {
-		return err
+		return p.count(err, true)
 	}
 	defer sub.Close()
 	found := scan.ReadLocal(sub, "")
@@ -156,20 +171,17 @@ func (p *purging) local(ctx context.Context, root *os.Root, folder string) error
 		}
 		if n.Kind == entry.Dir {
 			err = p.local(ctx, sub, n.Name)
-		} else if err = sub.Remove(n.Name); err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = p.count()
+		} else {
+			err = p.count(sub.Remove(n.Name), true)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if found.Unknown != "" {
-		return errors.New(found.Unknown)
+		return p.count(errors.New(found.Unknown), true)
 	}
-	if err := root.Remove(filepath.FromSlash(folder)); err != nil {
-		return err
-	}
-	return p.count()
+	return p.count(root.Remove(filepath.FromSlash(folder)), true)
 }
 
 func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
@@ -205,17 +217,15 @@ const deepestTrash = 100
 // remote removes a folder with all that is in it. Servers show links to folders as folders, so each is first deleted as if it
 // were a file: that removes a link, and servers refuse it of a folder. What goes all the same was in the trash, too.
 func (p *purging) remote(ctx context.Context, conn *ftpclient.Conn, folder string, depth int) error {
-	if err := conn.Remove(ctx, folder); err == nil {
-		return p.count()
-	} else if !conn.Usable() {
-		return err
+	if err := conn.Remove(ctx, folder); err == nil || !conn.Usable() {
+		return p.count(err, false)
 	}
 	found, err := conn.List(ctx, folder)
 	if err != nil {
-		return err
+		return p.count(err, conn.Usable())
 	}
 	if depth++; depth > deepestTrash {
-		return fmt.Errorf("%w: %q is too deep", ErrUnsafe, folder)
+		return p.count(fmt.Errorf("%q is too deep", folder), true)
 	}
 	// Names that a server sends are single elements of a path (list.Parse).
 	slices.SortFunc(found.Entries, func(a, b list.Entry) int { return strings.Compare(a.Name, b.Name) })
@@ -223,15 +233,15 @@ func (p *purging) remote(ctx context.Context, conn *ftpclient.Conn, folder strin
 		at := path.Join(folder, e.Name)
 		if e.Type == list.Dir {
 			err = p.remote(ctx, conn, at, depth)
-		} else if err = conn.Remove(ctx, at); err == nil {
-			err = p.count()
+		} else {
+			err = conn.Remove(ctx, at)
+			err = p.count(err, conn.Usable())
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := conn.RemoveDir(ctx, folder); err != nil {
-		return err
-	}
-	return p.count()
+	// Servers that do not show links that lead nowhere refuse this of a folder with one.
+	err = conn.RemoveDir(ctx, folder)
+	return p.count(err, conn.Usable())
 }
