@@ -56,14 +56,14 @@ func TestBadBaselineRows(t *testing.T) {
 
 func TestBadIntentsAreNone(t *testing.T) {
 	db := openNew(t)
-	source := entry.Entry{Kind: entry.File, Size: 7, ModTime: noon}
+	source := Intent{Source: entry.Entry{Kind: entry.File, Size: 7, ModTime: noon}}
 	update(t, db, func(tx *Tx) error {
 		check(t, tx.Table(tableIntents).Put(baselineKey("s", "f"), []byte(garbage)))
 		if sources, err := Intents(tx, "s", "f"); len(sources) > 0 || err != nil {
 			t.Errorf("%v, %v", sources, err)
 		}
 		check(t, AddIntent(tx, "s", "f", source))
-		if sources, err := Intents(tx, "s", "f"); !slices.Equal(sources, []entry.Entry{source}) || err != nil {
+		if sources, err := Intents(tx, "s", "f"); !slices.Equal(sources, []Intent{source}) || err != nil {
 			t.Errorf("replaced: %v, %v", sources, err)
 		}
 		return nil
@@ -132,11 +132,11 @@ func everyTable(t *testing.T, db *DB) {
 	update(t, db, func(tx *Tx) error {
 		for _, path := range []string{"a", "d/\x00\x01", long} {
 			check(t, PutBaseline(tx, "s", Baseline{Path: path, When: noon}))
-			check(t, AddIntent(tx, "s", path, entry.Entry{}))
+			check(t, AddIntent(tx, "s", path, Intent{}))
 			check(t, MarkDirty(tx, "s\x01", path, "", true, noon))
 			check(t, Stage(tx, "s\x00", 7, []byte(path)))
 		}
-		if _, err := NoteConflict(tx, "s", "a", "both changed", noon); err != nil {
+		if _, err := PutNote(tx, "s", Note{Path: "a", Text: "both changed"}, noon); err != nil {
 			t.Error(err)
 		}
 		check(t, PutBaseline(tx, "s\x01", Baseline{Path: "old"}))
@@ -177,8 +177,8 @@ func TestCheckRows(t *testing.T) {
 		{"baseline", tableBaseline, baselineKey("s", "a"), garbage, []string{`row "s\x00\x00a" of table "baseline"`, "format 0"}},
 		{"mark", tableDirty, dirtyKey("s", ""), garbage, []string{`table "dirty"`}},
 		{"mark of another path", tableDirty, dirtyKey("s", ""), `{"path":"x"}`, []string{`table "dirty"`, `another path, "x"`}},
-		{"conflict", tableConflicts, conflictKey("s", "a"), garbage, []string{`table "conflicts"`}},
-		{"conflict on another path", tableConflicts, conflictKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
+		{"conflict", tableConflicts, noteKey("s", "a"), garbage, []string{`table "conflicts"`}},
+		{"conflict on another path", tableConflicts, noteKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
 		{"staged key", tableStaged, []byte("short"), garbage, []string{`table "staged"`}},
 		{"intent", tableIntents, baselineKey("s", "a"), garbage, []string{`table "intents"`}},
 		{"server", tableServers, Key("acme"), garbage, []string{`table "servers"`}},

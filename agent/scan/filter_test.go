@@ -43,7 +43,7 @@ func TestFilter(t *testing.T) {
 		{"and for none", nil, patterns{"a/**/z"}, "a/z", false},
 		{"two stars at the start", nil, patterns{"**/cache/x"}, "p/q/cache/x", false},
 		{"two stars at the end take all that is in it", nil, patterns{"a/**"}, "a/b/c", false},
-		{"and the folder itself", nil, patterns{"a/**"}, "a/", false},
+		{"and not the folder itself", nil, patterns{"a/**"}, "a/", true},
 		{"but not its brother", nil, patterns{"a/**"}, "ab", true},
 
 		{"alternatives", nil, patterns{"*.{bak,old}"}, "a/x.old", false},
@@ -76,7 +76,7 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rel, isDir := strings.CutSuffix(test.path, "/")
-			filter := NewFilter(test.include, test.exclude)
+			filter := NewFilter(FilterOptions{Include: test.include, Exclude: test.exclude})
 			if got := !filter.ExcludedAnywhere(rel, isDir); got != test.takesPart {
 				t.Errorf("include %q, exclude %q: %q takes part: %v", test.include, test.exclude, test.path, got)
 			}
@@ -85,7 +85,7 @@ func TestFilter(t *testing.T) {
 	if (Filter{}).ExcludedAnywhere("a/b", false) {
 		t.Error("the zero Filter leaves something out")
 	}
-	if NewFilter(nil, []string{"x/"}).Excluded("x/y", false) {
+	if NewFilter(FilterOptions{Exclude: []string{"x/"}}).Excluded("x/y", false) {
 		t.Error("Excluded looks at the folders above")
 	}
 }
@@ -101,7 +101,7 @@ func FuzzFilter(f *testing.F) {
 		if len(include)+len(exclude)+len(rel) > 300 {
 			return
 		}
-		both, without := NewFilter([]string{include}, []string{exclude}), NewFilter([]string{include}, nil)
+		both, without := NewFilter(FilterOptions{Include: []string{include}, Exclude: []string{exclude}}), NewFilter(FilterOptions{Include: []string{include}})
 		if both.Excluded(rel, isDir) && !both.ExcludedAnywhere(rel, isDir) {
 			t.Error("a path that is left out takes part from above")
 		}

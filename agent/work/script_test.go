@@ -42,7 +42,7 @@ type noState struct{ base *state.Baseline }
 func (noState) Children(string) ([]state.Baseline, error) { return nil, nil }
 func (s noState) At(string) (*state.Baseline, error)      { return s.base, nil }
 func (noState) Count() (int, error)                       { return 1, nil }
-func (noState) Intents(string) ([]entry.Entry, error)     { return nil, nil }
+func (noState) Intents(string) ([]state.Intent, error)    { return nil, nil }
 func (noState) Dirty(int) ([]state.Dirty, error)          { return nil, nil }
 func (noState) Mark() (uint64, error)                     { return 0, nil }
 func (noState) Live(uint64, int) bool                     { return true }
@@ -74,7 +74,7 @@ func doWith(t *testing.T, options ftpclient.Options, local string, ops []plan.Op
 	options.FinalReplyTimeout = 5 * time.Second
 	var conn *ftpclient.Conn
 	env := Env{
-		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}},
+		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}, Upload: Upload{TempPrefix: "."}},
 		State:    noState{base},
 		Instance: instance,
 		Logger:   slog.New(slog.DiscardHandler),
@@ -335,29 +335,6 @@ func TestDownloads(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestAHostileNameDoesNotLeaveTheFolder(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "sync")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	outside := t.TempDir()
-	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
-	remote := plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: 5, ModTime: stamped, Precision: time.Second}}
-	for _, path := range []string{"../escaped", "link/escaped"} {
-		op := plan.Op{Action: plan.Download, Path: path, Local: plan.Side{Knowledge: plan.Seen}, Remote: remote}
-		if o := do(t, dir, op, 1, nil); o.Result != Failed {
-			t.Errorf("%s: outcome %v", path, o.Result)
-		}
-	}
-	for _, place := range []string{filepath.Join(dir, "..", "escaped"), filepath.Join(outside, "escaped")} {
-		if _, err := os.Lstat(place); err == nil {
-			t.Errorf("%s was written", place)
-		}
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,8 +103,8 @@ type State interface {
 	At(rel string) (*state.Baseline, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
-	// Intents returns what transfers of a path were about to put at the target.
-	Intents(rel string) ([]entry.Entry, error)
+	// Intents returns what transfers of a path were about to put at their targets.
+	Intents(rel string) ([]state.Intent, error)
 	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
@@ -159,6 +159,8 @@ type Outcome struct {
 	Forget bool
 	// Replan: look at the path again, at the far side too.
 	Replan bool
+	// Also are further paths that have to be looked at, at the far side too.
+	Also []string
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
@@ -167,7 +169,7 @@ type Outcome struct {
 	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
 	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
-	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
+	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read, or there is more to purge.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
@@ -193,6 +195,9 @@ const (
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
+	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
+	KindPurgeRemote = "purge_remote"
+	KindPurgeLocal  = "purge_local"
 )
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
@@ -209,12 +214,31 @@ var kinds = map[string]action{
 	string(plan.MakeLocalDir):  operation(makeLocalDir),
 	string(plan.DeleteRemote):  operation(deleteRemote),
 	string(plan.DeleteLocal):   operation(deleteLocal),
+
+	KindPurgeRemote:             purgeRemote,
+	KindPurgeLocal:              purgeLocal,
+	string(plan.SetAsideRemote): operation(setAsideRemote),
+	string(plan.SetAsideLocal):  operation(setAsideLocal),
+	string(plan.LinkRemote):     operation(linkRemote),
+	string(plan.LinkLocal):      operation(linkLocal),
+}
+
+// FileKinds returns the kinds of jobs that do something to a path, sorted.
+func FileKinds() []string {
+	var all []string
+	for kind := range kinds {
+		if kind != KindScan && kind != KindLook {
+			all = append(all, kind)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Understands reports whether it can be told from a job what it is to do.
 func Understands(job queue.Job) bool {
 	switch job.Kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal:
+	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
 		return true // these have no payload
 	}
 	_, known := kinds[job.Kind]
@@ -266,6 +290,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return failed(fmt.Errorf("%w: payload: %w", ErrUnknownKind, err))
 		}
 		planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
+		if err := errors.Join(inside(planned.Path), inside(planned.From), inside(planned.To)); err != nil {
+			return failed(err)
+		}
 		root, err := openLocal(e)
 		if err != nil {
 			return failed(err)
@@ -276,12 +303,15 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return failed(err)
 		}
 		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
-		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote}
+		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
+		if planned.Action == plan.Upload {
+			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
+		}
 		if reason := o.overruled(); reason != "" {
 			return stale(reason)
 		}
 		outcome := do(ctx, o)
-		outcome.Final = o.final()
+		outcome.Final = o.about()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
 	}
@@ -295,12 +325,15 @@ type op struct {
 	root   *os.Root
 	conn   *ftpclient.Conn
 	remote scan.Remote
+	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
+	// may be the time of day in it.
+	remoteRel string
 }
 
-// final is the name that the operation is about, on the side that it changes.
-func (o *op) final() string {
+// about is the name that the operation is about, on the side that it changes.
+func (o *op) about() string {
 	switch o.Action {
-	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal:
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.LinkLocal:
 		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
 	}
 	return o.target()
@@ -318,14 +351,6 @@ func (o *op) reconnect(ctx context.Context, cause error) error {
 	return nil
 }
 
-// verified says how it was made sure that all bytes arrived.
-func verified(r ftpclient.Result) string {
-	if !r.Confirmed {
-		return "size, on a new connection as the final reply was lost"
-	}
-	return "size"
-}
-
 // reply is the final reply for the history.
 func reply(r ftpclient.Result) string {
 	if r.Code == 0 {
@@ -334,10 +359,16 @@ func reply(r ftpclient.Result) string {
 	return fmt.Sprintf("%d %s", r.Code, r.Text)
 }
 
+// wrote adds the temporary name to an outcome that has no other sign of it.
+func wrote(temp string, o Outcome) Outcome {
+	o.Temp = temp
+	return o
+}
+
 // keepsNames finds out whether the server keeps all of the path's names. Under another name a
 // file would be missing and be sent again for ever, and might replace another one.
 func (o *op) keepsNames(ctx context.Context) error {
-	for name := range strings.SplitSeq(o.Path, "/") {
+	for name := range strings.SplitSeq(o.remoteRel, "/") {
 		if err := o.conn.KeepsName(ctx, o.remote.Root, name); err != nil {
 			return err
 		}
@@ -349,12 +380,12 @@ func (o *op) keepsNames(ctx context.Context) error {
 // any more, "" if it may: the configuration may have changed since, or the disk gone.
 func (o *op) overruled() string {
 	sync := o.env.Sync
-	isDir := o.Local.Entry.Kind == entry.Dir || o.Remote.Entry.Kind == entry.Dir
 	if o.Action.Deletes() && !sync.Rules.Delete {
 		return "delete is off now"
 	}
-	if o.Path != "" && sync.Filter.ExcludedAnywhere(o.Path, isDir) {
-		return "excluded now"
+	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
+	if why := sync.Filter.In(o.root, time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+		return why
 	}
 	if sync.Marker != "" {
 		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
@@ -375,11 +406,11 @@ func (o *op) unsettled(source entry.Entry) time.Duration {
 	return o.env.Sync.Settle - quiet
 }
 
-// openLocal opens the sync's folder. It is made if it is a target that nothing was ever put
+// openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
 // in; a folder that was filled before and is gone now may be an unmounted disk.
 func openLocal(e Env) (*os.Root, error) {
 	root, err := os.OpenRoot(e.Sync.Local)
-	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction == plan.Down {
+	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction != plan.Up {
 		known, countErr := e.State.Count()
 		if countErr != nil {
 			return nil, countErr
@@ -395,28 +426,6 @@ func openLocal(e Env) (*os.Root, error) {
 		return nil, fmt.Errorf("local folder: %w", err)
 	}
 	return root, nil
-}
-
-// target is the absolute remote path.
-func (o *op) target() string { return o.remote.Path(o.Path) }
-
-// tempName is the job's temporary name without its folder.
-func (o *op) tempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims)
-}
-
-// lastTempName is the temporary name of the attempt before.
-func (o *op) lastTempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims-1)
-}
-
-// TempPath is the temporary path of a job, relative to the root of its sync; "" for jobs
-// that need none. It is stored with the job before anything is written under it.
-func TempPath(instance string, job queue.Job) string {
-	if job.Kind != string(plan.Upload) && job.Kind != string(plan.Download) {
-		return ""
-	}
-	return path.Join(path.Dir(job.Path), scan.TempName(path.Base(job.Path), instance, uint64(job.ID), job.Claims))
 }
 
 // retried reports whether an earlier attempt may have left a temporary file behind.
