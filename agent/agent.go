@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,9 +59,14 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
 		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // it only tells people where a version was set aside
+		o.Logger.Warn("the name of this machine is not known", "error", err)
+	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {
-			a.syncs[name] = workSync(s)
+			a.syncs[name] = workSync(s, host)
 		}
 	}
 	return a
@@ -168,7 +175,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 		Sync: s.Name, Root: s.Local, Logger: a.logger,
 		Ready: sync.OnceFunc(func() { close(ready) }),
 		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.Filter.ExcludedAnywhere(rel, isDir)
+			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
 		},
 	}
 	group.Go(func() error { return watch.Run(ctx, emit) })
