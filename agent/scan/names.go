@@ -60,6 +60,9 @@ func (w *walker) clashing(ctx context.Context, s siblings) (clashes, error) {
 			}
 		}
 	}
+	if len(groups) == 0 {
+		return nil, nil
+	}
 	found := clashes{}
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		if err := w.tell(ctx, s, groups[key], found); err != nil {
@@ -240,12 +243,13 @@ const blindSystem = runtime.GOOS == "windows" || runtime.GOOS == "darwin"
 
 // swapCase changes the case of all ASCII letters.
 func swapCase(name string) string {
-	return strings.Map(func(r rune) rune {
-		if isLetter(r) {
-			return r ^ ' '
+	swapped := []byte(name)
+	for i, c := range swapped {
+		if isLetter(rune(c)) {
+			swapped[i] = c ^ ' '
 		}
-		return r
-	}, name)
+	}
+	return string(swapped)
 }
 
 // farNames are the names on the far side, as the baseline has them if nobody looks there.

@@ -91,7 +91,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 			return prefix, err
 		}
 		if err := w.filter.Rules(folderOf(prefix)); err != nil {
-			w.unknown(prefix, ruleless(err))
+			w.unknown(folderOf(prefix), ruleless(err))
 			return prefix, nil
 		}
 		if w.excluded(prefix, isDir(item)) {
@@ -114,7 +114,7 @@ func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 	}
 	why, err := w.filter.WhyAnywhere(top, isDir(item))
 	if err != nil {
-		w.unknown(top, ruleless(err))
+		w.unknown(folderOf(top), ruleless(err))
 	}
 	if why != "" || err != nil {
 		return nil
