@@ -36,10 +36,17 @@ type siblings struct {
 func (w *walker) clashing(ctx context.Context, s siblings) (clashes, error) {
 	var first map[string]string // by key, the first name that is not its own key
 	var groups map[string][]string
-	for _, names := range [][]Named{s.here, s.far} {
+	blind, rest := w.mayBeBlind(), s.here
+	for side, names := range [][]Named{s.here, s.far} {
 		for _, n := range names {
-			if plainName(n.Name) {
+			if plainName(n.Name) || !blind && ascii(n.Name) {
 				continue
+			}
+			for side > 0 && len(rest) > 0 && rest[0].Name < n.Name {
+				rest = rest[1:]
+			}
+			if side > 0 && len(rest) > 0 && rest[0].Name == n.Name {
+				continue // it was seen on the other side
 			}
 			if first == nil {
 				first, groups = map[string]string{}, map[string][]string{}
@@ -70,6 +77,15 @@ func (w *walker) clashing(ctx context.Context, s siblings) (clashes, error) {
 		}
 	}
 	return found, nil
+}
+
+// mayBeBlind reports whether names that differ in case only have to be looked for at all.
+func (w *walker) mayBeBlind() bool {
+	if w.request.Rules.Direction != plan.Up {
+		return true
+	}
+	remote := w.request.Remote
+	return remote != nil && w.cases != "no" && remote.Conn.Facts().CaseInsensitive != "no"
 }
 
 // tell finds out whether names that may clash do, and says so.
@@ -147,8 +163,12 @@ func plainName(name string) bool {
 
 // keyOf is the same for all names that some file system takes for one.
 func keyOf(name string) string {
-	var key strings.Builder
+	if ascii(name) {
+		return strings.ToLower(name)
+	}
 	name = norm.NFC.String(name)
+	var key strings.Builder
+	key.Grow(len(name))
 	for i := 0; i < len(name); {
 		r, width := nextRune(name[i:])
 		if r > utf8.MaxRune {

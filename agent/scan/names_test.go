@@ -205,7 +205,7 @@ func BenchmarkClashing(b *testing.B) {
 			for i := range names {
 				names[i].Name = fmt.Sprintf(form, i)
 			}
-			w := &walker{}
+			w := &walker{request: Request{Rules: plan.Rules{Direction: plan.Both}}}
 			b.ReportAllocs()
 			for b.Loop() {
 				if found, err := w.clashing(b.Context(), siblings{here: names, far: names}); len(found) > 0 || err != nil {
