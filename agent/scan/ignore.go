@@ -43,7 +43,7 @@ func (f Filter) In(root *os.Root, now time.Time) *Filtering {
 
 // IgnoreError says why the rules for a folder are not known. Nothing in it must be touched then.
 type IgnoreError struct {
-	Path string // of the ignore file
+	Path string // of the ignore file, or the option that holds the rule
 	Line int    // 0 if none is to blame
 	Err  error
 }
@@ -60,8 +60,8 @@ func (e *IgnoreError) Unwrap() error { return e.Err }
 // Rules makes sure that the rules for what is in a folder are known. An error is an *IgnoreError, of the topmost file that
 // nobody can read or understand.
 func (f *Filtering) Rules(folder string) error {
-	if f.filter.options.IgnoreFile == "" || f.root == nil {
-		return nil
+	if f.filter.err != nil || f.filter.options.IgnoreFile == "" || f.root == nil {
+		return f.filter.err
 	}
 	for len(f.levels) > 0 && !isBelow(folder, f.levels[len(f.levels)-1].folder) {
 		f.levels = f.levels[:len(f.levels)-1]
