@@ -93,7 +93,8 @@ const maxDepth = 100
 // Run carries the scan out. Errors are those after which no statement about the sync can be
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
-	w := &walker{request: r, result: &Result{}, began: time.Now()}
+	began := time.Now()
+	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began)}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
 		if w.result.Cursor = r.Cursor; r.Cursor == nil {
@@ -103,7 +104,7 @@ func Run(ctx context.Context, r Request) (*Result, error) {
 	}
 	err := w.roots(ctx)
 	if err == nil {
-		if r.Paths == nil || slices.Contains(r.Paths, "") {
+		if r.Paths == nil || slices.ContainsFunc(r.Paths, func(rel string) bool { return r.Filter.concerned(rel) == "" }) {
 			err = w.everything(ctx)
 		} else {
 			err = w.paths(ctx)
@@ -137,6 +138,7 @@ type walker struct {
 	result     *Result // since the last flush
 	remoteRoot presence
 	began      time.Time
+	filter     Filtering
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
 	levels []Level
@@ -237,7 +239,7 @@ func (w *walker) rootState(e Entries) plan.Root {
 }
 
 func (w *walker) takesPart(name string, isDir bool) bool {
-	return !IsTemp(name) && !w.request.Filter.Excluded(name, isDir)
+	return !IsTemp(name) && !w.filter.Excluded(name, isDir)
 }
 
 // folder decides about everything in the folder rel, or what comes after the place at in it. keeps reports whether something
@@ -261,6 +263,10 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	}
 	if rel == "" && remote == there {
 		w.result.Totals.Remote = w.rootState(far)
+	}
+	if err := w.filter.Rules(rel); err != nil {
+		w.unknown(rel, ruleless(err))
+		return true, nil
 	}
 	s := w.spell(here.Names, &far, base)
 	f := w.enter(at)

@@ -149,10 +149,14 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.request.Filter.Excluded(item.Path, isDir(item)) {
+	limited := w.filter.limited(w.request.Rules.Direction, item)
+	if w.filter.Excluded(item.Path, isDir(item)) || limited && gone(item) {
 		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
+		return w.target(item).Entry.Kind != entry.Absent, nil
+	}
+	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if text := w.impossible(item); text != "" {
@@ -349,7 +353,7 @@ func (w *walker) unknown(rel, reason string) {
 // lookForHidden asks for a name with a leading dot that a listing did not show: it may leave
 // such names out, and what is not shown is not absent.
 func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, error) {
-	if w.request.Filter.Excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
+	if w.filter.Excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
 		return item, nil
 	}
 	expected := item.Base != nil && item.Base.Remote.Kind != entry.Absent || item.Local.Entry.Kind != entry.Absent

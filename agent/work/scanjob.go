@@ -133,7 +133,7 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 	}
 	for rel, mark := range p.marks {
 		request.Paths = append(request.Paths, rel)
-		look = look || mark.Remote
+		look = look || mark.Remote || e.Sync.Filter.IsIgnoreFile(rel)
 	}
 	return run(ctx, *e, request, look)
 }

@@ -349,12 +349,12 @@ func (o *op) keepsNames(ctx context.Context) error {
 // any more, "" if it may: the configuration may have changed since, or the disk gone.
 func (o *op) overruled() string {
 	sync := o.env.Sync
-	isDir := o.Local.Entry.Kind == entry.Dir || o.Remote.Entry.Kind == entry.Dir
 	if o.Action.Deletes() && !sync.Rules.Delete {
 		return "delete is off now"
 	}
-	if o.Path != "" && sync.Filter.ExcludedAnywhere(o.Path, isDir) {
-		return "excluded now"
+	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
+	if why := sync.Filter.In(o.root, time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+		return why
 	}
 	if sync.Marker != "" {
 		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
