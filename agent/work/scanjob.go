@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -150,6 +151,7 @@ func Scan(ctx context.Context, e Env) (result *scan.Result, err error) {
 func requestOf(e Env) scan.Request {
 	return scan.Request{
 		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
+		DropBox:  e.Sync.Direct && e.Sync.Rules.Direction == plan.Up && !e.Sync.Rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)
