@@ -1,9 +1,11 @@
 package agent_test
 
 import (
+	"maps"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -54,6 +56,40 @@ func TestADropBoxGetsEachFileOnce(t *testing.T) {
 			}
 			if diff := cmp.Diff(tree(t, r.local), tree(t, r.remote)); diff != "" {
 				t.Errorf("local (-) and remote (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSourcesGoAfterTheirUpload: what has arrived is deleted or moved here, forgotten, and never deleted there.
+func TestSourcesGoAfterTheirUpload(t *testing.T) {
+	t.Parallel()
+	for server, after := range map[string]string{"vsftpd": `"delete"`, "pyftpdlib": `{ move = "done/{now:2006}" }`} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, server, ftptest.RealOptions{}), "up", "after_upload = "+after)
+			r.edit("delete = true", "delete = false")
+			arrived := map[string]string{}
+			for i, content := range []map[string]string{{"a.txt": "first", "in/b.txt": "b"}, {"a.txt": "other"}, {}} {
+				fill(t, r.local, content)
+				report := r.once()
+				if report.Transferred != len(content) || exit(report) != 0 {
+					t.Errorf("pass %d: %+v", i+1, report)
+				}
+				maps.Copy(arrived, content)
+				far := tree(t, r.remote)
+				delete(far, "in/")
+				if diff := cmp.Diff(arrived, far); diff != "" {
+					t.Errorf("pass %d: want (-) and remote (+) differ:\n%s", i+1, diff)
+				}
+			}
+			year := "done/" + time.Now().Format("2006") + "/"
+			want := map[string]string{"in/": ""}
+			if server == "pyftpdlib" {
+				want = map[string]string{"in/": "", "done/": "", year: "", year + "in/": "", year + "a.txt": "first", year + "a 2.txt": "other", year + "in/b.txt": "b"}
+			}
+			if diff := cmp.Diff(want, tree(t, r.local)); diff != "" {
+				t.Errorf("want (-) and local (+) differ:\n%s", diff)
 			}
 		})
 	}

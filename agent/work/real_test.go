@@ -18,7 +18,6 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
-	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // bench carries out single jobs against a real server.
@@ -40,11 +39,11 @@ type bench struct {
 // knownState is a state with what a test puts there.
 type knownState struct {
 	noState
-	intents []entry.Entry
+	intents []state.Intent
 }
 
-func (s *knownState) At(string) (*state.Baseline, error)    { return s.base, nil }
-func (s *knownState) Intents(string) ([]entry.Entry, error) { return s.intents, nil }
+func (s *knownState) At(string) (*state.Baseline, error)     { return s.base, nil }
+func (s *knownState) Intents(string) ([]state.Intent, error) { return s.intents, nil }
 
 // newBench serves a new folder on the server.
 func newBench(t *testing.T, server *ftptest.RealServer) *bench {
@@ -139,8 +138,8 @@ func (b *bench) upload(ctx context.Context, name string, attempt int) Outcome {
 		b.t.Fatal(err)
 	}
 	op.Local.Entry = scan.LocalEntry(info)
-	if !slices.Contains(b.state.intents, op.Local.Entry) {
-		b.state.intents = append(b.state.intents, op.Local.Entry)
+	if intent := (state.Intent{Source: op.Local.Entry}); !slices.Contains(b.state.intents, intent) {
+		b.state.intents = append(b.state.intents, intent)
 	}
 	return b.do(ctx, op, attempt)
 }
