@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,7 +174,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 		Sync: s.Name, Root: s.Local, Logger: a.logger,
 		Ready: sync.OnceFunc(func() { close(ready) }),
 		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.Filter.ExcludedAnywhere(rel, isDir)
+			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
 		},
 	}
 	group.Go(func() error { return watch.Run(ctx, emit) })

@@ -94,7 +94,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 			w.unknown(prefix, ruleless(err))
 			return prefix, nil
 		}
-		if w.filter.Excluded(prefix, isDir(item)) {
+		if w.excluded(prefix, isDir(item)) {
 			return prefix, nil
 		}
 		if end < len(rel) && inStep(item) {
@@ -109,7 +109,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 // goOn decides what is left below the folder top.
 func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 	item, err := w.item(ctx, top)
-	if err != nil {
+	if err != nil || isIn(top, w.request.TempFolder) {
 		return err
 	}
 	why, err := w.filter.WhyAnywhere(top, isDir(item))
