@@ -124,7 +124,11 @@ func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 
 func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
 	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
-	_, err := w.decide(ctx, item, nil, at)
+	clash, err := w.clash(ctx, item)
+	if err != nil {
+		return err
+	}
+	_, err = w.decideUnless(ctx, clash, item, nil, at)
 	return err
 }
 

@@ -145,6 +145,11 @@ type walker struct {
 	remoteRoot presence
 	began      time.Time
 	filter     Filtering
+	// cases is "yes" if the server does not tell upper and lower case apart, "no", or "" for not known.
+	cases string
+	// byKey are names of the local folder keyed, see namesakes.
+	byKey map[string][]string
+	keyed string
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
 	levels []Level
@@ -280,6 +285,10 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		return true, nil
 	}
 	s := w.spell(here.Names, &far, base)
+	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
+	if err != nil {
+		return true, err
+	}
 	f := w.enter(at)
 	defer w.leave(f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
@@ -306,7 +315,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 				return true, err
 			}
 		}
-		stays, err := w.decide(ctx, item, times, w.begin(f, name))
+		stays, err := w.decideUnless(ctx, clash[name], item, times, w.begin(f, name))
 		if err != nil {
 			return true, err
 		}
