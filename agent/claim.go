@@ -127,7 +127,7 @@ func (c *commit) intend(jobs []queue.Job) error {
 		if action == plan.Download {
 			source = op.Remote.Entry
 		}
-		if err := state.AddIntent(c.tx, job.Sync, job.Path, source); err != nil {
+		if err := state.AddIntent(c.tx, job.Sync, job.Path, state.Intent{Source: source, Down: action == plan.Download}); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func (c *commit) held(sync string) queue.Held {
 	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
 		return queue.HeldAll
 	}
-	if c.heldBack(c.placeOf(sync)) || c.deletions[sync].overdue {
+	if slices.ContainsFunc(c.targetsOf(sync), c.heldBack) || c.deletions[sync].overdue {
 		return queue.HeldTransfers
 	}
 	return queue.HeldNone

@@ -41,34 +41,36 @@ func (f TempForm) Name(name, instance string, job uint64, attempt int) string {
 // WithoutDot is the form of a temporary name for servers that refuse a leading dot.
 func WithoutDot(temp string) string { return strings.TrimPrefix(temp, ".") }
 
-// ParseTempName says whether name is a temporary one, and whose.
+// ParseTempName says whether name is a temporary one, and whose. Whatever surrounds temporary names now, those are recognized
+// that were made before: any prefix, and any suffix that does not begin with a digit.
 func ParseTempName(name string) (instance string, job uint64, ok bool) {
+	instance, job, _, ok = parseTempName(name)
+	return instance, job, ok
+}
+
+func parseTempName(name string) (instance string, job uint64, attempt int, ok bool) {
 	at := strings.LastIndex(name, tempMark)
 	if at <= 0 {
-		return "", 0, false
+		return "", 0, 0, false
 	}
 	instance, number, found := strings.Cut(name[at+len(tempMark):], "-")
 	if !found || len(instance) != 8 {
-		return "", 0, false
+		return "", 0, 0, false
 	}
 	if _, err := strconv.ParseUint(instance, 16, 32); err != nil {
-		return "", 0, false
+		return "", 0, 0, false
 	}
-	number, attempt, found := strings.Cut(number, ".")
-	if _, err := strconv.ParseUint(attempt, 10, 32); found && err != nil {
-		return "", 0, false
+	number, rest, found := strings.Cut(number, ".")
+	if found {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		of, err := strconv.ParseUint(rest[:digits], 10, 31)
+		if err != nil {
+			return "", 0, 0, false
+		}
+		attempt = int(of)
 	}
 	job, err := strconv.ParseUint(number, 16, 64)
-	return instance, job, err == nil
-}
-
-// tempAttempt is the number of the attempt in a temporary name.
-func tempAttempt(name string) int {
-	number, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
-	if err != nil {
-		return 0
-	}
-	return number
+	return instance, job, attempt, err == nil
 }
 
 // IsTemp reports whether the last element of a path is a temporary name, or one of a claimed file.

@@ -13,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -66,8 +67,8 @@ func (b *bench) planned(action plan.Action, name string) plan.Op {
 // download carries out an attempt of a download, of which the claim has noted what it is about to fetch.
 func (b *bench) download(ctx context.Context, op plan.Op, attempt int) Outcome {
 	b.t.Helper()
-	if !slices.Contains(b.state.intents, op.Remote.Entry) {
-		b.state.intents = append(b.state.intents, op.Remote.Entry)
+	if intent := (state.Intent{Source: op.Remote.Entry, Down: true}); !slices.Contains(b.state.intents, intent) {
+		b.state.intents = append(b.state.intents, intent)
 	}
 	return b.do(ctx, op, attempt)
 }
@@ -90,7 +91,7 @@ func TestADownloadThatWasCutOffGoesOn(t *testing.T) {
 		b.offer("big.bin", content)
 		op := b.planned(plan.Download, "big.bin")
 		part := filepath.Join(b.local, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		cut := make(chan struct{})
 		go func() {
@@ -162,7 +163,8 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 				}
 				op := b.planned(plan.Download, "big.bin")
 				if row.before > 0 {
-					b.state.intents = []entry.Entry{{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}}
+					other := entry.Entry{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}
+					b.state.intents = []state.Intent{{Source: other, Down: true}}
 				}
 				if o := mustBe(t, Done, b.download(t.Context(), op, row.attempt)); o.Bytes != row.came {
 					t.Errorf("fetched %d bytes, want %d", o.Bytes, row.came)
@@ -184,7 +186,7 @@ func TestAPartOfAFileThatHasChangedIsNotGoneOnWith(t *testing.T) {
 		b.sync.Rules.Direction = plan.Down
 		b.offer("big.bin", noise(size, 5))
 		op := b.planned(plan.Download, "big.bin")
-		b.state.intents = append(b.state.intents, op.Remote.Entry)
+		b.state.intents = append(b.state.intents, state.Intent{Source: op.Remote.Entry, Down: true})
 		b.write(partOf("1"), noise(size, 5)[:size/2])
 		b.offer("big.bin", noise(size, 6))
 		later := stamped.Add(time.Hour)

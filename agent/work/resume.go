@@ -28,8 +28,8 @@ func (o *op) resumes(local entry.Entry) (bool, error) {
 	if err != nil || len(begun) == 0 {
 		return false, err
 	}
-	for _, source := range begun {
-		if !unchanged(source, local) {
+	for _, intent := range begun {
+		if !intent.Down && !unchanged(intent.Source, local) {
 			return false, nil
 		}
 	}

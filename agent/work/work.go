@@ -102,8 +102,8 @@ type State interface {
 	At(rel string) (*state.Baseline, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
-	// Intents returns what transfers of a path were about to put at the target.
-	Intents(rel string) ([]entry.Entry, error)
+	// Intents returns what transfers of a path were about to put at their targets.
+	Intents(rel string) ([]state.Intent, error)
 	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
@@ -367,12 +367,12 @@ func (o *op) keepsNames(ctx context.Context) error {
 // any more, "" if it may: the configuration may have changed since, or the disk gone.
 func (o *op) overruled() string {
 	sync := o.env.Sync
-	isDir := o.Local.Entry.Kind == entry.Dir || o.Remote.Entry.Kind == entry.Dir
 	if o.Action.Deletes() && !sync.Rules.Delete {
 		return "delete is off now"
 	}
-	if o.Path != "" && sync.Filter.ExcludedAnywhere(o.Path, isDir) {
-		return "excluded now"
+	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
+	if why := sync.Filter.In(o.root, time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+		return why
 	}
 	if sync.Marker != "" {
 		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
@@ -393,11 +393,11 @@ func (o *op) unsettled(source entry.Entry) time.Duration {
 	return o.env.Sync.Settle - quiet
 }
 
-// openLocal opens the sync's folder. It is made if it is a target that nothing was ever put
+// openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
 // in; a folder that was filled before and is gone now may be an unmounted disk.
 func openLocal(e Env) (*os.Root, error) {
 	root, err := os.OpenRoot(e.Sync.Local)
-	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction == plan.Down {
+	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction != plan.Up {
 		known, countErr := e.State.Count()
 		if countErr != nil {
 			return nil, countErr
