@@ -27,6 +27,8 @@ type Request struct {
 	// Remote is nil when the far side is not to be looked at: it is then taken to be as the
 	// baseline says, and whoever acts on the plan looks first.
 	Remote *Remote
+	// DropBox: the server may take files and show nobody what it has. That it does not list a folder is nothing to tell of then.
+	DropBox bool
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children func(dir string) ([]state.Baseline, error)
 	At       func(rel string) (*state.Baseline, error)

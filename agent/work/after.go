@@ -1,9 +1,12 @@
 package work
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -44,4 +47,29 @@ func (o *op) consume(done Outcome) Outcome {
 	}
 	done.Base, done.Forget, done.Reason = nil, true, join(done.Reason, what)
 	return done
+}
+
+// mayGo reports whether source is on the server already, so that it may go without being sent. That it has the same size and
+// the time of the same second is not enough for that: it may be the next file of that name. arrived tells that much.
+func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool) (bool, error) {
+	last, err := o.env.State.At(o.Path)
+	if err != nil {
+		return false, err
+	}
+	if last != nil && unchanged(last.Local, source) && entry.Same(last.Remote, target) {
+		return true, nil // whatever the server tells about times
+	}
+	if !arrived || o.retried() {
+		return arrived, nil // by the attempt before, or there would be a baseline
+	}
+	file, err := scan.OpenLocal(o.root, o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	how, err := o.verifyHash(ctx, o.target(), file, source.Size)
+	if errors.Is(err, errContent) || how == "" || strings.HasPrefix(how, "size") {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -91,7 +91,7 @@ func TestADownloadThatWasCutOffGoesOn(t *testing.T) {
 		b.offer("big.bin", content)
 		op := b.planned(plan.Download, "big.bin")
 		part := filepath.Join(b.local, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		cut := make(chan struct{})
 		go func() {
@@ -163,7 +163,8 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 				}
 				op := b.planned(plan.Download, "big.bin")
 				if row.before > 0 {
-					b.state.intents = []state.Intent{{Source: entry.Entry{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}, Down: true}}
+					other := entry.Entry{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}
+					b.state.intents = []state.Intent{{Source: other, Down: true}}
 				}
 				if o := mustBe(t, Done, b.download(t.Context(), op, row.attempt)); o.Bytes != row.came {
 					t.Errorf("fetched %d bytes, want %d", o.Bytes, row.came)

@@ -153,6 +153,7 @@ func requestOf(e Env) scan.Request {
 	rules.Now = time.Now()
 	return scan.Request{
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder,
+		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Instance: e.Instance,
 		Orphan: func(instance string, job uint64, attempt int) bool {
