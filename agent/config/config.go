@@ -178,7 +178,7 @@ type Sync struct {
 	Conflict        string // a Conflict...; of Both
 	Links           string // a Links...
 	Verify          string // a Verify...
-	Moves           bool   // find out what was renamed
+	Moves           bool   // find out what was renamed; never with RemoteName, AfterUpload or AfterDownload
 
 	Trash     string        // folder, relative to the root of either side; empty: what is deleted is gone
 	TrashKeep time.Duration // 0: for ever
