@@ -195,7 +195,7 @@ type Sync struct {
 	Claim                      bool // rename a file on the server before it is fetched
 
 	// Append are patterns of files that only ever grow. The last one that matches a path decides; with "!" the file is sent
-	// whole.
+	// whole. The first one has none.
 	Append []string
 
 	Transfers int      // at the same time, 0 to 64; 0: as many as the server allows
