@@ -105,11 +105,13 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	web.TempPrefix, web.TempSuffix, web.TempFolder, web.Mode = "", ".part", "in/coming", 0o640
 	drop := ofDefaults(Sync{Name: "drop@acme", Family: "drop", Local: here, Remote: "/drop", Direction: Up, Enabled: true})
 	drop.RemoteName = NameTemplate{"{stem}{ext}", time.UTC}
+	drop.Moves = false
 	drop.Append = []string{"**", "!*.csv", "/x/**"}
 	second := *drop
 	second.Name, second.Server = "drop@other", "other"
 	eaten := ofDefaults(Sync{Name: "eaten", Local: filepath.Join(filepath.Dir(here), "eaten"), Remote: "/eaten", Direction: Down, Enabled: true})
 	eaten.AfterDownload, eaten.Claim = After{Move: NameTemplate{"done/{date}/", time.UTC}}, true
+	eaten.Moves = false
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
 	pair.Conflict, pair.Atomic = ConflictNewer, false

@@ -96,6 +96,8 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	l.naming(at, sync, file, zone)
 	l.pace(at, sync, file, zone)
 	l.contradictions(at, sync, file)
+	// A file that was renamed has another remote name then, and one that is gone from the source was sent, not renamed.
+	sync.Moves = file.Moves && sync.RemoteName.IsZero() && sync.AfterUpload == (After{}) && sync.AfterDownload == (After{})
 	if hasControl(sync.Remote) {
 		l.fail(at.child("remote"), "%q contains a control character", sync.Remote)
 	}
@@ -169,7 +171,6 @@ func (l *loader) differences(at key, sync *Sync, file *rawSync) {
 	sync.Conflict = oneOf(l, at.child("conflict"), file.Conflict, ConflictCopy, ConflictNewer, ConflictLocal, ConflictRemote, ConflictAsk)
 	sync.Delete = file.Delete != deleteNever
 	sync.MaxDelete = file.MaxDelete
-	sync.Moves = file.Moves
 	trash := l.below(at.child("trash").child("folder"), file.Trash.Folder, ".ferry-trash")
 	sync.TrashKeep = l.duration(at.child("trash").child("keep"), file.Trash.Keep, 0)
 	if trash != "" {

@@ -75,10 +75,12 @@ func (l *loader) appends(at key, file *rawSync) []string {
 			if strings.HasPrefix(pattern, "!") {
 				l.fail(at.child("rules"), `the pattern %q begins with "!": write a rule of its own with the other mode behind it`, pattern)
 			}
-			if rule.mode == modeWhole {
-				pattern = "!" + pattern
+			switch {
+			case rule.mode == modeAppend:
+				patterns = append(patterns, pattern)
+			case len(patterns) > 0: // else there is nothing to take back
+				patterns = append(patterns, "!"+pattern)
 			}
-			patterns = append(patterns, pattern)
 		}
 	}
 	return patterns
