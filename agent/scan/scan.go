@@ -52,6 +52,8 @@ type Request struct {
 	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
 	// on either side, and a full scan looks for orphans in it.
 	TempFolder string
+	// Instance is this agent's, by which it knows the files that it has claimed.
+	Instance string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }
