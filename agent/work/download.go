@@ -94,7 +94,7 @@ func (o *op) arrivedBefore(ctx context.Context, local entry.Entry, from origin) 
 	}
 	o.discardLocal()
 	return o.conclude(ctx, from, Outcome{
-		Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
+		Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
 		Replan: !alike(from.look, o.Remote.Entry),
 	})
 }

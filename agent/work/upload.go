@@ -68,7 +68,7 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			// Also the end of an attempt that was cut off between its rename and its commit:
 			// without this, our own file would look like somebody else's.
 			*end = o.consume(Outcome{
-				Result: Done, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed,
+				Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed,
 			})
 			return nil, end
 		}

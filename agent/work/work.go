@@ -159,6 +159,8 @@ type Outcome struct {
 	// Reason explains Stale and unusual ways of being Done, for people.
 	Reason string
 
+	// Already: what was to be transferred was there.
+	Already bool
 	// Base is the new baseline of the job's path; nil and Forget removes it.
 	Base   *plan.Base
 	Forget bool
