@@ -190,7 +190,7 @@ func (w *world) putFar(rel string, e entry.Entry) {
 
 func (w *world) request() Request {
 	r := Request{
-		Rules: w.rules, Filter: NewFilter(nil, []string{"*.keep"}), Local: openRoot(w, w.local), Remote: &Remote{Conn: w.far, Root: "/site"},
+		Rules: w.rules, Filter: NewFilter(FilterOptions{Exclude: []string{"*.keep"}}), Local: openRoot(w, w.local), Remote: &Remote{Conn: w.far, Root: "/site"},
 		Children: w.base.Children, At: w.base.At, Known: w.known, Paths: w.asked,
 		Orphan: func(string, uint64, int) bool { return true },
 	}

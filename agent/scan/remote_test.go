@@ -269,7 +269,7 @@ func TestFolderThatWillNotList(t *testing.T) {
 
 func TestFolderStaysWhileSomethingInItDoes(t *testing.T) {
 	both(t, func(t *testing.T, r *farRig) {
-		r.filter = NewFilter(nil, []string{"*.keep"})
+		r.filter = NewFilter(FilterOptions{Exclude: []string{"*.keep"}})
 		_, target := r.sourceAndTarget()
 		fill(t, target, "gone/1", "gone/sub/x.keep", "replaced/x.keep", "replaced/1")
 		source, _ := r.sourceAndTarget()
