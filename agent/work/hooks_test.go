@@ -58,7 +58,7 @@ func init() {
 		time.Sleep(time.Minute)
 	case "later":
 		os.WriteFile(rest[0]+".began", nil, 0o600)
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		os.WriteFile(rest[0], nil, 0o600)
 	}
 	os.Exit(0)
@@ -210,7 +210,7 @@ func TestHooks(t *testing.T) {
 				t.Errorf("these hooks ran: %q, want %q", got, row.ran)
 			}
 			if row.timeout > 0 {
-				time.Sleep(row.timeout + 3*time.Second - time.Since(began))
+				time.Sleep(row.timeout + 3500*time.Millisecond - time.Since(began))
 				_, begun := os.Stat(later + ".began")
 				if _, err := os.Stat(later); begun != nil || !errors.Is(err, os.ErrNotExist) && runtime.GOOS != "windows" {
 					t.Errorf("what the hook has begun (%v) went on: %v", begun, err)
