@@ -5,11 +5,11 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,7 +174,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 		Sync: s.Name, Root: s.Local, Logger: a.logger,
 		Ready: sync.OnceFunc(func() { close(ready) }),
 		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.Filter.ExcludedAnywhere(rel, isDir)
+			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
 		},
 	}
 	group.Go(func() error { return watch.Run(ctx, emit) })
@@ -204,23 +204,6 @@ func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
 		return nil
 	})
 	return schedule, err
-}
-
-// Names checks names of syncs; none means all that are enabled, sorted.
-func (a *Agent) names(wanted []string) ([]string, error) {
-	if len(wanted) == 0 {
-		return slices.Sorted(maps.Keys(a.syncs)), nil
-	}
-	for _, name := range wanted {
-		if _, ok := a.syncs[name]; ok {
-			continue
-		}
-		if _, ok := a.cfg.Syncs[name]; ok {
-			return nil, fmt.Errorf("%w: %q is switched off (enabled = false)", control.ErrUnknownSync, name)
-		}
-		return nil, fmt.Errorf("%w: there is no sync %q; there are %q", control.ErrUnknownSync, name, slices.Sorted(maps.Keys(a.cfg.Syncs)))
-	}
-	return slices.Compact(slices.Sorted(slices.Values(wanted))), nil
 }
 
 // request asks the dispatcher for something; answer gets a value when it is committed.
@@ -273,24 +256,31 @@ func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error
 
 // Approve implements control.Service.
 func (a *Agent) Approve(ctx context.Context, sync string) error {
-	if _, err := a.names([]string{sync}); err != nil {
-		return err
+	names, err := a.toApprove(sync)
+	for _, name := range names {
+		err = errors.Join(err, a.ask(ctx, request{approve: name}))
 	}
-	return a.ask(ctx, request{approve: sync})
+	return err
 }
 
 // ApproveStopped is Approve for an agent that does not run: the next one to run finds the
 // approval in the state, and tries the server at once.
 func (a *Agent) ApproveStopped(sync string) error {
-	if _, err := a.names([]string{sync}); err != nil {
+	names, err := a.toApprove(sync)
+	if err != nil {
 		return err
 	}
 	return a.db.Update(func(tx *state.Tx) error {
 		now := time.Now()
-		if err := approve(tx, sync, now); err != nil {
-			return err
+		for _, name := range names {
+			if err := approve(tx, name, now); err != nil {
+				return err
+			}
+			if err := a.endPause(tx, a.cfg.Syncs[name].Server, now); err != nil {
+				return err
+			}
 		}
-		return a.endPause(tx, a.cfg.Syncs[sync].Server, now)
+		return nil
 	})
 }
 

@@ -19,21 +19,29 @@ type place struct{ server, sync string }
 // what is not needed any more, and make room.
 var transfers = queue.Band{First: prioritySmall, Last: priorityScan - 1}
 
-// placeOf is where the transfers of a sync go.
-func (c *commit) placeOf(sync string) place {
-	s := c.d.agent.cfg.Syncs[sync]
-	if s.Direction == config.Down {
-		return place{sync: sync}
+// targetsOf are the places where the transfers of a sync go.
+func (c *commit) targetsOf(sync string) []place {
+	switch s := c.d.agent.cfg.Syncs[sync]; s.Direction {
+	case config.Up:
+		return []place{{server: s.Server}}
+	case config.Down:
+		return []place{{sync: sync}}
+	default:
+		return []place{{server: s.Server}, {sync: sync}}
 	}
-	return place{server: s.Server}
 }
 
 // placesOf are all places where transfers over a server go.
 func (c *commit) placesOf(server string) []place {
 	places := []place{{server: server}}
 	for name := range c.d.agent.syncs {
-		if at := c.placeOf(name); at.sync != "" && c.d.agent.cfg.Syncs[name].Server == server {
-			places = append(places, at)
+		if c.d.agent.cfg.Syncs[name].Server != server {
+			continue
+		}
+		for _, at := range c.targetsOf(name) {
+			if at.sync != "" {
+				places = append(places, at)
+			}
 		}
 	}
 	return places
@@ -104,7 +112,7 @@ func (c *commit) noRoom(r report) (told bool, err error) {
 func (c *commit) foundRoom(r report) error {
 	at, _ := target(r.Job)
 	isFile := plan.Action(r.Job.Kind) == plan.Upload || plan.Action(r.Job.Kind) == plan.Download
-	if !isFile || r.Result != work.Done || r.Reason != "" {
+	if !isFile || r.Result != work.Done || r.Temp == "" {
 		return nil
 	}
 	hold := c.hold(at)
@@ -186,9 +194,10 @@ func (d *dispatcher) heldFor(sync string, now time.Time) (held string, closed bo
 	if until, closed := closedUntil(s, now); closed {
 		return closedReason(s.Allowed, now, until), true
 	}
-	at := c.placeOf(sync)
-	if !c.heldBack(at) {
-		return "", false
+	for _, at := range c.targetsOf(sync) {
+		if c.heldBack(at) {
+			return "waits: " + c.hold(at).Reason, false
+		}
 	}
-	return "waits: " + c.hold(at).Reason, false
+	return "", false
 }

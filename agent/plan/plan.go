@@ -173,6 +173,20 @@ func (o Op) DeletesFile() bool {
 	return o.Action == DeleteRemote && o.Remote.Entry.Kind != entry.Dir || o.Action == DeleteLocal && o.Local.Entry.Kind != entry.Dir
 }
 
+// MayReplace reports whether what is at the operation's target now may be replaced or removed: whether it is what the plan went
+// by. Where one side is right whatever the other one is, that is anything of which the plan knew nothing.
+func (o Op) MayReplace(rules Rules, now entry.Entry) bool {
+	target := o.Remote
+	switch o.Action {
+	case Download, MakeLocalDir, DeleteLocal, LinkLocal, SetAsideLocal, MoveLocal:
+		target = o.Local
+	}
+	if rules.Direction != Both && !rules.keepsForeign() && (target.Knowledge == Unknown || target.Knowledge == Assumed && o.Base == nil) {
+		return true
+	}
+	return same(now, target.Entry)
+}
+
 // Agreement is a path found in step without anything to do.
 type Agreement struct {
 	Path string `json:"path"`

@@ -1,11 +1,12 @@
 package scan
 
 import (
+	"fmt"
 	"iter"
+	"path"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // FilterOptions says what takes part in a sync.
@@ -14,7 +15,7 @@ type FilterOptions struct {
 	Include, Exclude []string
 	// IgnoreFile is the name of files in local folders that hold further rules for what is in the folder; "" for none.
 	IgnoreFile string
-	// Defaults: what version control, editors and desktops keep for themselves is left out, unless a rule asks for it.
+	// Defaults: what version control, editors and desktops keep for themselves is left out, unless Exclude asks for it by "!".
 	Defaults bool
 	// IgnoreCase: rules match names in any mixture of upper and lower case.
 	IgnoreCase bool
@@ -24,68 +25,103 @@ type FilterOptions struct {
 	MinAge, MaxAge   time.Duration
 }
 
-// Filter says which paths take part in a sync. The zero Filter takes everything.
+// Filter says which paths take part in a sync, as far as the configuration tells; Filtering knows the ignore files too. The
+// zero Filter takes everything. It is safe for concurrent use.
 type Filter struct {
-	include, exclude []pattern
+	options FilterOptions
+	exclude rules // the default ones first
+	include rules
+	// only: there is a rule that includes something, so what none of them matches is left out.
+	only bool
 }
 
-type pattern struct {
-	glob     string
-	dirsOnly bool
+// rules are patterns of which the last one that matches counts.
+type rules []rule
+
+type rule struct {
+	pattern
+	negated   bool
+	filesOnly bool
+	// text is the rule as it was written, and from where.
+	text, from string
 }
 
-// NewFilter reads patterns in the manner of gitignore: "*.tmp" matches a name in any folder,
-// a slash at the start or within ties the pattern to the root of the sync, one at the end
-// restricts it to folders, "**" crosses folders. A path takes part if no exclude pattern
-// matches it or a folder above it and, for files, an include pattern matches.
+// NewFilter reads rules in the manner of gitignore(5): "*.tmp" matches a name in any folder, a slash at the start or within
+// ties the pattern to the root of the sync, one at the end restricts it to folders, "**" crosses folders, "!" takes back what
+// the rules before it have said, and of several rules that match the last one counts. Beyond that {a,b} stands for a or b.
+//
+// A path takes part if Exclude does not leave out it or a folder above it, if, for files, Include matches it or a folder above
+// it, and if no ignore file leaves it out. A pattern that CheckPattern refuses matches nothing.
 func NewFilter(o FilterOptions) Filter {
-	return Filter{include: patterns(o.Include), exclude: patterns(o.Exclude)}
+	f := Filter{options: o}
+	if o.Defaults {
+		f.exclude = defaultRules(o.IgnoreCase)
+	}
+	f.exclude = append(f.exclude, ruleList(o.Exclude, "exclude", o.IgnoreCase)...)
+	f.include = ruleList(o.Include, "include", o.IgnoreCase)
+	f.only = slices.ContainsFunc(f.include, func(r rule) bool { return !r.negated })
+	return f
 }
 
-func patterns(texts []string) []pattern {
-	var all []pattern
+// CheckPattern says what is wrong with a rule of Include or Exclude; nil if it can match.
+func CheckPattern(text string) error {
+	_, err := parseRule(text, false)
+	return err
+}
+
+func ruleList(texts []string, from string, fold bool) (all rules) {
 	for _, text := range texts {
-		p := pattern{dirsOnly: strings.HasSuffix(text, "/")}
-		glob := strings.TrimSuffix(text, "/")
-		switch {
-		case strings.HasPrefix(glob, "/"):
-			glob = glob[1:]
-		case !strings.Contains(glob, "/"):
-			glob = "**/" + glob
+		if parsed, err := parseRule(text, fold); err == nil {
+			all = append(all, parsed.from(from)...)
 		}
-		p.glob = glob
-		all = append(all, p)
 	}
 	return all
 }
 
-func (p pattern) matches(rel string, isDir bool) bool {
-	return (isDir || !p.dirsOnly) && doublestar.MatchUnvalidated(p.glob, rel)
+// parseRule reads a rule, which is several if it holds braces.
+func parseRule(text string, fold bool) (rules, error) {
+	bare, negated := strings.CutPrefix(text, "!")
+	patterns, err := parsePattern(bare, fold)
+	if err != nil {
+		return nil, fmt.Errorf("the pattern %q does not work: %w", text, err)
+	}
+	all := make(rules, len(patterns))
+	for i, p := range patterns {
+		all[i] = rule{pattern: p, negated: negated, text: text}
+	}
+	return all, nil
 }
 
-// Excluded reports whether rel itself is left out. The folders above it are not looked at:
-// a walk does not enter an excluded folder.
-func (f Filter) Excluded(rel string, isDir bool) bool {
-	for _, p := range f.exclude {
-		if p.matches(rel, isDir) {
-			return true
-		}
+func (all rules) from(where string) rules {
+	for i := range all {
+		all[i].from = where
 	}
-	if isDir || len(f.include) == 0 {
-		return false
-	}
-	for _, p := range f.include {
-		if p.matches(rel, false) || p.matchesAbove(rel) {
-			return false
-		}
-	}
-	return true
+	return all
 }
 
-// matchesAbove serves include patterns that name a folder: they mean everything in it.
-func (p pattern) matchesAbove(rel string) bool {
+// last returns the last rule that matches rel itself, nil if there is none.
+func (all rules) last(rel string, isDir bool) *rule {
+	for i := len(all) - 1; i >= 0; i-- {
+		if r := &all[i]; (!isDir || !r.filesOnly) && r.matches(rel, isDir) {
+			return r
+		}
+	}
+	return nil
+}
+
+// lastAnywhere is as last, for rules that mean what is in a folder when they name it.
+func (all rules) lastAnywhere(rel string) *rule {
+	for i := len(all) - 1; i >= 0; i-- {
+		if r := &all[i]; r.matches(rel, false) || r.matchesAbove(rel) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (r rule) matchesAbove(rel string) bool {
 	for dir := range above(rel) {
-		if p.matches(dir, true) {
+		if r.matches(dir, true) {
 			return true
 		}
 	}
@@ -103,8 +139,32 @@ func above(rel string) iter.Seq[string] {
 	}
 }
 
-// ExcludedAnywhere reports whether rel or a folder above it is left out, for paths that were
-// not found by walking down.
+// why says which rule leaves out rel itself, "" for none. The folders above it are not looked at, and neither are ignore files.
+func (f Filter) why(rel string, isDir bool) string {
+	if r := f.exclude.last(rel, isDir); r != nil && !r.negated {
+		return r.why()
+	}
+	if isDir {
+		return ""
+	}
+	r := f.include.lastAnywhere(rel)
+	switch {
+	case r == nil && !f.only, r != nil && !r.negated:
+		return ""
+	case r == nil:
+		return "not included"
+	}
+	return r.why()
+}
+
+func (r rule) why() string { return fmt.Sprintf("left out by %q (%s)", r.text, r.from) }
+
+// Excluded reports whether the configuration leaves out rel itself. The folders above it are not looked at: a walk does not
+// enter an excluded folder.
+func (f Filter) Excluded(rel string, isDir bool) bool { return f.why(rel, isDir) != "" }
+
+// ExcludedAnywhere reports whether the configuration leaves out rel or a folder above it, for paths that were not found by
+// walking down. What it leaves out no ignore file brings back.
 func (f Filter) ExcludedAnywhere(rel string, isDir bool) bool {
 	for dir := range above(rel) {
 		if f.Excluded(dir, true) {
@@ -112,4 +172,23 @@ func (f Filter) ExcludedAnywhere(rel string, isDir bool) bool {
 		}
 	}
 	return f.Excluded(rel, isDir)
+}
+
+// IsIgnoreFile reports whether rel is the name of a file of rules. A change of it concerns its folder as a whole, on both sides.
+func (f Filter) IsIgnoreFile(rel string) bool {
+	return f.options.IgnoreFile != "" && path.Base(rel) == f.options.IgnoreFile
+}
+
+// concerned is what has to be looked at because of a change of rel: the folder of an ignore file.
+func (f Filter) concerned(rel string) string {
+	if !f.IsIgnoreFile(rel) {
+		return rel
+	}
+	return folderOf(rel)
+}
+
+// folderOf is the folder that rel is in, "" for the root of the sync.
+func folderOf(rel string) string {
+	i := max(strings.LastIndexByte(rel, '/'), 0)
+	return rel[:i]
 }

@@ -43,7 +43,7 @@ func TestFilter(t *testing.T) {
 		{"and for none", nil, patterns{"a/**/z"}, "a/z", false},
 		{"two stars at the start", nil, patterns{"**/cache/x"}, "p/q/cache/x", false},
 		{"two stars at the end take all that is in it", nil, patterns{"a/**"}, "a/b/c", false},
-		{"and the folder itself", nil, patterns{"a/**"}, "a/", false},
+		{"and not the folder itself", nil, patterns{"a/**"}, "a/", true},
 		{"but not its brother", nil, patterns{"a/**"}, "ab", true},
 
 		{"alternatives", nil, patterns{"*.{bak,old}"}, "a/x.old", false},

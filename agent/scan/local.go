@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ import (
 type Entries struct {
 	Names   []Named
 	Unknown string
+	// Refused: it is unknown because the server would not list it.
+	Refused bool
 	// Mixed: names on the server are in two encodings, see ftpclient.Listing.
 	Mixed bool
 	// Unread: there are lines on the server's side that nobody can read, or not in the encoding of the others.
@@ -133,8 +136,11 @@ func sendable(name string) string {
 
 // storable says why a name from a server cannot be created here, "" if it can.
 func storable(name string) string {
+	if why := unstorable(name, runtime.GOOS); why != "" {
+		return why
+	}
 	if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
-		return "the name is not allowed on this system"
+		return "the name is not allowed on this system: rename it on the server"
 	}
 	return ""
 }

@@ -7,11 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 const (
@@ -145,8 +147,30 @@ func (w *walker) everything(ctx context.Context) error {
 		at = c.Levels
 	}
 	_, err := w.folder(ctx, "", present(w.request.Local != nil), w.remoteRoot, at)
-	if err == nil {
-		w.result.Finished = w.request.Paths
+	if err != nil {
+		return err
+	}
+	w.result.Finished = w.request.Paths
+	return w.leftBehind(ctx)
+}
+
+// mostLeftBehind bounds the orphans of the folder for temporary files that one scan notes: the next one finds the others.
+const mostLeftBehind = partItems
+
+// leftBehind looks for orphans in the folder for temporary files.
+func (w *walker) leftBehind(ctx context.Context) error {
+	r := w.request
+	if r.TempFolder == "" || r.Orphan == nil || w.remoteRoot != there {
+		return nil
+	}
+	found, _, err := r.Remote.Read(ctx, r.TempFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range found.Names[:min(len(found.Names), mostLeftBehind)] {
+		if instance, job, attempt, temp := parseTempName(e.Name); temp && e.Kind == entry.File && r.Orphan(instance, job, attempt) {
+			w.result.Orphans = append(w.result.Orphans, Orphan{Path: path.Join(r.TempFolder, e.Name), Remote: true})
+		}
 	}
 	return err
 }

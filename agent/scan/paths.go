@@ -77,6 +77,7 @@ func isIn(rel, folder string) bool {
 // decideFor decides about one path and what is below it. Folders above it that are new, gone or
 // of another kind are decided first; then they take the path along: top is the one.
 func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (top string, err error) {
+	rel = w.request.Filter.concerned(rel)
 	for end := range len(rel) + 1 {
 		if end < len(rel) && rel[end] != '/' {
 			continue
@@ -89,7 +90,11 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 		if err != nil {
 			return prefix, err
 		}
-		if w.request.Filter.Excluded(prefix, isDir(item)) {
+		if err := w.filter.Rules(folderOf(prefix)); err != nil {
+			w.unknown(prefix, ruleless(err))
+			return prefix, nil
+		}
+		if w.excluded(prefix, isDir(item)) {
 			return prefix, nil
 		}
 		if end < len(rel) && inStep(item) {
@@ -104,15 +109,26 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 // goOn decides what is left below the folder top.
 func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 	item, err := w.item(ctx, top)
-	if err != nil || w.request.Filter.ExcludedAnywhere(top, isDir(item)) {
+	if err != nil || isIn(top, w.request.TempFolder) {
 		return err
+	}
+	why, err := w.filter.WhyAnywhere(top, isDir(item))
+	if err != nil {
+		w.unknown(top, ruleless(err))
+	}
+	if why != "" || err != nil {
+		return nil
 	}
 	return w.decideTop(ctx, item, at)
 }
 
 func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
 	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
-	_, err := w.decide(ctx, item, nil, at)
+	clash, err := w.clash(ctx, item)
+	if err != nil {
+		return err
+	}
+	_, err = w.decideUnless(ctx, clash, item, nil, at)
 	return err
 }
 

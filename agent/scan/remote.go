@@ -57,11 +57,15 @@ func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	if err != nil {
 		_, noData := errors.AsType[*ftpclient.DataError](err)
 		if r.Conn.Usable() && !noData && !errors.Is(err, fs.ErrNotExist) {
-			return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}, false, nil
+			return refused(err), false, nil
 		}
 		return Entries{}, false, err
 	}
 	return remoteEntries(l), l.Hidden, nil
+}
+
+func refused(err error) Entries {
+	return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err), Refused: true}
 }
 
 // remoteEntries reads a listing. Nobody can tell which of two lines for one name is true, so

@@ -17,6 +17,7 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
+	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -380,9 +381,9 @@ func TestTransferThatWasCutOffIsRecognized(t *testing.T) {
 	sent := entry.Entry{Kind: entry.File, Size: 4, ModTime: longAgo, Precision: time.Nanosecond}
 	var asked []string
 	r.change = func(request *Request) {
-		request.Intents = func(rel string) ([]entry.Entry, error) {
+		request.Intents = func(rel string) ([]state.Intent, error) {
 			asked = append(asked, rel)
-			return []entry.Entry{{Kind: entry.File, Size: 99}, sent}, nil
+			return []state.Intent{{Source: entry.Entry{Kind: entry.File, Size: 99}}, {Source: sent}}, nil
 		}
 	}
 	remove(t, r.local, "file")
@@ -399,7 +400,7 @@ func TestTransferThatWasCutOffIsRecognized(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	r.change = func(request *Request) {
-		request.Intents = func(string) ([]entry.Entry, error) { return nil, broken }
+		request.Intents = func(string) ([]state.Intent, error) { return nil, broken }
 	}
 	if _, err := r.run("file"); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)

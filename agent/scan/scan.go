@@ -22,17 +22,19 @@ type Request struct {
 	Rules  plan.Rules
 	Filter Filter
 	// Local is the sync's folder; nil when it does not exist. A missing target that was never
-	// filled counts as empty.
+	// filled counts as empty, and so does either side of a sync in both directions if the other one is there.
 	Local *os.Root
 	// Remote is nil when the far side is not to be looked at: it is then taken to be as the
 	// baseline says, and whoever acts on the plan looks first.
 	Remote *Remote
+	// DropBox: the server may take files and show nobody what it has. That it does not list a folder is nothing to tell of then.
+	DropBox bool
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children func(dir string) ([]state.Baseline, error)
 	At       func(rel string) (*state.Baseline, error)
-	// Intents returns what transfers of a path were about to put at the target and did not
+	// Intents returns what transfers of a path were about to put at their targets and did not
 	// report; nil means that there are none.
-	Intents func(rel string) ([]entry.Entry, error)
+	Intents func(rel string) ([]state.Intent, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -47,6 +49,9 @@ type Request struct {
 	// operations may be found. With none, Run returns with Result.Cursor set.
 	Flush     func(ctx context.Context, found *Result) (room int, err error)
 	partItems int // 0 means the constant
+	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
+	// on either side, and a full scan looks for orphans in it.
+	TempFolder string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }
@@ -84,7 +89,8 @@ type Orphan struct {
 	Remote bool   `json:"remote"`
 }
 
-// ErrSourceMissing: the source folder does not exist, and nothing was in step before.
+// ErrSourceMissing: the source folder does not exist, and nothing was in step before. Where either side may be the source,
+// neither exists.
 var ErrSourceMissing = errors.New("source folder does not exist")
 
 // maxDepth ends the walk into folders that contain themselves, as links make it look.
@@ -93,7 +99,8 @@ const maxDepth = 100
 // Run carries the scan out. Errors are those after which no statement about the sync can be
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
-	w := &walker{request: r, result: &Result{}, began: time.Now()}
+	began := time.Now()
+	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began)}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
 		if w.result.Cursor = r.Cursor; r.Cursor == nil {
@@ -103,7 +110,7 @@ func Run(ctx context.Context, r Request) (*Result, error) {
 	}
 	err := w.roots(ctx)
 	if err == nil {
-		if r.Paths == nil || slices.Contains(r.Paths, "") {
+		if r.Paths == nil || slices.ContainsFunc(r.Paths, func(rel string) bool { return r.Filter.concerned(rel) == "" }) {
 			err = w.everything(ctx)
 		} else {
 			err = w.paths(ctx)
@@ -137,6 +144,12 @@ type walker struct {
 	result     *Result // since the last flush
 	remoteRoot presence
 	began      time.Time
+	filter     Filtering
+	// cases is "yes" if the server does not tell upper and lower case apart, "no", or "" for not known.
+	cases string
+	// byKey are names of the local folder keyed, see namesakes.
+	byKey map[string][]string
+	keyed string
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
 	levels []Level
@@ -183,11 +196,11 @@ func (w *walker) roots(ctx context.Context) error {
 	}
 	gone := totals.Remote != plan.RootMissing
 	totals.Remote = plan.RootMissing
-	if r.Rules.Direction == plan.Down {
-		if r.Known == 0 {
-			return fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
-		}
+	switch {
+	case r.Known > 0 && r.Rules.Direction != plan.Up:
 		return errStop
+	case r.Rules.Direction == plan.Down || r.Rules.Direction == plan.Both && r.Local == nil:
+		return fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
 	}
 	if r.Known == 0 && gone {
 		w.result.Plan.Ops = append(w.result.Plan.Ops, plan.Op{Action: plan.MakeRemoteDir, Reason: "new",
@@ -200,7 +213,7 @@ func (w *walker) roots(ctx context.Context) error {
 // farRoot finds out for a scan of single paths whether the source on the server holds anything. Other scans see that on
 // their way.
 func (w *walker) farRoot(ctx context.Context) error {
-	if w.request.Rules.Direction != plan.Down || w.request.Paths == nil {
+	if w.request.Rules.Direction == plan.Up || w.request.Paths == nil {
 		return nil
 	}
 	found, _, err := w.request.Remote.Read(ctx, "")
@@ -237,7 +250,12 @@ func (w *walker) rootState(e Entries) plan.Root {
 }
 
 func (w *walker) takesPart(name string, isDir bool) bool {
-	return !IsTemp(name) && !w.request.Filter.Excluded(name, isDir)
+	return !IsTemp(name) && !w.excluded(name, isDir)
+}
+
+// excluded reports whether rel itself is left out.
+func (w *walker) excluded(rel string, isDir bool) bool {
+	return isIn(rel, w.request.TempFolder) || w.filter.Excluded(rel, isDir)
 }
 
 // folder decides about everything in the folder rel, or what comes after the place at in it. keeps reports whether something
@@ -262,10 +280,18 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	if rel == "" && remote == there {
 		w.result.Totals.Remote = w.rootState(far)
 	}
+	if err := w.filter.Rules(rel); err != nil {
+		w.unknown(rel, ruleless(err))
+		return true, nil
+	}
 	s := w.spell(here.Names, &far, base)
+	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
+	if err != nil {
+		return true, err
+	}
 	f := w.enter(at)
 	defer w.leave(f)
-	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
+	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
 	itemOf := func(found one) plan.Item {
 		known := baseOf(found.base)
 		return plan.Item{
@@ -279,9 +305,9 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }
 	for found, times := range w.ahead(ctx, union(here.Names, far.Names, base, f.under()), open) {
 		name, item := found.name, itemOf(found)
-		target := w.target(item).Entry
+		seen := w.targets(item)
 		if f.passed(name) {
-			f.seen = sum(f.seen, name, target)
+			f.seen = sum(f.seen, name, seen...)
 			continue
 		}
 		if remote == there && !hidden && strings.HasPrefix(name, ".") {
@@ -289,11 +315,11 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 				return true, err
 			}
 		}
-		stays, err := w.decide(ctx, item, times, w.begin(f, name))
+		stays, err := w.decideUnless(ctx, clash[name], item, times, w.begin(f, name))
 		if err != nil {
 			return true, err
 		}
-		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, target)
+		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, seen...)
 		if err := w.end(ctx, f, name); err != nil {
 			return true, err
 		}

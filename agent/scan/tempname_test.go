@@ -65,6 +65,10 @@ func TestParseTempName(t *testing.T) {
 	}{
 		{"as it is made", ".a.ftpferry-0badcafe-2a", "0badcafe", 42, true},
 		{"for a server that refuses leading dots", WithoutDot(TempName("a", "0badcafe", 42, 3)), "0badcafe", 42, true},
+		{"with a prefix and a suffix", TempForm{"upload_", "~part"}.Name("a", "0badcafe", 42, 3), "0badcafe", 42, true},
+		{"with a suffix that looks like a file's", TempForm{"", ".tmp"}.Name("a.txt", "0badcafe", 42, 3), "0badcafe", 42, true},
+		{"an attempt that is no number", ".a.ftpferry-0badcafe-1..3", "", 0, false},
+		{"an attempt that is too big", ".a.ftpferry-0badcafe-1.4294967296", "", 0, false},
 		{"the last mark counts", ".x.ftpferry-0badcafe-1.ftpferry-12345678-2", "12345678", 2, true},
 		{"a file", "report.pdf", "", 0, false},
 		{"nothing", "", "", 0, false},
@@ -112,7 +116,7 @@ func FuzzTempName(f *testing.F) {
 			instance[i] = digits[number>>(4*i)&15]
 		}
 		temp := TempName(name, string(instance), job, 3)
-		for _, form := range []string{temp, WithoutDot(temp)} {
+		for _, form := range []string{temp, WithoutDot(temp), TempForm{"x-", ".part"}.Name(name, string(instance), job, 3)} {
 			gotInstance, gotJob, ok := ParseTempName(form)
 			if !ok || gotInstance != string(instance) || gotJob != job || len(form) > maxName {
 				t.Errorf("%q of %q: %q, %d, %v", form, name, gotInstance, gotJob, ok)

@@ -64,19 +64,26 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 			now, statErr := w.statRemote(ctx, rel)
 			if statErr == nil && (now.Knowledge == plan.Unknown || now.Entry.Kind == entry.Dir) {
 				// It is shown and cannot be entered, whatever the server calls that.
-				refused := Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}
-				w.unknown(rel, refused.Unknown)
-				return refused, false, nil
+				e := refused(err)
+				w.unlisted(rel, e)
+				return e, false, nil
 			}
 			w.again(rel)
 			return Entries{Unknown: "vanished during the scan"}, false, statErr
 		}
 		if e.Unknown != "" {
-			w.unknown(rel, e.Unknown)
+			w.unlisted(rel, e)
 		}
 		return e, hidden, err
 	}
 	return Entries{Unknown: "not looked at"}, true, nil
+}
+
+// unlisted notes a folder of the server that is unknown, unless that is how it is meant.
+func (w *walker) unlisted(rel string, e Entries) {
+	if !e.Refused || !w.request.DropBox {
+		w.unknown(rel, e.Unknown)
+	}
 }
 
 // one is a name with all that there is of it; nil is nothing.
@@ -140,19 +147,33 @@ func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote 
 	return plan.Side{Knowledge: plan.Seen}
 }
 
+// decideUnless leaves a path alone that clashes with another one, with all below it.
+func (w *walker) decideUnless(ctx context.Context, clash string, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
+	if clash == "" {
+		return w.decide(ctx, item, times, at)
+	}
+	w.result.Looked++
+	w.note(plan.Note{Path: item.Path, Text: clash, Conflict: true})
+	return true, nil
+}
+
 // decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
 // contents was recorded in an earlier part. keeps reports whether something stays there at the target.
 func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
-	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
-		return w.temporary(item, instance, job), nil
+	if instance, job, attempt, temp := parseTempName(path.Base(item.Path)); temp {
+		return w.temporary(item, instance, job, attempt), nil
 	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}
-	if w.request.Filter.Excluded(item.Path, isDir(item)) {
+	limited := w.filter.limited(w.request.Rules.Direction, item)
+	if w.excluded(item.Path, isDir(item)) || limited && gone(item) {
 		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
+		return w.target(item).Entry.Kind != entry.Absent, nil
+	}
+	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if text := w.impossible(item); text != "" {
@@ -218,11 +239,26 @@ func (w *walker) belowRemote(item plan.Item) presence {
 	return below(item.Remote, present(item.Remote.Entry.Kind == entry.Dir))
 }
 
+// target is the side that would be changed. Where that may be either, it is the one that has the path, or has a folder there:
+// that one may have to go.
 func (w *walker) target(item plan.Item) plan.Side {
-	if w.request.Rules.Direction == plan.Down {
+	switch w.request.Rules.Direction {
+	case plan.Down:
 		return item.Local
+	case plan.Both:
+		if here, far := item.Local.Entry.Kind, item.Remote.Entry.Kind; far == entry.Absent || here == entry.Dir && far != entry.Dir {
+			return item.Local
+		}
 	}
 	return item.Remote
+}
+
+// targets are the looks at all sides that may be changed.
+func (w *walker) targets(item plan.Item) []entry.Entry {
+	if w.request.Rules.Direction == plan.Both {
+		return []entry.Entry{item.Local.Entry, item.Remote.Entry}
+	}
+	return []entry.Entry{w.target(item).Entry}
 }
 
 // forget drops what is known of a path that does not take part any more, and of all below it.
@@ -267,8 +303,13 @@ func (w *walker) forget(ctx context.Context, item plan.Item, at []Level) error {
 // impossible says why a name cannot exist on both sides, "" if it can.
 func (w *walker) impossible(item plan.Item) string {
 	name := path.Base(item.Path)
-	if w.request.Rules.Direction == plan.Down {
+	if w.request.Rules.Direction != plan.Up {
 		if text := storable(name); text != "" {
+			return text
+		}
+	}
+	if w.request.Rules.Direction != plan.Down {
+		if text := tooLong(item); text != "" {
 			return text
 		}
 	}
@@ -278,7 +319,7 @@ func (w *walker) impossible(item plan.Item) string {
 // unkept says why a name would not be what it is on this server, "" if it would: somebody has to
 // rename it.
 func (w *walker) unkept(item plan.Item) string {
-	if w.request.Rules.Direction != plan.Up || w.request.Remote == nil ||
+	if w.request.Rules.Direction == plan.Down || w.request.Remote == nil ||
 		item.Local.Entry.Kind == entry.Absent || item.Remote.Entry.Kind != entry.Absent {
 		return ""
 	}
@@ -290,9 +331,9 @@ func (w *walker) unkept(item plan.Item) string {
 
 // temporary notes an orphan, which will be swept. Any other temporary file keeps its folder:
 // somebody may be writing it.
-func (w *walker) temporary(item plan.Item, instance string, job uint64) (keeps bool) {
+func (w *walker) temporary(item plan.Item, instance string, job uint64, attempt int) (keeps bool) {
 	target := w.target(item).Entry.Kind
-	if w.request.Orphan == nil || !w.request.Orphan(instance, job, tempAttempt(path.Base(item.Path))) {
+	if w.request.Orphan == nil || !w.request.Orphan(instance, job, attempt) {
 		return target != entry.Absent
 	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
@@ -349,7 +390,7 @@ func (w *walker) unknown(rel, reason string) {
 // lookForHidden asks for a name with a leading dot that a listing did not show: it may leave
 // such names out, and what is not shown is not absent.
 func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, error) {
-	if w.request.Filter.Excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
+	if w.excluded(item.Path, item.Local.Entry.Kind == entry.Dir) || IsTemp(item.Path) {
 		return item, nil
 	}
 	expected := item.Base != nil && item.Base.Remote.Kind != entry.Absent || item.Local.Entry.Kind != entry.Absent
@@ -383,37 +424,50 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 	return plan.Side{}, nil
 }
 
-// recognizeOwn finds out whether the target holds what a transfer of ours put there that was
+// recognizeOwn finds out whether a target holds what a transfer of ours put there that was
 // cut off before its commit. Then that is what both sides agreed on last: without this, our
 // own file would look like somebody else's change.
 func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
-	target := w.target(item)
-	if w.request.Intents == nil || target.Knowledge != plan.Seen || target.Entry.Kind != entry.File {
+	direction := w.request.Rules.Direction
+	ours := map[bool]bool{ // by whether it came down
+		false: direction != plan.Down && changed(item.Remote, item.Base, true),
+		true:  direction != plan.Up && changed(item.Local, item.Base, false),
+	}
+	if w.request.Intents == nil || !ours[false] && !ours[true] {
 		return item, nil
 	}
-	down := w.request.Rules.Direction == plan.Down
-	if item.Base != nil {
-		was := item.Base.Remote
-		if down {
-			was = item.Base.Local
-		}
-		if entry.Same(target.Entry, was) {
-			return item, nil
-		}
-	}
-	sources, err := w.request.Intents(item.Path)
+	intents, err := w.request.Intents(item.Path)
 	if err != nil {
 		return item, fmt.Errorf("read intents: %w", err)
 	}
-	for _, source := range sources {
-		if !entry.Equal(source, target.Entry) {
+	for _, intent := range intents {
+		target, down := item.Remote.Entry, intent.Down || direction == plan.Down
+		if down {
+			target = item.Local.Entry
+		}
+		if !ours[down] || !entry.Equal(intent.Source, target) {
 			continue
 		}
-		item.Recognized = &plan.Base{Local: source, Remote: target.Entry}
+		item.Recognized = &plan.Base{Local: intent.Source, Remote: target}
 		if down {
-			item.Recognized = &plan.Base{Local: target.Entry, Remote: source}
+			item.Recognized = &plan.Base{Local: target, Remote: intent.Source}
 		}
 		break
 	}
 	return item, nil
+}
+
+// changed reports a file that is not what it was when both sides last agreed.
+func changed(now plan.Side, base *plan.Base, remote bool) bool {
+	if now.Knowledge != plan.Seen || now.Entry.Kind != entry.File {
+		return false
+	}
+	if base == nil {
+		return true
+	}
+	was := base.Local
+	if remote {
+		was = base.Remote
+	}
+	return !entry.Same(now.Entry, was)
 }

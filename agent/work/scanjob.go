@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -127,13 +128,13 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 			return room, nil
 		}
 	}
-	look := p.full
+	look := p.full || e.Sync.Rules.Direction == plan.Both // what comes from the server is not announced
 	if !p.full {
 		request.Paths = []string{} // nil would mean everything
 	}
 	for rel, mark := range p.marks {
 		request.Paths = append(request.Paths, rel)
-		look = look || mark.Remote
+		look = look || mark.Remote || e.Sync.Filter.IsIgnoreFile(rel)
 	}
 	return run(ctx, *e, request, look)
 }
@@ -148,8 +149,11 @@ func Scan(ctx context.Context, e Env) (result *scan.Result, err error) {
 }
 
 func requestOf(e Env) scan.Request {
+	rules := e.Sync.Rules
+	rules.Now = time.Now()
 	return scan.Request{
-		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
+		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder,
+		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)

@@ -1,0 +1,31 @@
+package scan
+
+import (
+	"testing"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// TestFolderForTemporaryFiles: it takes no part on either side, and a full scan finds what is left behind in it.
+func TestFolderForTemporaryFiles(t *testing.T) {
+	for _, direction := range []plan.Direction{plan.Up, plan.Both} {
+		r := newRig(t, direction)
+		fill(t, r.local, "in/file", "in/parts/mine")
+		form := TempForm{"up-", ".part"}
+		dead, alive := form.Name("a", "0badcafe", 1, 3), form.Name("a", "0badcafe", 2, 3)
+		r.remote = &Remote{Root: "/site", Conn: model{
+			"in": {Kind: entry.Dir}, "in/file": farFile(7, 0), "in/parts": {Kind: entry.Dir}, "in/parts/" + dead: farFile(1, 0),
+			"in/parts/" + alive: farFile(1, 0), "in/parts/sub": {Kind: entry.Dir}, "in/parts/sub/x": farFile(1, 0), "in/" + dead: farFile(1, 0),
+		}}
+		r.change = func(request *Request) {
+			request.TempFolder = "in/parts"
+			request.Orphan = func(instance string, job uint64, attempt int) bool {
+				return instance == "0badcafe" && job == 1 && attempt == 3
+			}
+		}
+		r.want(r.scan(), "agree in", "agree in/file", "sweep remote in/"+dead, "sweep remote in/parts/"+dead)
+		r.remember("in/", "in/file")
+		r.want(r.scan("in/parts/mine", "in/parts/sub/x"))
+	}
+}
