@@ -24,6 +24,8 @@ const (
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
 	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once
 	ActivityCleared   ActivityKind = "cleared"   // what was an alert works again
+	ActivityAddress   ActivityKind = "address"   // a server is used at another of its addresses
+	ActivityWindow    ActivityKind = "window"    // the time in which a sync may change something has begun or ended
 )
 
 // Activity is one thing that happened, after it was committed.
@@ -48,7 +50,7 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 	switch a.Kind {
 	case ActivityQueued, ActivityTriggered:
 		level = slog.LevelDebug
-	case ActivityRetry, ActivityPaused:
+	case ActivityRetry, ActivityPaused, ActivityAddress:
 		level = slog.LevelWarn
 	case ActivityDead, ActivityHalted, ActivityAlert:
 		level = slog.LevelError

@@ -24,6 +24,7 @@ func (c *commit) claim() error {
 	if _, err := queue.Claim(c.tx, c.now, queue.Request{}); err != nil { // makes waiting jobs due
 		return err
 	}
+	c.tellWindows()
 	if err := c.runOutOfPatience(); err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (c *commit) claimFor(name string) error {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong,
 			Prepare: func(job *queue.Job) {
 				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
 			},
@@ -169,7 +170,10 @@ func (c *commit) held(sync string) queue.Held {
 	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
 		return queue.HeldAll
 	}
-	if slices.ContainsFunc(c.targetsOf(sync), c.heldBack) || c.deletions[sync].overdue {
+	if _, closed := closedUntil(c.d.agent.cfg.Syncs[sync], c.now); closed {
+		return queue.HeldChanges
+	}
+	if slices.ContainsFunc(c.targetsOf(sync), c.heldBack) || c.deletions[sync].overdue || c.atLimit(sync) {
 		return queue.HeldTransfers
 	}
 	return queue.HeldNone
@@ -181,7 +185,7 @@ func (c *commit) planWake() error {
 	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
 		c.wake = next
 	}
-	c.wake = c.nextTry(c.wake)
+	c.wake = c.nextChange(c.nextTry(c.wake))
 	return nil
 }
 

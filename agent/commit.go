@@ -34,10 +34,12 @@ const (
 // transition is the result of one commit: what the dispatcher has to act on.
 type transition struct {
 	servers     map[string]state.Server
-	facts       map[string]ftpclient.Facts
+	facts       map[string]map[string]ftpclient.Facts // by server and address
+	addresses   map[string]string                     // of servers, where another one is in use now
 	halted      map[string]bool
 	holds       map[string]state.Hold
 	trials      map[place]queue.ID
+	closed      map[string]bool // syncs whose window has closed, or opened
 	asked       map[string]bool // servers that a person wants to be tried
 	assignments []assignment
 	activities  []Activity
@@ -53,8 +55,8 @@ type transition struct {
 
 func newTransition() *transition {
 	return &transition{
-		servers: map[string]state.Server{}, facts: map[string]ftpclient.Facts{}, halted: map[string]bool{},
-		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, asked: map[string]bool{}, busy: map[string]refusal{},
+		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
+		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
 	}
 }
 

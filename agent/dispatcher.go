@@ -47,6 +47,7 @@ type dispatcher struct {
 	rooms       map[queue.ID]room     // of the scans under way
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
+	closed      map[string]bool       // syncs that were told to be outside of their windows
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -65,16 +66,19 @@ type dispatcher struct {
 // server is what the dispatcher knows about a server while the agent runs.
 type server struct {
 	config *config.Server
-	pool   *ftpclient.Pool
-	seats  []chan assignment // the ways to its workers
-	idle   []chan assignment // those without an assignment
+	pool   *ftpclient.Addresses
+	// address is the one in use as far as it was told, and line what all connections share.
+	address string
+	line    *bandwidth
+	seats   []chan assignment // the ways to its workers
+	idle    []chan assignment // those without an assignment
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
 	refusal  string // the last one, in the server's words
 	row      state.Server
-	lastSync string          // whose jobs were handed out last
-	facts    ftpclient.Facts // as they are written down
+	lastSync string                     // whose jobs were handed out last
+	facts    map[string]ftpclient.Facts // by address, as they are written down
 }
 
 // limit is how many workers may be busy at a time: as many as the server takes connections,
@@ -113,12 +117,15 @@ type assigned struct {
 	server string
 	seat   chan assignment
 	left   int
+	sync   string
+	// transfers are those of files among the jobs left.
+	transfers int
 }
 
 func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
-		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{},
+		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
 		halted: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
@@ -137,7 +144,9 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	}
 	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
 	for _, s := range d.servers {
-		s.pool = newPool(s.config, s.facts, d.locator, a.logger)
+		s.line = newBandwidth(s.config.Bandwidth, d.now())
+		s.pool = newPool(s.config, s.facts, s.line, d.locator, a.logger)
+		s.address = s.pool.InUse()
 	}
 	return d, nil
 }
@@ -204,6 +213,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 			d.drain(&b)
 		}
 		b.now, b.random = d.now(), rand.Float64()
+		d.followTimetables(b.now)
 		b.setBack = d.setBack(b.now)
 		if b.size() == 0 && !b.setBack && !stopping && d.due(b.now) {
 			ready, next, err := d.anythingDue(b.now)
@@ -245,7 +255,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		ready = ready || !waits(d.nextTrim, now, trimInterval)
-		next = c.nextTry(next)
+		next = c.nextChange(c.nextTry(next))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
@@ -319,6 +329,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 			continue
 		}
 		delete(d.outstanding, r.Job.ID)
+		if isFileTransfer(r.Job.Kind) {
+			a.transfers--
+		}
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
@@ -332,12 +345,16 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, facts := range t.facts {
 		d.servers[name].facts = facts
 	}
+	for name, address := range t.addresses {
+		d.servers[name].address = address
+	}
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
 	d.rooms = t.rooms
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
+	maps.Copy(d.closed, t.closed)
 	for name := range t.asked {
 		s := d.servers[name]
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
@@ -346,7 +363,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		s.lastSync = next.jobs[0].Sync
-		a := &assigned{next.server, s.idle[0], len(next.jobs)}
+		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		s.idle = s.idle[1:]
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a

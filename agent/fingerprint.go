@@ -47,7 +47,11 @@ func loginOf(s *config.Server) string {
 	if pair := s.ClientCertificate.Reveal(); pair != nil {
 		certificate = pair.Certificate
 	}
-	return fmt.Sprintf("%q %q %q %q %q %q %q %q %q %t %x %x %d %d %t",
+	others := ""
+	if len(s.Addresses) > 1 {
+		others = fmt.Sprintf("%q ", s.Addresses[1:])
+	}
+	return others + fmt.Sprintf("%q %q %q %q %q %q %q %q %q %t %x %x %d %d %t",
 		s.Address, s.User, s.Password.Reveal(), s.Account.Reveal(), s.VirtualHost, s.Proxy.Reveal(),
 		s.TLS, s.TLSCA, s.TLSServerName, s.TLSVerify, s.TLSPins, certificate, s.TLSMin, s.TLSMax, s.TLSLegacy)
 }

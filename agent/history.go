@@ -47,9 +47,12 @@ func (c *commit) history(r report, result string) error {
 	if h.Final == "" {
 		h.Final = c.finalName(r.Job)
 	}
+	if r.Hook != "" {
+		h.Error = brief(r.Hook)
+	}
 	if r.Err != nil {
 		h.Tries++
-		h.Error = brief(reasonOf(r.Err))
+		h.Error = brief(strings.TrimSuffix(reasonOf(r.Err)+"; "+r.Hook, "; "))
 		if h.Reply == "" {
 			h.Reply = brief(replyOf(r.Err))
 		}

@@ -186,14 +186,18 @@ func (c *commit) tryOne(jobs []queue.Job) {
 	}
 }
 
-// held is what keeps the transfers of a sync waiting, "" for nothing. It is for those who read the dispatcher between
-// two commits.
-func (d *dispatcher) heldFor(sync string, now time.Time) string {
+// heldFor is what keeps the transfers of a sync waiting, in words, "" for nothing. It is for those who read the dispatcher between
+// two commits. closed: all else that changes something waits too, for the window to open.
+func (d *dispatcher) heldFor(sync string, now time.Time) (held string, closed bool) {
 	c := &commit{transition: &transition{}, d: d, now: now}
+	s := d.agent.cfg.Syncs[sync]
+	if until, closed := closedUntil(s, now); closed {
+		return closedReason(s.Allowed, now, until), true
+	}
 	for _, at := range c.targetsOf(sync) {
 		if c.heldBack(at) {
-			return c.hold(at).Reason
+			return "waits: " + c.hold(at).Reason, false
 		}
 	}
-	return ""
+	return "", false
 }

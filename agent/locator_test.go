@@ -178,32 +178,39 @@ func TestAPlanTakesBackOnlyItsOwn(t *testing.T) {
 	}
 }
 
-// TestTheWayIsRememberedAfterARestart, and that to another address is not.
+// TestTheWayIsRememberedAfterARestart, that to each address by itself, and that to an address that is not configured any more is not.
 func TestTheWayIsRememberedAfterARestart(t *testing.T) {
 	d := memoryDispatcher(t)
-	facts := ftpclient.Facts{Channels: ftpclient.Channels{{Network: "n", Way: "mapped PORT", Since: 1, View: "203.0.113.2"}}}
-	err := d.agent.db.Update(func(tx *state.Tx) error {
-		data, err := json.Marshal(knownServer{"h:21", facts})
+	first := ftpclient.Facts{Channels: ftpclient.Channels{{Network: "n", Way: "mapped PORT", Since: 1, View: "203.0.113.2"}}}
+	second, third := ftpclient.Facts{MDTMZone: ftpclient.MDTMZone{Offset: 3600, Known: true}}, ftpclient.Facts{Server: "vsftpd"}
+	for _, row := range []struct {
+		sentence  string
+		addresses []string
+		want      []ftpclient.Facts
+	}{
+		{"what is known of each address is known again", []string{"h:21", "i:21", "j:21"}, []ftpclient.Facts{first, second, third}},
+		{"in another order too", []string{"j:21", "h:21"}, []ftpclient.Facts{third, first}},
+		{"nothing is known of another address", []string{"k:21", "i:21"}, []ftpclient.Facts{{}, second}},
+	} {
+		err := d.agent.db.Update(func(tx *state.Tx) error {
+			data, err := json.Marshal(newKnownServer("h:21", map[string]ftpclient.Facts{"h:21": first, "i:21": second, "j:21": third}))
+			if err != nil {
+				return err
+			}
+			if err := state.PutServer(tx, "acme", state.Server{Facts: data}); err != nil {
+				return err
+			}
+			_, again, err := loadServer(tx, "acme", row.addresses)
+			for i, address := range row.addresses {
+				if diff := cmp.Diff(row.want[i], again[address]); diff != "" {
+					t.Errorf("%s: %s (-want +got):\n%s", row.sentence, address, diff)
+				}
+			}
+			return err
+		})
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		if err := state.PutServer(tx, "acme", state.Server{Facts: data}); err != nil {
-			return err
-		}
-		_, again, err := loadServer(tx, "acme", "h:21")
-		if diff := cmp.Diff(facts, again); diff != "" {
-			t.Errorf("after a restart (-want +got):\n%s", diff)
-		}
-		if err == nil {
-			_, again, err = loadServer(tx, "acme", "i:21")
-		}
-		if again != (ftpclient.Facts{}) {
-			t.Errorf("of another address: %+v", again)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -37,9 +37,9 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 			}
 			for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){"acme": server.dial, "other": nobody} {
 				d.servers[name].pool.Close()
-				o := clientOptions(cfg.Servers[name], d.servers[name].facts, slog.New(slog.DiscardHandler))
+				o := clientOptions(cfg.Servers[name], ftpclient.Facts{}, slog.New(slog.DiscardHandler))
 				o.DialContext = dial
-				d.servers[name].pool = ftpclient.NewPool("127.0.0.1:21", o, ftpclient.PoolOptions{Max: 4, RefusedOnce: true})
+				d.servers[name].pool = ftpclient.NewAddresses(addressesOf(cfg.Servers[name]), o, d.servers[name].facts, ftpclient.PoolOptions{Max: 4, RefusedOnce: true})
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error)

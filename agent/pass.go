@@ -197,7 +197,8 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		s.over = true
 		s.report.Took = now.Sub(p.begun)
-		if err := s.collect(tx, d.heldFor(sync, now)); err != nil {
+		held, closed := d.heldFor(sync, now)
+		if err := s.collect(tx, held, closed); err != nil {
 			return err
 		}
 		if srv.Failures > 0 && s.report.Unfinished > 0 && !stopped {
@@ -218,8 +219,9 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	if server.NoData && !now.Before(s.moved.Add(passDataPatience)) {
 		return false, nil
 	}
+	held, _ := d.heldFor(sync, now)
 	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && len(from.idle) > 0 && server.Failures == 0 &&
-		!waits(from.crowded, now, maxCrowded) && d.heldFor(sync, now) != "" {
+		!waits(from.crowded, now, maxCrowded) && held != "" {
 		return false, nil // what could be begun beside the transfers has been begun
 	}
 	late := server.Failures > 0 && !now.Before(s.moved.Add(passPatience))
@@ -242,14 +244,14 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	return false, nil
 }
 
-// collect lists what is left; held is why transfers wait that nobody has tried.
-func (s *passSync) collect(tx *state.Tx, held string) error {
+// collect lists what is left; held is why transfers wait that nobody has tried, and with closed everything that changes something.
+func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 	err := queue.Each(tx, queue.Filter{Sync: s.report.Sync}, func(job queue.Job) (bool, error) {
 		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
-			if held != "" && isTransfer(job.Kind) {
-				reason.Reason += "; waits: " + held
+			if held != "" && (isTransfer(job.Kind) || closed && isOperation(job.Kind)) {
+				reason.Reason += "; " + held
 			}
 		}
 		if isScanning(job.Kind) {

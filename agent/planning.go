@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -49,7 +50,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 	if d := a.running.Load(); d != nil {
 		w.pool = d.servers[s.Server].pool
 	} else {
-		w.pool = newPool(a.cfg.Servers[s.Server], facts, locator, a.logger)
+		w.pool = newPool(a.cfg.Servers[s.Server], facts, newBandwidth(a.cfg.Servers[s.Server].Bandwidth, time.Now()), locator, a.logger)
 		defer w.pool.Close()
 	}
 	defer w.release()
@@ -80,7 +81,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 
 // standing returns the halt that holds a sync, whether a person approved its next pass, whether
 // it would start anew, and what is known about its server.
-func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, facts ftpclient.Facts, err error) {
+func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, facts map[string]ftpclient.Facts, err error) {
 	if a.db == nil {
 		return nil, false, false, facts, nil
 	}
@@ -92,7 +93,7 @@ func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, 
 		approved = !row.Approved.IsZero()
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
 		if err == nil {
-			_, facts, err = loadServer(tx, s.Server, a.cfg.Servers[s.Server].Address)
+			_, facts, err = loadServer(tx, s.Server, addressesOf(a.cfg.Servers[s.Server]))
 		}
 		return err
 	})

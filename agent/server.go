@@ -68,13 +68,23 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 	return o
 }
 
+// addressesOf are the addresses of a server, the best one first.
+func addressesOf(s *config.Server) []string {
+	if len(s.Addresses) == 0 {
+		return []string{s.Address}
+	}
+	return s.Addresses
+}
+
 // newPool returns a pool of as many connections as are configured, or as the server takes.
-func newPool(s *config.Server, facts ftpclient.Facts, locator *extip.Locator, logger *slog.Logger) *ftpclient.Pool {
-	o := clientOptions(s, facts, logger.With("server", s.Name))
+// facts are what is known of each address.
+func newPool(s *config.Server, facts map[string]ftpclient.Facts, line *bandwidth, locator *extip.Locator, logger *slog.Logger) *ftpclient.Addresses {
+	o := clientOptions(s, ftpclient.Facts{}, logger.With("server", s.Name))
+	o.UploadLimiter, o.DownloadLimiter = line.limiter(), line.limiter()
 	if mayCall(s) {
 		o.Data.Locator = locator
 	}
-	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
+	return ftpclient.NewAddresses(addressesOf(s), o, facts, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
 }
 
 // workSync translates the configuration of a sync for the workers. Host is the name of this machine.

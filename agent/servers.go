@@ -138,14 +138,16 @@ func (c *commit) reachable(r report) error {
 // learn keeps what the connections to a server have found out, those included that died of it:
 // that a server cannot stand a command is learned exactly then.
 func (c *commit) learn(name string) {
-	if s := c.d.servers[name]; s.pool.Facts() != s.facts {
-		c.facts[name] = s.pool.Facts()
+	s := c.d.servers[name]
+	if facts := s.pool.AllFacts(); !maps.Equal(facts, s.facts) {
+		c.facts[name] = facts
 	}
+	c.noteAddress(name, s)
 }
 
 func (c *commit) saveServers() error {
 	for name, facts := range c.facts {
-		data, err := json.Marshal(knownServer{c.d.servers[name].config.Address, facts})
+		data, err := json.Marshal(newKnownServer(c.d.servers[name].config.Address, facts))
 		if err != nil {
 			return err
 		}
@@ -171,27 +173,48 @@ func (c *commit) saveServers() error {
 	return nil
 }
 
-// knownServer is how facts are written down: what is known of one address is not true of another.
+// knownServer is how facts are written down: what is known of one address is not true of another. The first one stands for
+// itself, as it has since before there were others.
 type knownServer struct {
 	Address string `json:"address,omitempty"`
 	ftpclient.Facts
+	Others map[string]ftpclient.Facts `json:"others,omitempty"`
 }
 
-// loadServer reads what is known about a server. Facts that cannot be read are learned anew, and
-// so are those of another address.
-func loadServer(tx *state.Tx, name, address string) (state.Server, ftpclient.Facts, error) {
+func newKnownServer(first string, facts map[string]ftpclient.Facts) knownServer {
+	known := knownServer{Address: first, Facts: facts[first], Others: maps.Clone(facts)}
+	delete(known.Others, first)
+	return known
+}
+
+// of are the facts by address, of those alone that are in use.
+func (k knownServer) of(addresses []string) map[string]ftpclient.Facts {
+	facts := map[string]ftpclient.Facts{}
+	for _, address := range addresses {
+		if address == k.Address || k.Address == "" && address == addresses[0] {
+			facts[address] = k.Facts
+		} else {
+			facts[address] = k.Others[address]
+		}
+	}
+	return facts
+}
+
+// loadServer reads what is known about a server, by address. Facts that cannot be read are learned anew, and
+// so are those of other addresses.
+func loadServer(tx *state.Tx, name string, addresses []string) (state.Server, map[string]ftpclient.Facts, error) {
 	row, err := state.GetServer(tx, name)
 	if errors.Is(err, state.ErrBadRow) {
 		row, err = state.Server{}, nil
 	}
 	if err != nil {
-		return row, ftpclient.Facts{}, fmt.Errorf("read server %s: %w", name, err)
+		return row, nil, fmt.Errorf("read server %s: %w", name, err)
 	}
 	var known knownServer
-	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &known) != nil || known.Address != "" && known.Address != address {
-		known.Facts = ftpclient.Facts{}
+	if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &known) != nil {
+		known = knownServer{}
 	}
-	return row, known.Facts, nil
+	return row, known.of(addresses), nil
 }
 
 // loadServers reads what is known about the servers. Pauses end with the start, which is what an operator does after
@@ -199,7 +222,7 @@ func loadServer(tx *state.Tx, name, address string) (state.Server, ftpclient.Fac
 // configuration is another one.
 func (d *dispatcher) loadServers(tx *state.Tx) error {
 	for name, s := range d.servers {
-		was, facts, err := loadServer(tx, name, s.config.Address)
+		was, facts, err := loadServer(tx, name, addressesOf(s.config))
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type report struct {
 
 // worker carries out jobs for one server, on a connection that it has for one assignment.
 type worker struct {
-	pool   *ftpclient.Pool
+	pool   *ftpclient.Addresses
 	syncs  map[string]work.Sync
 	db     *state.DB
 	logger *slog.Logger

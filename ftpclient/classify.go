@@ -133,6 +133,10 @@ func classifyConnection(e *Error) Class {
 	if errors.As(e.Err, &noData) {
 		return noData.class()
 	}
+	var none *AddressesError
+	if errors.As(e.Err, &none) {
+		return none.class()
+	}
 	if e.came(dialling) {
 		return ClassUnavailable
 	}

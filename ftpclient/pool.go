@@ -81,6 +81,7 @@ type Pool struct {
 	waiting    []*waiter
 	getting    map[*waiter]context.CancelCauseFunc // everybody within Get
 	refusal    error                               // of the login, with RefusedOnce
+	retired    bool                                // connections that come back are closed
 	closed     bool
 	drained    chan struct{} // closed when the pool is closed and nothing is left
 	timer      *time.Timer
@@ -197,7 +198,7 @@ func (p *Pool) Put(conn *Conn) {
 	p.learn(known, conn.Facts())
 	// One that reads names in another way than the others is not lent again.
 	sameNames := conn.facts.Encoding == "" || conn.facts.Encoding == p.facts.Encoding
-	if conn.Usable() && sameNames && !p.closed && p.connected() < p.limit {
+	if conn.Usable() && sameNames && !p.closed && !p.retired && p.connected() < p.limit {
 		p.idle = append(p.idle, idleConn{conn, time.Now(), conn.Facts()})
 		p.turn()
 		p.mu.Unlock()
@@ -256,6 +257,7 @@ func (p *Pool) enter(w *waiter, cancel context.CancelCauseFunc) error {
 	case p.refusal != nil:
 		return p.refusal
 	}
+	p.retired = false
 	p.getting[w] = cancel
 	p.waiting = append(p.waiting, w)
 	p.turn()

@@ -93,3 +93,17 @@ func (p *Pool) takeIdle(n int) []*Conn {
 	p.closing += n
 	return conns
 }
+
+// retire closes the connections that are idle, and those that are lent when they come back, until somebody wants one again.
+func (p *Pool) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.retired {
+		return
+	}
+	p.retired = true
+	if idle := p.takeIdle(len(p.idle)); len(idle) > 0 {
+		p.timers.Go(func() { p.close(idle...) })
+	}
+	p.turn()
+}

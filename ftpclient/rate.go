@@ -1,10 +1,30 @@
 package ftpclient
 
 import (
+	"math"
+
 	"golang.org/x/time/rate"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/data"
 )
+
+// NewLimiter limits all connections that share it to so many bytes a second; 0 means no limit.
+func NewLimiter(bytesPerSecond int64) *rate.Limiter {
+	l := data.NewLimiter(bytesPerSecond)
+	SetRate(l, bytesPerSecond)
+	return l
+}
+
+// SetRate changes a limiter of NewLimiter, for transfers under way too. Without a limit they still move in small pieces, so
+// that the next limit has nothing big to make up for.
+func SetRate(l *rate.Limiter, bytesPerSecond int64) {
+	if bytesPerSecond <= 0 {
+		bytesPerSecond = math.MaxInt64
+	}
+	like := data.NewLimiter(bytesPerSecond)
+	l.SetBurst(like.Burst())
+	l.SetLimit(like.Limit())
+}
 
 // pace slows a data connection down to the limits of the options: those of this connection,
 // and those that it shares with others.

@@ -22,6 +22,8 @@ type Request struct {
 	// Transfers are the priorities that HeldTransfers holds of jobs that are not serial; the zero
 	// Band is all of them.
 	Transfers Band
+	// Changes is the same for HeldChanges.
+	Changes Band
 	// After is the sync that had the last turn at this server; the next one by name comes
 	// first. "" for none.
 	After string
@@ -42,6 +44,8 @@ const (
 	// HeldTransfers: jobs that are not serial and have a priority within Request.Transfers stay.
 	// Serial jobs do not wait for others that are due.
 	HeldTransfers
+	// HeldChanges: jobs that are serial or have a priority within Request.Changes stay.
+	HeldChanges
 	// HeldAll: no job may run.
 	HeldAll
 )
@@ -229,8 +233,10 @@ func (l *lane) mayRun(tx *state.Tx, request Request) (bool, error) {
 		held = request.Hold(l.sync)
 	}
 	switch {
-	case held == HeldAll:
+	case held == HeldAll, l.serial && held == HeldChanges:
 		return false, nil
+	case held == HeldChanges:
+		return l.skip(tx, request.Changes)
 	case !l.serial && held == HeldTransfers:
 		return l.skip(tx, request.Transfers)
 	case !l.serial:

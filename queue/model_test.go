@@ -114,6 +114,14 @@ func within(priority uint8, band Band) bool {
 	return band == Band{} || band.First <= priority && priority <= band.Last
 }
 
+// band is what a hold holds.
+func (r Request) band(held Held) Band {
+	if held == HeldChanges {
+		return r.Changes
+	}
+	return r.Transfers
+}
+
 // claim is Claim, with the jobs of one sync held in some way.
 func (m *model) claim(request Request) []Job {
 	for _, job := range m.jobs {
@@ -127,7 +135,7 @@ func (m *model) claim(request Request) []Job {
 	var ready []*Job
 	for _, job := range m.sorted() {
 		held := request.Hold(job.Sync)
-		stays := held == HeldAll || held == HeldTransfers && !job.Serial && within(job.Priority, request.Transfers)
+		stays := held == HeldAll || held == HeldChanges && job.Serial || held != HeldNone && !job.Serial && within(job.Priority, request.band(held))
 		blocked := job.State != Due || job.Server != request.Server || stays
 		for _, other := range m.jobs {
 			busy := other.State == Running || other.State == Due && !other.Serial && held == HeldNone
@@ -154,15 +162,16 @@ func (m *model) claim(request Request) []Job {
 		}
 		serial = !slices.ContainsFunc(ready, func(job *Job) bool { return job.Sync == turn && !job.Serial })
 	}
-	held := request.Hold(turn) == HeldTransfers && slices.ContainsFunc(m.sorted(), func(job *Job) bool {
-		return job.State == Due && job.Server == request.Server && job.Sync == turn && !job.Serial && within(job.Priority, request.Transfers)
+	how := request.Hold(turn)
+	held := (how == HeldTransfers || how == HeldChanges) && slices.ContainsFunc(m.sorted(), func(job *Job) bool {
+		return job.State == Due && job.Server == request.Server && job.Sync == turn && !job.Serial && within(job.Priority, request.band(how))
 	})
 	var claimed []Job
 	for _, job := range ready {
 		if job.Sync != turn || job.Serial != serial || len(claimed) == request.Limit {
 			continue
 		}
-		if held && !serial && len(claimed) > 0 && (job.Priority < request.Transfers.First) != (claimed[0].Priority < request.Transfers.First) {
+		if held && !serial && len(claimed) > 0 && (job.Priority < request.band(how).First) != (claimed[0].Priority < request.band(how).First) {
 			break // one call does not reach over jobs that are held
 		}
 		alone := request.Alone(*job) || job.Crashes > 0

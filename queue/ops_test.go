@@ -63,13 +63,15 @@ func (m *model) wish(op, arg byte) New {
 func (m *model) request(op, arg byte) Request {
 	held := []string{"", "", "web", "docs"}[arg>>5&3]
 	return Request{
-		Server: []string{"acme", "other"}[arg>>7], Transfers: []Band{{}, {First: Urgent, Last: 20}}[arg>>3&1], Limit: int(arg & 7), After: []string{"", "docs", "docs2", "web"}[arg>>3&3],
+		Server: []string{"acme", "other"}[arg>>7], Transfers: []Band{{}, {First: Urgent, Last: 20}}[arg>>3&1], Changes: []Band{{First: Urgent, Last: 20}, {}}[arg>>3&1], Limit: int(arg & 7), After: []string{"", "docs", "docs2", "web"}[arg>>3&3],
 		Hold: func(sync string) Held {
 			switch {
 			case sync != held:
 				return HeldNone
-			case op%13 == 2:
+			case op%13 == 2 && op < 128:
 				return HeldAll
+			case op%13 == 2:
+				return HeldChanges
 			}
 			return HeldTransfers
 		},

@@ -102,3 +102,39 @@ func TestHeldTransfersLetOthersPass(t *testing.T) {
 		})
 	}
 }
+
+// TestHeldChangesLeaveLooks: what changes something stays, of the serial jobs all.
+func TestHeldChangesLeaveLooks(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		for _, priority := range []uint8{1, 20, 30, 50, 80, 190, 200} {
+			job := New{Kind: "up", Sync: "web", Server: "acme", Path: fmt.Sprint(priority), Priority: priority, Serial: priority >= 190}
+			if _, err := Enqueue(tx, start, job); err != nil {
+				return err
+			}
+		}
+		held, got := HeldChanges, []uint8(nil)
+		for range 10 {
+			jobs, err := Claim(tx, start, Request{Server: "acme", Limit: 9, Changes: Band{30, 79}, Hold: func(string) Held { return held }})
+			if err != nil {
+				return err
+			}
+			for _, job := range jobs {
+				got = append(got, job.Priority)
+				if _, err := Complete(tx, start, job.ID); err != nil {
+					return err
+				}
+			}
+			if len(jobs) == 0 && held == HeldChanges {
+				if want := []uint8{1, 20, 80}; !slices.Equal(got, want) {
+					t.Errorf("got %v, want %v", got, want)
+				}
+				held = HeldNone
+			}
+		}
+		if want := []uint8{1, 20, 80, 30, 50, 190, 200}; !slices.Equal(got, want) {
+			t.Errorf("afterwards %v, want %v", got, want)
+		}
+		return nil
+	})
+}

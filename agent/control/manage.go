@@ -79,6 +79,8 @@ const (
 	StopBlock = "block" // the server refused the login, until its configuration changes or somebody asks
 	StopPause = "pause" // the server could not be used
 	StopFull  = "full"  // there is no room where transfers go; what deletes goes on
+	// StopWindow: it is not the time for changes.
+	StopWindow = "window"
 )
 
 // Left is a job that was left as it was, and why.

@@ -131,6 +131,8 @@ type Env struct {
 	// nobody writes anything down: then the whole result is in the Outcome.
 	Room  int
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
+
+	again bool // the same attempt, on another connection
 }
 
 // Result says what came of a job.
@@ -188,6 +190,8 @@ type Outcome struct {
 	Method   string // data channel
 	Verified string // how it was made sure that all bytes arrived
 	Reply    string // the server's final words
+	// Hook is what went wrong with a hook behind the transfer, which changes nothing about that.
+	Hook string
 	// Temp and Final are the names under which the content was written and is to be found, as the side that they are on calls
 	// them: absolute, or as far as that is known. Temp is "" if nothing was written.
 	Temp, Final string
@@ -268,6 +272,7 @@ func Do(ctx context.Context, e Env, job queue.Job) Outcome {
 		// connection has another session. One that is not resumed from the start is told as
 		// ErrNotResumed: a matter of the set-up, which no connection cures.
 		e.Logger.Info("TLS session has expired, once more on another connection", "path", job.Path, "error", o.Err)
+		e.again = true
 		o = do(ctx, e, job)
 	}
 	return o.of(job, began)
@@ -320,7 +325,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if reason := o.overruled(); reason != "" {
 			return stale(reason)
 		}
-		outcome := do(ctx, o)
+		outcome := o.withHooks(ctx, do)
 		outcome.Final = o.about()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
