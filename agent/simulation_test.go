@@ -220,9 +220,9 @@ func (s *simulation) agent(use func(a *Agent)) {
 	}
 	for _, server := range d.servers {
 		server.pool.Close()
-		o := clientOptions(server.config, server.facts, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		o := clientOptions(server.config, ftpclient.Facts{}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		o.DialContext = s.server.Dial
-		server.pool = ftpclient.NewPool(server.config.Address, o, ftpclient.PoolOptions{Max: server.config.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
+		server.pool = ftpclient.NewAddresses(addressesOf(server.config), o, server.facts, ftpclient.PoolOptions{Max: server.config.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
 	ended := make(chan error)
