@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,9 +58,14 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
 		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // it only tells people where a version was set aside
+		o.Logger.Warn("the name of this machine is not known", "error", err)
+	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {
-			a.syncs[name] = workSync(s)
+			a.syncs[name] = workSync(s, host)
 		}
 	}
 	return a

@@ -75,7 +75,9 @@ func (c *commit) claimFor(name string) error {
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
 			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Alone: takesLong,
-			Prepare: func(job *queue.Job) { job.Temp = work.TempPath(c.d.agent.db.Instance(), *job) },
+			Prepare: func(job *queue.Job) {
+				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
+			},
 		})
 		if err != nil {
 			return err
@@ -125,7 +127,7 @@ func (c *commit) intend(jobs []queue.Job) error {
 		if action == plan.Download {
 			source = op.Remote.Entry
 		}
-		if err := state.AddIntent(c.tx, job.Sync, job.Path, source); err != nil {
+		if err := state.AddIntent(c.tx, job.Sync, job.Path, state.Intent{Source: source, Down: action == plan.Download}); err != nil {
 			return err
 		}
 	}
@@ -167,7 +169,7 @@ func (c *commit) held(sync string) queue.Held {
 	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
 		return queue.HeldAll
 	}
-	if c.heldBack(c.placeOf(sync)) || c.deletions[sync].overdue {
+	if slices.ContainsFunc(c.targetsOf(sync), c.heldBack) || c.deletions[sync].overdue {
 		return queue.HeldTransfers
 	}
 	return queue.HeldNone

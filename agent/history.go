@@ -143,9 +143,11 @@ func (c *commit) conflicts(sync string, notes []plan.Note) error {
 // direction says which side a kind of job changes; "" for those that only look.
 func direction(kind string) string {
 	switch kind {
-	case string(plan.Upload), string(plan.MakeRemoteDir), string(plan.DeleteRemote), work.KindSweepRemote:
+	case string(plan.Upload), string(plan.MakeRemoteDir), string(plan.DeleteRemote), work.KindSweepRemote,
+		string(plan.SetAsideRemote), string(plan.MoveRemote), string(plan.LinkRemote):
 		return string(config.Up)
-	case string(plan.Download), string(plan.MakeLocalDir), string(plan.DeleteLocal), work.KindSweepLocal:
+	case string(plan.Download), string(plan.MakeLocalDir), string(plan.DeleteLocal), work.KindSweepLocal,
+		string(plan.SetAsideLocal), string(plan.MoveLocal), string(plan.LinkLocal):
 		return string(config.Down)
 	}
 	return ""

@@ -19,21 +19,29 @@ type place struct{ server, sync string }
 // what is not needed any more, and make room.
 var transfers = queue.Band{First: prioritySmall, Last: priorityScan - 1}
 
-// placeOf is where the transfers of a sync go.
-func (c *commit) placeOf(sync string) place {
-	s := c.d.agent.cfg.Syncs[sync]
-	if s.Direction == config.Down {
-		return place{sync: sync}
+// targetsOf are the places where the transfers of a sync go.
+func (c *commit) targetsOf(sync string) []place {
+	switch s := c.d.agent.cfg.Syncs[sync]; s.Direction {
+	case config.Up:
+		return []place{{server: s.Server}}
+	case config.Down:
+		return []place{{sync: sync}}
+	default:
+		return []place{{server: s.Server}, {sync: sync}}
 	}
-	return place{server: s.Server}
 }
 
 // placesOf are all places where transfers over a server go.
 func (c *commit) placesOf(server string) []place {
 	places := []place{{server: server}}
 	for name := range c.d.agent.syncs {
-		if at := c.placeOf(name); at.sync != "" && c.d.agent.cfg.Syncs[name].Server == server {
-			places = append(places, at)
+		if c.d.agent.cfg.Syncs[name].Server != server {
+			continue
+		}
+		for _, at := range c.targetsOf(name) {
+			if at.sync != "" {
+				places = append(places, at)
+			}
 		}
 	}
 	return places
@@ -182,9 +190,10 @@ func (c *commit) tryOne(jobs []queue.Job) {
 // two commits.
 func (d *dispatcher) heldFor(sync string, now time.Time) string {
 	c := &commit{transition: &transition{}, d: d, now: now}
-	at := c.placeOf(sync)
-	if !c.heldBack(at) {
-		return ""
+	for _, at := range c.targetsOf(sync) {
+		if c.heldBack(at) {
+			return c.hold(at).Reason
+		}
 	}
-	return c.hold(at).Reason
+	return ""
 }

@@ -164,8 +164,11 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 	if err != nil && !errors.Is(err, state.ErrBadRow) {
 		return nil, err
 	}
+	full := func(hold state.Hold) bool {
+		return hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay)
+	}
 	hold := server.Hold
-	if configured.Direction == config.Down {
+	if configured.Direction == config.Down || configured.Direction == config.Both && !full(hold) {
 		hold = row.Hold
 	}
 	switch {
@@ -177,7 +180,7 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):
 		return &control.Stop{By: control.StopPause, Reason: server.LastError, Until: server.NotBefore}, nil
-	case hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay):
+	case full(hold):
 		return &control.Stop{By: control.StopFull, Reason: hold.Reason, Until: hold.Until}, nil
 	}
 	return nil, nil

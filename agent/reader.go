@@ -3,7 +3,6 @@ package agent
 import (
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
-	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // reader is what workers may know: each method is one short transaction, so that nobody
@@ -40,12 +39,12 @@ func (r reader) Count() (n int, err error) {
 	return n, err
 }
 
-func (r reader) Intents(rel string) (sources []entry.Entry, err error) {
+func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 	err = r.view(func(tx *state.Tx) error {
-		sources, err = state.Intents(tx, r.sync, rel)
+		intents, err = state.Intents(tx, r.sync, rel)
 		return err
 	})
-	return sources, err
+	return intents, err
 }
 
 func (r reader) Dirty(limit int) (paths []state.Dirty, err error) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -82,7 +83,7 @@ func (c *commit) allot(job queue.Job) (int, error) {
 	}
 	r := room{sync: job.Sync, size: min(free, bounds.part)}
 	if free < least {
-		if c.held(job.Sync) != queue.HeldTransfers || !c.heldBack(c.placeOf(job.Sync)) {
+		if c.held(job.Sync) != queue.HeldTransfers || !slices.ContainsFunc(c.targetsOf(job.Sync), c.heldBack) {
 			return 0, nil
 		}
 		r.size, r.without = bounds.part, true

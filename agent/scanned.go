@@ -21,7 +21,7 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 	result.Plan.Notes = nil
 	for _, n := range found.Plan.Notes {
 		busy, at := false, c.now.Add(c.settle(sync))
-		for _, kind := range []plan.Action{plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal} {
+		for _, kind := range operationsOnOnePath {
 			if !n.Conflict {
 				break
 			}
@@ -46,6 +46,12 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 		}
 	}
 	return &result, nil
+}
+
+// operationsOnOnePath are the kinds of jobs that may change what is at their path.
+var operationsOnOnePath = []plan.Action{
+	plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal, plan.SetAsideRemote, plan.SetAsideLocal,
+	plan.MoveRemote, plan.MoveLocal, plan.LinkRemote, plan.LinkLocal,
 }
 
 // dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
@@ -205,8 +211,10 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 
 func priorityOf(op plan.Op) uint8 {
 	switch op.Action {
-	case plan.MakeLocalDir, plan.MakeRemoteDir:
-		return priorityFolder
+	case plan.MakeLocalDir, plan.MakeRemoteDir, plan.MoveLocal, plan.MoveRemote:
+		return priorityFolder // what goes into a folder that moves waits for it too
+	case plan.SetAsideLocal, plan.SetAsideRemote, plan.LinkLocal, plan.LinkRemote:
+		return prioritySmall // whatever the size: nothing is transferred
 	case plan.DeleteLocal, plan.DeleteRemote:
 		return priorityDelete
 	}
@@ -218,19 +226,23 @@ func priorityOf(op plan.Op) uint8 {
 
 // readyAt is when an operation may start: a file must have been quiet for the settle time. A
 // time in the future is no proof of anything and gets the full wait. A deletion noticed by an
-// event waits as long: programs delete files to write them anew.
+// event waits as long: programs delete files to write them anew, and rename them for it. What is set aside must be quiet too,
+// as whoever writes it would go on under the other name.
 func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
 	source := op.Local.Entry
-	if op.Action == plan.Download {
+	switch op.Action {
+	case plan.Upload, plan.SetAsideLocal:
+	case plan.Download, plan.SetAsideRemote:
 		source = op.Remote.Entry
 		// A second version within the unit of the server's times would not show.
 		settle = max(settle, min(source.Precision, time.Second))
-	}
-	switch {
-	case op.Action.Deletes() && !full:
-		return c.now.Add(settle)
-	case op.Action != plan.Upload && op.Action != plan.Download:
+	case plan.DeleteLocal, plan.DeleteRemote, plan.MoveLocal, plan.MoveRemote:
+		if !full {
+			return c.now.Add(settle)
+		}
+		return c.now
+	default:
 		return c.now
 	}
 	ready := source.ModTime.Add(settle)

@@ -3,6 +3,10 @@ package agent
 import (
 	"crypto/tls"
 	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -73,14 +77,74 @@ func newPool(s *config.Server, facts ftpclient.Facts, locator *extip.Locator, lo
 	return ftpclient.NewPool(s.Address, o, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
 }
 
-// workSync translates the configuration of a sync for the workers.
-func workSync(s *config.Sync) work.Sync {
+// workSync translates the configuration of a sync for the workers. Host is the name of this machine.
+func workSync(s *config.Sync, host string) work.Sync {
 	return work.Sync{
 		Name: s.Name, Local: s.Local, Remote: s.Remote,
-		Rules:  plan.Rules{Direction: plan.Direction(s.Direction), Delete: s.Delete},
-		Filter: scan.NewFilter(s.Include, s.Exclude),
+		Rules: plan.Rules{
+			Direction: plan.Direction(s.Direction), Delete: s.Delete,
+			Foreign: plan.Foreign(s.OnForeignChange), Conflict: plan.Resolution(s.Conflict),
+			Consume: s.AfterUpload != config.After{} || s.AfterDownload != config.After{},
+			Links:   plan.Links(s.Links), Host: host, Zone: time.Local,
+		},
+		Filter: scan.NewFilter(filterOptions(s)),
 		Marker: s.Marker, Settle: s.Settle,
+		Upload: work.Upload{
+			Direct: !s.Atomic, TempPrefix: s.TempPrefix, TempSuffix: s.TempSuffix, TempFolder: s.TempFolder,
+			Mode: s.Mode, After: after(s.AfterUpload), RemoteName: remoteName(s.RemoteName),
+		},
+		Download:  work.Download{Claim: s.Claim, After: after(s.AfterDownload)},
+		Verify:    work.Verify(s.Verify),
+		Trash:     s.Trash,
+		TrashKeep: s.TrashKeep,
+		Appends:   appends(s),
+		Hooks: work.Hooks{
+			Before: s.Hooks.Before, After: s.Hooks.After, OnError: s.Hooks.OnError, Shell: s.Hooks.Shell, Timeout: s.Hooks.Timeout,
+		},
 	}
+}
+
+func filterOptions(s *config.Sync) scan.FilterOptions {
+	o := scan.FilterOptions{
+		Include: s.Include, Exclude: slices.Clip(s.Exclude), IgnoreFile: s.IgnoreFile, Defaults: s.DefaultExcludes, IgnoreCase: s.IgnoreCase,
+		MinSize: s.MinSize, MaxSize: s.MaxSize, MinAge: s.MinAge, MaxAge: s.MaxAge,
+	}
+	for _, folder := range s.Hidden { // behind all others, so that none takes it back
+		o.Exclude = append(o.Exclude, "/"+literally.Replace(folder)+"/")
+	}
+	return o
+}
+
+// literally takes the meaning from the characters that have one in a pattern.
+var literally = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `{`, `\{`, `}`, `\}`)
+
+// after gives a file that moves a place of its own below the folder, in the folders that it is in now.
+func after(a config.After) work.After {
+	if a.Move.IsZero() {
+		return work.After{Delete: a.Delete}
+	}
+	return work.After{Move: func(rel string, now time.Time) string {
+		return path.Join(a.Move.Expand(rel, now, now), rel)
+	}}
+}
+
+// remoteName returns nil where files keep their names.
+func remoteName(template config.NameTemplate) func(string, time.Time) string {
+	if template.IsZero() {
+		return nil
+	}
+	return func(rel string, modified time.Time) string {
+		return path.Join(path.Dir(rel), template.Expand(rel, modified, time.Time{}))
+	}
+}
+
+// appends returns nil where no file only ever grows.
+func appends(s *config.Sync) func(rel string) bool {
+	if len(s.Append) == 0 {
+		return nil
+	}
+	filter := scan.NewFilter(scan.FilterOptions{Exclude: s.Append, IgnoreCase: s.IgnoreCase})
+	return func(rel string) bool { return filter.ExcludedAnywhere(rel, false) }
 }
 
 // identity is what the baseline of a sync is about. With another one, what was in step before

@@ -30,6 +30,7 @@ type rig struct {
 	local  string
 	remote string // the sync's remote folder as a path on this disk
 	config string
+	adjust func(*config.Config) // nil for nothing
 }
 
 // newRig writes a configuration; more are further lines for its [sync.s].
@@ -79,6 +80,9 @@ func (r *rig) load() *config.Config {
 	cfg, err := config.Load(r.config, os.Getenv)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.adjust != nil {
+		r.adjust(cfg)
 	}
 	return cfg
 }

@@ -81,7 +81,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			defer acme.pool.Close()
 			w := &worker{
 				pool: acme.pool, db: db, logger: slog.New(slog.DiscardHandler),
-				syncs: map[string]work.Sync{"s": {Name: "s", Local: t.TempDir(), Remote: "/d", Filter: scan.NewFilter([]string{"**"}, nil)}},
+				syncs: map[string]work.Sync{"s": {Name: "s", Local: t.TempDir(), Remote: "/d", Filter: scan.NewFilter(scan.FilterOptions{Include: []string{"**"}})}},
 			}
 			job := queue.Job{ID: 1, New: queue.New{Kind: work.KindScan, Sync: "s", Server: "acme"}}
 			reports := make(chan report, 1)

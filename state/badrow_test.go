@@ -56,14 +56,14 @@ func TestBadBaselineRows(t *testing.T) {
 
 func TestBadIntentsAreNone(t *testing.T) {
 	db := openNew(t)
-	source := entry.Entry{Kind: entry.File, Size: 7, ModTime: noon}
+	source := Intent{Source: entry.Entry{Kind: entry.File, Size: 7, ModTime: noon}}
 	update(t, db, func(tx *Tx) error {
 		check(t, tx.Table(tableIntents).Put(baselineKey("s", "f"), []byte(garbage)))
 		if sources, err := Intents(tx, "s", "f"); len(sources) > 0 || err != nil {
 			t.Errorf("%v, %v", sources, err)
 		}
 		check(t, AddIntent(tx, "s", "f", source))
-		if sources, err := Intents(tx, "s", "f"); !slices.Equal(sources, []entry.Entry{source}) || err != nil {
+		if sources, err := Intents(tx, "s", "f"); !slices.Equal(sources, []Intent{source}) || err != nil {
 			t.Errorf("replaced: %v, %v", sources, err)
 		}
 		return nil
@@ -132,7 +132,7 @@ func everyTable(t *testing.T, db *DB) {
 	update(t, db, func(tx *Tx) error {
 		for _, path := range []string{"a", "d/\x00\x01", long} {
 			check(t, PutBaseline(tx, "s", Baseline{Path: path, When: noon}))
-			check(t, AddIntent(tx, "s", path, entry.Entry{}))
+			check(t, AddIntent(tx, "s", path, Intent{}))
 			check(t, MarkDirty(tx, "s\x01", path, "", true, noon))
 			check(t, Stage(tx, "s\x00", 7, []byte(path)))
 		}

@@ -37,7 +37,7 @@ func useful(t testing.TB) []byte {
 			}
 			return errors.Join(MarkDirty(tx, "s", "d", "watch", false, time.Unix(9, 0)),
 				PutServer(tx, "acme", Server{Failures: 3}), PutSync(tx, "s", SyncState{Halt: "because"}),
-				PutSchedule(tx, "s", "@daily", Schedule{Result: "done"}), AddIntent(tx, "s", "d", look))
+				PutSchedule(tx, "s", "@daily", Schedule{Result: "done"}), AddIntent(tx, "s", "d", Intent{Source: look}))
 		}); err != nil {
 			t.Fatal(err)
 		}

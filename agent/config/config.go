@@ -147,16 +147,16 @@ type PortRange struct{ First, Last uint16 }
 
 // Sync keeps one local and one remote folder in step.
 type Sync struct {
-	Name      string
+	Name      string // its key in Config.Syncs
 	Server    string // a key of Config.Servers
 	Local     string // absolute and clean; need not exist
 	Remote    string // cleaned by path.Clean; relative to the login folder unless it begins with a slash
 	Direction Direction
 	Watch     bool
 	Schedules []Schedule
-	Include   []string // valid patterns, at least one
+	Include   []string // valid patterns, at least one that is not negated by "!"
 	Exclude   []string // valid patterns
-	Delete    bool
+	Delete    bool     // also with Trash
 	MaxDelete MaxDelete
 	Settle    time.Duration // >= 0
 	Marker    string        // local path (slashes) below Local that must exist; empty: none
@@ -174,25 +174,31 @@ type Sync struct {
 	MinAge          time.Duration // 0: no limit
 	MaxAge          time.Duration
 
-	OnForeignChange string // restore, keep or conflict; of up and down
-	Conflict        string // copy, newer, local, remote or ask; of both
-	Links           string // skip, follow or preserve
-	Verify          string // size, hash or reread
+	OnForeignChange string // a Foreign...; of Up and Down
+	Conflict        string // a Conflict...; of Both
+	Links           string // a Links...
+	Verify          string // a Verify...
 	Moves           bool   // find out what was renamed
 
 	Trash     string        // folder, relative to the root of either side; empty: what is deleted is gone
 	TrashKeep time.Duration // 0: for ever
+	// Hidden are folders, relative to the root of either side, that never take part, whatever the patterns say: the trash, also
+	// while it is not in use, and where sources go after a transfer.
+	Hidden []string
 
-	Atomic                             bool // write under a temporary name first
-	TempPrefix, TempSuffix, TempFolder string
-	Mode                               fs.FileMode // of uploaded files; 0: as the server likes
-	RemoteName                         NameTemplate
-	AfterUpload, AfterDownload         After
-	Claim                              bool
+	Atomic                     bool         // uploads are written under a temporary name first
+	TempPrefix, TempSuffix     string       // around that name; no slashes
+	TempFolder                 string       // where it is, relative to the root on the server; empty: beside the target
+	Mode                       fs.FileMode  // of uploaded files, permission bits; 0: as the server likes
+	RemoteName                 NameTemplate // of uploaded files, without slashes; zero: their own
+	AfterUpload, AfterDownload After
+	Claim                      bool // rename a file on the server before it is fetched
 
-	Append []string // patterns of files that only ever grow
+	// Append are patterns of files that only ever grow. The last one that matches a path decides; with "!" the file is sent
+	// whole.
+	Append []string
 
-	Transfers int      // at the same time; 0: as many as the server allows
+	Transfers int      // at the same time, 0 to 64; 0: as many as the server allows
 	Allowed   []Window // when transfers may run; none: always
 	Hooks     Hooks
 }
@@ -200,20 +206,50 @@ type Sync struct {
 // After says what becomes of a source that was transferred; zero: nothing.
 type After struct {
 	Delete bool
-	Move   NameTemplate // a folder; zero: none
+	Move   NameTemplate // a folder, relative to the root of its side, into which the file's path goes; zero: none
 }
 
-// Hooks are commands around each transfer; nil: none.
+// Hooks are commands around each transfer, as programs with arguments; nil: none.
 type Hooks struct {
 	Before, After, OnError []string
-	Shell                  bool
+	Shell                  bool          // each of them is one line for the system's shell
 	Timeout                time.Duration // > 0
 }
+
+// What becomes of a file that somebody else changed at the target.
+const (
+	ForeignRestore  = "restore"
+	ForeignKeep     = "keep"
+	ForeignConflict = "conflict"
+)
+
+// Who wins when a path changed on both sides.
+const (
+	ConflictCopy   = "copy"
+	ConflictNewer  = "newer"
+	ConflictLocal  = "local"
+	ConflictRemote = "remote"
+	ConflictAsk    = "ask"
+)
+
+// What becomes of symbolic links.
+const (
+	LinksSkip     = "skip"
+	LinksFollow   = "follow"
+	LinksPreserve = "preserve"
+)
+
+// How it is made sure that all bytes arrived.
+const (
+	VerifySize   = "size"
+	VerifyHash   = "hash"
+	VerifyReread = "reread"
+)
 
 // Direction says where changes flow.
 type Direction string
 
-// The directions: local to remote, and remote to local.
+// The directions: local to remote, remote to local, and what has changed on either side to the other.
 const (
 	Up   Direction = "up"
 	Down Direction = "down"

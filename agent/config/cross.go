@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// flow is an enabled sync as the cross checks see it: files go from one folder to another.
+// flow is an enabled sync as the cross checks see it: files go from one folder to another, or, as two flows, both ways.
 type flow struct {
 	sync     *Sync
 	from, to place
+	side     string // of to: local or remote
 }
 
 // place is a folder somewhere.
@@ -54,34 +55,34 @@ func (l *loader) crossCheck(cfg *Config) {
 		local := place{path: realPath(sync.Local)}
 		remote := place{where: strings.ToLower(server.Address+" "+server.VirtualHost) + " " + server.User, path: sync.Remote}
 		if cfg.Agent.StateDir != "" && within(state, local.path, string(filepath.Separator)) {
-			l.fail(key{"sync", name, "local"}, "contains state_dir (%s), which changes all the time: move one of them", cfg.Agent.StateDir)
+			l.fail(key{"sync", sync.Family, "local"}, "contains state_dir (%s), which changes all the time: move one of them", cfg.Agent.StateDir)
 		}
-		if sync.Direction == Up {
-			flows = append(flows, flow{sync, local, remote})
-		} else {
-			flows = append(flows, flow{sync, remote, local})
+		if sync.Direction != Down {
+			flows = append(flows, flow{sync, local, remote, "remote"})
+		}
+		if sync.Direction != Up {
+			flows = append(flows, flow{sync, remote, local, "local"})
 		}
 	}
-	l.checkTargets(flows)
-	l.checkCycles(flows)
+	if !l.checkTargets(flows) { // else each pair would be told as a circle as well
+		l.checkCycles(flows)
+	}
 }
 
 // checkTargets refuses two sources for one target: each would undo what the other did.
-func (l *loader) checkTargets(flows []flow) {
+func (l *loader) checkTargets(flows []flow) (refused bool) {
 	for i, a := range flows {
 		for _, b := range flows[:i] {
-			if !a.to.overlaps(b.to) {
+			if a.sync == b.sync || !a.to.overlaps(b.to) {
 				continue
 			}
-			side := "remote"
-			if a.sync.Direction == Down {
-				side = "local"
-			}
+			refused = true
 			first, second := l.inOrder(b.sync, a.sync)
-			l.fail(key{"sync", second.Name, side}, "sync.%s writes to the same folder or one inside the other: a target has one source only",
+			l.fail(key{"sync", second.Family, a.side}, "sync.%s writes to the same folder or one inside the other: a target has one source only",
 				first.Name)
 		}
 	}
+	return refused
 }
 
 // checkCycles refuses files that come back to where they started, and warns of those handed on by a second sync.
@@ -89,7 +90,7 @@ func (l *loader) checkCycles(flows []flow) {
 	next := func(from flow) []int {
 		var found []int
 		for i, to := range flows {
-			if from.to.overlaps(to.from) {
+			if from.sync != to.sync && from.to.overlaps(to.from) {
 				found = append(found, i)
 			}
 		}
@@ -100,7 +101,7 @@ func (l *loader) checkCycles(flows []flow) {
 		cycle := shortestCycle(start, func(i int) []int { return next(flows[i]) })
 		if cycle == nil {
 			for _, i := range next(flow) {
-				l.warn(key{"sync", flows[i].sync.Name}, "hands on what sync.%s brings", flow.sync.Name)
+				l.warn(key{"sync", flows[i].sync.Family}, "hands on what sync.%s brings", flow.sync.Name)
 			}
 			continue
 		}
@@ -113,7 +114,7 @@ func (l *loader) checkCycles(flows []flow) {
 			names = append(names, "sync."+flows[i].sync.Name)
 			_, last = l.inOrder(last, flows[i].sync)
 		}
-		l.fail(key{"sync", last.Name}, "files would go round in a circle: %s, and again %s: "+
+		l.fail(key{"sync", last.Family}, "files would go round in a circle: %s, and again %s: "+
 			"give them folders apart, or disable one", strings.Join(names, ", then "), names[0])
 	}
 }
@@ -141,7 +142,7 @@ func shortestCycle(start int, next func(int) []int) []int {
 
 // inOrder returns the two syncs in the order of the file: an error stands at the later one.
 func (l *loader) inOrder(a, b *Sync) (first, second *Sync) {
-	if l.positions.of(key{"sync", a.Name}) > l.positions.of(key{"sync", b.Name}) {
+	if l.positions.of(key{"sync", a.Family}) > l.positions.of(key{"sync", b.Family}) {
 		return b, a
 	}
 	return a, b

@@ -42,7 +42,7 @@ type rawLog struct {
 }
 
 type rawServer struct {
-	Address        string       `toml:"address"`
+	Address        stringOrList `toml:"address"`
 	User           string       `toml:"user"`
 	Password       rawSecret    `toml:"password"`
 	Account        rawSecret    `toml:"account"`
@@ -59,6 +59,7 @@ type rawServer struct {
 	TLSMax         string       `toml:"tls_max"`
 	TLSLegacy      bool         `toml:"tls_legacy"`
 	Connections    int64        `toml:"connections"`
+	Bandwidth      string       `toml:"bandwidth"`
 	Encoding       string       `toml:"encoding"`
 	ListTimeZone   string       `toml:"list_time_zone"`
 	Compress       bool         `toml:"compress"`
@@ -91,20 +92,67 @@ func (s rawSecret) isEmpty() bool {
 }
 
 type rawSync struct {
-	Server    string       `toml:"server"`
+	Server    stringOrList `toml:"server"`
 	Local     string       `toml:"local"`
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
 	Schedule  stringOrList `toml:"schedule"`
 	TimeZone  string       `toml:"time_zone"`
-	Include   []string     `toml:"include"`
-	Exclude   []string     `toml:"exclude"`
-	Delete    bool         `toml:"delete"`
-	MaxDelete MaxDelete    `toml:"max_delete"`
 	Settle    duration     `toml:"settle"`
 	Marker    string       `toml:"marker"`
 	Enabled   bool         `toml:"enabled"`
+
+	Include         []string `toml:"include"`
+	Exclude         []string `toml:"exclude"`
+	IgnoreFile      string   `toml:"ignore_file"`
+	DefaultExcludes bool     `toml:"default_excludes"`
+	IgnoreCase      bool     `toml:"ignore_case"`
+	MinSize         size     `toml:"min_size"`
+	MaxSize         size     `toml:"max_size"`
+	MinAge          age      `toml:"min_age"`
+	MaxAge          age      `toml:"max_age"`
+	Symlinks        string   `toml:"symlinks"`
+
+	OnForeignChange string    `toml:"on_foreign_change"`
+	Conflict        string    `toml:"conflict"`
+	Delete          deletion  `toml:"delete"`
+	Trash           rawTrash  `toml:"trash"`
+	MaxDelete       MaxDelete `toml:"max_delete"`
+	Moves           bool      `toml:"moves"`
+
+	Upload        rawUpload    `toml:"upload"`
+	RemoteName    string       `toml:"remote_name"`
+	AfterUpload   rawAfter     `toml:"after_upload"`
+	AfterDownload rawAfter     `toml:"after_download"`
+	Claim         bool         `toml:"claim"`
+	Mode          string       `toml:"mode"`
+	Rules         rawModeRules `toml:"rules"`
+	Verify        string       `toml:"verify"`
+	Transfers     int64        `toml:"transfers"`
+	Allowed       stringOrList `toml:"allowed"`
+	Hooks         rawHooks     `toml:"hooks"`
+}
+
+type rawTrash struct {
+	Folder string   `toml:"folder"`
+	Keep   duration `toml:"keep"`
+}
+
+type rawUpload struct {
+	Atomic bool   `toml:"atomic"`
+	Prefix string `toml:"prefix"`
+	Suffix string `toml:"suffix"`
+	Folder string `toml:"folder"`
+	Chmod  string `toml:"chmod"`
+}
+
+type rawHooks struct {
+	Before  stringOrList `toml:"before"`
+	After   stringOrList `toml:"after"`
+	OnError stringOrList `toml:"on_error"`
+	Shell   bool         `toml:"shell"`
+	Timeout duration     `toml:"timeout"`
 }
 
 func defaultRaw() *raw {
@@ -135,10 +183,23 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
-		Include:   []string{"**"},
-		MaxDelete: MaxDelete{Percent: 10, IsPercent: true},
-		Settle:    duration(5 * time.Second),
-		Enabled:   true,
+		Settle:          duration(5 * time.Second),
+		Enabled:         true,
+		Include:         []string{"**"},
+		IgnoreFile:      ".ferryignore",
+		DefaultExcludes: true,
+		Symlinks:        LinksSkip,
+		OnForeignChange: ForeignRestore,
+		Conflict:        ConflictCopy,
+		Trash:           rawTrash{Folder: ".ferry-trash", Keep: duration(30 * day)},
+		MaxDelete:       MaxDelete{Percent: 10, IsPercent: true},
+		Moves:           true,
+		Upload:          rawUpload{Atomic: true, Prefix: "."},
+		AfterUpload:     rawAfter{word: afterKeep},
+		AfterDownload:   rawAfter{word: afterKeep},
+		Mode:            modeWhole,
+		Verify:          VerifySize,
+		Hooks:           rawHooks{Timeout: duration(time.Minute)},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -48,11 +49,11 @@ func (l *loader) server(name string, file *rawServer) *Server {
 		StallTimeout:   l.duration(at.child("stall_timeout"), file.StallTimeout, 1),
 	}
 	l.tls(at, file, server)
-	if text := l.required(at, "address", file.Address, "ftp.example.com"); text != "" {
-		var err error
-		if server.Address, err = parseAddress(text, defaultPorts[server.TLS]); err != nil {
-			l.fail(at.child("address"), "%s", err)
-		}
+	l.addresses(at, file.Address, server)
+	if table, err := ParseTimetable(file.Bandwidth); err != nil {
+		l.fail(at.child("bandwidth"), "%s", err)
+	} else {
+		server.Bandwidth = table
 	}
 	if hasControl(file.User) {
 		l.fail(at.child("user"), "%q contains a control character", file.User)
@@ -72,6 +73,29 @@ func (l *loader) server(name string, file *rawServer) *Server {
 		l.checkProxied(at.child("data"), file.Data)
 	}
 	return server
+}
+
+// addresses fills in those of the server, without an error only if there is at least one.
+func (l *loader) addresses(at key, file []string, server *Server) {
+	if len(file) == 0 || slices.Contains(file, "") {
+		l.required(at, "address", "", "ftp.example.com")
+		return
+	}
+	for _, text := range file {
+		address, err := parseAddress(text, defaultPorts[server.TLS])
+		if err != nil {
+			l.fail(at.child("address"), "%s", err)
+			continue
+		}
+		if slices.Contains(server.Addresses, address) {
+			l.fail(at.child("address"), "%q is in the list twice: keep one of them", text)
+			continue
+		}
+		server.Addresses = append(server.Addresses, address)
+	}
+	if len(server.Addresses) > 0 {
+		server.Address = server.Addresses[0]
+	}
 }
 
 var defaultPorts = map[TLSMode]string{TLSExplicit: "21", TLSImplicit: "990", TLSNone: "21"}

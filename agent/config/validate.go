@@ -1,11 +1,7 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,96 +62,6 @@ func (l *loader) history(at key, file rawHistory) History {
 	return History{Keep: time.Duration(file.Keep), Rows: int(file.Rows)}
 }
 
-func (l *loader) syncs(file map[string]*rawSync, servers map[string]*rawServer) map[string]*Sync {
-	syncs := map[string]*Sync{}
-	for name, raw := range file {
-		at := key{"sync", name}
-		if l.faults[at.id()] {
-			continue
-		}
-		syncs[name] = l.sync(name, raw)
-		if server := l.required(at, "server", raw.Server, "NAME of a [server.NAME]"); server != "" && servers[server] == nil {
-			text := fmt.Sprintf("there is no [server.%s]", server)
-			known := make([]string, 0, len(servers))
-			for name := range servers {
-				known = append(known, name)
-			}
-			slices.Sort(known)
-			if near := nearest(server, known); near != "" {
-				text += fmt.Sprintf(" (did you mean %q?)", near)
-			} else if len(known) > 0 {
-				text += " (known: " + strings.Join(known, ", ") + ")"
-			}
-			l.fail(at.child("server"), "%s", text)
-		}
-	}
-	return syncs
-}
-
-func (l *loader) sync(name string, file *rawSync) *Sync {
-	at := key{"sync", name}
-	sync := &Sync{
-		Name:      name,
-		Server:    file.Server,
-		Local:     l.path(at.child("local"), l.required(at, "local", file.Local, "/srv/www")),
-		Remote:    l.required(at, "remote", file.Remote, "/htdocs"),
-		Direction: l.direction(at, file.Direction),
-		Watch:     file.Watch,
-		Schedules: l.schedules(at, file),
-		Include:   l.patterns(at.child("include"), file.Include),
-		Exclude:   l.patterns(at.child("exclude"), file.Exclude),
-		Delete:    file.Delete,
-		MaxDelete: file.MaxDelete,
-		Settle:    l.duration(at.child("settle"), file.Settle, 0),
-		Marker:    file.Marker,
-		Enabled:   file.Enabled,
-	}
-	if hasControl(sync.Remote) {
-		l.fail(at.child("remote"), "%q contains a control character", sync.Remote)
-	}
-	if sync.Remote != "" {
-		sync.Remote = path.Clean(sync.Remote)
-	}
-	if sync.Watch && sync.Direction == Down {
-		l.fail(at.child("watch"), `an FTP server does not announce changes: with direction = "down" use schedule, such as "@every 10m"`)
-	}
-	if len(sync.Include) == 0 {
-		l.fail(at.child("include"), `selects nothing: remove the line, or write ["**"] for all files`)
-	}
-	if file.Marker != "" && (!filepath.IsLocal(filepath.FromSlash(file.Marker)) || hasControl(file.Marker)) {
-		l.fail(at.child("marker"), `%q is not below the local folder: write a file name relative to it, such as ".mounted"`, file.Marker)
-	}
-	if sync.Enabled && !sync.Watch && len(sync.Schedules) == 0 {
-		l.warn(at, "has neither watch nor schedule: it runs only by \"ftpferry once %s\"", name)
-	}
-	l.checkLocal(at.child("local"), sync)
-	return sync
-}
-
-func (l *loader) checkLocal(at key, sync *Sync) {
-	if sync.Local == "" {
-		return
-	}
-	switch info, err := os.Stat(sync.Local); {
-	case err == nil && !info.IsDir():
-		l.fail(at, "%q is not a folder", sync.Local)
-	case err != nil && sync.Direction == Up && sync.Enabled:
-		l.warn(at, "%q cannot be read (%s): the sync halts until it appears", sync.Local, reason(err))
-	}
-}
-
-func (l *loader) direction(at key, text string) Direction {
-	switch text {
-	case "":
-		l.required(at, "direction", "", "up")
-		return ""
-	case "both":
-		l.fail(at.child("direction"), `"both" is not supported in this version: write "up" or "down"`)
-		return ""
-	}
-	return oneOf(l, at.child("direction"), text, Up, Down)
-}
-
 func (l *loader) schedules(at key, file *rawSync) []Schedule {
 	zone := l.zone(at.child("time_zone"), file.TimeZone)
 	if zone == nil {
@@ -196,14 +102,14 @@ func (l *loader) patterns(at key, patterns []string) []string {
 
 // checkPattern returns what is wrong with an include or exclude pattern, or "".
 func checkPattern(pattern string) string {
-	bare := strings.TrimSuffix(strings.TrimPrefix(pattern, "/"), "/")
+	bare := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "/"), "/")
 	switch {
 	case bare == "":
 		return "is empty"
 	case hasControl(pattern):
 		return "contains a control character"
-	case strings.HasPrefix(pattern, "!"):
-		return `begins with "!", which has no meaning here: use include and exclude (or "\\!" for a name that begins so)`
+	case strings.HasPrefix(bare, "!"):
+		return `begins with "!" twice: write "!\\!..." for names that begin so`
 	case !doublestar.ValidatePattern(bare):
 		return "is malformed: look for a [, { or \\ without its counterpart"
 	}

@@ -33,6 +33,8 @@ type Totals struct {
 	Local, Remote Root
 	// MarkerMissing is the name of the marker file that is configured and not there.
 	MarkerMissing string
+	// OtherDevice, if not "", says that the local folder is on another filesystem than last time: which, and which it was.
+	OtherDevice string
 	// Shift is the distance by which the times of files moved without a change of size;
 	// Shifted counts the files for which it is the same, Moved all files with such a move.
 	Shift          time.Duration
@@ -63,6 +65,7 @@ type Halt struct {
 const (
 	HaltRootMissing  = "root-missing"
 	HaltRootEmpty    = "root-empty"
+	HaltOtherDevice  = "other-device"
 	HaltMarker       = "marker-missing"
 	HaltMaxDelete    = "max-delete"
 	HaltFirstContact = "first-contact"
@@ -98,6 +101,9 @@ func Guard(t Totals, l Limits) *Halt {
 		mayBeMade := side.name == "remote" && t.Direction == Up
 		if side.root == RootMissing && t.Known > 0 && !(l.Approved && mayBeMade) {
 			return &Halt{HaltRootMissing, fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
+		}
+		if side.name == "local" && t.OtherDevice != "" && t.Known > 0 && !l.Approved {
+			return &Halt{HaltOtherDevice, fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
 		}
 		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !l.Approved {
 			return &Halt{HaltRootEmpty, fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}

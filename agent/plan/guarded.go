@@ -9,9 +9,14 @@ func Guarded(rules Rules, op Op, known int) bool {
 	switch {
 	case op.Action.Deletes():
 		return true
-	case known <= 0 && rules.Delete:
+	case known <= 0 && rules.Delete && rules.Direction != Both:
 		return true // first contact: the target may be another one than the one that was meant
-	case op.Base == nil || op.Action != Upload && op.Action != Download:
+	case op.Base == nil:
+		return false
+	}
+	switch op.Action {
+	case Upload, Download, SetAsideRemote, SetAsideLocal:
+	default:
 		return false
 	}
 	return op.Local.shifted(op.Base.Local) || op.Remote.shifted(op.Base.Remote)

@@ -36,6 +36,12 @@ type Rules struct {
 	Consume bool
 	// Links says what to do with symbolic links.
 	Links Links
+	// Host is the name of this machine, for the names of what is set aside.
+	Host string
+	// Now is the time of the scan, for the name of what is set aside without a time of its own, and Zone the time zone of such
+	// names; nil is UTC.
+	Now  time.Time
+	Zone *time.Location
 }
 
 // Foreign says what becomes of a file that somebody else changed at the target.
@@ -167,6 +173,20 @@ func (o Op) DeletesFile() bool {
 	return o.Action == DeleteRemote && o.Remote.Entry.Kind != entry.Dir || o.Action == DeleteLocal && o.Local.Entry.Kind != entry.Dir
 }
 
+// MayReplace reports whether what is at the operation's target now may be replaced or removed: whether it is what the plan went
+// by. Where one side is right whatever the other one is, that is anything of which the plan knew nothing.
+func (o Op) MayReplace(rules Rules, now entry.Entry) bool {
+	target := o.Remote
+	switch o.Action {
+	case Download, MakeLocalDir, DeleteLocal, LinkLocal, SetAsideLocal, MoveLocal:
+		target = o.Local
+	}
+	if rules.Direction != Both && !rules.keepsForeign() && (target.Knowledge == Unknown || target.Knowledge == Assumed && o.Base == nil) {
+		return true
+	}
+	return same(now, target.Entry)
+}
+
 // Agreement is a path found in step without anything to do.
 type Agreement struct {
 	Path string `json:"path"`
@@ -199,291 +219,81 @@ type Decision struct {
 
 // Decide says what to do about one path.
 func Decide(rules Rules, item Item) Decision {
-	d := decider{rules: rules, item: item, source: item.Local, target: item.Remote, base: item.Base}
+	base := item.Base
 	if item.Recognized != nil {
-		d.base = item.Recognized
+		base = item.Recognized
 	}
-	if rules.Direction == Down {
-		d.source, d.target = item.Remote, item.Local
+	var decision Decision
+	if rules.Direction == Both {
+		decision = decideBoth(rules, item, base)
+	} else {
+		decision = decideOneWay(rules, item, base)
 	}
-	decision := d.decideBase()
 	if item.Doubt != "" && decision.Op != nil {
-		return d.conflict(fmt.Sprintf("%s, but %s; left alone", decision.Op.Reason, item.Doubt))
+		return item.conflict(fmt.Sprintf("%s, but %s; left alone", decision.Op.Reason, item.Doubt))
 	}
 	return decision
 }
 
-func (d decider) decideBase() Decision {
-	if d.base != nil && d.base.Unreadable {
-		return d.withoutBase()
-	}
-	return d.decide()
+func (i Item) op(action Action, reason string) *Op {
+	return &Op{Action: action, Path: i.Path, Local: i.Local, Remote: i.Remote, Base: i.Base, Reason: reason}
 }
 
-// withoutBase decides as if the path had never been in step, but neither deletes anything there nor forgets the path until both
-// sides were seen without it.
-func (d decider) withoutBase() Decision {
-	target := d.targetName()
-	d.base = nil
-	decision := d.decide()
-	if decision.Op != nil && decision.Op.Action.Deletes() {
-		kept := d.conflict(fmt.Sprintf("%s, but what both sides agreed on cannot be read from the state file; kept %s", decision.Op.Reason, target))
-		kept.Descend = decision.Descend
-		return kept
-	}
-	if decision.Forget {
-		if d.source.Knowledge != Seen || d.target.Knowledge != Seen {
-			return Decision{Keeps: true}
-		}
-		decision.Descend = true // it may have been a folder
-	}
-	return decision
-}
-
-func (d decider) decide() Decision {
-	switch {
-	case d.source.Knowledge == Unknown || d.source.Knowledge == Assumed && d.base == nil:
-		return Decision{Keeps: true} // there may be anything at the source
-	case d.source.Entry.Kind == entry.Absent:
-		return d.sourceGone()
-	case d.source.Entry.Kind == entry.Dir:
-		return d.sourceDir()
-	case d.source.Entry.Kind == entry.File:
-		return d.sourceFile()
-	case d.source.Entry.Kind == entry.Link:
-		return d.skip("symbolic links are not transferred")
-	}
-	return d.skip("not a regular file")
-}
-
-type decider struct {
-	rules          Rules
-	item           Item
-	source, target Side
-	base           *Base
-}
-
-// names of the sides in reasons
-func (d decider) sourceName() string {
-	if d.rules.Direction == Down {
-		return "on the server"
-	}
-	return "here"
-}
-
-func (d decider) targetName() string {
-	if d.rules.Direction == Down {
-		return "here"
-	}
-	return "on the server"
-}
-
-// sourceChanged and targetChanged compare with the baseline. Both are false without one.
-func (d decider) sourceChanged() bool {
-	return d.base != nil && !entry.Same(d.source.Entry, d.baseSource())
-}
-
-func (d decider) targetChanged() bool {
-	return d.base != nil && d.target.Knowledge == Seen && !entry.Same(d.target.Entry, d.baseTarget())
-}
-
-func (d decider) baseSource() entry.Entry {
-	if d.rules.Direction == Down {
-		return d.base.Remote
-	}
-	return d.base.Local
-}
-
-func (d decider) baseTarget() entry.Entry {
-	if d.rules.Direction == Down {
-		return d.base.Local
-	}
-	return d.base.Remote
-}
-
-func (d decider) op(action Action, reason string) *Op {
-	return &Op{Action: action, Path: d.item.Path, Local: d.item.Local, Remote: d.item.Remote, Base: d.item.Base, Reason: reason}
-}
-
-func (d decider) transfer(reason string) Decision {
-	action := Upload
-	if d.rules.Direction == Down {
-		action = Download
-	}
-	return Decision{Op: d.op(action, reason), Keeps: true}
-}
-
-func (d decider) makeDir(reason string) Decision {
-	action := MakeRemoteDir
-	if d.rules.Direction == Down {
-		action = MakeLocalDir
-	}
-	return Decision{Op: d.op(action, reason), Descend: true, Keeps: true}
-}
-
-func (d decider) delete(reason string) *Op {
-	action := DeleteRemote
-	if d.rules.Direction == Down {
-		action = DeleteLocal
-	}
-	op := d.op(action, reason)
-	op.Extra = d.base == nil
-	return op
-}
-
-func (d decider) agree() Decision {
+// agree says that both sides are in step as they are.
+func (i Item) agree() Decision {
 	return Decision{
-		Agree: &Agreement{Path: d.item.Path, Base: Base{Local: d.item.Local.Entry, Remote: d.item.Remote.Entry}, Was: d.item.Base},
+		Agree: &Agreement{Path: i.Path, Base: Base{Local: i.Local.Entry, Remote: i.Remote.Entry}, Was: i.Base},
 		Keeps: true,
 	}
 }
 
-func (d decider) skip(text string) Decision {
-	return Decision{Note: &Note{Path: d.item.Path, Text: text}, Keeps: true}
+func (i Item) skip(text string) Decision {
+	return Decision{Note: &Note{Path: i.Path, Text: text}, Keeps: true}
 }
 
-func (d decider) conflict(text string) Decision {
-	return Decision{Note: &Note{Path: d.item.Path, Conflict: true, Text: text}, Keeps: true}
+func (i Item) conflict(text string) Decision {
+	return Decision{Note: &Note{Path: i.Path, Conflict: true, Text: text}, Keeps: true}
 }
 
-// wasDir reports a path that was a folder: what the baseline knows below it has to be decided
-// too, be it to forget it.
-func (d decider) wasDir() bool { return d.base != nil && d.baseTarget().Kind == entry.Dir }
-
-func (d decider) sourceFile() Decision {
-	decision := d.sourceFileItself()
-	if d.target.Knowledge != Unknown && d.target.Entry.Kind != entry.Dir && d.wasDir() {
-		decision.Descend = true
-	}
-	return decision
-}
-
-func (d decider) sourceFileItself() Decision {
-	switch d.target.Knowledge {
-	case Unknown:
-		// The worker looks before it acts; a file that is there and the same costs nothing.
-		if d.base != nil && !d.sourceChanged() {
-			return Decision{Keeps: true}
-		}
-		return d.transfer(d.newOrChanged())
-	case Assumed:
-		if d.base == nil {
-			return d.transfer("new")
-		}
-	}
-	switch d.target.Entry.Kind {
-	case entry.Absent:
-		if d.base != nil && !d.sourceChanged() {
-			return d.transfer("missing " + d.targetName())
-		}
-		return d.transfer(d.newOrChanged())
-	case entry.File:
-		return d.bothFiles()
-	case entry.Dir:
-		if !d.rules.Delete {
-			return d.conflict(fmt.Sprintf("a folder %s where a file is %s; delete is off", d.targetName(), d.sourceName()))
-		}
-		op := d.delete("a file takes the place of this folder")
-		op.Replan = true
-		return Decision{Op: op, Descend: true}
-	}
-	return d.conflict(fmt.Sprintf("something that is no regular file is in the way %s", d.targetName()))
-}
-
-func (d decider) newOrChanged() string {
-	if d.base == nil {
-		return "new"
-	}
-	return "changed"
-}
-
-func (d decider) bothFiles() Decision {
-	sourceChanged, targetChanged := d.sourceChanged(), d.targetChanged()
-	if d.base != nil && !sourceChanged && !targetChanged {
-		if d.item.Recognized != nil {
-			return d.agree()
-		}
-		return Decision{Keeps: true}
-	}
-	// A target that did not change holds the old content, however equal its size and time may
-	// look: servers have whole seconds, and a file can change twice in one.
-	if d.target.Knowledge == Seen && (d.base == nil || targetChanged) && entry.Equal(d.source.Entry, d.target.Entry) {
-		return d.agree()
-	}
+// skips says why what is there takes no part, "" if it does.
+func (r Rules) skips(e entry.Entry) string {
 	switch {
-	case d.base == nil:
-		return d.transfer("differs " + d.targetName())
-	case sourceChanged:
-		return d.transfer("changed")
+	case e.Kind == entry.Link && r.Links != LinksPreserve:
+		return "symbolic links are not transferred"
+	case e.Kind == entry.Other:
+		return "not a regular file"
 	}
-	return d.transfer("changed " + d.targetName() + ", restored")
+	return ""
 }
 
-func (d decider) sourceDir() Decision {
-	if d.target.Knowledge == Unknown || d.target.Knowledge == Assumed && d.base == nil {
-		if d.wasDir() {
-			return Decision{Descend: true, Keeps: true}
-		}
-		return d.makeDir("new")
-	}
-	switch d.target.Entry.Kind {
-	case entry.Absent:
-		if d.base == nil {
-			return d.makeDir("new")
-		}
-		return d.makeDir("missing " + d.targetName())
+// noTarget: there is a link, and no way to make another one like it.
+const noTarget = "nobody says what this symbolic link points at"
+
+// keepsForeign: what somebody else has done at the target is not undone.
+func (r Rules) keepsForeign() bool {
+	return r.Foreign == ForeignKeep || r.Foreign == ForeignConflict
+}
+
+// kindWord is for people.
+func kindWord(e entry.Entry) string {
+	switch e.Kind {
 	case entry.Dir:
-		if d.base == nil || d.sourceChanged() {
-			decision := d.agree()
-			decision.Descend = true
-			return decision
-		}
-		return Decision{Descend: true, Keeps: true}
-	case entry.File:
-		if !d.rules.Delete {
-			return d.conflict(fmt.Sprintf("a file %s where a folder is %s; delete is off", d.targetName(), d.sourceName()))
-		}
-		if d.targetChanged() {
-			return d.conflict(fmt.Sprintf("a folder %s, but the file %s changed; kept", d.sourceName(), d.targetName()))
-		}
-		op := d.delete("a folder takes the place of this file")
-		op.Replan = true
-		return Decision{Op: op}
+		return "folder"
+	case entry.Link:
+		return "link"
 	}
-	return d.conflict(fmt.Sprintf("something that is no folder is in the way %s", d.targetName()))
+	return "file"
 }
 
-// sourceGone decides about a path that is not at the source.
-func (d decider) sourceGone() Decision {
-	if d.target.Knowledge == Unknown {
-		return Decision{Keeps: true}
-	}
-	if d.target.Entry.Kind == entry.Absent {
-		return Decision{Forget: d.item.Base != nil, Descend: d.wasDir()}
-	}
-	isDir := d.target.Entry.Kind == entry.Dir
-	if d.base == nil {
-		return d.extra(isDir)
-	}
-	if !d.rules.Delete {
-		return Decision{Forget: d.item.Base != nil, Descend: isDir || d.wasDir(), Keeps: true}
-	}
-	if d.targetChanged() {
-		return d.conflict(fmt.Sprintf("deleted %s but changed %s; kept", d.sourceName(), d.targetName()))
-	}
-	if !isDir && d.target.Entry.Kind != entry.File {
-		return d.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))
-	}
-	return Decision{Op: d.delete("deleted " + d.sourceName()), Descend: isDir}
+// same is entry.Same that also knows when a link points at something else.
+func same(a, b entry.Entry) bool {
+	return entry.Same(a, b) && (a.Kind != entry.Link || a.Target == "" || b.Target == "" || a.Target == b.Target)
 }
 
-// extra decides about something at the target that never was in step.
-func (d decider) extra(isDir bool) Decision {
-	if !d.rules.Delete {
-		return Decision{Descend: isDir, Keeps: true}
+// equal is entry.Equal that also knows when two links point at the same.
+func equal(a, b entry.Entry) bool {
+	if a.Kind == entry.Link && b.Kind == entry.Link {
+		return a.Target != "" && a.Target == b.Target
 	}
-	if !isDir && d.target.Entry.Kind != entry.File {
-		return d.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))
-	}
-	return Decision{Op: d.delete("not " + d.sourceName()), Descend: isDir}
+	return entry.Equal(a, b)
 }

@@ -163,8 +163,8 @@ func outcome(t *testing.T, d Decision, direction Direction) string {
 	var said, flags []string
 	if d.Op != nil {
 		said = append(said, map[Direction]map[Action]string{
-			Up:   {Upload: "transfer", MakeRemoteDir: "mkdir", DeleteRemote: "delete"},
-			Down: {Download: "transfer", MakeLocalDir: "mkdir", DeleteLocal: "delete"},
+			Up:   {Upload: "transfer", MakeRemoteDir: "mkdir", DeleteRemote: "delete", LinkRemote: "link"},
+			Down: {Download: "transfer", MakeLocalDir: "mkdir", DeleteLocal: "delete", LinkLocal: "link"},
 		}[direction][d.Op.Action])
 		if d.Op.Reason == "" {
 			t.Error("an operation without a reason")

@@ -26,7 +26,8 @@ type Level struct {
 	Name state.Text `json:"name"`
 	// Keeps: something that was decided already stays in the folder that holds Name, so that folder cannot go.
 	Keeps bool `json:"keeps,omitempty"`
-	// Seen is a sum over what was decided in the folder that holds Name, as it is at the target.
+	// Seen is a sum over what was decided in the folder that holds Name, as it is at the target, or on both sides if either
+	// may be that.
 	Seen uint64 `json:"seen,omitempty"`
 	// Local and Remote are what Name was on both sides when it was decided, of folders whose contents are under way.
 	Local  entry.Kind `json:"local,omitempty"`
@@ -37,6 +38,9 @@ type Level struct {
 
 // holds reports whether the folder is still what it was when its contents were begun, or what the scan wanted it to be.
 func (l Level) holds(direction plan.Direction, item plan.Item) bool {
+	if direction == plan.Both {
+		return !l.Forgets && became(item.Local, l.Local, l.Remote) && became(item.Remote, l.Remote, l.Local)
+	}
 	source, target, wasSource, wasTarget := item.Local, item.Remote, l.Local, l.Remote
 	if direction == plan.Down {
 		source, target, wasSource, wasTarget = target, source, wasTarget, wasSource
@@ -48,8 +52,20 @@ func (l Level) holds(direction plan.Direction, item plan.Item) bool {
 	return target.Knowledge == plan.Unknown || now == wasTarget || wasTarget == entry.Absent && now == wasSource
 }
 
-// sum adds to a sum what is at a name of the target. What is not there changes nothing.
-func sum(seen uint64, name string, target entry.Entry) uint64 {
+// became reports whether a side is what it was, or what the other one was if nothing was there.
+func became(now plan.Side, was, other entry.Kind) bool {
+	return now.Knowledge != plan.Unknown && (now.Entry.Kind == was || was == entry.Absent && now.Entry.Kind == other)
+}
+
+// sum adds to a sum what is at a name of the targets. What is not there changes nothing.
+func sum(seen uint64, name string, targets ...entry.Entry) uint64 {
+	for _, target := range targets {
+		seen = sumOne(seen, name, target)
+	}
+	return seen
+}
+
+func sumOne(seen uint64, name string, target entry.Entry) uint64 {
 	if target.Kind == entry.Absent {
 		return seen
 	}

@@ -3,9 +3,26 @@ package scan
 import (
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
+
+// FilterOptions says what takes part in a sync.
+type FilterOptions struct {
+	// Include and Exclude are rules in the manner of gitignore; an empty Include includes everything.
+	Include, Exclude []string
+	// IgnoreFile is the name of files in local folders that hold further rules for what is in the folder; "" for none.
+	IgnoreFile string
+	// Defaults: what version control, editors and desktops keep for themselves is left out, unless a rule asks for it.
+	Defaults bool
+	// IgnoreCase: rules match names in any mixture of upper and lower case.
+	IgnoreCase bool
+	// MinSize and MaxSize are limits for files in bytes, both inclusive, and MinAge and MaxAge for the time since they were
+	// modified. 0 is no limit.
+	MinSize, MaxSize int64
+	MinAge, MaxAge   time.Duration
+}
 
 // Filter says which paths take part in a sync. The zero Filter takes everything.
 type Filter struct {
@@ -21,8 +38,8 @@ type pattern struct {
 // a slash at the start or within ties the pattern to the root of the sync, one at the end
 // restricts it to folders, "**" crosses folders. A path takes part if no exclude pattern
 // matches it or a folder above it and, for files, an include pattern matches.
-func NewFilter(include, exclude []string) Filter {
-	return Filter{include: patterns(include), exclude: patterns(exclude)}
+func NewFilter(o FilterOptions) Filter {
+	return Filter{include: patterns(o.Include), exclude: patterns(o.Exclude)}
 }
 
 func patterns(texts []string) []pattern {

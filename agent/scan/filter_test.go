@@ -76,7 +76,7 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rel, isDir := strings.CutSuffix(test.path, "/")
-			filter := NewFilter(test.include, test.exclude)
+			filter := NewFilter(FilterOptions{Include: test.include, Exclude: test.exclude})
 			if got := !filter.ExcludedAnywhere(rel, isDir); got != test.takesPart {
 				t.Errorf("include %q, exclude %q: %q takes part: %v", test.include, test.exclude, test.path, got)
 			}
@@ -85,7 +85,7 @@ func TestFilter(t *testing.T) {
 	if (Filter{}).ExcludedAnywhere("a/b", false) {
 		t.Error("the zero Filter leaves something out")
 	}
-	if NewFilter(nil, []string{"x/"}).Excluded("x/y", false) {
+	if NewFilter(FilterOptions{Exclude: []string{"x/"}}).Excluded("x/y", false) {
 		t.Error("Excluded looks at the folders above")
 	}
 }
@@ -101,7 +101,7 @@ func FuzzFilter(f *testing.F) {
 		if len(include)+len(exclude)+len(rel) > 300 {
 			return
 		}
-		both, without := NewFilter([]string{include}, []string{exclude}), NewFilter([]string{include}, nil)
+		both, without := NewFilter(FilterOptions{Include: []string{include}, Exclude: []string{exclude}}), NewFilter(FilterOptions{Include: []string{include}})
 		if both.Excluded(rel, isDir) && !both.ExcludedAnywhere(rel, isDir) {
 			t.Error("a path that is left out takes part from above")
 		}

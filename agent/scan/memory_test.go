@@ -15,7 +15,6 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state"
-	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // copies is a far side that has what the local one has.
@@ -112,7 +111,7 @@ func largeScan(b *testing.B, dir string, paths int, known bool) {
 			return 10_000, nil
 		},
 		// Asked for each file that differs, and here for none.
-		Intents: func(string) ([]entry.Entry, error) { return nil, nil },
+		Intents: func(string) ([]state.Intent, error) { return nil, nil },
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&memory)

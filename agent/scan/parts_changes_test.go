@@ -107,10 +107,10 @@ func TestWhatChangesBetweenTwoParts(t *testing.T) {
 			e.Size++
 			g.far["d/1"] = e
 		}, 1, []string{"delete_remote d/2", "conflict d/1"}, func(g ground) { g.far.remove("d/1") }, []string{"delete_remote d/3", "skip d"}},
-		{"a folder that was forgotten takes part again", func(g ground) { g.filter = NewFilter(nil, []string{"d/"}) }, -2, []string{"forget d", "forget d/1"},
+		{"a folder that was forgotten takes part again", func(g ground) { g.filter = NewFilter(FilterOptions{Exclude: []string{"d/"}}) }, -2, []string{"forget d", "forget d/1"},
 			func(g ground) { g.filter = Filter{}; g.base = ledger{}; g.remember("d/2", "d/3", "e") }, []string{"agree d/1"}},
 		{"a folder that was under way is left out", func(g ground) { edit(g, "d/1") }, 1, []string{"upload d/1"},
-			func(g ground) { g.filter = NewFilter(nil, []string{"d/"}) }, []string{"forget d", "forget d/1", "forget d/2", "forget d/3"}},
+			func(g ground) { g.filter = NewFilter(FilterOptions{Exclude: []string{"d/"}}) }, []string{"forget d", "forget d/1", "forget d/2", "forget d/3"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, far := modelRig(t, plan.Up, known...)

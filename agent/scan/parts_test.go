@@ -98,10 +98,8 @@ type world struct {
 
 func newWorld(t *testing.T, random *rand.Rand) *world {
 	w := &world{T: t, random: random, local: t.TempDir(), far: model{}, base: ledger{}}
-	w.rules = plan.Rules{Direction: plan.Up, Delete: random.IntN(4) > 0}
-	if random.IntN(2) == 0 {
-		w.rules.Direction = plan.Down
-	}
+	w.rules = plan.Rules{Delete: random.IntN(4) > 0}
+	w.rules.Direction = []plan.Direction{plan.Up, plan.Down, plan.Both}[random.IntN(3)]
 	names := []string{"a", "a!", "b", ".h", "x.keep", ".x.ftpferry-0badcafe-1"}
 	if runtime.GOOS == "linux" {
 		names = append(names, "\xff")
@@ -190,7 +188,7 @@ func (w *world) putFar(rel string, e entry.Entry) {
 
 func (w *world) request() Request {
 	r := Request{
-		Rules: w.rules, Filter: NewFilter(nil, []string{"*.keep"}), Local: openRoot(w, w.local), Remote: &Remote{Conn: w.far, Root: "/site"},
+		Rules: w.rules, Filter: NewFilter(FilterOptions{Exclude: []string{"*.keep"}}), Local: openRoot(w, w.local), Remote: &Remote{Conn: w.far, Root: "/site"},
 		Children: w.base.Children, At: w.base.At, Known: w.known, Paths: w.asked,
 		Orphan: func(string, uint64, int) bool { return true },
 	}
@@ -355,7 +353,7 @@ func (w *world) deletesNoFolderThatHoldsSomething(all, part *Result) {
 		}
 		for _, rel := range slices.Concat(w.paths, w.touched) {
 			_, there := w.far[rel]
-			if w.rules.Direction == plan.Down {
+			if op.Action == plan.DeleteLocal {
 				_, err := os.Lstat(filepath.Join(w.local, filepath.FromSlash(rel)))
 				there = err == nil
 			}

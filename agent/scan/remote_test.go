@@ -17,6 +17,7 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
+	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -269,7 +270,7 @@ func TestFolderThatWillNotList(t *testing.T) {
 
 func TestFolderStaysWhileSomethingInItDoes(t *testing.T) {
 	both(t, func(t *testing.T, r *farRig) {
-		r.filter = NewFilter(nil, []string{"*.keep"})
+		r.filter = NewFilter(FilterOptions{Exclude: []string{"*.keep"}})
 		_, target := r.sourceAndTarget()
 		fill(t, target, "gone/1", "gone/sub/x.keep", "replaced/x.keep", "replaced/1")
 		source, _ := r.sourceAndTarget()
@@ -380,9 +381,9 @@ func TestTransferThatWasCutOffIsRecognized(t *testing.T) {
 	sent := entry.Entry{Kind: entry.File, Size: 4, ModTime: longAgo, Precision: time.Nanosecond}
 	var asked []string
 	r.change = func(request *Request) {
-		request.Intents = func(rel string) ([]entry.Entry, error) {
+		request.Intents = func(rel string) ([]state.Intent, error) {
 			asked = append(asked, rel)
-			return []entry.Entry{{Kind: entry.File, Size: 99}, sent}, nil
+			return []state.Intent{{Source: entry.Entry{Kind: entry.File, Size: 99}}, {Source: sent}}, nil
 		}
 	}
 	remove(t, r.local, "file")
@@ -399,7 +400,7 @@ func TestTransferThatWasCutOffIsRecognized(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	r.change = func(request *Request) {
-		request.Intents = func(string) ([]entry.Entry, error) { return nil, broken }
+		request.Intents = func(string) ([]state.Intent, error) { return nil, broken }
 	}
 	if _, err := r.run("file"); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)

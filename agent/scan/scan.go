@@ -22,7 +22,7 @@ type Request struct {
 	Rules  plan.Rules
 	Filter Filter
 	// Local is the sync's folder; nil when it does not exist. A missing target that was never
-	// filled counts as empty.
+	// filled counts as empty, and so does either side of a sync in both directions if the other one is there.
 	Local *os.Root
 	// Remote is nil when the far side is not to be looked at: it is then taken to be as the
 	// baseline says, and whoever acts on the plan looks first.
@@ -30,9 +30,9 @@ type Request struct {
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children func(dir string) ([]state.Baseline, error)
 	At       func(rel string) (*state.Baseline, error)
-	// Intents returns what transfers of a path were about to put at the target and did not
+	// Intents returns what transfers of a path were about to put at their targets and did not
 	// report; nil means that there are none.
-	Intents func(rel string) ([]entry.Entry, error)
+	Intents func(rel string) ([]state.Intent, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -84,7 +84,8 @@ type Orphan struct {
 	Remote bool   `json:"remote"`
 }
 
-// ErrSourceMissing: the source folder does not exist, and nothing was in step before.
+// ErrSourceMissing: the source folder does not exist, and nothing was in step before. Where either side may be the source,
+// neither exists.
 var ErrSourceMissing = errors.New("source folder does not exist")
 
 // maxDepth ends the walk into folders that contain themselves, as links make it look.
@@ -183,11 +184,11 @@ func (w *walker) roots(ctx context.Context) error {
 	}
 	gone := totals.Remote != plan.RootMissing
 	totals.Remote = plan.RootMissing
-	if r.Rules.Direction == plan.Down {
-		if r.Known == 0 {
-			return fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
-		}
+	switch {
+	case r.Known > 0 && r.Rules.Direction != plan.Up:
 		return errStop
+	case r.Rules.Direction == plan.Down || r.Rules.Direction == plan.Both && r.Local == nil:
+		return fmt.Errorf("remote %s: %w", r.Remote.Root, ErrSourceMissing)
 	}
 	if r.Known == 0 && gone {
 		w.result.Plan.Ops = append(w.result.Plan.Ops, plan.Op{Action: plan.MakeRemoteDir, Reason: "new",
@@ -200,7 +201,7 @@ func (w *walker) roots(ctx context.Context) error {
 // farRoot finds out for a scan of single paths whether the source on the server holds anything. Other scans see that on
 // their way.
 func (w *walker) farRoot(ctx context.Context) error {
-	if w.request.Rules.Direction != plan.Down || w.request.Paths == nil {
+	if w.request.Rules.Direction == plan.Up || w.request.Paths == nil {
 		return nil
 	}
 	found, _, err := w.request.Remote.Read(ctx, "")
@@ -265,7 +266,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	s := w.spell(here.Names, &far, base)
 	f := w.enter(at)
 	defer w.leave(f)
-	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction == plan.Down || far.Unknown != ""
+	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
 	itemOf := func(found one) plan.Item {
 		known := baseOf(found.base)
 		return plan.Item{
@@ -279,9 +280,9 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }
 	for found, times := range w.ahead(ctx, union(here.Names, far.Names, base, f.under()), open) {
 		name, item := found.name, itemOf(found)
-		target := w.target(item).Entry
+		seen := w.targets(item)
 		if f.passed(name) {
-			f.seen = sum(f.seen, name, target)
+			f.seen = sum(f.seen, name, seen...)
 			continue
 		}
 		if remote == there && !hidden && strings.HasPrefix(name, ".") {
@@ -293,7 +294,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		if err != nil {
 			return true, err
 		}
-		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, target)
+		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, seen...)
 		if err := w.end(ctx, f, name); err != nil {
 			return true, err
 		}

@@ -199,7 +199,7 @@ func TestNamesThatListingsHide(t *testing.T) {
 			r.inStep("a", ".h")
 			// Nobody asks for what does not take part.
 			fill(t, r.local, ".git/config", ".x.ftpferry-0badcafe-1")
-			r.filter = NewFilter(nil, []string{".git/"})
+			r.filter = NewFilter(FilterOptions{Exclude: []string{".git/"}})
 			result := r.scan()
 			r.want(result, test.want...)
 			if result.Totals.Remote != test.root {
@@ -243,7 +243,7 @@ func TestTimesAreAskedForTogether(t *testing.T) {
 	r := scripted(t, plan.Up, ftpclient.Facts{ListAll: "yes", Pipelining: "yes"}, session("",
 		[]step{{Expect: "SIZE /site", Send: "550 Not a file."}, {Expect: "CWD /site", Send: "250 Here."}},
 		lists("LIST -a", "/site", lines, fine), asked))
-	r.filter = NewFilter(nil, []string{"left.out"})
+	r.filter = NewFilter(FilterOptions{Exclude: []string{"left.out"}})
 	fill(t, r.local, "a", "b", "c", "d", "larger", "left.out")
 	r.want(r.scan(), "upload c", "upload larger", "agree a", "agree b", "agree d")
 }

@@ -61,7 +61,7 @@ func (w *walker) spell(here []Named, far *Entries, base []state.Baseline) spelli
 	if len(names) > 0 {
 		slices.SortFunc(far.Names, byName)
 	}
-	s.mixed = w.request.Rules.Direction == plan.Up && far.Mixed && (far.Unread || slices.ContainsFunc(far.Names, func(n Named) bool {
+	s.mixed = w.request.Rules.Direction != plan.Down && far.Mixed && (far.Unread || slices.ContainsFunc(far.Names, func(n Named) bool {
 		_, isHere := find(here, n.Name)
 		return !utf8.ValidString(n.Name) && !isHere && !knows(base, n.Name) && !IsTemp(n.Name)
 	}))

@@ -14,17 +14,28 @@ const maxName = 255
 // tempMark stands in every temporary name, so that no sync takes one for a file.
 const tempMark = ".ftpferry-"
 
+// TempForm is what surrounds temporary names: some servers show, take or process files by how their names begin or end.
+type TempForm struct{ Prefix, Suffix string }
+
+// DefaultTempForm hides temporary names from most listings of people and programs.
+var DefaultTempForm = TempForm{Prefix: "."}
+
 // TempName is the name beside name under which an attempt of a job writes until the content is
 // complete and verified: ".NAME.ftpferry-INSTANCE-JOB.ATTEMPT". Instance tells the agents apart
 // that share a folder. Each attempt has a name of its own, because a server may still hold
 // the file of the one before. Names that would grow too long are shortened by hash.
 func TempName(name, instance string, job uint64, attempt int) string {
-	suffix := fmt.Sprintf("%s%s-%x.%d", tempMark, instance, job, attempt)
-	if len(name)+len(suffix)+1 > maxName {
+	return DefaultTempForm.Name(name, instance, job, attempt)
+}
+
+// Name is TempName in another form.
+func (f TempForm) Name(name, instance string, job uint64, attempt int) string {
+	mark := fmt.Sprintf("%s%s-%x.%d", tempMark, instance, job, attempt)
+	if len(f.Prefix)+len(name)+len(mark)+len(f.Suffix) > maxName {
 		sum := sha256.Sum256([]byte(name))
 		name = hex.EncodeToString(sum[:16])
 	}
-	return "." + name + suffix
+	return f.Prefix + name + mark + f.Suffix
 }
 
 // WithoutDot is the form of a temporary name for servers that refuse a leading dot.

@@ -218,11 +218,26 @@ func (w *walker) belowRemote(item plan.Item) presence {
 	return below(item.Remote, present(item.Remote.Entry.Kind == entry.Dir))
 }
 
+// target is the side that would be changed. Where that may be either, it is the one that has the path, or has a folder there:
+// that one may have to go.
 func (w *walker) target(item plan.Item) plan.Side {
-	if w.request.Rules.Direction == plan.Down {
+	switch w.request.Rules.Direction {
+	case plan.Down:
 		return item.Local
+	case plan.Both:
+		if here, far := item.Local.Entry.Kind, item.Remote.Entry.Kind; far == entry.Absent || here == entry.Dir && far != entry.Dir {
+			return item.Local
+		}
 	}
 	return item.Remote
+}
+
+// targets are the looks at all sides that may be changed.
+func (w *walker) targets(item plan.Item) []entry.Entry {
+	if w.request.Rules.Direction == plan.Both {
+		return []entry.Entry{item.Local.Entry, item.Remote.Entry}
+	}
+	return []entry.Entry{w.target(item).Entry}
 }
 
 // forget drops what is known of a path that does not take part any more, and of all below it.
@@ -267,7 +282,7 @@ func (w *walker) forget(ctx context.Context, item plan.Item, at []Level) error {
 // impossible says why a name cannot exist on both sides, "" if it can.
 func (w *walker) impossible(item plan.Item) string {
 	name := path.Base(item.Path)
-	if w.request.Rules.Direction == plan.Down {
+	if w.request.Rules.Direction != plan.Up {
 		if text := storable(name); text != "" {
 			return text
 		}
@@ -278,7 +293,7 @@ func (w *walker) impossible(item plan.Item) string {
 // unkept says why a name would not be what it is on this server, "" if it would: somebody has to
 // rename it.
 func (w *walker) unkept(item plan.Item) string {
-	if w.request.Rules.Direction != plan.Up || w.request.Remote == nil ||
+	if w.request.Rules.Direction == plan.Down || w.request.Remote == nil ||
 		item.Local.Entry.Kind == entry.Absent || item.Remote.Entry.Kind != entry.Absent {
 		return ""
 	}
@@ -383,37 +398,50 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 	return plan.Side{}, nil
 }
 
-// recognizeOwn finds out whether the target holds what a transfer of ours put there that was
+// recognizeOwn finds out whether a target holds what a transfer of ours put there that was
 // cut off before its commit. Then that is what both sides agreed on last: without this, our
 // own file would look like somebody else's change.
 func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
-	target := w.target(item)
-	if w.request.Intents == nil || target.Knowledge != plan.Seen || target.Entry.Kind != entry.File {
+	direction := w.request.Rules.Direction
+	ours := map[bool]bool{ // by whether it came down
+		false: direction != plan.Down && changed(item.Remote, item.Base, true),
+		true:  direction != plan.Up && changed(item.Local, item.Base, false),
+	}
+	if w.request.Intents == nil || !ours[false] && !ours[true] {
 		return item, nil
 	}
-	down := w.request.Rules.Direction == plan.Down
-	if item.Base != nil {
-		was := item.Base.Remote
-		if down {
-			was = item.Base.Local
-		}
-		if entry.Same(target.Entry, was) {
-			return item, nil
-		}
-	}
-	sources, err := w.request.Intents(item.Path)
+	intents, err := w.request.Intents(item.Path)
 	if err != nil {
 		return item, fmt.Errorf("read intents: %w", err)
 	}
-	for _, source := range sources {
-		if !entry.Equal(source, target.Entry) {
+	for _, intent := range intents {
+		target, down := item.Remote.Entry, intent.Down || direction == plan.Down
+		if down {
+			target = item.Local.Entry
+		}
+		if !ours[down] || !entry.Equal(intent.Source, target) {
 			continue
 		}
-		item.Recognized = &plan.Base{Local: source, Remote: target.Entry}
+		item.Recognized = &plan.Base{Local: intent.Source, Remote: target}
 		if down {
-			item.Recognized = &plan.Base{Local: target.Entry, Remote: source}
+			item.Recognized = &plan.Base{Local: target, Remote: intent.Source}
 		}
 		break
 	}
 	return item, nil
+}
+
+// changed reports a file that is not what it was when both sides last agreed.
+func changed(now plan.Side, base *plan.Base, remote bool) bool {
+	if now.Knowledge != plan.Seen || now.Entry.Kind != entry.File {
+		return false
+	}
+	if base == nil {
+		return true
+	}
+	was := base.Local
+	if remote {
+		was = base.Remote
+	}
+	return !entry.Same(now.Entry, was)
 }

@@ -88,7 +88,7 @@ func TestEventScans(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, plan.Up)
 			r.inStep(known...)
-			r.filter = NewFilter(nil, test.exclude)
+			r.filter = NewFilter(FilterOptions{Exclude: test.exclude})
 			if test.change != nil {
 				test.change(t, r.local)
 			}
@@ -310,7 +310,7 @@ func TestLocalRoots(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, test.direction)
 			test.prepare(t, r)
-			r.filter = NewFilter(nil, test.exclude)
+			r.filter = NewFilter(FilterOptions{Exclude: test.exclude})
 			r.change = func(request *Request) { request.Marker = test.marker }
 			result, err := r.run()
 			if !errors.Is(err, test.err) || err != nil && test.err == nil {
@@ -425,7 +425,7 @@ func BenchmarkLocalFullWalk(b *testing.B) {
 		known += 1 + len(rows[name])
 	}
 	request := Request{
-		Rules: plan.Rules{Direction: plan.Up, Delete: true}, Filter: NewFilter([]string{"**"}, []string{"*.tmp", ".git/"}),
+		Rules: plan.Rules{Direction: plan.Up, Delete: true}, Filter: NewFilter(FilterOptions{Include: []string{"**"}, Exclude: []string{"*.tmp", ".git/"}}),
 		Local: root, Known: known, Children: func(dir string) ([]state.Baseline, error) { return rows[dir], nil },
 	}
 	b.ReportAllocs()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -127,7 +128,7 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 			return room, nil
 		}
 	}
-	look := p.full
+	look := p.full || e.Sync.Rules.Direction == plan.Both // what comes from the server is not announced
 	if !p.full {
 		request.Paths = []string{} // nil would mean everything
 	}
@@ -148,8 +149,10 @@ func Scan(ctx context.Context, e Env) (result *scan.Result, err error) {
 }
 
 func requestOf(e Env) scan.Request {
+	rules := e.Sync.Rules
+	rules.Now = time.Now()
 	return scan.Request{
-		Rules: e.Sync.Rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
+		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)

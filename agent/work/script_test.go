@@ -42,7 +42,7 @@ type noState struct{ base *state.Baseline }
 func (noState) Children(string) ([]state.Baseline, error) { return nil, nil }
 func (s noState) At(string) (*state.Baseline, error)      { return s.base, nil }
 func (noState) Count() (int, error)                       { return 1, nil }
-func (noState) Intents(string) ([]entry.Entry, error)     { return nil, nil }
+func (noState) Intents(string) ([]state.Intent, error)    { return nil, nil }
 func (noState) Dirty(int) ([]state.Dirty, error)          { return nil, nil }
 func (noState) Mark() (uint64, error)                     { return 0, nil }
 func (noState) Live(uint64, int) bool                     { return true }
@@ -74,7 +74,7 @@ func doWith(t *testing.T, options ftpclient.Options, local string, ops []plan.Op
 	options.FinalReplyTimeout = 5 * time.Second
 	var conn *ftpclient.Conn
 	env := Env{
-		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}},
+		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}, Upload: Upload{TempPrefix: "."}},
 		State:    noState{base},
 		Instance: instance,
 		Logger:   slog.New(slog.DiscardHandler),

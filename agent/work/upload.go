@@ -5,61 +5,94 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// errSize: the server has another number of bytes than were sent. 226 alone proves nothing.
-var errSize = errors.New("size on the server differs from the bytes sent")
-
-// upload sends one file under a temporary name, verifies its size and renames it. Nothing
-// changes at the final name before everything about the new content is known to be right.
+// upload sends one file under a temporary name, verifies it and renames it. Nothing changes at the final name before
+// everything about the new content is known to be right; with Upload.Direct, nothing else does.
 func upload(ctx context.Context, o *op) Outcome {
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
 	}
-	if o.retried() {
+	resumes, err := o.resumes(local)
+	if err != nil {
+		return failed(err)
+	}
+	if o.retried() && !resumes && !o.env.Sync.Direct {
 		if err := o.removeTemp(ctx); err != nil {
 			return failed(err)
 		}
 	}
+	old, end := o.look(ctx, local)
+	if end != nil {
+		if resumes && end.Result != Failed {
+			if err := o.removeTemp(ctx); err != nil {
+				o.env.Logger.Debug("temporary file stays for now", "path", o.Path, "error", err)
+			}
+		}
+		return *end
+	}
+	return o.send(ctx, local, old, resumes)
+}
+
+// look asks for what is at the target; old is nil if that is no file. end, if not nil, is what came of the job: there is
+// nothing to send.
+func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end *Outcome) {
+	end = new(Outcome)
 	remote, found, err := o.conn.StatFile(ctx, o.target())
-	if err != nil {
-		return failed(err)
+	if err != nil && !(o.env.Sync.Direct && o.refusesToTell(err)) {
+		*end = failed(err)
+		return nil, end
 	}
 	changed := !entry.Same(local, o.Local.Entry)
-	if found {
+	if found && err == nil {
+		old = &remote
 		now := scan.RemoteEntry(remote)
 		arrived, err := o.arrived(o.Local.Entry, now)
 		if err != nil {
-			return failed(err)
+			*end = failed(err)
+			return nil, end
 		}
 		if arrived {
 			// Also the end of an attempt that was cut off between its rename and its commit:
 			// without this, our own file would look like somebody else's.
-			return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed}
+			*end = o.consume(Outcome{
+				Result: Done, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed,
+			})
+			return nil, end
 		}
-		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
-			return stale("the remote file changed since it was planned")
+		torn := o.env.Sync.Direct && o.retried() // the attempt before may have been cut off in the middle of it
+		if !changed && o.Remote.Knowledge != plan.Unknown && !torn && !o.expected(now) {
+			*end = stale("the remote file changed since it was planned")
+			return nil, end
 		}
 	}
 	if changed {
-		return stale("the local file changed since it was planned")
+		*end = stale("the local file changed since it was planned")
+		return nil, end
 	}
 	if o.unsettled(local) > 0 {
-		return Outcome{Result: Stale, Reason: "still changing", Settling: true}
+		*end = Outcome{Result: Stale, Reason: "still changing", Settling: true}
+		return nil, end
 	}
 	if err := o.keepsNames(ctx); err != nil {
-		return failed(err)
+		*end = failed(err)
+		return nil, end
 	}
-	return o.send(ctx, local, found)
+	return old, nil
+}
+
+// refusesToTell reports that a server would not answer a question, and can be asked others.
+func (o *op) refusesToTell(err error) bool {
+	return err != nil && o.conn.Usable() && ftpclient.Classify(err) == ftpclient.ClassPermanent
 }
 
 // arrived reports whether the target holds the content of source already. Equal size and time
@@ -89,8 +122,8 @@ func (o *op) expected(now entry.Entry) bool {
 	return entry.Same(now, o.Remote.Entry)
 }
 
-// send does so; over tells that there is a file at the target.
-func (o *op) send(ctx context.Context, local entry.Entry, over bool) Outcome {
+// send does so, over old if that is not nil.
+func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resumes bool) Outcome {
 	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
@@ -103,49 +136,71 @@ func (o *op) send(ctx context.Context, local entry.Entry, over bool) Outcome {
 	if !entry.Same(scan.LocalEntry(info), local) {
 		return stale("the local file changed since it was planned")
 	}
-	temp, result, err := o.storeTemp(ctx, file)
+	s, err := o.store(ctx, file, local.Size, resumes)
 	if errors.Is(err, ftpclient.ErrUnconfirmed) {
 		err = o.reconnect(ctx, err) // all was sent: it may well be there
 	}
 	if err != nil {
-		o.discard(ctx, temp)
-		return wrote(temp, failed(err))
+		o.giveUp(ctx, s, local, err)
+		return s.wrote(failed(err))
 	}
-	if err := o.verify(ctx, temp, result.Bytes); err != nil {
-		o.discard(ctx, temp)
-		return wrote(temp, failed(err))
+	how, err := o.verifyStored(ctx, &s, file)
+	after, statErr := scan.StatLocal(o.root, o.Path)
+	if statErr != nil || !entry.Same(after, local) || s.total() != local.Size {
+		o.discard(ctx, s.name)
+		return s.wrote(stale("the local file changed during the upload"))
 	}
-	after, err := scan.StatLocal(o.root, o.Path)
-	if err != nil || !entry.Same(after, local) || result.Bytes != local.Size {
-		o.discard(ctx, temp)
-		return wrote(temp, stale("the local file changed during the upload"))
+	if err != nil {
+		o.giveUp(ctx, s, local, err)
+		return s.wrote(failed(err))
 	}
-	if err := o.setTime(ctx, temp, local.ModTime); err != nil && !o.conn.Usable() {
-		return wrote(temp, failed(err))
+	if err := o.setTime(ctx, s.name, local.ModTime); err != nil && !o.conn.Usable() {
+		return s.wrote(failed(err))
 	}
-	if replaced, err := o.rename(ctx, temp, over); err != nil {
-		if !replaced {
-			o.discard(ctx, temp)
+	remark, err := o.setMode(ctx, s.name, old)
+	if err != nil {
+		return s.wrote(failed(err))
+	}
+	if s.name != o.target() {
+		if replaced, err := o.rename(ctx, s.name, old != nil); err != nil {
+			if !replaced {
+				o.giveUp(ctx, s, local, err)
+			}
+			return s.wrote(failed(err))
 		}
-		return wrote(temp, failed(err))
 	}
-	final, found, err := o.conn.StatFile(ctx, o.target())
-	if err == nil && (!found || final.Size >= 0 && final.Size != result.Bytes) {
+	remote, err := o.final(ctx, s, old)
+	if err != nil {
+		return s.wrote(failed(err))
+	}
+	return o.consume(s.wrote(Outcome{
+		Result: Done, Reason: join(s.remark(), remark), Base: &plan.Base{Local: local, Remote: remote},
+		Bytes: s.result.Bytes, Method: s.result.Mode.String(), Verified: how, Reply: reply(s.result),
+	}))
+}
+
+// final is the remote half of the baseline: what the server tells about what is there now. Of what nobody may look at it
+// is what was sent.
+func (o *op) final(ctx context.Context, s stored, old *list.Entry) (entry.Entry, error) {
+	if s.unseen {
+		return entry.Entry{Kind: entry.File, Size: s.total()}, nil
+	}
+	now, found, err := o.conn.StatFile(ctx, o.target())
+	if err == nil && (!found || now.Size >= 0 && now.Size != s.total()) {
 		err = fmt.Errorf("%w: after the rename", errSize)
 	}
 	if err != nil {
-		return wrote(temp, failed(err))
+		return entry.Entry{}, err
 	}
-	return Outcome{
-		Result: Done, Base: &plan.Base{Local: local, Remote: scan.RemoteEntry(final)},
-		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
-	}
+	return scan.RemoteEntry(now), o.restoreMode(ctx, now, old)
 }
 
-// wrote adds the temporary name to an outcome that has no other sign of it.
-func wrote(temp string, o Outcome) Outcome {
-	o.Temp = temp
-	return o
+// join is what is to be said of both.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // setTime sets the time of what has just been uploaded, if the server can. Where times come from
@@ -159,67 +214,6 @@ func (o *op) setTime(ctx context.Context, temp string, modified time.Time) error
 		}
 	}
 	return o.conn.SetModTime(ctx, temp, modified)
-}
-
-// temp is the absolute remote temporary path, in the form that this server takes.
-func (o *op) temp() string {
-	name := o.tempName()
-	if o.conn.Facts().NoDotNames {
-		name = scan.WithoutDot(name)
-	}
-	return path.Join(path.Dir(o.target()), name)
-}
-
-// storeTemp uploads under the temporary name. Two refusals have a cure: the folder is missing
-// (its own job may come later or run at the same time), or leading dots are not allowed.
-func (o *op) storeTemp(ctx context.Context, file *os.File) (temp string, result ftpclient.Result, err error) {
-	transfer, err := o.conn.Store(ctx, o.temp(), 0)
-	if refusedName(err) {
-		if dirErr := o.conn.MakeDirs(ctx, path.Dir(o.target())); dirErr != nil {
-			return o.temp(), result, dirErr
-		}
-		transfer, err = o.conn.Store(ctx, o.temp(), 0)
-	}
-	if refusedName(err) && !o.conn.Facts().NoDotNames {
-		plain := path.Join(path.Dir(o.target()), scan.WithoutDot(o.tempName()))
-		var second error
-		if transfer, second = o.conn.Store(ctx, plain, 0); second == nil {
-			o.conn.LearnNoDotNames()
-			err = nil
-		}
-	}
-	if err != nil {
-		return o.temp(), result, err
-	}
-	// An error of the copy is in Finish's verdict, together with the server's reason for it.
-	transfer.ReadFrom(file)
-	result, err = transfer.Finish(ctx)
-	return o.temp(), result, err
-}
-
-// refusedName reports a refusal that may be about the name or the folder it is in.
-func refusedName(err error) bool {
-	var e *ftpclient.Error
-	class := ftpclient.Classify(err)
-	return errors.As(err, &e) && e.Code != 0 && (class == ftpclient.ClassParents || class == ftpclient.ClassPermanent)
-}
-
-func (o *op) verify(ctx context.Context, temp string, sent int64) error {
-	size, err := o.conn.Size(ctx, temp)
-	if err != nil && o.conn.Usable() && ftpclient.Classify(err) == ftpclient.ClassPermanent {
-		// No SIZE on this server, or no such file: any other way of asking tells which.
-		now, found, statErr := o.conn.StatFile(ctx, temp)
-		if statErr == nil && found {
-			size, err = now.Size, nil
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errSize, err)
-	}
-	if size != sent {
-		return fmt.Errorf("%w: sent %d, the server has %d", errSize, sent, size)
-	}
-	return nil
 }
 
 // rename moves the temporary file over the target. Servers that do not replace files get the
@@ -236,6 +230,15 @@ func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool,
 	var refusal *ftpclient.Error
 	if err == nil || !o.conn.Usable() || !errors.As(err, &refusal) || refusal.Path != o.target() {
 		return false, err
+	}
+	if !over && o.env.Sync.TempFolder != "" {
+		// Nothing was written beside the target before, so its folder may be missing.
+		if dirErr := o.conn.MakeDirs(ctx, path.Dir(o.target())); dirErr != nil {
+			return false, errors.Join(err, dirErr)
+		}
+		if err = o.move(ctx, temp); err == nil || !o.conn.Usable() {
+			return false, err
+		}
 	}
 	if o.conn.Facts().RenameOver == ftpclient.RenameReplaces && !errors.Is(err, fs.ErrExist) {
 		if !errors.Is(err, fs.ErrPermission) {
@@ -270,26 +273,4 @@ func (o *op) move(ctx context.Context, temp string) error {
 		return err
 	}
 	return o.conn.Rename(ctx, temp, o.target())
-}
-
-// discard removes the temporary file if that is still possible; if not, the next attempt
-// does, or the sweep.
-func (o *op) discard(ctx context.Context, temp string) {
-	if ctx.Err() == nil && o.conn.Usable() {
-		if err := o.conn.Remove(ctx, temp); err != nil {
-			o.env.Logger.Debug("temporary file stays for now", "path", temp, "error", err)
-		}
-	}
-}
-
-// removeTemp removes what the attempt before may have left, in both forms of the name. What
-// cannot be removed now, because the server still holds it, a full scan sweeps up later.
-func (o *op) removeTemp(ctx context.Context) error {
-	folder := path.Dir(o.target())
-	for _, name := range []string{o.lastTempName(), scan.WithoutDot(o.lastTempName())} {
-		if err := o.conn.Remove(ctx, path.Join(folder, name)); err != nil && !o.conn.Usable() {
-			return err
-		}
-	}
-	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -103,8 +102,8 @@ type State interface {
 	At(rel string) (*state.Baseline, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
-	// Intents returns what transfers of a path were about to put at the target.
-	Intents(rel string) ([]entry.Entry, error)
+	// Intents returns what transfers of a path were about to put at their targets.
+	Intents(rel string) ([]state.Intent, error)
 	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
@@ -276,12 +275,15 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return failed(err)
 		}
 		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
-		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote}
+		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
+		if planned.Action == plan.Upload {
+			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
+		}
 		if reason := o.overruled(); reason != "" {
 			return stale(reason)
 		}
 		outcome := do(ctx, o)
-		outcome.Final = o.final()
+		outcome.Final = o.about()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		return outcome
 	}
@@ -295,10 +297,13 @@ type op struct {
 	root   *os.Root
 	conn   *ftpclient.Conn
 	remote scan.Remote
+	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
+	// may be the time of day in it.
+	remoteRel string
 }
 
-// final is the name that the operation is about, on the side that it changes.
-func (o *op) final() string {
+// about is the name that the operation is about, on the side that it changes.
+func (o *op) about() string {
 	switch o.Action {
 	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal:
 		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
@@ -318,14 +323,6 @@ func (o *op) reconnect(ctx context.Context, cause error) error {
 	return nil
 }
 
-// verified says how it was made sure that all bytes arrived.
-func verified(r ftpclient.Result) string {
-	if !r.Confirmed {
-		return "size, on a new connection as the final reply was lost"
-	}
-	return "size"
-}
-
 // reply is the final reply for the history.
 func reply(r ftpclient.Result) string {
 	if r.Code == 0 {
@@ -334,10 +331,16 @@ func reply(r ftpclient.Result) string {
 	return fmt.Sprintf("%d %s", r.Code, r.Text)
 }
 
+// wrote adds the temporary name to an outcome that has no other sign of it.
+func wrote(temp string, o Outcome) Outcome {
+	o.Temp = temp
+	return o
+}
+
 // keepsNames finds out whether the server keeps all of the path's names. Under another name a
 // file would be missing and be sent again for ever, and might replace another one.
 func (o *op) keepsNames(ctx context.Context) error {
-	for name := range strings.SplitSeq(o.Path, "/") {
+	for name := range strings.SplitSeq(o.remoteRel, "/") {
 		if err := o.conn.KeepsName(ctx, o.remote.Root, name); err != nil {
 			return err
 		}
@@ -375,11 +378,11 @@ func (o *op) unsettled(source entry.Entry) time.Duration {
 	return o.env.Sync.Settle - quiet
 }
 
-// openLocal opens the sync's folder. It is made if it is a target that nothing was ever put
+// openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
 // in; a folder that was filled before and is gone now may be an unmounted disk.
 func openLocal(e Env) (*os.Root, error) {
 	root, err := os.OpenRoot(e.Sync.Local)
-	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction == plan.Down {
+	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction != plan.Up {
 		known, countErr := e.State.Count()
 		if countErr != nil {
 			return nil, countErr
@@ -395,28 +398,6 @@ func openLocal(e Env) (*os.Root, error) {
 		return nil, fmt.Errorf("local folder: %w", err)
 	}
 	return root, nil
-}
-
-// target is the absolute remote path.
-func (o *op) target() string { return o.remote.Path(o.Path) }
-
-// tempName is the job's temporary name without its folder.
-func (o *op) tempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims)
-}
-
-// lastTempName is the temporary name of the attempt before.
-func (o *op) lastTempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims-1)
-}
-
-// TempPath is the temporary path of a job, relative to the root of its sync; "" for jobs
-// that need none. It is stored with the job before anything is written under it.
-func TempPath(instance string, job queue.Job) string {
-	if job.Kind != string(plan.Upload) && job.Kind != string(plan.Download) {
-		return ""
-	}
-	return path.Join(path.Dir(job.Path), scan.TempName(path.Base(job.Path), instance, uint64(job.ID), job.Claims))
 }
 
 // retried reports whether an earlier attempt may have left a temporary file behind.

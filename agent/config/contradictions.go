@@ -1,0 +1,95 @@
+package config
+
+import "strings"
+
+// contradictions refuses options that mean nothing, or the contrary of what is likely meant, beside others. An option that
+// has its default never is a contradiction.
+func (l *loader) contradictions(at key, sync *Sync, file *rawSync) {
+	if sync.Direction != "" {
+		l.otherDirection(at, sync, file)
+	}
+	consumes := sync.AfterUpload != After{} || sync.AfterDownload != After{}
+	for _, c := range []struct {
+		key         string
+		contradicts bool
+		text        string
+	}{
+		{"after_upload", sync.AfterUpload != After{} && sync.Delete,
+			"with delete the file would be deleted on the server when it is gone here: remove one of them"},
+		{"after_download", sync.AfterDownload != After{} && sync.Delete,
+			"with delete the file would be deleted here when it is gone on the server: remove one of them"},
+		{"remote_name", file.RemoteName != "" && sync.Delete,
+			"with delete files that are named otherwise would be deleted on the server: remove one of them"},
+		{"symlinks", sync.Links == LinksPreserve && consumes,
+			`"preserve" makes links and transfers nothing, so that they would stay: write "follow" or "skip", or remove after_upload and after_download`},
+		{"after_upload", sync.AfterUpload != After{} && len(sync.Append) > 0,
+			`a file that grows has to stay: write "keep", or remove mode = "append"`},
+		{"remote_name", sync.RemoteName.uses(placeMTime) && len(sync.Append) > 0,
+			`a file that grows would get another name each time: remove {mtime:...}, or mode = "append"`},
+		{"claim", sync.Claim && sync.Delete,
+			"with delete another agent would delete its copy while the file has the name of a claim: remove one of them"},
+	} {
+		if c.contradicts {
+			l.fail(at.child(c.key), "%s", c.text)
+		}
+	}
+	l.trashContradictions(at, sync, file)
+	if sync.Claim && sync.AfterDownload == (After{}) && sync.Direction == Down {
+		l.warn(at.child("claim"), `is of little use with after_download = "keep": the file gets its name back, and others take it, too`)
+	}
+}
+
+// otherDirection refuses options of another direction.
+func (l *loader) otherDirection(at key, sync *Sync, file *rawSync) {
+	up, down, both := sync.Direction == Up, sync.Direction == Down, sync.Direction == Both
+	for _, c := range []struct {
+		key         string
+		contradicts bool
+		where       string
+	}{
+		{"on_foreign_change", both && sync.OnForeignChange != ForeignRestore, `"up" and "down"; for "both" there is conflict`},
+		{"conflict", !both && sync.Conflict != ConflictCopy, `"both"; for "up" and "down" there is on_foreign_change`},
+		{"remote_name", !up && file.RemoteName != "", `"up"`},
+		{"after_upload", !up && sync.AfterUpload != After{}, `"up"`},
+		{"after_download", !down && sync.AfterDownload != After{}, `"down"`},
+		{"claim", !down && sync.Claim, `"down"`},
+		{"mode", !up && file.Mode == modeAppend, `"up"`},
+		{"rules", !up && len(file.Rules) > 0, `"up"`},
+	} {
+		if c.contradicts {
+			l.fail(at.child(c.key), `is for direction = %s: remove the line`, c.where)
+		}
+	}
+	if !down {
+		return
+	}
+	upload := at.child("upload")
+	for _, c := range []struct {
+		key         string
+		contradicts bool
+	}{
+		{"atomic", !sync.Atomic}, {"prefix", sync.TempPrefix != "."}, {"suffix", sync.TempSuffix != ""},
+		{"folder", file.Upload.Folder != ""}, {"chmod", file.Upload.Chmod != ""},
+	} {
+		if c.contradicts {
+			l.fail(upload.child(c.key), `is for uploads, and direction = "down" has none: remove it`)
+		}
+	}
+}
+
+func (l *loader) trashContradictions(at key, sync *Sync, file *rawSync) {
+	var defaults rawSync
+	defaults.setDefaults()
+	if file.Trash != defaults.Trash {
+		switch file.Delete {
+		case deleteGone:
+			l.fail(at.child("trash"), `is not used by delete = true, which deletes for good: write delete = "trash"`)
+		case deleteNever:
+			l.warn(at.child("trash"), `has no effect without delete = "trash"`)
+		}
+	}
+	folder := strings.TrimSuffix(sync.TempFolder, "/")
+	if trash := sync.Trash; trash != "" && folder != "" && (within(folder, trash, "/") || within(trash, folder, "/")) {
+		l.fail(at.child("upload").child("folder"), "and trash.folder (%q) are one inside the other: give them folders apart", trash)
+	}
+}
