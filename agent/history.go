@@ -144,10 +144,10 @@ func (c *commit) conflicts(sync string, notes []plan.Note) error {
 func direction(kind string) string {
 	switch kind {
 	case string(plan.Upload), string(plan.MakeRemoteDir), string(plan.DeleteRemote), work.KindSweepRemote,
-		string(plan.SetAsideRemote), string(plan.MoveRemote), string(plan.LinkRemote):
+		string(plan.SetAsideRemote), string(plan.MoveRemote), string(plan.LinkRemote), work.KindPurgeRemote:
 		return string(config.Up)
 	case string(plan.Download), string(plan.MakeLocalDir), string(plan.DeleteLocal), work.KindSweepLocal,
-		string(plan.SetAsideLocal), string(plan.MoveLocal), string(plan.LinkLocal):
+		string(plan.SetAsideLocal), string(plan.MoveLocal), string(plan.LinkLocal), work.KindPurgeLocal:
 		return string(config.Down)
 	}
 	return ""

@@ -281,6 +281,9 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.row.LastFullScan = c.now
+	if err := c.purge(s); err != nil {
+		return err
+	}
 	if err := state.PutSync(c.tx, s.sync(), s.row); err != nil {
 		return err
 	}

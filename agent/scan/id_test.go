@@ -7,7 +7,9 @@ import (
 )
 
 func TestRemoteIdentity(t *testing.T) {
-	of := func(kind list.Type, unique string) uint64 { return RemoteEntry(list.Entry{Type: kind, Unique: unique}).ID }
+	of := func(kind list.Type, unique string) uint64 {
+		return RemoteEntry(list.Entry{Type: kind, Unique: unique}).ID
+	}
 	if a, b := of(list.File, "FD01U1E0B"), of(list.File, "FD01U1E0C"); a == 0 || b == 0 || a == b || a != of(list.Dir, "FD01U1E0B") {
 		t.Errorf("%x and %x", a, b)
 	}

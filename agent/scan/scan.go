@@ -47,6 +47,8 @@ type Request struct {
 	// operations may be found. With none, Run returns with Result.Cursor set.
 	Flush     func(ctx context.Context, found *Result) (room int, err error)
 	partItems int // 0 means the constant
+	// Instance is this agent's, by which it knows the files that it has claimed.
+	Instance string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
 	Orphan func(instance string, job uint64, attempt int) bool
 }

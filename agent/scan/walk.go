@@ -146,6 +146,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if instance, job, temp := ParseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job), nil
 	}
+	if before, instance, job, claim := ParseClaimName(path.Base(item.Path)); claim {
+		return w.claimed(item, before, instance, job), nil
+	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil
 	}

@@ -154,6 +154,7 @@ func requestOf(e Env) scan.Request {
 	return scan.Request{
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
+		Instance: e.Instance,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)
 		},
