@@ -55,12 +55,27 @@ func (w *walker) findMove(ctx context.Context, item plan.Item) (moved bool, err 
 	return false, nil
 }
 
+// within reports whether a path is in a folder that was found under its new name, or has something in it that was: one goes
+// after the other then, or the second would not find what it is about.
+func (m *moves) within(from string) bool {
+	for other := range m.from {
+		if isIn(from, other) || isIn(other, from) {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *walker) recordMove(item plan.Item, op plan.Op, far bool) error {
 	if w.moves.from == nil {
 		w.moves.from = map[string]bool{}
 	}
+	if w.moves.within(op.From) {
+		w.result.Again = append(w.result.Again, op.Path)
+	} else {
+		w.record(item, plan.Decision{Op: &op})
+	}
 	w.moves.from[op.From] = far
-	w.record(item, plan.Decision{Op: &op})
 	return w.takeBack(op.From, op.Path)
 }
 
