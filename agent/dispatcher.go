@@ -245,7 +245,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || len(d.unindexed) > 0 || !waits(d.nextTrim, now, trimInterval)
+		ready = ready || len(d.unindexed) > 0 && d.idle() || !waits(d.nextTrim, now, trimInterval)
 		next = c.nextTry(next)
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -258,8 +258,11 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 
 // due reports whether waiting jobs or passes want a look now.
 func (d *dispatcher) due(now time.Time) bool {
-	return len(d.unindexed) > 0 || !waits(d.wake, now, maxSleep)
+	return len(d.unindexed) > 0 && d.idle() || !waits(d.wake, now, maxSleep)
 }
+
+// idle reports that nobody works.
+func (d *dispatcher) idle() bool { return len(d.outstanding) == 0 }
 
 type woken uint8
 

@@ -12,8 +12,8 @@ const (
 	// mostRebased is how many rows of the baseline go along with a folder that was renamed. The others are found by scans: what
 	// is in step under a new name is recognized by what it was under the old one.
 	mostRebased = 20_000
-	// indexChunk is how many rows of the baseline are indexed in one commit.
-	indexChunk = 2000
+	// indexChunk is how many rows of the baseline are indexed in one commit, and indexLittle how many beside other work.
+	indexChunk, indexLittle = 5000, 100
 )
 
 // moved writes down that a file or folder has another name on both sides: all that is known of it goes along, and what was to
@@ -111,8 +111,12 @@ func (c *commit) instead(r report) error {
 
 // index goes on with the indexes that are not finished. Until they are, what was renamed is transferred.
 func (c *commit) index() error {
+	chunk := indexChunk
+	if !c.d.idle() || c.b.size() > 0 {
+		chunk = indexLittle
+	}
 	for sync := range c.d.unindexed {
-		done, err := state.IndexIdentities(c.tx, sync, c.d.agent.indexedSides(sync), indexChunk)
+		done, err := state.IndexIdentities(c.tx, sync, c.d.agent.indexedSides(sync), chunk)
 		if err != nil {
 			return err
 		}
