@@ -13,7 +13,7 @@ const (
 	// is in step under a new name is recognized by what it was under the old one.
 	mostRebased = 20_000
 	// indexChunk is how many rows of the baseline are indexed in one commit, and indexLittle how many beside other work.
-	indexChunk, indexLittle = 5000, 100
+	indexChunk, indexLittle = 1000, 100
 )
 
 // moved writes down that a file or folder has another name on both sides: all that is known of it goes along, and what was to

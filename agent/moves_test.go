@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -177,9 +178,9 @@ func TestRenamesOnTheServer(t *testing.T) {
 		{"pyftpdlib", "down", ftptest.RealOptions{}, true},
 		{"vsftpd", "both", ftptest.RealOptions{}, false},
 	} {
-		t.Run(test.server+"/"+test.direction, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s/%s/told=%v", test.server, test.direction, test.told), func(t *testing.T) {
 			t.Parallel()
-			m := newMoveRig(t, ftptest.Real(t, test.server, test.options), test.direction)
+			m := newMoveRig(t, ftptest.Real(t, test.server, test.options), test.direction, "max_delete = 1000")
 			content := map[string]string{"a": "a", "b": "bb"}
 			for i := range 20 {
 				content[fmt.Sprintf("folder/%d/%03d", i%3, i)] = fmt.Sprint("content ", i)
@@ -208,4 +209,98 @@ func TestRenamesOnTheServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRenamesThatDoNotGoThrough: a lost reply is found out, what is refused is transferred, and what was renamed on both sides
+// before anybody wrote that down is recognized, even on servers that cannot set times.
+func TestRenamesThatDoNotGoThrough(t *testing.T) {
+	for _, name := range []string{"vsftpd", "proftpd"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := ftptest.RealOptions{}
+			if name == "proftpd" {
+				options.Deny = []string{"MFMT"}
+			}
+			m := newMoveRig(t, ftptest.Real(t, name, options), "up")
+			fill(t, m.local, map[string]string{"a": "a", "b": "bb", "f/1": "1", "f/2": "22", "f/3": "333"})
+			m.step("first pass", anyNumber, 0)
+
+			once := func(prefix string) func(string) bool {
+				done := false
+				return func(line string) bool {
+					now := !done && strings.HasPrefix(line, prefix)
+					done = done || now
+					return now
+				}
+			}
+			m.relay.cut = once("250 Rename successful")
+			rename(t, m.local, "a", "z")
+			m.step("the reply is lost", 0, 1)
+			m.relay.cut = once("250 Rename successful")
+			rename(t, m.local, "f", "g")
+			m.step("the reply about a folder is lost", 0, 1)
+			m.relay.cut = nil
+
+			first := once("RNFR")
+			m.relay.refuse = func(verb string) string {
+				if first(verb) {
+					return "550 no"
+				}
+				return ""
+			}
+			rename(t, m.local, "b", "b 2")
+			m.step("refused", 1, 0)
+			first = once("RNFR")
+			rename(t, m.local, "g", "h")
+			m.step("a folder, refused: each file in it goes by itself", 0, 3)
+
+			for _, root := range []string{m.local, m.remote} {
+				rename(t, root, "b 2", "both/b")
+				rename(t, root, "h", "both/h")
+			}
+			m.step("renamed on both sides", 0, 0)
+		})
+	}
+}
+
+// TestRenamesAreNoticed renames while the agent watches.
+func TestRenamesAreNoticed(t *testing.T) {
+	t.Parallel()
+	m := newMoveRig(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{}), "up", "watch = true")
+	fill(t, m.local, map[string]string{"a": "a", "f/1": "1", "f/g/2": "22"})
+	m.step("first pass", anyNumber, 0)
+	before := m.relay.count("STOR")
+	m.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
+		if _, err := a.Pass(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, names := range [][2]string{{"a", "0"}, {"0", "z"}, {"f", "0 f"}, {"0 f", "z f"}, {"z", "z f/g/in"}, {"z f/g", "out"}} {
+			rename(t, m.local, names[0], names[1])
+			eventually(t, fmt.Sprintf("%q is %q on the server too", names[0], names[1]), m.equal)
+		}
+	})
+	if sent := m.relay.count("STOR") - before; sent != 0 {
+		t.Errorf("%d files were sent", sent)
+	}
+	m.step("afterwards", 0, 0)
+}
+
+// TestACopyIsComparedByHash: another file of the same size and time is the same only if the server says so.
+func TestACopyIsComparedByHash(t *testing.T) {
+	t.Parallel()
+	m := newMoveRig(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"digest"}}), "up")
+	fill(t, m.local, map[string]string{"a": "a", "b": "b"})
+	m.step("first pass", anyNumber, 0)
+	copyWithTimes(t, m.local, "a", "a copied")
+	remove(t, m.local, "a")
+	m.step("the same content", 0, 1)
+	copyWithTimes(t, m.local, "b", "b copied")
+	info, err := os.Stat(filepath.Join(m.local, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, m.local, map[string]string{"b copied": "c"})
+	setTime(t, m.local, "b copied", info.ModTime())
+	remove(t, m.local, "b")
+	m.step("another content of the same size and time", 1, 0)
 }
