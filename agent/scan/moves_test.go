@@ -207,11 +207,16 @@ func TestNoMoreThanSoManyRenamesAtATime(t *testing.T) {
 		names = append(names, "a/"+strings.Repeat("x", i/100)+string(rune('A'+i%100)))
 	}
 	r.knows(names...)
-	for _, name := range names {
+	for i, name := range names {
+		row, at := r.base[name], longAgo.Add(time.Duration(i)*time.Second)
+		if err := os.Chtimes(filepath.Join(r.local, name), at, at); err != nil {
+			t.Fatal(err)
+		}
+		row.Local.ModTime, row.Remote.ModTime = at, at
+		r.base[name] = row
 		r.rename(name, "b/"+strings.TrimPrefix(name, "a/"))
 	}
 	fill(t, r.local, "a/") // else the folder itself was renamed
-	r.remove("b2")
 	r.change = func(request *Request) { request.Identified = r.base.Identified }
 	counts := map[string]int{}
 	for _, op := range r.scan().Plan.Ops {
