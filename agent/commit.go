@@ -45,6 +45,7 @@ type transition struct {
 	activities  []Activity
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
+	indexed     []string          // syncs whose index is finished
 	trimmed     bool
 	deletions   map[string]waitingDeletions // see dispatcher
 	patience    bool                        // deletions is new
@@ -110,6 +111,9 @@ func (c *commit) run() error {
 		if err := c.trimHistory(); err != nil {
 			return err
 		}
+	}
+	if err := c.index(); err != nil {
+		return err
 	}
 	if err := c.wakeScans(); err != nil {
 		return err
@@ -202,6 +206,9 @@ func (c *commit) report(r report) error {
 	if err := c.reachable(r); err != nil {
 		return err
 	}
+	if r.Instead != nil {
+		return c.instead(r)
+	}
 	switch r.Result {
 	case work.Failed:
 		delete(c.rooms, r.Job.ID)
@@ -267,6 +274,11 @@ func (c *commit) remember(r report) (replan bool, err error) {
 		}
 		return false, state.DeleteBaseline(c.tx, r.Job.Sync, r.Job.Path)
 	case r.Base != nil:
+		if r.Moved != "" {
+			if err := c.moved(r); err != nil {
+				return false, err
+			}
+		}
 		return false, state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
 			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
 		})

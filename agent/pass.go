@@ -77,7 +77,11 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		if s == nil || s.over {
 			continue
 		}
-		s.report.Adopted += len(found.result.Plan.Agree)
+		for _, a := range found.result.Plan.Agree {
+			if a.Was == nil || !sameLook(a.Was.Local, a.Base.Local) || !sameLook(a.Was.Remote, a.Base.Remote) {
+				s.report.Adopted++
+			}
+		}
 		switch {
 		case found.full && !found.began.Before(p.begun):
 			if s.scanned = true; found.first {
@@ -101,6 +105,8 @@ func (s *passSync) count(r report) {
 		s.report.Deleted++
 	case plan.MakeRemoteDir, plan.MakeLocalDir:
 		s.report.Folders++
+	case plan.MoveRemote, plan.MoveLocal:
+		s.report.Renamed++
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // reader is what workers may know: each method is one short transaction, so that nobody
@@ -45,6 +46,14 @@ func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 		return err
 	})
 	return intents, err
+}
+
+func (r reader) Identified(side state.Sides, e entry.Entry, limit int) (paths []string, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		paths, err = state.Identified(tx, r.sync, side, e, limit)
+		return err
+	})
+	return paths, err
 }
 
 func (r reader) Dirty(limit int) (paths []state.Dirty, err error) {

@@ -198,6 +198,11 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
 		RunAt: c.readyAt(sync, op, full),
 	}
+	if op.Action == plan.MoveRemote || op.Action == plan.MoveLocal {
+		if err := c.makeWay(sync, op); err != nil {
+			return err
+		}
+	}
 	added, err := queue.Enqueue(c.tx, c.now, job)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ func workSync(s *config.Sync, host string) work.Sync {
 			Links:   plan.Links(s.Links), Host: host, Zone: time.Local,
 		},
 		Filter: scan.NewFilter(filterOptions(s)),
-		Marker: s.Marker, Settle: s.Settle,
+		Marker: s.Marker, Settle: s.Settle, Moves: s.Moves,
 		Upload: work.Upload{
 			Direct: !s.Atomic, TempPrefix: s.TempPrefix, TempSuffix: s.TempSuffix, TempFolder: s.TempFolder,
 			Mode: s.Mode, After: after(s.AfterUpload), RemoteName: remoteName(s.RemoteName),

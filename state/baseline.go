@@ -79,7 +79,11 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 	if err != nil {
 		return t.failRow("write", key, err)
 	}
-	isNew := t.Get(key) == nil
+	old := t.Get(key)
+	if err := indexBaseline(tx, sync, b.Path, key, old, &b); err != nil {
+		return err
+	}
+	isNew := old == nil
 	if err := t.Put(key, row); err != nil || !isNew {
 		return err
 	}
@@ -91,7 +95,11 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 func DeleteBaseline(tx *Tx, sync, path string) error {
 	t := tx.Table(tableBaseline)
 	key := baselineKey(sync, path)
-	if err := clearIntents(tx, sync, path); err != nil || t.Get(key) == nil {
+	old := t.Get(key)
+	if err := clearIntents(tx, sync, path); err != nil || old == nil {
+		return err
+	}
+	if err := indexBaseline(tx, sync, path, key, old, nil); err != nil {
 		return err
 	}
 	if err := t.Delete(key); err != nil {
@@ -120,7 +128,7 @@ func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
 // CountBaseline returns the number of rows of a sync, without counting.
 func CountBaseline(tx *Tx, sync string) (int, error) { return readCount(tx, baselineCount(sync)) }
 
-// DropBaseline forgets all rows of a sync.
+// DropBaseline forgets all rows of a sync, and that they were indexed.
 func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
 		return err
@@ -128,5 +136,9 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
+	if _, err := tx.Table(tableIdentities).DeletePrefix(Key(sync, "")); err != nil {
+		return err
+	}
+	delete(tx.indexed, sync)
 	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
 }

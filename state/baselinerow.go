@@ -23,6 +23,8 @@ import (
 //	remote        size less the local size; time, its seconds less the local ones; precision as above
 //	when          seconds less those of the later of both times, nanoseconds
 //	job           number
+//	identities    of the local and the remote entry, where flags say so: a varint, and 8 bytes
+//	targets       of links, likewise: length and text
 //	path          only where the key holds a hash in place of a part of it: the rest of the row before the sum
 //	sum           4 bytes: CRC-32C of the key and of all before
 //
@@ -37,7 +39,11 @@ const (
 	flagLocalTime = 1 << iota
 	flagRemoteTime
 	flagWhen
-	flagsBaseline = flagLocalTime | flagRemoteTime | flagWhen
+	flagLocalID // from here on since schema 3; without them a row is what it was
+	flagRemoteID
+	flagLocalTarget
+	flagRemoteTarget
+	flagsBaseline = 1<<iota - 1
 )
 
 // commonPrecisions take no room. Never change the place of one: it is what rows hold.
@@ -68,9 +74,12 @@ func encodeBaseline(key []byte, b Baseline) ([]byte, error) {
 	}
 	local, remote := precisionIndex(b.Local.Precision), precisionIndex(b.Remote.Precision)
 	var flags byte
-	for i, t := range [...]time.Time{b.Local.ModTime, b.Remote.ModTime, b.When} {
-		if !t.IsZero() {
-			flags |= flagLocalTime << i
+	for i, there := range [...]bool{
+		!b.Local.ModTime.IsZero(), !b.Remote.ModTime.IsZero(), !b.When.IsZero(),
+		b.Local.ID != 0, b.Remote.ID != 0, b.Local.Target != "", b.Remote.Target != "",
+	} {
+		if there {
+			flags |= 1 << i
 		}
 	}
 	row := append(make([]byte, 0, 64), formatBaseline, byte(b.Local.Kind)|byte(b.Remote.Kind)<<4, local|remote<<4, flags)
@@ -78,6 +87,7 @@ func encodeBaseline(key []byte, b Baseline) ([]byte, error) {
 	row, later := appendEntry(row, b.Remote, remote, b.Local.Size, origin)
 	row = appendTime(row, b.When, max(origin, later))
 	row = binary.AppendUvarint(row, b.Job)
+	row = appendIdentities(row, b.Local, b.Remote)
 	if !tellsPath(key) {
 		row = append(row, b.Path...)
 	}
@@ -96,6 +106,22 @@ func appendEntry(row []byte, e entry.Entry, precision byte, size, origin int64) 
 		return row, origin
 	}
 	return row, e.ModTime.Unix()
+}
+
+// appendIdentities writes what tells entries apart. Those of files on disk are small numbers, those of a server are hashes.
+func appendIdentities(row []byte, local, remote entry.Entry) []byte {
+	if local.ID != 0 {
+		row = binary.AppendUvarint(row, local.ID)
+	}
+	if remote.ID != 0 {
+		row = binary.BigEndian.AppendUint64(row, remote.ID)
+	}
+	for _, target := range [...]string{local.Target, remote.Target} {
+		if target != "" {
+			row = append(binary.AppendUvarint(row, uint64(len(target))), target...)
+		}
+	}
+	return row
 }
 
 func appendTime(row []byte, t time.Time, origin int64) []byte {
@@ -125,6 +151,39 @@ func (r *baselineReader) took(n uint64, length int) uint64 {
 	}
 	r.rest = r.rest[length:]
 	return n
+}
+
+// bytes takes so many of them.
+func (r *baselineReader) bytes(length uint64) []byte {
+	if length > uint64(len(r.rest)) {
+		r.bad, r.rest = true, nil
+		return nil
+	}
+	taken := r.rest[:length]
+	r.rest = r.rest[length:]
+	return taken
+}
+
+// identities reads what appendIdentities wrote; what would have been left out is wrong.
+func (r *baselineReader) identities(flags byte, local, remote *entry.Entry) {
+	if flags&flagLocalID != 0 {
+		local.ID = r.unsigned()
+		r.bad = r.bad || local.ID == 0
+	}
+	if flags&flagRemoteID != 0 {
+		if id := r.bytes(8); id != nil {
+			remote.ID = binary.BigEndian.Uint64(id)
+		}
+		r.bad = r.bad || remote.ID == 0
+	}
+	if flags&flagLocalTarget != 0 {
+		local.Target = string(r.bytes(r.unsigned()))
+		r.bad = r.bad || local.Target == ""
+	}
+	if flags&flagRemoteTarget != 0 {
+		remote.Target = string(r.bytes(r.unsigned()))
+		r.bad = r.bad || remote.Target == ""
+	}
 }
 
 func (r *baselineReader) time(there bool, origin int64) time.Time {
@@ -216,6 +275,7 @@ func decodeBaselineBody(key, body []byte, path string) (Baseline, error) {
 	b.Remote, later = r.entry(kinds>>4, precisions>>4, flags&flagRemoteTime != 0, b.Local.Size, origin)
 	b.When = r.time(flags&flagWhen != 0, max(origin, later))
 	b.Job = r.unsigned()
+	r.identities(flags, &b.Local, &b.Remote)
 	if r.bad {
 		return Baseline{}, errors.New("a number in it is wrong")
 	}

@@ -41,6 +41,10 @@ func TestBaselineRowIsSmall(t *testing.T) {
 	if old := jsonBaseline(t, b); len(old) < 5*len(row) {
 		t.Errorf("%d bytes instead of %d", len(row), len(old))
 	}
+	b.Local.ID, b.Remote.ID = 7_340_123, math.MaxUint64
+	if told, err := encodeBaseline(baselineKey("s", b.Path), b); err != nil || len(told) > len(row)+12 {
+		t.Errorf("%d bytes instead of %d, %v", len(told), len(row), err)
+	}
 }
 
 func TestBaselineRowKeepsEveryValue(t *testing.T) {
@@ -57,6 +61,11 @@ func TestBaselineRowKeepsEveryValue(t *testing.T) {
 		"the greatest numbers":        {Local: at(entry.File, math.MaxInt64, last, math.MaxInt64), Remote: at(entry.File, math.MinInt64, first, math.MinInt64), When: last, Job: math.MaxUint64},
 		"the other way round":         {Local: at(entry.File, math.MinInt64, first, -1), Remote: at(entry.File, math.MaxInt64, last, 7), When: first, Job: 1},
 		"before 1970":                 {Local: at(entry.File, 1, time.Unix(-1, 5).UTC(), time.Hour), When: time.Unix(0, 0).UTC()},
+		"files that are told apart":   {Local: entry.Entry{Kind: entry.File, Size: 1, ModTime: noon, ID: 7_340_123}, Remote: entry.Entry{Kind: entry.File, Size: 1, ID: math.MaxUint64}, When: noon, Job: 1},
+		"folders told apart here":     {Local: entry.Entry{Kind: entry.Dir, ID: math.MaxUint64}, Remote: entry.Entry{Kind: entry.Dir}},
+		"folders told apart there":    {Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir, ID: 1}},
+		"links":                       {Local: entry.Entry{Kind: entry.Link, Target: "../there"}, Remote: entry.Entry{Kind: entry.Link, Target: strings.Repeat("t", 4096), ID: 1}},
+		"a link with two names there": {Remote: entry.Entry{Kind: entry.Link, Target: "there"}, Job: math.MaxUint64},
 		"other time zones":            {Local: at(entry.File, 1, noon.In(time.FixedZone("", 3600)), 1), When: noon.Local()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +127,12 @@ func TestBadBaselineBytes(t *testing.T) {
 	for name, body := range map[string][]byte{ // with a right sum
 		"an unknown kind":            {1, 5, 0, 0, 0, 0, 0},
 		"an unknown remote kind":     {1, 0x61, 0, 0, 0, 0, 0},
-		"an unknown flag":            {1, 0, 0, 8, 0, 0, 0},
+		"an unknown flag":            {1, 0, 0, 128, 0, 0, 0},
+		"an identity of 0":           {1, 0, 0, 8, 0, 0, 0, 0},
+		"a remote identity of 0":     {1, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"a short remote identity":    {1, 0, 0, 16, 0, 0, 0, 1, 1, 1},
+		"a target of no length":      {1, 0, 0, 32, 0, 0, 0, 0},
+		"a remote target of no end":  {1, 0, 0, 64, 0, 0, 0, 3, 'a', 'b'},
 		"an unknown precision":       {1, 0, 14, 0, 0, 0, 0},
 		"a number without end":       {1, 0, 0, 0, 0, 0, 0x80},
 		"a number that is too large": {1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2},
@@ -140,6 +154,7 @@ func FuzzBaselineRow(f *testing.F) {
 	f.Add(b.Path, row)
 	f.Add(b.Path, jsonBaseline(f, b))
 	f.Add(strings.Repeat("n", longest+1), []byte{1, 0, 0, 0, 0, 0, 0})
+	f.Add("a", []byte{1, 0x33, 0, 0x78, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 1, 't', 1, 'u'})
 	f.Add("a", []byte{1, 0xff, 0xff, 0xff, 0x80})
 	f.Add("", []byte("{"))
 	f.Fuzz(func(t *testing.T, path string, row []byte) {
@@ -169,22 +184,23 @@ func FuzzBaselineRow(f *testing.F) {
 
 func sameBaseline(a, b Baseline) bool {
 	same := func(a, b entry.Entry) bool {
-		return a.Kind == b.Kind && a.Size == b.Size && a.Precision == b.Precision && a.ModTime.Equal(b.ModTime)
+		return a.Kind == b.Kind && a.Size == b.Size && a.Precision == b.Precision && a.ModTime.Equal(b.ModTime) && a.ID == b.ID && a.Target == b.Target
 	}
 	return a.Path == b.Path && same(a.Local, b.Local) && same(a.Remote, b.Remote) && a.When.Equal(b.When) && a.Job == b.Job && a.Bad == b.Bad
 }
 
 // FuzzBaselineRoundTrip writes a row and reads it back, and reads it with one byte changed.
 func FuzzBaselineRoundTrip(f *testing.F) {
-	f.Add("s", "a/b", uint8(1), uint8(1), int64(7), int64(-1), int64(1_700_000_000), int64(1_700_000_000), int64(123), int64(0), int64(1), int64(time.Second), int64(1_800_000_000), uint64(9), uint16(5), uint8(1))
-	f.Add("", "\x00\x01", uint8(2), uint8(0), int64(0), int64(0), int64(math.MinInt64), int64(math.MaxInt64), int64(999_999_999), int64(1), int64(0), int64(-5), int64(0), uint64(math.MaxUint64), uint16(0), uint8(0x72))
-	f.Fuzz(func(t *testing.T, sync, path string, localKind, remoteKind uint8, localSize, remoteSize, localTime, remoteTime, localNano, remoteNano, localPrecision, remotePrecision, when int64, job uint64, place uint16, change uint8) {
+	f.Add("s", "a/b", uint8(1), uint8(1), int64(7), int64(-1), int64(1_700_000_000), int64(1_700_000_000), int64(123), int64(0), int64(1), int64(time.Second), int64(1_800_000_000), uint64(9), uint16(5), uint8(1), uint64(77), uint64(0), "")
+	f.Add("", "\x00\x01", uint8(2), uint8(0), int64(0), int64(0), int64(math.MinInt64), int64(math.MaxInt64), int64(999_999_999), int64(1), int64(0), int64(-5), int64(0), uint64(math.MaxUint64), uint16(0), uint8(0x72), uint64(0), uint64(math.MaxUint64), "../t")
+	f.Fuzz(func(t *testing.T, sync, path string, localKind, remoteKind uint8, localSize, remoteSize, localTime, remoteTime, localNano, remoteNano, localPrecision, remotePrecision, when int64, job uint64, place uint16, change uint8, localID, remoteID uint64, target string) {
 		want := Baseline{
 			Path:   path,
 			Local:  entry.Entry{Kind: entry.Kind(localKind % 5), Size: localSize, ModTime: time.Unix(localTime, localNano).UTC(), Precision: time.Duration(localPrecision)},
 			Remote: entry.Entry{Kind: entry.Kind(remoteKind % 5), Size: remoteSize, ModTime: time.Unix(remoteTime, remoteNano).UTC(), Precision: time.Duration(remotePrecision)},
 			Job:    job,
 		}
+		want.Local.ID, want.Remote.ID, want.Local.Target = localID, remoteID, target
 		if when != 0 {
 			want.When = time.Unix(when, localNano).UTC()
 		}

@@ -130,7 +130,7 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if broken := db.broken.Load(); broken != nil {
 		return broken.err
 	}
-	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), giveBack: db.giveBack}
+	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), indexed: make(map[string]*indexing), giveBack: db.giveBack}
 	committing := false
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -367,7 +367,7 @@ func TestMigration(t *testing.T) {
 		}))
 		check(t, db.Close())
 	}
-	_, err = Open(path, o)
+	_, err = open(path, o, steps[:1])
 	if !errors.Is(err, ErrTooNew) {
 		t.Errorf("older program: %v, want ErrTooNew", err)
 	}

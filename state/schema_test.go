@@ -2,6 +2,8 @@ package state
 
 import (
 	"compress/gzip"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // unpack returns the path of a file that a program with an older schema has written.
@@ -98,6 +102,58 @@ func TestFileOfSchema1(t *testing.T) {
 		update(t, db, func(tx *Tx) error { return ClearDirty(tx, "away", []Dirty{{Path: "again", Mark: LastMark(tx)}}) })
 		check(t, db.Close())
 	}
+}
+
+// Every version of the program since has to open the files of all versions before it, and leaves them sound.
+func TestFilesOfEveryEarlierSchema(t *testing.T) {
+	for schema := 1; schema <= len(migrations); schema++ {
+		path := unpack(t, fmt.Sprintf("schema-%d.db.gz", schema))
+		_, err := Open(path, Options{AllowNetworkFilesystem: true, ReadOnly: true})
+		if !errors.Is(err, ErrTooOld) {
+			t.Errorf("schema %d, without being migrated: %v", schema, err)
+		}
+		db := openFile(t, path)
+		check(t, db.Check(func(text string) { t.Errorf("schema %d: %s", schema, text) }))
+		check(t, db.Close())
+	}
+}
+
+// The file was left by a service that was killed in the middle of an upload to a real server, with a server that was down, one
+// that refused uploads, a sync that was halted, and one with a conflict.
+func TestFileOfSchema2(t *testing.T) {
+	db := openFile(t, unpack(t, "schema-2.db.gz"))
+	view(t, db, func(tx *Tx) error {
+		for sync, want := range map[string]int{"down": 8, "site": 8, "halted": 2, "refused": 0} {
+			if got, err := CountBaseline(tx, sync); got != want || err != nil {
+				t.Errorf("%s: %d rows, %v, want %d", sync, got, err, want)
+			}
+		}
+		row, ok, err := GetBaseline(tx, "site", "lat\xfcn.txt")
+		check(t, err)
+		want := entry.Entry{Kind: entry.File, Size: 17, ModTime: time.Date(2026, 11, 22, 21, 0, 0, 123456789, time.UTC), Precision: time.Nanosecond}
+		if diff := cmp.Diff(want, row.Local); diff != "" || !ok || row.Remote.Precision != time.Second || row.Remote.ID != 0 {
+			t.Errorf("%v, %+v\n%s", ok, row.Remote, diff)
+		}
+		sources, err := Intents(tx, "site", "big.bin")
+		if len(sources) != 1 || err != nil {
+			t.Errorf("intents of the upload that was cut off: %v, %v", sources, err)
+		}
+		if sync, err := GetSync(tx, "halted"); sync.HaltCode != "root-empty" || err != nil {
+			t.Errorf("sync: %+v, %v", sync, err)
+		}
+		return nil
+	})
+	update(t, db, func(tx *Tx) error {
+		row, _, err := GetBaseline(tx, "site", "a.txt")
+		check(t, err)
+		row.Local.ID, row.Remote.ID = 5, 6
+		check(t, PutBaseline(tx, "site", row))
+		if got, _, err := GetBaseline(tx, "site", "a.txt"); got != row || err != nil {
+			t.Errorf("%+v became %+v, %v", row, got, err)
+		}
+		return nil
+	})
+	check(t, db.Check(func(text string) { t.Error(text) }))
 }
 
 func TestCheckFindsWhatIsWrong(t *testing.T) {

@@ -23,6 +23,8 @@ type Tx struct {
 	writable bool
 	engine   *bolt.Tx
 	tables   map[string]*openTable
+	// indexed is what the rows of syncs in the table of identities say; nil for those without.
+	indexed map[string]*indexing
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool

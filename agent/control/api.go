@@ -86,6 +86,8 @@ type SyncReport struct {
 	Bytes       int64 `json:"bytes"`
 	Deleted     int   `json:"deleted"`
 	Folders     int   `json:"folders"`
+	// Renamed counts files and folders that were renamed because they were renamed on the other side.
+	Renamed int `json:"renamed,omitempty"`
 	// Adopted counts the paths found in step that were not known to be.
 	Adopted int `json:"adopted"`
 

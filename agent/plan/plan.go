@@ -158,6 +158,8 @@ type Op struct {
 	// From is the old path of a move, To the new one of what is set aside.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
+	// Unproven: whether what is at Path is what was at From, only a comparison of contents tells.
+	Unproven bool `json:"unproven,omitempty"`
 	// Reason is for people.
 	Reason string `json:"reason"`
 	// Extra marks the deletion of something that was never in step.

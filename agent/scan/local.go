@@ -42,9 +42,9 @@ func byName(a, b Named) int { return strings.Compare(a.Name, b.Name) }
 func LocalEntry(info fs.FileInfo) entry.Entry {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		return entry.Entry{Kind: entry.File, Size: info.Size(), ModTime: writable(info.ModTime().UTC()), Precision: time.Nanosecond}
+		return entry.Entry{Kind: entry.File, Size: info.Size(), ModTime: writable(info.ModTime().UTC()), Precision: time.Nanosecond, ID: localID(info)}
 	case mode.IsDir():
-		return entry.Entry{Kind: entry.Dir}
+		return entry.Entry{Kind: entry.Dir, ID: localID(info)}
 	case mode&fs.ModeSymlink != 0:
 		return entry.Entry{Kind: entry.Link}
 	}

@@ -42,6 +42,7 @@ func (w *walker) checkpoint(ctx context.Context) error {
 		return err
 	}
 	w.result = &Result{Totals: found.Totals, Looked: found.Looked, Unseen: found.Unseen}
+	w.moves.handed = true
 	w.room, w.flushed = room, time.Now()
 	if room <= 0 {
 		w.result.Cursor = found.Cursor

@@ -18,9 +18,9 @@ import (
 func RemoteEntry(e list.Entry) entry.Entry {
 	switch e.Type {
 	case list.File:
-		return entry.Entry{Kind: entry.File, Size: e.Size, ModTime: e.ModTime, Precision: time.Duration(e.Precision)}
+		return entry.Entry{Kind: entry.File, Size: e.Size, ModTime: e.ModTime, Precision: time.Duration(e.Precision), ID: remoteID(e.Unique)}
 	case list.Dir:
-		return entry.Entry{Kind: entry.Dir}
+		return entry.Entry{Kind: entry.Dir, ID: remoteID(e.Unique)}
 	case list.Link:
 		return entry.Entry{Kind: entry.Link, Target: e.Target}
 	}

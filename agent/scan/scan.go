@@ -35,6 +35,9 @@ type Request struct {
 	// Intents returns what transfers of a path were about to put at their targets and did not
 	// report; nil means that there are none.
 	Intents func(rel string) ([]state.Intent, error)
+	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
+	// is not looked for. See state.Identified.
+	Identified func(side state.Sides, e entry.Entry, limit int) ([]string, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -162,6 +165,7 @@ type walker struct {
 	// room is how many operations may be found until the next flush, and flushed is when the last one was.
 	room    int
 	flushed time.Time
+	moves   moves
 }
 
 // roots looks at both top folders. errStop means that the walk would be pointless: a guard

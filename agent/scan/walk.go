@@ -180,6 +180,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
+	if w.movedAway(item) {
+		return false, nil // by when its folder may go, it is under its new name
+	}
 	if text := cmp.Or(w.linked(item), w.impossible(item)); text != "" {
 		w.note(plan.Note{Path: item.Path, Text: text})
 		return true, nil
@@ -201,10 +204,17 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
+	if item, err = w.recognizeMove(ctx, item); err != nil {
+		return true, err
+	}
+	if moved, err := w.findMove(ctx, item); err != nil || moved {
+		return true, err // what is in it is looked at under its new name
+	}
 	d := w.keepsBehindLinks(plan.Decide(w.request.Rules, item))
 	if asked {
 		d = w.renew(listed, item, d)
 	}
+	d = w.identify(item, d)
 	deletes := d.Op != nil && d.Op.Action.Deletes()
 	if !deletes && !resumed {
 		w.record(item, d)

@@ -32,7 +32,7 @@ func makeRemoteDir(ctx context.Context, o *op) Outcome {
 	if err := o.conn.MakeDirs(ctx, o.target()); err != nil {
 		return failed(err)
 	}
-	return Outcome{Result: Done, Base: &folderBase}
+	return Outcome{Result: Done, Base: &plan.Base{Local: local, Remote: folderBase.Remote}}
 }
 
 func makeLocalDir(_ context.Context, o *op) Outcome {
@@ -45,7 +45,14 @@ func makeLocalDir(_ context.Context, o *op) Outcome {
 		}
 		return failed(err)
 	}
-	return Outcome{Result: Done, Base: &folderBase}
+	base := folderBase
+	if local, err := scan.StatLocal(o.root, o.Path); err == nil && local.Kind == entry.Dir {
+		base.Local = local
+	}
+	if o.Remote.Knowledge == plan.Seen && o.Remote.Entry.Kind == entry.Dir {
+		base.Remote = o.Remote.Entry
+	}
+	return Outcome{Result: Done, Base: &base}
 }
 
 // deleteRemote takes its second look first: the path must still be gone here, and there be

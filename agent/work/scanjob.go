@@ -151,7 +151,7 @@ func Scan(ctx context.Context, e Env) (result *scan.Result, err error) {
 func requestOf(e Env) scan.Request {
 	rules := e.Sync.Rules
 	rules.Now = time.Now()
-	return scan.Request{
+	request := scan.Request{
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder,
 		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
@@ -160,6 +160,10 @@ func requestOf(e Env) scan.Request {
 			return instance == e.Instance && !e.State.Live(job, attempt)
 		},
 	}
+	if e.Sync.Moves {
+		request.Identified = e.State.Identified
+	}
+	return request
 }
 
 // run looks at the far side only if look is set.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,8 @@ type Sync struct {
 	Filter scan.Filter
 	Marker string
 	Settle time.Duration
+	// Moves: what was renamed on one side is looked for and renamed on the other one.
+	Moves bool
 	Upload
 	Download
 	// Verify says how to make sure that all bytes arrived.
@@ -113,6 +116,8 @@ type State interface {
 	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
+	// Identified finds paths by what is there, see state.Identified.
+	Identified(side state.Sides, e entry.Entry, limit int) ([]string, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
 }
@@ -170,6 +175,10 @@ type Outcome struct {
 	Replan bool
 	// Also are further paths that have to be looked at, at the far side too.
 	Also []string
+	// Moved: what was in step under this path, and all below it, is under the path of the job now, on both sides.
+	Moved string
+	// Instead, if not nil, is to be done in place of the job.
+	Instead *plan.Op
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
@@ -228,6 +237,8 @@ var kinds = map[string]action{
 
 	KindPurgeRemote:             purgeRemote,
 	KindPurgeLocal:              purgeLocal,
+	string(plan.MoveRemote):     operation(follow),
+	string(plan.MoveLocal):      operation(follow),
 	string(plan.SetAsideRemote): operation(setAsideRemote),
 	string(plan.SetAsideLocal):  operation(setAsideLocal),
 	string(plan.LinkRemote):     operation(linkRemote),
@@ -236,24 +247,29 @@ var kinds = map[string]action{
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.
 func FileKinds() []string {
-	var all []string
-	for kind := range kinds {
-		if kind != KindScan && kind != KindLook {
-			all = append(all, kind)
-		}
-	}
-	slices.Sort(all)
-	return all
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return kind == KindScan || kind == KindLook })
+}
+
+// Operations returns the kinds of jobs that are a plan.Action.
+func Operations() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return withoutPayload(kind) })
 }
 
 // Understands reports whether it can be told from a job what it is to do.
 func Understands(job queue.Job) bool {
-	switch job.Kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
-		return true // these have no payload
+	if withoutPayload(job.Kind) {
+		return true
 	}
 	_, known := kinds[job.Kind]
 	return known && json.Unmarshal(job.Payload, new(plan.Op)) == nil
+}
+
+func withoutPayload(kind string) bool {
+	switch kind {
+	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+		return true
+	}
+	return false
 }
 
 // ErrUnknownKind: the row was written by another version, or is damaged.
@@ -328,6 +344,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		outcome := o.withHooks(ctx, do)
 		outcome.Final = o.about()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
+		if planned.From != "" && outcome.Result == Done && outcome.Moved == "" {
+			outcome.Also = append(outcome.Also, planned.From) // it is there under its new name, and may go under the old one
+		}
 		return outcome
 	}
 }
@@ -348,7 +367,7 @@ type op struct {
 // about is the name that the operation is about, on the side that it changes.
 func (o *op) about() string {
 	switch o.Action {
-	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.LinkLocal:
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.LinkLocal, plan.MoveLocal:
 		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
 	}
 	return o.target()

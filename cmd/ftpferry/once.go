@@ -79,6 +79,7 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 	count(r.Transferred, "transferred ("+bytesText(r.Bytes)+")")
 	count(r.Folders, "folders made")
 	count(r.Deleted, "deleted")
+	count(r.Renamed, "renamed")
 	count(r.Adopted, "found in step")
 	state := "in step"
 	switch {
