@@ -194,7 +194,7 @@ func TestLimits(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			item := plan.Item{Path: "x", Base: test.base}
 			item.Local, item.Remote = plan.Side{Knowledge: plan.Seen, Entry: test.local}, plan.Side{Knowledge: plan.Seen, Entry: test.remote}
-			f := NewFilter(o).In(nil, now)
+			f := NewFilter(o).In(Local{}, now)
 			if f.limited(test.direction, item) != test.limited {
 				t.Errorf("limited: %v", !test.limited)
 			}
@@ -227,7 +227,7 @@ func TestIgnoreErrorsNameFileAndLine(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, "d/e/")
 	os.WriteFile(filepath.Join(dir, "d", ".ferryignore"), []byte("# rules\n\n*.tmp\na//b\n"), 0o600)
-	f := NewFilter(ignoring).In(openRoot(t, dir), time.Time{})
+	f := NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	_, err := f.WhyAnywhere("d/e/x", false)
 	broken, ok := errors.AsType[*IgnoreError](err)
 	if !ok || broken.Path != "d/.ferryignore" || broken.Line != 4 || !strings.Contains(err.Error(), `d/.ferryignore, line 4: the pattern "a//b"`) {
@@ -240,11 +240,11 @@ func TestIgnoreErrorsNameFileAndLine(t *testing.T) {
 		t.Errorf("beside it: %q, %v", why, err)
 	}
 	os.WriteFile(filepath.Join(dir, ".ferryignore"), []byte("*.tmp"), 0o600)
-	f = NewFilter(ignoring).In(openRoot(t, dir), time.Time{})
+	f = NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	if why, _ := f.WhyAnywhere("x.tmp", false); !strings.Contains(why, `"*.tmp" (.ferryignore, line 1)`) {
 		t.Errorf("the reason is %q", why)
 	}
-	bad := NewFilter(FilterOptions{Exclude: []string{"[a"}}).In(nil, time.Time{})
+	bad := NewFilter(FilterOptions{Exclude: []string{"[a"}}).In(Local{}, time.Time{})
 	if _, err := bad.WhyAnywhere("x", false); err == nil || !strings.Contains(err.Error(), "exclude: ") {
 		t.Errorf("a bad rule of the configuration: %v", err)
 	}
@@ -256,7 +256,7 @@ func TestIgnoreFilesAreReadOnce(t *testing.T) {
 	fill(t, dir, "d/e/", "f/")
 	file := filepath.Join(dir, "d", ".ferryignore")
 	os.WriteFile(file, []byte("*.tmp"), 0o600)
-	f := NewFilter(ignoring).In(openRoot(t, dir), time.Time{})
+	f := NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	is := func(rel string, want bool) {
 		t.Helper()
 		if f.Excluded(rel, false) != want {

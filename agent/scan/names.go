@@ -349,7 +349,7 @@ func (w *walker) sameFile(a, b string) bool {
 func (w *walker) namesakes(folder, name string) (others []string) {
 	if w.byKey == nil || w.keyed != folder {
 		w.keyed, w.byKey = folder, map[string][]string{}
-		dir, err := OpenLocal(w.request.Local, folder)
+		dir, err := w.local.Open(folder)
 		if err != nil {
 			return nil // the look at the path itself tells
 		}

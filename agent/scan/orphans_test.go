@@ -20,7 +20,9 @@ func TestFolderForTemporaryFiles(t *testing.T) {
 		}}
 		r.change = func(request *Request) {
 			request.TempFolder = "in/parts"
-			request.Orphan = func(instance string, job uint64, attempt int) bool { return instance == "0badcafe" && job == 1 && attempt == 3 }
+			request.Orphan = func(instance string, job uint64, attempt int) bool {
+				return instance == "0badcafe" && job == 1 && attempt == 3
+			}
 		}
 		r.want(r.scan(), "agree in", "agree in/file", "sweep remote in/"+dead, "sweep remote in/parts/"+dead)
 		r.remember("in/", "in/file")

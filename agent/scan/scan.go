@@ -73,6 +73,8 @@ type Result struct {
 	// are of all parts so far.
 	Looked int `json:"looked"`
 	Unseen int `json:"unseen,omitempty"`
+	// Device is the filesystem of the local folder.
+	Device state.Device `json:"device,omitzero"`
 }
 
 // Unknown is a path on one side that could not be looked at.
@@ -98,7 +100,8 @@ const maxDepth = 100
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
-	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began)}
+	local := NewLocal(r.Local, r.Rules)
+	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(local, began), local: local}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
 		if w.result.Cursor = r.Cursor; r.Cursor == nil {
@@ -143,6 +146,7 @@ type walker struct {
 	remoteRoot presence
 	began      time.Time
 	filter     Filtering
+	local      Local
 	// cases is "yes" if the server does not tell upper and lower case apart, "no", or "" for not known.
 	cases string
 	// byKey are names of the local folder keyed, see namesakes.
@@ -168,6 +172,7 @@ func (w *walker) roots(ctx context.Context) error {
 		if totals.Local, err = w.localRoot(); err != nil {
 			return err
 		}
+		w.result.Device = deviceOf(r.Local)
 	case r.Known > 0:
 		totals.Local = plan.RootMissing
 		return errStop
@@ -231,7 +236,7 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 	if w.request.Local == nil {
 		return entry.Entry{}, nil
 	}
-	return StatLocal(w.request.Local, rel)
+	return w.local.Stat(rel)
 }
 
 // rootState counts only what takes part: a fresh disk is not filled by its lost+found.
