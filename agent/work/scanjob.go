@@ -152,7 +152,7 @@ func requestOf(e Env) scan.Request {
 	rules := e.Sync.Rules
 	rules.Now = time.Now()
 	return scan.Request{
-		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder,
+		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder, RemoteName: e.Sync.RemoteName,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)
