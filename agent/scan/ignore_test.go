@@ -227,7 +227,7 @@ func TestIgnoreErrorsNameFileAndLine(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, "d/e/")
 	os.WriteFile(filepath.Join(dir, "d", ".ferryignore"), []byte("# rules\n\n*.tmp\na//b\n"), 0o600)
-	f := NewFilter(ignoring).In(Local{Root: openRoot(t, dir)}, time.Time{})
+	f := NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	_, err := f.WhyAnywhere("d/e/x", false)
 	broken, ok := errors.AsType[*IgnoreError](err)
 	if !ok || broken.Path != "d/.ferryignore" || broken.Line != 4 || !strings.Contains(err.Error(), `d/.ferryignore, line 4: the pattern "a//b"`) {
@@ -240,7 +240,7 @@ func TestIgnoreErrorsNameFileAndLine(t *testing.T) {
 		t.Errorf("beside it: %q, %v", why, err)
 	}
 	os.WriteFile(filepath.Join(dir, ".ferryignore"), []byte("*.tmp"), 0o600)
-	f = NewFilter(ignoring).In(Local{Root: openRoot(t, dir)}, time.Time{})
+	f = NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	if why, _ := f.WhyAnywhere("x.tmp", false); !strings.Contains(why, `"*.tmp" (.ferryignore, line 1)`) {
 		t.Errorf("the reason is %q", why)
 	}
@@ -256,7 +256,7 @@ func TestIgnoreFilesAreReadOnce(t *testing.T) {
 	fill(t, dir, "d/e/", "f/")
 	file := filepath.Join(dir, "d", ".ferryignore")
 	os.WriteFile(file, []byte("*.tmp"), 0o600)
-	f := NewFilter(ignoring).In(Local{Root: openRoot(t, dir)}, time.Time{})
+	f := NewFilter(ignoring).In(NewLocal(openRoot(t, dir), plan.Rules{}), time.Time{})
 	is := func(rel string, want bool) {
 		t.Helper()
 		if f.Excluded(rel, false) != want {

@@ -220,7 +220,7 @@ func (w *world) inParts(smallest bool, between func()) *Result {
 		all.Plan.Forget, all.Plan.Notes = append(all.Plan.Forget, p.Forget...), append(all.Plan.Notes, p.Notes...)
 		all.Unknown, all.Again, all.Orphans = append(all.Unknown, found.Unknown...), append(all.Again, found.Again...), append(all.Orphans, found.Orphans...)
 		all.Finished = append(all.Finished, found.Finished...)
-		all.Totals, all.Looked, all.Unseen = found.Totals, found.Looked, found.Unseen
+		all.Totals, all.Looked, all.Unseen, all.Device = found.Totals, found.Looked, found.Unseen, found.Device
 		if w.commits {
 			w.commit(found)
 		}

@@ -156,7 +156,8 @@ func (w *walker) item(ctx context.Context, rel string) (plan.Item, error) {
 		item.Local = plan.Side{Knowledge: plan.Seen, Entry: local}
 	}
 	if w.remoteRoot == there {
-		item.Remote, err = w.statRemote(ctx, rel)
+		item.Doubt = w.sharesName(item)
+		item.Remote, err = w.statRemote(ctx, w.farRel(item))
 		return item, err
 	}
 	item.Remote = side(nil, "", w.remoteRoot, item.Base, true)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -62,7 +63,7 @@ func TestAsGit(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		f := NewFilter(FilterOptions{IgnoreFile: ".gitignore"}).In(Local{Root: openRoot(t, root)}, time.Time{})
+		f := NewFilter(FilterOptions{IgnoreFile: ".gitignore"}).In(NewLocal(openRoot(t, root), plan.Rules{}), time.Time{})
 		ignored := strings.Split(git(strings.Join(paths, "\x00"), "check-ignore", "--no-index", "-z", "--stdin"), "\x00")
 		if f.Rules("") != nil || f.Rules("a") != nil {
 			if len(ignored) > 1 {

@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,9 @@ type Request struct {
 	// operations may be found. With none, Run returns with Result.Cursor set.
 	Flush     func(ctx context.Context, found *Result) (room int, err error)
 	partItems int // 0 means the constant
+	// RemoteName, if not nil, gives the path on the server of a local file, in the same folder as here. What is there under
+	// other names does not count.
+	RemoteName func(rel string, modified time.Time) string
 	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
 	// on either side, and a full scan looks for orphans in it.
 	TempFolder string
@@ -154,6 +158,7 @@ type walker struct {
 	began      time.Time
 	filter     Filtering
 	local      Local
+	shared     *sharedNames // see sharesName
 	// cases is "yes" if the server does not tell upper and lower case apart, "no", or "" for not known.
 	cases string
 	// byKey are names of the local folder keyed, see namesakes.
@@ -295,6 +300,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		w.unknown(rel, ruleless(err))
 		return true, nil
 	}
+	twins := w.asHere(rel, here.Names, &far, base)
 	s := w.spell(here.Names, &far, base)
 	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
 	if err != nil {
@@ -310,7 +316,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 			Local:  side(found.here, here.Unknown, local, known, false),
 			Remote: side(found.far, far.Unknown, remote, known, true),
 			Base:   known,
-			Doubt:  s.doubt(found),
+			Doubt:  cmp.Or(twinDoubt(twins[found.name]), s.doubt(found)),
 		}
 	}
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }

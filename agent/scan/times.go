@@ -48,7 +48,7 @@ func (w *walker) exactTimes(ctx context.Context, names []one, item func(one) (pl
 	var paths, full []string
 	for _, name := range names {
 		if known, ok := item(name); ok && w.timeDecides(known) && !w.leftOut(known) {
-			paths, full = append(paths, known.Path), append(full, w.request.Remote.Path(known.Path))
+			paths, full = append(paths, known.Path), append(full, w.request.Remote.Path(w.farRel(known)))
 		}
 	}
 	if len(paths) == 0 {
@@ -95,7 +95,7 @@ func (w *walker) refineTime(ctx context.Context, item plan.Item, times exactTime
 	}
 	answer, known := times[item.Path]
 	if !known {
-		answers, err := w.request.Remote.Conn.ModTimes(ctx, []string{w.request.Remote.Path(item.Path)})
+		answers, err := w.request.Remote.Conn.ModTimes(ctx, []string{w.request.Remote.Path(w.farRel(item))})
 		if err != nil {
 			return item, false, err
 		}

@@ -337,7 +337,7 @@ func (w *walker) unkept(item plan.Item) string {
 		item.Local.Entry.Kind == entry.Absent || item.Remote.Entry.Kind != entry.Absent {
 		return ""
 	}
-	if what := w.request.Remote.Conn.Facts().ChangesName(path.Base(item.Path)); what != "" {
+	if what := w.request.Remote.Conn.Facts().ChangesName(path.Base(w.farRel(item))); what != "" {
 		return "the server changes such names (this one " + what + "): rename it"
 	}
 	return ""
@@ -411,7 +411,7 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 	if !expected || item.Remote.Knowledge != plan.Seen || item.Remote.Entry.Kind != entry.Absent {
 		return item, nil
 	}
-	remote, err := w.statRemote(ctx, item.Path)
+	remote, err := w.statRemote(ctx, w.farRel(item))
 	item.Remote = remote
 	if remote.Entry.Kind != entry.Absent && w.result.Totals.Remote == plan.RootEmpty {
 		w.result.Totals.Remote = plan.RootFilled // the listing did not show it

@@ -261,8 +261,9 @@ func TestContentsOfALostFolderAreForgotten(t *testing.T) {
 // walkWithoutFarSide scans as if a look at the server had shown that nothing is there.
 func (r *rig) walkWithoutFarSide(orphan func(string, uint64, int) bool) *Result {
 	r.t.Helper()
-	w := &walker{result: &Result{}, request: Request{
-		Rules: r.rules, Local: openRoot(r.t, r.local), Children: r.base.Children, At: r.base.At, Orphan: orphan,
+	root := openRoot(r.t, r.local)
+	w := &walker{result: &Result{}, local: NewLocal(root, r.rules), request: Request{
+		Rules: r.rules, Local: root, Children: r.base.Children, At: r.base.At, Orphan: orphan,
 	}}
 	if _, err := w.folder(r.t.Context(), "", there, absent, nil); err != nil {
 		r.t.Fatal(err)

@@ -152,7 +152,7 @@ func requestOf(e Env) scan.Request {
 	rules := e.Sync.Rules
 	rules.Now = time.Now()
 	request := scan.Request{
-		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder,
+		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder, RemoteName: e.Sync.RemoteName,
 		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
 		Instance: e.Instance,
