@@ -125,6 +125,9 @@ func TestAPassOutsideOfTheWindow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if code := r.ExitCode(); code != 75 {
+				t.Errorf("exit code %d", code)
+			}
 			s := r.Syncs[0]
 			if s.Took > 2*passLook || s.Unfinished != 2 || s.Transferred+s.Deleted > 0 || len(s.Waiting) != 2 {
 				t.Errorf("%+v", s)

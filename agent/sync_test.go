@@ -25,12 +25,13 @@ import (
 // rig is one sync between a local folder and a real server, with a configuration file, a state
 // file and everything else that the program uses.
 type rig struct {
-	t      *testing.T
-	server *ftptest.RealServer
-	local  string
-	remote string // the sync's remote folder as a path on this disk
-	config string
-	adjust func(*config.Config) // nil for nothing
+	t       *testing.T
+	server  *ftptest.RealServer
+	local   string
+	remote  string // the sync's remote folder as a path on this disk
+	config  string
+	adjust  func(*config.Config) // nil for nothing
+	observe func(agent.Activity) // nil for nobody
 }
 
 // newRig writes a configuration; more are further lines for its [sync.s].
@@ -98,6 +99,9 @@ func (r *rig) with(o agent.Options, use func(a *agent.Agent)) {
 	defer db.Close()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	}
+	if o.Observe == nil {
+		o.Observe = r.observe
 	}
 	a := agent.New(cfg, db, o)
 	ctx, stop := context.WithCancel(r.t.Context())

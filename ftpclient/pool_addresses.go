@@ -176,7 +176,7 @@ func (a *Addresses) works(conn *Conn, i int, t trial) {
 	if err := a.circuits[a.inUse].err; err != nil {
 		attributes = append(attributes, "reason", err)
 	}
-	a.logger.Warn("another address is in use", attributes...)
+	a.logger.Info("another address is in use", attributes...)
 	a.inUse = i
 	for _, later := range a.pools[i+1:] {
 		later.retire()

@@ -186,6 +186,31 @@ func TestAnAddressIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestManyWhoFailTogetherCountOnce.
+func TestManyWhoFailTogetherCountOnce(t *testing.T) {
+	atAddresses(t, map[string]steps{better: blackHole, worse: plain}, nil, func(t *testing.T, h *hosts, a *ftpclient.Addresses) {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				conn, err := a.Get(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				a.Put(conn)
+			})
+		}
+		all.Wait()
+		h.set(better, plain)
+		time.Sleep(time.Second)
+		conn, err := a.Get(t.Context())
+		if err != nil || a.InUse() != better {
+			t.Fatalf("in use: %s, %v", a.InUse(), err)
+		}
+		a.Put(conn)
+	})
+}
+
 // TestNoAddressWorks: the error names all of them, and the next who asks tries all at once: when that is is not decided here.
 func TestNoAddressWorks(t *testing.T) {
 	for _, row := range []struct {

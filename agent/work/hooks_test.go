@@ -270,7 +270,6 @@ func TestWhatHooksGetToKnow(t *testing.T) {
 
 // TestHooksInAShell: one that is asked for reads the command, none does otherwise.
 func TestHooksInAShell(t *testing.T) {
-	const final = "/site/a.txt"
 	dir, local := source(t, "hello")
 	for _, row := range []struct {
 		shell bool
