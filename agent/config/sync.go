@@ -190,7 +190,7 @@ func (l *loader) below(at key, folder, example string) string {
 		l.fail(at, "%q contains a control character", folder)
 	case strings.Contains(folder, `\`):
 		l.fail(at, "%q contains a backslash: folders are separated by slashes", folder)
-	case path.IsAbs(clean) || clean == "." || clean == ".." || strings.HasPrefix(clean, "../"):
+	case path.IsAbs(clean) || clean == "." || !filepath.IsLocal(filepath.FromSlash(clean)):
 		l.fail(at, "%q is not below the folder of the sync: write a folder relative to it, such as %q", folder, example)
 	default:
 		return clean
