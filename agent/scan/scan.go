@@ -100,6 +100,7 @@ const maxDepth = 100
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
+	r.Rules.Now = began
 	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began)}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
