@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,9 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 	case absent:
 		return Entries{}
 	case there:
-		e := ReadLocal(w.request.Local, rel)
+		e := w.local.Read(rel)
 		if e.Unknown != "" {
-			if now, err := StatLocal(w.request.Local, rel); err == nil && now.Kind != entry.Dir {
+			if now, err := w.local.Stat(rel); err == nil && now.Kind != entry.Dir {
 				w.again(rel)
 				return e
 			}
@@ -140,6 +141,16 @@ func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote 
 	return plan.Side{Knowledge: plan.Seen}
 }
 
+// decideUnless leaves a path alone that clashes with another one, with all below it.
+func (w *walker) decideUnless(ctx context.Context, clash string, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
+	if clash == "" {
+		return w.decide(ctx, item, times, at)
+	}
+	w.result.Looked++
+	w.note(plan.Note{Path: item.Path, Text: clash, Conflict: true})
+	return true, nil
+}
+
 // decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
 // contents was recorded in an earlier part. keeps reports whether something stays there at the target.
 func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
@@ -162,7 +173,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
-	if text := w.impossible(item); text != "" {
+	if text := cmp.Or(w.linked(item), w.impossible(item)); text != "" {
 		w.note(plan.Note{Path: item.Path, Text: text})
 		return true, nil
 	}
@@ -183,7 +194,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
-	d := plan.Decide(w.request.Rules, item)
+	d := w.keepsBehindLinks(plan.Decide(w.request.Rules, item))
 	if asked {
 		d = w.renew(listed, item, d)
 	}
@@ -294,6 +305,11 @@ func (w *walker) impossible(item plan.Item) string {
 			return text
 		}
 	}
+	if w.request.Rules.Direction != plan.Down {
+		if text := tooLong(item); text != "" {
+			return text
+		}
+	}
 	return sendable(name)
 }
 
@@ -392,10 +408,10 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 		return plan.Side{Knowledge: plan.Seen}, nil // what cannot be asked for cannot be there
 	}
 	r := w.request.Remote
-	e, err := r.Conn.Stat(ctx, r.Path(rel))
+	e, err := r.Stat(ctx, rel)
 	switch {
 	case err == nil:
-		return plan.Side{Knowledge: plan.Seen, Entry: RemoteEntry(e)}, nil
+		return plan.Side{Knowledge: plan.Seen, Entry: e}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return plan.Side{Knowledge: plan.Seen}, nil
 	case !r.Conn.Usable():

@@ -46,6 +46,11 @@ type Sync struct {
 	Hooks   Hooks
 }
 
+// followsRemote: links on the server are only followed where nothing is ever changed there.
+func (s Sync) followsRemote() bool {
+	return s.Rules.Links == plan.LinksFollow && s.Rules.Direction == plan.Down
+}
+
 // Upload is how files go to the server.
 type Upload struct {
 	// Direct writes to the final name at once, for servers that do not rename.
@@ -282,6 +287,9 @@ func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
 
+// source reads the local side as scans do.
+func (o *op) source() scan.Local { return scan.NewLocal(o.root, o.env.Sync.Rules) }
+
 // operation wraps what works on the Op of a job's payload.
 func operation(do func(ctx context.Context, o *op) Outcome) action {
 	return func(ctx context.Context, e Env, job queue.Job) Outcome {
@@ -302,7 +310,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if err != nil {
 			return failed(err)
 		}
-		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote()}
 		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
 		if planned.Action == plan.Upload {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
@@ -384,7 +392,7 @@ func (o *op) overruled() string {
 		return "delete is off now"
 	}
 	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
-	if why := sync.Filter.In(o.root, time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+	if why := sync.Filter.In(o.source(), time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
 		return why
 	}
 	if sync.Marker != "" {
