@@ -40,12 +40,6 @@ func ConflictName(file string, when time.Time, host string) string {
 	return folder + cut(stem, longestName-len(mark)-1-roomForNumber-len(extension)) + mark + ")" + extension
 }
 
-// IsConflictName reports whether a path is one that ConflictName makes, with or without a number.
-func IsConflictName(file string) bool {
-	stem, _ := splitName(path.Base(file))
-	return conflictMark.MatchString(stem)
-}
-
 // Numbered returns the path beside file with a number before its extension, "NAME 2.EXT", for when the name is taken. No name
 // gets longer than 255 bytes.
 func Numbered(file string, number int) string {

@@ -13,6 +13,7 @@ func TestConflictName(t *testing.T) {
 	for _, test := range []struct{ name, path, host, want string }{
 		{"a name with an extension", "in/report.csv", "box", "in/report (conflict 2026-03-01 090507 box).csv"},
 		{"only the last extension", "a.tar.gz", "box", "a.tar (conflict 2026-03-01 090507 box).gz"},
+		{"a short extension", "a.c", "", "a (conflict 2026-03-01 090507).c"},
 		{"no extension", "in.d/README", "box", "in.d/README (conflict 2026-03-01 090507 box)"},
 		{"a hidden file", ".profile", "box", ".profile (conflict 2026-03-01 090507 box)"},
 		{"a dot at the end", "a.", "box", "a. (conflict 2026-03-01 090507 box)"},
@@ -71,7 +72,7 @@ func FuzzConflictName(f *testing.F) {
 			if utf8.ValidString(path) && !utf8.ValidString(got) {
 				t.Errorf("%q, %q: %q is not UTF-8 any more", path, host, got)
 			}
-			if !IsConflictName(got) {
+			if stem, _ := splitName(got[i:]); !conflictMark.MatchString(stem) {
 				t.Errorf("%q, %q: %q is not recognised", path, host, got)
 			}
 			if again := ConflictName(got, when, host); again != made {

@@ -14,11 +14,6 @@ func Guarded(rules Rules, op Op, known int) bool {
 	case op.Base == nil:
 		return false
 	}
-	switch op.Action {
-	case Upload, Download, SetAsideRemote, SetAsideLocal:
-	default:
-		return false
-	}
 	return op.Local.shifted(op.Base.Local) || op.Remote.shifted(op.Base.Remote)
 }
 

@@ -161,17 +161,12 @@ func (d decider) wasDir() bool { return d.base != nil && d.baseTarget().Kind == 
 
 // sourceLeaf decides about a file or a link at the source.
 func (d decider) sourceLeaf() Decision {
-	switch d.target.Knowledge {
-	case Unknown:
+	if d.target.Knowledge == Unknown {
 		// The worker looks before it acts; a file that is there and the same costs nothing.
 		if d.base != nil && !d.sourceChanged() {
 			return Decision{Keeps: true}
 		}
 		return d.transfer(d.newOrChanged())
-	case Assumed:
-		if d.base == nil {
-			return d.transfer("new")
-		}
 	}
 	target := d.target.Entry.Kind
 	switch {

@@ -111,6 +111,7 @@ const maxDepth = 100
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
+	r.Rules.Now = began
 	local := NewLocal(r.Local, r.Rules)
 	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(local, began), local: local}
 	w.resume()

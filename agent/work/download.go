@@ -108,7 +108,7 @@ func (o *op) overtaken(local entry.Entry, from origin) string {
 		return "the remote file is gone"
 	case !entry.Same(from.look, o.Remote.Entry):
 		return "the remote file changed since it was planned"
-	case o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry):
+	case !o.MayReplace(o.env.Sync.Rules, local):
 		return "the local file changed since it was planned"
 	}
 	return ""

@@ -30,12 +30,12 @@ func linkLocal(ctx context.Context, o *op) Outcome {
 	if err != nil {
 		return failed(err)
 	}
-	if o.Local.Knowledge == plan.Seen && local.Kind != o.Local.Entry.Kind || local.Kind != entry.Absent && local.Kind != entry.Link {
-		return stale("the local side changed since it was planned")
-	}
 	target, err := o.localTarget(found.Target)
 	if err != nil {
 		return failed(err)
+	}
+	if local.Target != target && !o.MayReplace(o.env.Sync.Rules, local) || local.Kind != entry.Absent && local.Kind != entry.Link {
+		return stale("the local side changed since it was planned")
 	}
 	done := Outcome{
 		Result: Done, Verified: "reread",

@@ -119,10 +119,7 @@ func (o *op) arrived(source, target entry.Entry) (bool, error) {
 // expected reports whether the remote file is what the plan goes by. A path assumed to be
 // without a file was not looked at: what is there is what the plan replaces.
 func (o *op) expected(now entry.Entry) bool {
-	if o.Remote.Knowledge == plan.Assumed && o.Base == nil {
-		return true
-	}
-	return entry.Same(now, o.Remote.Entry)
+	return o.MayReplace(o.env.Sync.Rules, now)
 }
 
 // send does so, over old if that is not nil.
