@@ -236,7 +236,7 @@ func (c *commit) report(r report) error {
 			return err
 		}
 	}
-	if err := state.ForgetConflict(c.tx, r.Job.Sync, r.Job.Path); err != nil {
+	if err := state.DropNote(c.tx, r.Job.Sync, r.Job.Path); err != nil {
 		return err
 	}
 	return c.history(r, resultDone)

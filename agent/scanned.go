@@ -97,6 +97,9 @@ func (c *commit) agree(sync string, r report) error {
 		if err := c.settled(sync, a.Path); err != nil {
 			return err
 		}
+		if err := state.DropNote(c.tx, sync, a.Path); err != nil {
+			return err
+		}
 	}
 	for _, path := range r.Scan.Plan.Forget {
 		row, ok, err := state.GetBaseline(c.tx, sync, path)

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,31 @@ func TestSourcesGoAfterTheirUpload(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, tree(t, r.local)); diff != "" {
 				t.Errorf("want (-) and local (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestFilesUnderAnotherName are in step under that name, and are sent once.
+func TestFilesUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	for _, server := range []string{"vsftpd", "proftpd"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, server, ftptest.RealOptions{}), "up", `remote_name = "{stem}_{mtime:20060102}{ext}"`)
+			r.edit("delete = true", "delete = false")
+			fill(t, r.local, map[string]string{"in/a.txt": "first"})
+			old := time.Date(2020, 2, 29, 12, 34, 56, 0, time.Local)
+			if err := os.Chtimes(filepath.Join(r.local, "in", "a.txt"), old, old); err != nil {
+				t.Fatal(err)
+			}
+			for i, sent := range []int{1, 0, 0} {
+				if report := r.once(); report.Transferred != sent || exit(report) != 0 {
+					t.Errorf("pass %d: %+v", i+1, report)
+				}
+			}
+			if diff := cmp.Diff(map[string]string{"in/": "", "in/a_20200229.txt": "first"}, tree(t, r.remote)); diff != "" {
+				t.Errorf("want (-) and remote (+) differ:\n%s", diff)
 			}
 		})
 	}

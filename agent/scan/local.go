@@ -85,9 +85,12 @@ func StatLocal(root *os.Root, rel string) (entry.Entry, error) {
 	return LocalEntry(info), nil
 }
 
-// ReadLocal lists the folder rel below root. A folder that cannot be read is unknown.
-func ReadLocal(root *os.Root, rel string) Entries {
-	dir, err := OpenLocal(root, rel)
+// ReadLocal lists the folder rel below root without following a link in it. A folder that cannot be read is unknown.
+func ReadLocal(root *os.Root, rel string) Entries { return Local{Root: root}.Read(rel) }
+
+// Read lists the folder rel. A folder that cannot be read is unknown.
+func (l Local) Read(rel string) Entries {
+	dir, err := l.Open(rel)
 	if err != nil {
 		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
 	}
@@ -104,7 +107,7 @@ func ReadLocal(root *os.Root, rel string) Entries {
 				e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
 				continue
 			}
-			e.Names = append(e.Names, Named{f.Name(), LocalEntry(info)})
+			e.Names = append(e.Names, Named{f.Name(), l.named(path.Join(rel, f.Name()), LocalEntry(info))})
 		}
 		if errors.Is(err, io.EOF) {
 			slices.SortFunc(e.Names, byName)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,6 +38,7 @@ func (c copies) List(_ context.Context, p string) (ftpclient.Listing, error) {
 func (copies) Stat(context.Context, string) (list.Entry, error) {
 	return list.Entry{Type: list.Dir}, nil
 }
+func (copies) Size(context.Context, string) (int64, error) { return 0, fs.ErrNotExist }
 func (copies) ModTimes(context.Context, []string) ([]ftpclient.FileTime, error) {
 	return nil, errors.New("all times are known")
 }

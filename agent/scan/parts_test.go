@@ -62,6 +62,12 @@ func (m model) ModTimes(_ context.Context, paths []string) (times []ftpclient.Fi
 	}
 	return times, nil
 }
+func (m model) Size(_ context.Context, p string) (int64, error) {
+	if e := m[m.rel(p)]; e.Kind == entry.File {
+		return e.Size, nil
+	}
+	return 0, fs.ErrNotExist
+}
 func (model) Usable() bool              { return true }
 func (model) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
 func (model) Listed(name string) string { return name }

@@ -22,7 +22,7 @@ func RemoteEntry(e list.Entry) entry.Entry {
 	case list.Dir:
 		return entry.Entry{Kind: entry.Dir}
 	case list.Link:
-		return entry.Entry{Kind: entry.Link}
+		return entry.Entry{Kind: entry.Link, Target: e.Target}
 	}
 	return entry.Entry{Kind: entry.Other}
 }
@@ -31,6 +31,7 @@ func RemoteEntry(e list.Entry) entry.Entry {
 type Conn interface {
 	List(ctx context.Context, path string) (ftpclient.Listing, error)
 	Stat(ctx context.Context, path string) (list.Entry, error)
+	Size(ctx context.Context, path string) (int64, error)
 	ModTimes(ctx context.Context, paths []string) ([]ftpclient.FileTime, error)
 	// Usable reports whether the connection has survived its last command.
 	Usable() bool
@@ -44,6 +45,11 @@ type Remote struct {
 	Conn Conn
 	// Root is the absolute path of the sync's folder on the server.
 	Root string
+	// Follow: of a symbolic link is told what it points at, as far as the server lets that be found out. It is for what is only
+	// read: nothing may be deleted behind a link.
+	Follow bool
+	// links are those to folders that were met, by their paths, with where they lead without another link on the way.
+	links map[string]string
 }
 
 // Path is the absolute path of rel on the server.
@@ -52,7 +58,7 @@ func (r Remote) Path(rel string) string { return path.Join(r.Root, rel) }
 // Read lists the folder rel. A folder that the server would not list in full is unknown;
 // errors are those after which the connection cannot be used, or a missing folder
 // (fs.ErrNotExist), or the want of a data channel, which is not about this folder.
-func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
+func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	l, err := r.Conn.List(ctx, r.Path(rel))
 	if err != nil {
 		_, noData := errors.AsType[*ftpclient.DataError](err)
@@ -61,7 +67,11 @@ func (r Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 		}
 		return Entries{}, false, err
 	}
-	return remoteEntries(l), l.Hidden, nil
+	found := remoteEntries(l)
+	if r.Follow {
+		err = r.followAll(ctx, rel, found.Names)
+	}
+	return found, l.Hidden, err
 }
 
 func refused(err error) Entries {

@@ -416,7 +416,7 @@ func TestRemoteEntry(t *testing.T) {
 		{list.Entry{Type: list.File, Size: 7, ModTime: at, Precision: time.Minute}, entry.Entry{Kind: entry.File, Size: 7, ModTime: at, Precision: time.Minute}},
 		{list.Entry{Type: list.File, Size: -1}, entry.Entry{Kind: entry.File, Size: -1}},
 		{list.Entry{Type: list.Dir, Size: 4096, ModTime: at}, entry.Entry{Kind: entry.Dir}},
-		{list.Entry{Type: list.Link, Size: 11, Target: "/etc"}, entry.Entry{Kind: entry.Link}},
+		{list.Entry{Type: list.Link, Size: 11, Target: "/etc"}, entry.Entry{Kind: entry.Link, Target: "/etc"}},
 		{list.Entry{}, entry.Entry{Kind: entry.Other}},
 	} {
 		if diff := cmp.Diff(test.want, RemoteEntry(test.in)); diff != "" {

@@ -102,7 +102,7 @@ const maxDepth = 100
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
-	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began)}
+	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began), local: NewLocal(r.Local, r.Rules)}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
 		if w.result.Cursor = r.Cursor; r.Cursor == nil {
@@ -152,6 +152,7 @@ type walker struct {
 	// byKey are names of the local folder keyed, see namesakes.
 	byKey map[string][]string
 	keyed string
+	local Local
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
 	levels []Level
@@ -235,7 +236,7 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 	if w.request.Local == nil {
 		return entry.Entry{}, nil
 	}
-	return StatLocal(w.request.Local, rel)
+	return w.local.Stat(rel)
 }
 
 // rootState counts only what takes part: a fresh disk is not filled by its lost+found.

@@ -64,7 +64,7 @@ func (w *walker) exactTimes(ctx context.Context, names []one, item func(one) (pl
 
 // leftOut reports names of which decide does not get as far as their times.
 func (w *walker) leftOut(item plan.Item) bool {
-	return IsTemp(path.Base(item.Path)) || w.excluded(item.Path, isDir(item)) || w.impossible(item) != "" || w.unkept(item) != ""
+	return IsTemp(path.Base(item.Path)) || w.excluded(item.Path, isDir(item)) || w.linked(item) != "" || w.impossible(item) != "" || w.unkept(item) != ""
 }
 
 // timeDecides reports whether the listing's coarse time would decide about a file: a LIST line has minutes at best, and in a

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,9 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 	case absent:
 		return Entries{}
 	case there:
-		e := ReadLocal(w.request.Local, rel)
+		e := w.local.Read(rel)
 		if e.Unknown != "" {
-			if now, err := StatLocal(w.request.Local, rel); err == nil && now.Kind != entry.Dir {
+			if now, err := w.local.Stat(rel); err == nil && now.Kind != entry.Dir {
 				w.again(rel)
 				return e
 			}
@@ -179,7 +180,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if limited { // it may be within the limits again, and must not be a stranger then
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
-	if text := w.impossible(item); text != "" {
+	if text := cmp.Or(w.linked(item), w.impossible(item)); text != "" {
 		w.note(plan.Note{Path: item.Path, Text: text})
 		return true, nil
 	}
@@ -200,7 +201,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
-	d := plan.Decide(w.request.Rules, item)
+	d := w.keepsBehindLinks(plan.Decide(w.request.Rules, item))
 	if asked {
 		d = w.renew(listed, item, d)
 	}
@@ -414,10 +415,10 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 		return plan.Side{Knowledge: plan.Seen}, nil // what cannot be asked for cannot be there
 	}
 	r := w.request.Remote
-	e, err := r.Conn.Stat(ctx, r.Path(rel))
+	e, err := r.Stat(ctx, rel)
 	switch {
 	case err == nil:
-		return plan.Side{Knowledge: plan.Seen, Entry: RemoteEntry(e)}, nil
+		return plan.Side{Knowledge: plan.Seen, Entry: e}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return plan.Side{Knowledge: plan.Seen}, nil
 	case !r.Conn.Usable():

@@ -217,7 +217,8 @@ func TestUnreadableTargetFolderStays(t *testing.T) {
 	r := newRig(t, plan.Down)
 	r.inStep("d/")
 	children := r.base.Children
-	w := &walker{result: &Result{}, request: Request{Rules: r.rules, Local: openRoot(t, r.local), Children: func(dir string) ([]state.Baseline, error) {
+	root := openRoot(t, r.local)
+	w := &walker{result: &Result{}, local: NewLocal(root, r.rules), request: Request{Rules: r.rules, Local: root, Children: func(dir string) ([]state.Baseline, error) {
 		if dir == "d" { // after the folder was seen and before it is read
 			remove(t, r.local, "d")
 		}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -23,7 +23,7 @@ func (o *op) consume(done Outcome) Outcome {
 	if !after.acts() {
 		return done
 	}
-	now, err := scan.StatLocal(o.root, o.Path)
+	now, err := o.source().Stat(o.Path)
 	if err == nil && now.Kind != entry.Absent && !unchanged(done.Base.Local, now) {
 		done.Reason, done.Replan = join(done.Reason, "the local file changed since it was sent: kept"), true
 		return done
@@ -50,7 +50,8 @@ func (o *op) consume(done Outcome) Outcome {
 }
 
 // mayGo reports whether source is on the server already, so that it may go without being sent. That it has the same size and
-// the time of the same second is not enough for that: it may be the next file of that name. arrived tells that much.
+// the time of the same second is not enough for that: it may be the next file of that name, and the one before may have been
+// sent, let go and forgotten. arrived tells that much.
 func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool) (bool, error) {
 	last, err := o.env.State.At(o.Path)
 	if err != nil {
@@ -59,17 +60,27 @@ func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool
 	if last != nil && unchanged(last.Local, source) && entry.Same(last.Remote, target) {
 		return true, nil // whatever the server tells about times
 	}
-	if !arrived || o.retried() {
-		return arrived, nil // by the attempt before, or there would be a baseline
+	if !arrived {
+		return false, nil
 	}
-	file, err := scan.OpenLocal(o.root, o.Path)
+	file, err := o.source().Open(o.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // and has gone already
+	}
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	how, err := o.verifyHash(ctx, o.target(), file, source.Size)
-	if errors.Is(err, errContent) || how == "" || strings.HasPrefix(how, "size") {
+	if o.retried() {
+		// The attempt before has most likely sent it: its hash or, without one, its end tells.
+		arrived, err = o.conn.SamePrefix(ctx, o.target(), file, source.Size)
+	} else {
+		var how string
+		how, err = o.verifyHash(ctx, o.target(), file, source.Size)
+		arrived = err == nil && !strings.HasPrefix(how, string(VerifySize))
+	}
+	if errors.Is(err, errContent) || o.refusesToTell(err) {
 		return false, nil
 	}
-	return err == nil, err
+	return arrived, err
 }

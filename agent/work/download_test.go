@@ -91,7 +91,7 @@ func TestADownloadThatWasCutOffGoesOn(t *testing.T) {
 		b.offer("big.bin", content)
 		op := b.planned(plan.Download, "big.bin")
 		part := filepath.Join(b.local, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cut := make(chan struct{})
 		go func() {

@@ -19,7 +19,7 @@ import (
 var folderBase = plan.Base{Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir}}
 
 func makeRemoteDir(ctx context.Context, o *op) Outcome {
-	local, err := scan.StatLocal(o.root, o.Path)
+	local, err := o.source().Stat(o.Path)
 	if err != nil {
 		return failed(err)
 	}
@@ -51,7 +51,7 @@ func makeLocalDir(_ context.Context, o *op) Outcome {
 // deleteRemote takes its second look first: the path must still be gone here, and there be
 // what the plan saw.
 func deleteRemote(ctx context.Context, o *op) Outcome {
-	local, err := scan.StatLocal(o.root, o.Path)
+	local, err := o.source().Stat(o.Path)
 	if err != nil {
 		return failed(err)
 	}

@@ -176,7 +176,7 @@ func run(ctx context.Context, e Env, request scan.Request, look bool) (*scan.Res
 		if err != nil {
 			return nil, err
 		}
-		request.Remote = &scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+		request.Remote = &scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote()}
 	}
 	return scan.Run(ctx, request)
 }

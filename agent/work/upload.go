@@ -18,7 +18,7 @@ import (
 // upload sends one file under a temporary name, verifies it and renames it. Nothing changes at the final name before
 // everything about the new content is known to be right; with Upload.Direct, nothing else does.
 func upload(ctx context.Context, o *op) Outcome {
-	local, err := scan.StatLocal(o.root, o.Path)
+	local, err := o.source().Stat(o.Path)
 	if err != nil {
 		return failed(err)
 	}
@@ -127,7 +127,7 @@ func (o *op) expected(now entry.Entry) bool {
 
 // send does so, over old if that is not nil.
 func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resumes bool) Outcome {
-	file, err := scan.OpenLocal(o.root, o.Path)
+	file, err := o.source().Open(o.Path)
 	if err != nil {
 		return failed(err)
 	}
@@ -148,7 +148,7 @@ func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resum
 		return s.wrote(failed(err))
 	}
 	how, err := o.verifyStored(ctx, &s, file)
-	after, statErr := scan.StatLocal(o.root, o.Path)
+	after, statErr := o.source().Stat(o.Path)
 	if statErr != nil || !entry.Same(after, local) || s.total() != local.Size {
 		o.discard(ctx, s.name)
 		return s.wrote(stale("the local file changed during the upload"))

@@ -288,10 +288,14 @@ func TestTheNextFileOfANameIsSent(t *testing.T) {
 				b.sync.Upload.After = After{Delete: true}
 				for _, row := range []struct {
 					content string
+					attempt int
 					stored  int
-				}{{"first", 1}, {"other", 1}, {"other", map[string]int{"vsftpd": 1, "proftpd": 0}[name]}} {
+				}{
+					{"first", 1, 1}, {"other", 1, 1}, {"other", 1, map[string]int{"vsftpd": 1, "proftpd": 0}[name]},
+					{"third", 2, 1}, {"third", 2, 0}, // the attempt before has come to nothing, or as far as this
+				} {
 					b.write("a.txt", row.content)
-					if o := b.mustUpload("a.txt", 1); !o.Forget || len(b.said("STOR")) != row.stored {
+					if o := b.mustUpload("a.txt", row.attempt); !o.Forget || len(b.said("STOR")) != row.stored {
 						t.Errorf("%s: stored %d times: %s", row.content, len(b.said("STOR")), o.Reason)
 					}
 					holds(t, b.local, nil)

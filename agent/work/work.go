@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,11 @@ type Sync struct {
 	// Appends reports whether a file only ever grows, so that its tail is enough (mode = "append").
 	Appends func(rel string) bool
 	Hooks   Hooks
+}
+
+// followsRemote: links on the server are only followed where nothing is ever changed there.
+func (s Sync) followsRemote() bool {
+	return s.Rules.Links == plan.LinksFollow && s.Rules.Direction == plan.Down
 }
 
 // Upload is how files go to the server.
@@ -222,6 +228,18 @@ var kinds = map[string]action{
 	string(plan.LinkLocal):      operation(linkLocal),
 }
 
+// FileKinds returns the kinds of jobs that do something to a path, sorted.
+func FileKinds() []string {
+	var all []string
+	for kind := range kinds {
+		if kind != KindScan && kind != KindLook {
+			all = append(all, kind)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Understands reports whether it can be told from a job what it is to do.
 func Understands(job queue.Job) bool {
 	switch job.Kind {
@@ -269,6 +287,9 @@ func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
 
+// source reads the local side as scans do.
+func (o *op) source() scan.Local { return scan.NewLocal(o.root, o.env.Sync.Rules) }
+
 // operation wraps what works on the Op of a job's payload.
 func operation(do func(ctx context.Context, o *op) Outcome) action {
 	return func(ctx context.Context, e Env, job queue.Job) Outcome {
@@ -289,7 +310,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if err != nil {
 			return failed(err)
 		}
-		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote)}
+		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote()}
 		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
 		if planned.Action == plan.Upload {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io/fs"
+	"path/filepath"
 	"testing"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
@@ -17,15 +19,7 @@ func TestAKilledUploadGoesOn(t *testing.T) {
 			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 24 << 20})
 			g := newPair(t, server, plot{direction: "up", settings: "connections = 1"})
 			fill(t, g.local, map[string]int{"abcdefgh": size / 8})
-			program := g.start("once", "-v")
-			waitFor(t, "some of the file", func() bool {
-				for _, there := range temporary(g.remote) {
-					return there > size*3/10
-				}
-				return false
-			})
-			program.kill()
-			left := temporary(g.remote)
+			left := g.killAt(size * 3 / 10)
 			if len(left) != 1 {
 				t.Fatalf("temporary files: %v", left)
 			}
@@ -41,6 +35,56 @@ func TestAKilledUploadGoesOn(t *testing.T) {
 				}
 				return err
 			})
+		})
+	}
+}
+
+// killAt kills a pass when so many bytes are there under a name, and returns the names with their sizes.
+func (g *pair) killAt(size int64) (left map[string]int64) {
+	g.t.Helper()
+	program := g.start("once", "-v")
+	waitFor(g.t, "some of the file", func() bool {
+		for _, there := range sizes(g.remote) {
+			return there > size
+		}
+		return false
+	})
+	program.kill()
+	return sizes(g.remote)
+}
+
+// sizes are those of all files below root.
+func sizes(root string) map[string]int64 {
+	found := map[string]int64{}
+	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // gone meanwhile
+		}
+		if info, err := d.Info(); err == nil {
+			found[path] = info.Size()
+		}
+		return nil
+	})
+	return found
+}
+
+// TestAKilledDirectUploadIsRepaired: what is torn at the final name is replaced by the next start, whatever the rules say
+// about changes of somebody else.
+func TestAKilledDirectUploadIsRepaired(t *testing.T) {
+	t.Parallel()
+	for name, policy := range map[string]string{"vsftpd": "restore", "proftpd": "keep", "pyftpdlib": "conflict"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const size = 8 << 20
+			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 16 << 20})
+			g := newPair(t, server, plot{direction: "up", rules: "upload = { atomic = false }\non_foreign_change = \"" + policy + "\"\n"})
+			fill(t, g.local, map[string]int{"abcdefgh": 2})
+			g.mustRun(0, []string{"in step"}, "once")
+			fill(t, g.local, map[string]int{"abcdefgh": size / 8})
+			if left := g.killAt(size * 3 / 10); len(left) != 1 || len(temporary(g.remote)) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			g.mustBeInStep("after the next start")
 		})
 	}
 }

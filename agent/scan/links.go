@@ -1,0 +1,255 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Local reads the local side of a sync, with its symbolic links as they are to be taken. It never writes.
+type Local struct {
+	Root *os.Root
+	// follow: what is told of a link is what it points at, wherever that is. A link that leads nowhere, or to a folder
+	// which it is in, stays a link.
+	follow bool
+	// targets: a link is told with what it points at.
+	targets bool
+}
+
+// NewLocal returns the local side of a sync. Links are followed where it is a source only: what is written stays in the folder.
+func NewLocal(root *os.Root, rules plan.Rules) Local {
+	return Local{
+		Root:   root,
+		follow: rules.Links == plan.LinksFollow && rules.Direction != plan.Down, targets: rules.Links == plan.LinksPreserve,
+	}
+}
+
+// Stat looks at one path. What is not there is an entry of kind Absent; an error means that nobody can tell.
+func (l Local) Stat(rel string) (entry.Entry, error) {
+	e, err := StatLocal(l.Root, rel)
+	switch {
+	case l.follow && (err != nil || e.Kind == entry.Link):
+		return l.followed(rel)
+	case err == nil && e.Kind == entry.Link:
+		return l.withTarget(rel, e), nil
+	}
+	return e, err
+}
+
+// Open opens rel for reading, see OpenLocal.
+func (l Local) Open(rel string) (*os.File, error) {
+	file, err := OpenLocal(l.Root, rel)
+	if err == nil || !l.follow || errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	return os.OpenFile(l.full(rel), os.O_RDONLY|openWithoutWaiting, 0) // a link leads out of the folder
+}
+
+func (l Local) full(rel string) string { return filepath.Join(l.Root.Name(), filepath.FromSlash(rel)) }
+
+// named gives the entry of a name in a listed folder what its link says.
+func (l Local) named(rel string, e entry.Entry) entry.Entry {
+	if e.Kind != entry.Link || !l.follow {
+		return l.withTarget(rel, e)
+	}
+	if behind, err := l.followed(rel); err == nil && behind.Kind != entry.Absent {
+		return behind
+	}
+	return e
+}
+
+func (l Local) withTarget(rel string, e entry.Entry) entry.Entry {
+	if e.Kind == entry.Link && l.targets {
+		if target, err := l.Root.Readlink(osPath(rel)); err == nil {
+			e.Target = filepath.ToSlash(target)
+		}
+	}
+	return e
+}
+
+// followed looks at what is at rel, or behind it, wherever the links on the way lead.
+func (l Local) followed(rel string) (entry.Entry, error) {
+	is, err := os.Lstat(l.full(rel))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+		return entry.Entry{}, nil
+	}
+	if err != nil || is.Mode()&fs.ModeSymlink == 0 {
+		if err != nil {
+			return entry.Entry{}, err
+		}
+		return LocalEntry(is), nil
+	}
+	if behind, why := l.behind(rel); why == "" {
+		return LocalEntry(behind), nil
+	}
+	return LocalEntry(is), nil
+}
+
+// behind looks at what the link rel points at; why says why it cannot be taken in place of the link.
+func (l Local) behind(rel string) (info fs.FileInfo, why string) {
+	info, err := os.Stat(l.full(rel))
+	if err != nil {
+		return nil, fmt.Sprintf("the symbolic link leads nowhere: %v", reasonOf(err))
+	}
+	if !info.IsDir() {
+		return info, ""
+	}
+	// Each way round a loop comes by a link to a folder that is above it on the way.
+	for dir := rel; dir != "."; {
+		dir = path.Dir(dir)
+		if above, err := os.Stat(l.full(dir)); err == nil && os.SameFile(above, info) {
+			return nil, "the symbolic link leads to a folder that it is in"
+		}
+	}
+	return info, ""
+}
+
+func reasonOf(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// throughLink reports whether rel or a folder above it is a link.
+func (l Local) throughLink(rel string) bool {
+	for ; rel != "."; rel = path.Dir(rel) {
+		if e, err := StatLocal(l.Root, rel); err == nil && e.Kind == entry.Link {
+			return true
+		}
+	}
+	return false
+}
+
+// linked says why nothing is done about a path that is a link which cannot be followed, "" if that is not so.
+func (w *walker) linked(item plan.Item) string {
+	if r := w.request.Remote; r != nil && r.Follow && item.Remote.Entry.Kind == entry.Link {
+		return "the symbolic link on the server cannot be followed: it leads nowhere or to a folder that it is in, or the server does not say where"
+	}
+	if !w.local.follow || item.Local.Entry.Kind != entry.Link {
+		return ""
+	}
+	if _, why := w.local.behind(item.Path); why != "" {
+		return why
+	}
+	return "the symbolic link changed during the scan"
+}
+
+// keepsBehindLinks takes back what would be written to what a link points at, or in place of the link.
+func (w *walker) keepsBehindLinks(d plan.Decision) plan.Decision {
+	if !w.local.follow || d.Op == nil || !w.local.throughLink(d.Op.Path) {
+		return d
+	}
+	switch d.Op.Action {
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.MoveLocal, plan.LinkLocal:
+		return plan.Decision{Keeps: true, Descend: d.Descend, Note: &plan.Note{
+			Path: d.Op.Path, Conflict: true, Text: d.Op.Reason + ", but what is behind a symbolic link is only read",
+		}}
+	}
+	return d
+}
+
+// Stat asks for one path. With Follow it tells what a link points at. The error is that of Conn.Stat.
+func (r *Remote) Stat(ctx context.Context, rel string) (entry.Entry, error) {
+	found, err := r.Conn.Stat(ctx, r.Path(rel))
+	if err != nil || !r.Follow || found.Type != list.Link {
+		return RemoteEntry(found), err
+	}
+	behind, err := r.behind(ctx, r.Path(rel), found.Target)
+	if err == nil && behind.Kind != entry.Absent {
+		return behind, nil
+	}
+	return RemoteEntry(found), err
+}
+
+// followAll puts what links point at in their places, as far as the server tells. Errors end the connection.
+func (r *Remote) followAll(ctx context.Context, rel string, found []Named) error {
+	for i, link := range found {
+		if link.Kind != entry.Link {
+			continue
+		}
+		behind, err := r.behind(ctx, path.Join(r.Path(rel), link.Name), link.Target)
+		if err != nil {
+			return err
+		}
+		if behind.Kind != entry.Absent {
+			found[i].Entry = behind
+		}
+	}
+	return nil
+}
+
+// behind finds out what a link on the server points at: a file if the server tells its size, a folder if it lets one in. Of a
+// folder it must be known where it is, since the link may be in it. Absent is what cannot be followed; errors end the connection.
+func (r *Remote) behind(ctx context.Context, full, target string) (entry.Entry, error) {
+	size, err := r.Conn.Size(ctx, full)
+	if err == nil {
+		e := entry.Entry{Kind: entry.File, Size: size}
+		times, err := r.Conn.ModTimes(ctx, []string{full})
+		if err == nil && times[0].Err == nil {
+			e.ModTime, e.Precision = times[0].ModTime, time.Second
+		}
+		return e, err
+	}
+	if !r.Conn.Usable() {
+		return entry.Entry{}, err
+	}
+	leads := r.real(absolute(path.Join(r.real(path.Dir(full)), path.Base(full)), target))
+	if target == "" || leads == "/" || r.loops(full, leads) {
+		return entry.Entry{}, nil
+	}
+	if _, err := r.Conn.List(ctx, full); err != nil {
+		if !r.Conn.Usable() {
+			return entry.Entry{}, err
+		}
+		return entry.Entry{}, nil
+	}
+	if r.links == nil {
+		r.links = map[string]string{}
+	}
+	r.links[full] = leads
+	return entry.Entry{Kind: entry.Dir}, nil
+}
+
+// mostLinks to folders are followed on the way to one path: where a server does not tell the truth about them, that ends a loop.
+const mostLinks = 8
+
+// real is the path of a folder without the links that were met on the way.
+func (r *Remote) real(full string) string {
+	for above := full; above != "/" && above != "."; above = path.Dir(above) {
+		if leads, met := r.links[above]; met {
+			return path.Join(leads, full[len(above):])
+		}
+	}
+	return full
+}
+
+// loops reports whether a link leads to a folder that is on the way to it, or holds one of those.
+func (r *Remote) loops(full, leads string) bool {
+	links := 0
+	for above := path.Dir(full); above != "/" && above != "."; above = path.Dir(above) {
+		if _, met := r.links[above]; met {
+			links++
+		}
+		if isIn(r.real(above), leads) || links >= mostLinks {
+			return true
+		}
+	}
+	return false
+}
+
+func absolute(link, target string) string {
+	if path.IsAbs(target) {
+		return path.Clean(target)
+	}
+	return path.Join(path.Dir(link), target)
+}
