@@ -111,7 +111,7 @@ func startAnew(tx *state.Tx, sync string) error {
 	if _, err := queue.DropSync(tx, sync); err != nil {
 		return err
 	}
-	if err := state.ForgetConflicts(tx, sync, time.Time{}); err != nil {
+	if err := state.DropNotes(tx, sync, time.Time{}, nil); err != nil {
 		return err
 	}
 	// What its scans have staged goes with their jobs.

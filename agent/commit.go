@@ -24,6 +24,7 @@ const (
 	prioritySmall    = 50  // files up to smallFile
 	priorityBulk     = 60  // bigger ones
 	priorityScan     = 80  // a whole tree
+	priorityLink     = 70  // after what it may point at
 	prioritySweep    = 190 // left-over temporary files, before the folders they are in
 	priorityDelete   = 200
 
@@ -218,15 +219,24 @@ func (c *commit) report(r report) error {
 	}
 	activity := c.activityOf(r, ActivityDone)
 	c.happened(activity)
+	if isPurge(r.Job.Kind) {
+		return c.purged(r)
+	}
 	if !isOperation(r.Job.Kind) {
 		return nil
+	}
+	for _, path := range r.Also {
+		other := queue.Job{New: queue.New{Sync: r.Job.Sync, Path: path}}
+		if err := c.lookAgain(other, "after "+r.Job.Kind, c.now, true); err != nil {
+			return err
+		}
 	}
 	if r.Replan || replan {
 		if err := c.lookAgain(r.Job, "after "+r.Job.Kind, c.now, true); err != nil {
 			return err
 		}
 	}
-	if err := state.ForgetConflict(c.tx, r.Job.Sync, r.Job.Path); err != nil {
+	if err := state.DropNote(c.tx, r.Job.Sync, r.Job.Path); err != nil {
 		return err
 	}
 	return c.history(r, resultDone)
@@ -237,7 +247,7 @@ func isOperation(kind string) bool {
 	case work.KindSweepLocal, work.KindSweepRemote:
 		return false
 	}
-	return !isScanning(kind)
+	return !isScanning(kind) && !isPurge(kind)
 }
 
 // remember makes both sides as they are now the baseline of the path. A deletion that was

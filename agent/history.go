@@ -9,6 +9,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -119,35 +120,54 @@ func (c *commit) trimHistory() error {
 	return err
 }
 
-// conflicts adds those among the notes of a scan to the history that are new.
-func (c *commit) conflicts(sync string, notes []plan.Note) error {
-	s := c.d.agent.cfg.Syncs[sync]
-	for _, n := range notes {
-		if !n.Conflict {
-			continue
+// mostNotes is how many paths a scan notes that are skipped or unknown; conflicts are always noted.
+const mostNotes = 10_000
+
+// notes writes down what a scan leaves alone, and adds the conflicts that are new to the history.
+func (c *commit) notes(s *scanning, result *scan.Result) error {
+	for _, n := range result.Plan.Notes {
+		kind := state.NoteSkipped
+		if n.Conflict {
+			kind = state.NoteConflict
 		}
-		news, err := state.NoteConflict(c.tx, sync, n.Path, n.Text, c.now)
-		if err == nil && news {
-			err = state.AppendHistory(c.tx, state.History{
-				When: c.now, Sync: sync, Server: s.Server, Path: n.Path, Direction: string(s.Direction), Op: "plan", Result: resultConflict,
-				Error: brief(n.Text),
-			})
+		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text}); err != nil {
+			return err
 		}
-		if err != nil {
+	}
+	for _, u := range result.Unknown {
+		if err := c.note(s, state.Note{Path: u.Path, Kind: state.NoteUnknown, Text: u.Reason}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (c *commit) note(s *scanning, n state.Note) error {
+	if n.Kind != state.NoteConflict {
+		if s.progress.Found.Noted >= mostNotes {
+			return nil
+		}
+		s.progress.Found.Noted++
+	}
+	news, err := state.PutNote(c.tx, s.sync(), n, c.now)
+	if err != nil || !news || n.Kind != state.NoteConflict {
+		return err
+	}
+	configured := c.d.agent.cfg.Syncs[s.sync()]
+	return state.AppendHistory(c.tx, state.History{
+		When: c.now, Sync: s.sync(), Server: configured.Server, Path: n.Path, Direction: string(configured.Direction), Op: "plan", Result: resultConflict,
+		Error: brief(n.Text),
+	})
+}
+
 // direction says which side a kind of job changes; "" for those that only look.
 func direction(kind string) string {
 	switch kind {
 	case string(plan.Upload), string(plan.MakeRemoteDir), string(plan.DeleteRemote), work.KindSweepRemote,
-		string(plan.SetAsideRemote), string(plan.MoveRemote), string(plan.LinkRemote):
+		string(plan.SetAsideRemote), string(plan.MoveRemote), string(plan.LinkRemote), work.KindPurgeRemote:
 		return string(config.Up)
 	case string(plan.Download), string(plan.MakeLocalDir), string(plan.DeleteLocal), work.KindSweepLocal,
-		string(plan.SetAsideLocal), string(plan.MoveLocal), string(plan.LinkLocal):
+		string(plan.SetAsideLocal), string(plan.MoveLocal), string(plan.LinkLocal), work.KindPurgeLocal:
 		return string(config.Down)
 	}
 	return ""

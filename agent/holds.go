@@ -112,7 +112,7 @@ func (c *commit) noRoom(r report) (told bool, err error) {
 func (c *commit) foundRoom(r report) error {
 	at, _ := target(r.Job)
 	isFile := plan.Action(r.Job.Kind) == plan.Upload || plan.Action(r.Job.Kind) == plan.Download
-	if !isFile || r.Result != work.Done || r.Reason != "" {
+	if !isFile || r.Result != work.Done || r.Temp == "" {
 		return nil
 	}
 	hold := c.hold(at)

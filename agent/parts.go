@@ -138,7 +138,7 @@ func (c *commit) part(s *scanning) error {
 	}
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
-	if err := c.conflicts(s.sync(), found.result.Plan.Notes); err != nil {
+	if err := c.notes(s, found.result); err != nil {
 		return err
 	}
 	if err := state.ClearDirty(c.tx, s.sync(), s.Dirty); err != nil {
@@ -281,6 +281,9 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.row.LastFullScan = c.now
+	if err := c.purge(s); err != nil {
+		return err
+	}
 	if err := state.PutSync(c.tx, s.sync(), s.row); err != nil {
 		return err
 	}
@@ -290,10 +293,10 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
-	if s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0 {
-		return nil
-	}
-	if err := state.ForgetConflicts(c.tx, s.sync(), s.progress.Began); err != nil {
+	unseen := s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
+	// What lies where nobody could look is as it was.
+	gone := func(n state.Note) bool { return !unseen || n.Kind == state.NoteUnknown }
+	if err := state.DropNotes(c.tx, s.sync(), s.progress.Began, gone); err != nil || unseen {
 		return err
 	}
 	return c.dropObsolete(s.sync(), s.progress.Began)

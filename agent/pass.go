@@ -93,7 +93,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 func (s *passSync) count(r report) {
 	switch plan.Action(r.Job.Kind) {
 	case plan.Upload, plan.Download:
-		if r.Reason == "" {
+		if r.Temp != "" { // else it was there already
 			s.report.Transferred++
 			s.report.Bytes += r.Bytes
 		}

@@ -107,7 +107,7 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 			return v // what cannot be looked at now is looked at later: the changes stay
 		}
 		v.failure.Refused = true
-		v.failure.Dead = job.Refusals+1 >= permanentTries || errors.Is(err, work.ErrUnknownKind) ||
+		v.failure.Dead = job.Refusals+1 >= permanentTries || errors.Is(err, work.ErrUnknownKind) || errors.Is(err, work.ErrUnsafe) ||
 			errors.Is(err, ftpclient.ErrUnsendable) || errors.Is(err, ftpclient.ErrNameChanged)
 		return v
 	}
@@ -247,7 +247,7 @@ func classify(err error) ftpclient.Class {
 
 func classifyLocal(err error) ftpclient.Class {
 	switch {
-	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
 		return ftpclient.ClassPermanent
 	}
 	for _, local := range localClasses {

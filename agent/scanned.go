@@ -97,6 +97,9 @@ func (c *commit) agree(sync string, r report) error {
 		if err := c.settled(sync, a.Path); err != nil {
 			return err
 		}
+		if err := state.DropNote(c.tx, sync, a.Path); err != nil {
+			return err
+		}
 	}
 	for _, path := range r.Scan.Plan.Forget {
 		row, ok, err := state.GetBaseline(c.tx, sync, path)
@@ -213,10 +216,12 @@ func priorityOf(op plan.Op) uint8 {
 	switch op.Action {
 	case plan.MakeLocalDir, plan.MakeRemoteDir, plan.MoveLocal, plan.MoveRemote:
 		return priorityFolder // what goes into a folder that moves waits for it too
-	case plan.SetAsideLocal, plan.SetAsideRemote, plan.LinkLocal, plan.LinkRemote:
+	case plan.SetAsideLocal, plan.SetAsideRemote:
 		return prioritySmall // whatever the size: nothing is transferred
 	case plan.DeleteLocal, plan.DeleteRemote:
 		return priorityDelete
+	case plan.LinkLocal, plan.LinkRemote:
+		return priorityLink
 	}
 	if max(op.Local.Entry.Size, op.Remote.Entry.Size) > smallFile {
 		return priorityBulk

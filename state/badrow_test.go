@@ -136,7 +136,7 @@ func everyTable(t *testing.T, db *DB) {
 			check(t, MarkDirty(tx, "s\x01", path, "", true, noon))
 			check(t, Stage(tx, "s\x00", 7, []byte(path)))
 		}
-		if _, err := NoteConflict(tx, "s", "a", "both changed", noon); err != nil {
+		if _, err := PutNote(tx, "s", Note{Path: "a", Text: "both changed"}, noon); err != nil {
 			t.Error(err)
 		}
 		check(t, PutBaseline(tx, "s\x01", Baseline{Path: "old"}))
@@ -177,8 +177,8 @@ func TestCheckRows(t *testing.T) {
 		{"baseline", tableBaseline, baselineKey("s", "a"), garbage, []string{`row "s\x00\x00a" of table "baseline"`, "format 0"}},
 		{"mark", tableDirty, dirtyKey("s", ""), garbage, []string{`table "dirty"`}},
 		{"mark of another path", tableDirty, dirtyKey("s", ""), `{"path":"x"}`, []string{`table "dirty"`, `another path, "x"`}},
-		{"conflict", tableConflicts, conflictKey("s", "a"), garbage, []string{`table "conflicts"`}},
-		{"conflict on another path", tableConflicts, conflictKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
+		{"conflict", tableConflicts, noteKey("s", "a"), garbage, []string{`table "conflicts"`}},
+		{"conflict on another path", tableConflicts, noteKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
 		{"staged key", tableStaged, []byte("short"), garbage, []string{`table "staged"`}},
 		{"intent", tableIntents, baselineKey("s", "a"), garbage, []string{`table "intents"`}},
 		{"server", tableServers, Key("acme"), garbage, []string{`table "servers"`}},

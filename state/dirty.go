@@ -96,6 +96,16 @@ func DirtyPaths(tx *Tx, sync string, limit int) ([]Dirty, error) {
 	return paths, nil
 }
 
+// GetDirty returns the mark of a path, and whether there is one.
+func GetDirty(tx *Tx, sync, path string) (Dirty, bool) {
+	key := dirtyKey(sync, path)
+	value := tx.Table(tableDirty).Get(key)
+	if value == nil {
+		return Dirty{}, false
+	}
+	return readDirty(key, value), true
+}
+
 // LastMark returns the number of the newest mark that was ever made in this file, 0 for none.
 func LastMark(tx *Tx) uint64 { return tx.Table(tableDirty).LastID() }
 

@@ -28,6 +28,8 @@ type SyncState struct {
 	Device       Device    `json:"device,omitzero"`
 	LastFullScan time.Time `json:"last_full_scan,omitzero"`
 	LastSuccess  time.Time `json:"last_success,omitzero"`
+	// LastPurge is when what has been in the trash for long enough was last looked for.
+	LastPurge time.Time `json:"last_purge,omitzero"`
 	// Hold is about what goes into the local folder.
 	Hold Hold `json:"hold,omitzero"`
 }

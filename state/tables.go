@@ -22,7 +22,7 @@ var rowChecks = map[string]rowCheck{
 	tableMeta:      {row: checkMeta},
 	tableBaseline:  {row: checkBaseline, count: func(key []byte) []byte { return baselineCount(firstPart(key)).key }},
 	tableDirty:     {row: checkDirty},
-	tableConflicts: {row: checkConflict},
+	tableConflicts: {row: checkNote},
 	tableStaged:    {row: checkStaged, count: stagedNumber},
 	tableIntents:   {row: checkJSON[intentRow](3)},
 	tableServers:   {row: checkJSON[Server](1)},

@@ -30,6 +30,10 @@ type Service interface {
 	DropJobs(ctx context.Context, filter JobFilter) (Changed, error)
 	// History calls each for the rows that the filter chooses, oldest first. An error of each ends it, and is returned.
 	History(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) error
+	// Status says how the syncs stand, and Explain why one path is as it is: relative to the folder of the sync, or a local
+	// path in it.
+	Status(ctx context.Context, filter StatusFilter) ([]SyncStatus, error)
+	Explain(ctx context.Context, sync, path string) (Explanation, error)
 	// Snapshot returns a consistent copy of the state file, and its size in bytes. The caller closes it.
 	Snapshot(ctx context.Context) (file io.ReadCloser, size int64, err error)
 }

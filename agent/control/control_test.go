@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,6 +78,14 @@ func (fake) History(_ context.Context, filter HistoryFilter, each func(HistoryRo
 	return nil
 }
 
+func (fake) Status(_ context.Context, filter StatusFilter) ([]SyncStatus, error) {
+	return []SyncStatus{{Sync: filter.Syncs[0], Conflicts: filter.Notes}}, nil
+}
+
+func (fake) Explain(_ context.Context, sync, path string) (Explanation, error) {
+	return Explanation{Sync: sync, Path: state.Text(path)}, nil
+}
+
 func (f fake) Snapshot(ctx context.Context) (io.ReadCloser, int64, error) {
 	if f.hang != nil { // half of it comes, then the agent ends
 		return io.NopCloser(io.MultiReader(strings.NewReader("half"), until{ctx, f.hang})), 8, nil
@@ -112,6 +121,21 @@ func serve(t *testing.T, dir string, s Service) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+func TestStatusAndExplanationComeOverTheSocket(t *testing.T) {
+	dir := t.TempDir()
+	serve(t, dir, fake{})
+	client, err := Dial(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := client.Status(t.Context(), StatusFilter{Syncs: []string{"s"}, Notes: 7}); err != nil || len(list) != 1 || list[0].Sync != "s" || list[0].Conflicts != 7 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if e, err := client.Explain(t.Context(), "s", "a\xff"); err != nil || e.Sync != "s" || e.Path != "a\xff" {
+		t.Errorf("%+v, %v", e, err)
+	}
 }
 
 func TestClientAndServerAgree(t *testing.T) {

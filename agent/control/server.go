@@ -78,6 +78,12 @@ func handler(service Service) http.Handler {
 	mux.HandleFunc("POST /v1/history", stream(func(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) (struct{}, error) {
 		return struct{}{}, service.History(ctx, filter, each)
 	}))
+	mux.HandleFunc("POST /v1/status", answer(func(ctx context.Context, filter StatusFilter) (any, error) {
+		return service.Status(ctx, filter)
+	}))
+	mux.HandleFunc("POST /v1/explain", answer(func(ctx context.Context, request explainRequest) (any, error) {
+		return service.Explain(ctx, request.Sync, string(request.Path))
+	}))
 	mux.HandleFunc("POST /v1/snapshot", func(w http.ResponseWriter, r *http.Request) { sendSnapshot(w, r, service) })
 	return mux
 }

@@ -21,6 +21,8 @@ import (
 type Entries struct {
 	Names   []Named
 	Unknown string
+	// Refused: it is unknown because the server would not list it.
+	Refused bool
 	// Mixed: names on the server are in two encodings, see ftpclient.Listing.
 	Mixed bool
 	// Unread: there are lines on the server's side that nobody can read, or not in the encoding of the others.

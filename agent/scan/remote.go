@@ -63,7 +63,7 @@ func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	if err != nil {
 		_, noData := errors.AsType[*ftpclient.DataError](err)
 		if r.Conn.Usable() && !noData && !errors.Is(err, fs.ErrNotExist) {
-			return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}, false, nil
+			return refused(err), false, nil
 		}
 		return Entries{}, false, err
 	}
@@ -72,6 +72,10 @@ func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 		err = r.followAll(ctx, rel, found.Names)
 	}
 	return found, l.Hidden, err
+}
+
+func refused(err error) Entries {
+	return Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err), Refused: true}
 }
 
 // remoteEntries reads a listing. Nobody can tell which of two lines for one name is true, so

@@ -28,6 +28,8 @@ type Request struct {
 	// Remote is nil when the far side is not to be looked at: it is then taken to be as the
 	// baseline says, and whoever acts on the plan looks first.
 	Remote *Remote
+	// DropBox: the server may take files and show nobody what it has. That it does not list a folder is nothing to tell of then.
+	DropBox bool
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children func(dir string) ([]state.Baseline, error)
 	At       func(rel string) (*state.Baseline, error)
@@ -51,6 +53,8 @@ type Request struct {
 	// RemoteName, if not nil, gives the path on the server of a local file, in the same folder as here. What is there under
 	// other names does not count.
 	RemoteName func(rel string, modified time.Time) string
+	// Instance is this agent's, by which it knows the files that it has claimed.
+	Instance string
 	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
 	// on either side, and a full scan looks for orphans in it.
 	TempFolder string

@@ -73,8 +73,10 @@ func parseTempName(name string) (instance string, job uint64, attempt int, ok bo
 	return instance, job, attempt, err == nil
 }
 
-// IsTemp reports whether the last element of a path is a temporary name.
+// IsTemp reports whether the last element of a path is a temporary name, or one of a claimed file.
 func IsTemp(rel string) bool {
-	_, _, ok := ParseTempName(rel[strings.LastIndexByte(rel, '/')+1:])
-	return ok
+	name := rel[strings.LastIndexByte(rel, '/')+1:]
+	_, _, temp := ParseTempName(name)
+	_, _, _, claim := ParseClaimName(name)
+	return temp || claim
 }

@@ -65,19 +65,26 @@ func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entr
 			now, statErr := w.statRemote(ctx, rel)
 			if statErr == nil && (now.Knowledge == plan.Unknown || now.Entry.Kind == entry.Dir) {
 				// It is shown and cannot be entered, whatever the server calls that.
-				refused := Entries{Unknown: fmt.Sprintf("cannot list remote folder: %v", err)}
-				w.unknown(rel, refused.Unknown)
-				return refused, false, nil
+				e := refused(err)
+				w.unlisted(rel, e)
+				return e, false, nil
 			}
 			w.again(rel)
 			return Entries{Unknown: "vanished during the scan"}, false, statErr
 		}
 		if e.Unknown != "" {
-			w.unknown(rel, e.Unknown)
+			w.unlisted(rel, e)
 		}
 		return e, hidden, err
 	}
 	return Entries{Unknown: "not looked at"}, true, nil
+}
+
+// unlisted notes a folder of the server that is unknown, unless that is how it is meant.
+func (w *walker) unlisted(rel string, e Entries) {
+	if !e.Refused || !w.request.DropBox {
+		w.unknown(rel, e.Unknown)
+	}
 }
 
 // one is a name with all that there is of it; nil is nothing.
@@ -156,6 +163,9 @@ func (w *walker) decideUnless(ctx context.Context, clash string, item plan.Item,
 func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
 	if instance, job, attempt, temp := parseTempName(path.Base(item.Path)); temp {
 		return w.temporary(item, instance, job, attempt), nil
+	}
+	if before, instance, job, claim := ParseClaimName(path.Base(item.Path)); claim {
+		return w.claimed(item, before, instance, job), nil
 	}
 	if item.Remote.Entry.Kind == entry.Dir && item.Local.Entry.Kind == entry.Absent && item.Base == nil && ftpclient.IsProbe(path.Base(item.Path)) {
 		return w.probe(item), nil

@@ -1,16 +1,15 @@
 package work
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -24,7 +23,7 @@ func (o *op) consume(done Outcome) Outcome {
 	if !after.acts() {
 		return done
 	}
-	now, err := scan.StatLocal(o.root, o.Path)
+	now, err := o.source().Stat(o.Path)
 	if err == nil && now.Kind != entry.Absent && !unchanged(done.Base.Local, now) {
 		done.Reason, done.Replan = join(done.Reason, "the local file changed since it was sent: kept"), true
 		return done
@@ -50,62 +49,38 @@ func (o *op) consume(done Outcome) Outcome {
 	return done
 }
 
-// mostTwins is how many files of one name a folder may have before that is called an error.
-const mostTwins = 10_000
-
-// moveLocal renames the file from below root to the name to, or one like it if there is something already, and makes the
-// folders on the way. It never replaces anything.
-func moveLocal(root *os.Root, from, to string) (name string, err error) {
-	if to = path.Clean(to); !filepath.IsLocal(filepath.FromSlash(to)) || to == "." {
-		return "", fmt.Errorf("%q leads out of the sync's folder", to)
-	}
-	if err := root.MkdirAll(filepath.FromSlash(path.Dir(to)), 0o777); err != nil {
-		return "", err
-	}
-	source, err := root.Lstat(filepath.FromSlash(from))
+// mayGo reports whether source is on the server already, so that it may go without being sent. That it has the same size and
+// the time of the same second is not enough for that: it may be the next file of that name, and the one before may have been
+// sent, let go and forgotten. arrived tells that much.
+func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool) (bool, error) {
+	last, err := o.env.State.At(o.Path)
 	if err != nil {
-		return "", err
+		return false, err
 	}
-	for n := 1; n < mostTwins; n++ {
-		name = twin(to, n)
-		there, err := root.Lstat(filepath.FromSlash(name))
-		if err == nil && os.SameFile(source, there) {
-			// A hard link that was made before a crash, see below.
-			return name, root.Remove(filepath.FromSlash(from))
-		}
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-		// A rename would replace what somebody puts there at this moment; a link does not.
-		err = root.Link(filepath.FromSlash(from), filepath.FromSlash(name))
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err == nil {
-			err = root.Remove(filepath.FromSlash(from))
-		} else {
-			err = root.Rename(filepath.FromSlash(from), filepath.FromSlash(name)) // no links on this filesystem
-		}
-		if err == nil {
-			err = syncDir(root, filepath.FromSlash(path.Dir(name)))
-		}
-		return name, err
+	if last != nil && unchanged(last.Local, source) && entry.Same(last.Remote, target) {
+		return true, nil // whatever the server tells about times
 	}
-	return "", fmt.Errorf("%q and %d more are taken", to, mostTwins)
-}
-
-// twin is the nth name like this one: "a.txt", "a 2.txt", "a 3.txt".
-func twin(name string, n int) string {
-	if n == 1 {
-		return name
+	if !arrived {
+		return false, nil
 	}
-	folder, base := path.Split(name)
-	extension := path.Ext(base)
-	if extension == base { // a hidden file
-		extension = ""
+	file, err := o.source().Open(o.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // and has gone already
 	}
-	return fmt.Sprintf("%s%s %d%s", folder, strings.TrimSuffix(base, extension), n, extension)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	if o.retried() {
+		// The attempt before has most likely sent it: its hash or, without one, its end tells.
+		arrived, err = o.conn.SamePrefix(ctx, o.target(), file, source.Size)
+	} else {
+		var how string
+		how, err = o.verifyHash(ctx, o.target(), file, source.Size)
+		arrived = err == nil && !strings.HasPrefix(how, string(VerifySize))
+	}
+	if errors.Is(err, errContent) || o.refusesToTell(err) {
+		return false, nil
+	}
+	return arrived, err
 }

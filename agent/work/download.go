@@ -3,17 +3,12 @@ package work
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
-	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
-	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -23,157 +18,171 @@ var errShort = errors.New("size on the server differs from the bytes received")
 // errGrew: more bytes came than the server's SIZE said before.
 var errGrew = errors.New("the file grew")
 
-// download fetches one file under a temporary name, verifies its size, syncs it to disk and
-// renames it.
+// download fetches one file under a temporary name, verifies it, syncs it to disk and renames it. The remote file goes after
+// that, if it is to go at all.
 func download(ctx context.Context, o *op) Outcome {
+	if err := throughLink(o.root, o.Path); err != nil {
+		return failed(err)
+	}
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
 	}
-	if o.retried() {
-		o.removeLocal(o.lastTempName())
-	}
-	found, err := o.conn.Stat(ctx, o.target())
-	if err != nil && !isAbsent(err) {
-		return failed(err)
-	}
-	gone := err != nil
-	remote := scan.RemoteEntry(found)
-	arrived, err := o.arrived(o.Remote.Entry, local)
+	from, err := o.origin(ctx)
 	if err != nil {
 		return failed(err)
 	}
-	if local.Kind == entry.File && arrived {
-		// Also the end of an attempt that was cut off between its rename and its commit:
-		// without this, our own file would look like somebody else's. Its new name may not be on disk yet.
-		if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
+	arrived, err := o.hasArrived(ctx, local, from)
+	if err != nil {
+		return failed(err)
+	}
+	if arrived {
+		return o.arrivedBefore(ctx, local, from)
+	}
+	if reason := o.overtaken(local, from); reason != "" {
+		return o.withdraw(ctx, from, stale(reason))
+	}
+	if o.unsettled(from.look) > 0 {
+		return o.withdraw(ctx, from, Outcome{Result: Stale, Reason: "still changing", Replan: true})
+	}
+	if o.env.Sync.Claim && !from.claimed {
+		if from, err = o.claim(ctx, from); errors.Is(err, errTaken) {
+			return stale(err.Error())
+		} else if err != nil {
 			return failed(err)
 		}
-		o.discardLocal()
-		return Outcome{Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
-			Replan: gone || !entry.Same(remote, o.Remote.Entry)}
+		if !entry.Same(from.look, o.Remote.Entry) {
+			return o.withdraw(ctx, from, stale("the remote file changed since it was planned"))
+		}
 	}
-	if local.Kind != entry.File && local.Kind != entry.Absent {
-		o.discardLocal()
-		return stale("something that is no regular file is in the way")
-	}
-	if gone {
-		o.discardLocal()
-		return stale("the remote file is gone")
-	}
-	if !entry.Same(remote, o.Remote.Entry) {
-		o.discardLocal()
-		return stale("the remote file changed since it was planned")
-	}
-	if o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry) {
-		o.discardLocal()
-		return stale("the local file changed since it was planned")
-	}
-	if o.unsettled(remote) > 0 {
-		return Outcome{Result: Stale, Reason: "still changing", Replan: true}
-	}
-	return o.receive(ctx, remote)
+	return o.receive(ctx, local, from)
 }
 
-func (o *op) receive(ctx context.Context, remote entry.Entry) Outcome {
-	folder := filepath.FromSlash(path.Dir(o.Path))
-	if err := o.root.MkdirAll(folder, 0o777); err != nil {
+// hasArrived reports whether the local file is the remote one already. Before the remote one goes for that, more than size and
+// time has to show it: it may be the next file of that name.
+func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bool, error) {
+	if local.Kind != entry.File {
+		return false, nil
+	}
+	arrived, err := o.arrived(o.Remote.Entry, local)
+	if err != nil || !arrived || !o.env.Sync.Download.After.acts() || from.look.Kind == entry.Absent {
+		return arrived, err
+	}
+	last, err := o.env.State.At(o.Path)
+	if err != nil || last != nil && unchanged(last.Local, local) && entry.Same(last.Remote, from.look) {
+		return err == nil, err
+	}
+	if local.Size > comparedWhole && len(o.conn.Hashes()) == 0 && !o.retried() {
+		return false, nil // to fetch it once more costs less than to be wrong
+	}
+	file, err := scan.OpenLocal(o.root, o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return o.conn.SamePrefix(ctx, from.path, file, local.Size)
+}
+
+// comparedWhole is up to what size ftpclient.SamePrefix compares all bytes where the server has no hash.
+const comparedWhole = 64 << 10
+
+// arrivedBefore is also the end of an attempt that was cut off between its rename and its commit: without it, our own file would
+// look like somebody else's. Its new name may not be on disk yet.
+func (o *op) arrivedBefore(ctx context.Context, local entry.Entry, from origin) Outcome {
+	if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
 		return failed(err)
 	}
+	o.discardLocal()
+	return o.conclude(ctx, from, Outcome{
+		Result: Done, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
+		Replan: !alike(from.look, o.Remote.Entry),
+	})
+}
+
+// overtaken says what is not any more as the plan saw it, "" if nothing is.
+func (o *op) overtaken(local entry.Entry, from origin) string {
+	switch {
+	case local.Kind != entry.File && local.Kind != entry.Absent:
+		return "something that is no regular file is in the way"
+	case from.look.Kind == entry.Absent:
+		return "the remote file is gone"
+	case !entry.Same(from.look, o.Remote.Entry):
+		return "the remote file changed since it was planned"
+	case o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry):
+		return "the local file changed since it was planned"
+	}
+	return ""
+}
+
+// withdraw ends an attempt after which nothing of it is to be left.
+func (o *op) withdraw(ctx context.Context, from origin, outcome Outcome) Outcome {
+	o.discardLocal()
+	if from.claimed && ctx.Err() == nil && o.conn.Usable() {
+		if _, err := o.giveBack(ctx, from); err != nil {
+			o.env.Logger.Warn("a claimed file keeps its name on the server for now", "path", o.Path, "error", err)
+		}
+	}
+	return outcome
+}
+
+func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcome {
+	if err := localFolder(o.root, o.Path); err != nil {
+		return o.withdraw(ctx, from, failed(err))
+	}
 	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
-	result, err := o.fetch(ctx, remote)
+	got, err := o.fetch(ctx, from)
 	if errors.Is(err, errGrew) {
-		o.discardLocal()
-		return wrote(temp, stale("the remote file grew during the download"))
+		return wrote(temp, o.withdraw(ctx, from, stale("the remote file grew during the download")))
 	}
 	if err != nil {
-		o.discardLocal()
+		if o.keeps(from.look, err) {
+			return wrote(temp, failed(err)) // the next attempt goes on with it, and with what is claimed
+		}
+		return wrote(temp, o.withdraw(ctx, from, failed(err)))
+	}
+	after, err := o.statRemote(ctx, from.path)
+	if err != nil {
 		return wrote(temp, failed(err))
 	}
-	after, err := o.conn.Stat(ctx, o.target())
-	if err != nil && !isAbsent(err) {
-		o.discardLocal()
-		return wrote(temp, failed(err))
+	if !entry.Same(after, from.look) {
+		return wrote(temp, o.withdraw(ctx, from, stale("the remote file changed during the download")))
 	}
-	if err != nil || !entry.Same(scan.RemoteEntry(after), remote) {
-		o.discardLocal()
-		return wrote(temp, stale("the remote file changed during the download"))
+	if now, err := scan.StatLocal(o.root, o.Path); err != nil || !entry.Same(now, local) {
+		return wrote(temp, o.withdraw(ctx, from, stale("the local file changed during the download")))
 	}
 	if err := o.root.Rename(o.localTemp(), filepath.FromSlash(o.Path)); err != nil {
-		o.discardLocal()
+		return wrote(temp, o.withdraw(ctx, from, failed(err)))
+	}
+	if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
 		return wrote(temp, failed(err))
 	}
-	if err := syncDir(o.root, folder); err != nil {
-		return wrote(temp, failed(err))
-	}
-	local, err := scan.StatLocal(o.root, o.Path)
+	here, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return wrote(temp, failed(err))
 	}
-	return Outcome{
-		Result: Done, Base: &plan.Base{Local: local, Remote: remote},
-		Bytes: result.Bytes, Method: result.Mode.String(), Verified: verified(result), Reply: reply(result), Temp: temp,
+	return o.conclude(ctx, from, Outcome{
+		Result: Done, Base: &plan.Base{Local: here, Remote: from.look},
+		Bytes: got.Bytes, Method: got.Mode.String(), Verified: got.verified, Reply: reply(got.Result), Temp: temp,
+	})
+}
+
+func (o *op) localTemp() string { return o.localTempOf(o.job.Claims) }
+
+// localTempOf is the local temporary path of an attempt, as the system writes it.
+func (o *op) localTempOf(attempt int) string {
+	name := scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), attempt)
+	return filepath.FromSlash(path.Join(path.Dir(o.Path), name))
+}
+
+// discardLocal removes what this attempt and those before may have left.
+func (o *op) discardLocal() {
+	for attempt := o.job.Claims; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
+		o.removeLocal(o.localTempOf(attempt))
 	}
 }
-
-func (o *op) localTemp() string {
-	return filepath.FromSlash(path.Join(path.Dir(o.Path), o.tempName()))
-}
-
-func (o *op) discardLocal() { o.removeLocal(o.tempName()) }
 
 func (o *op) removeLocal(temp string) {
-	rel := path.Join(path.Dir(o.Path), temp)
-	if err := o.root.Remove(filepath.FromSlash(rel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		o.env.Logger.Debug("temporary file stays for now", "path", rel, "error", err)
+	if err := o.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.env.Logger.Debug("temporary file stays for now", "path", temp, "error", err)
 	}
-}
-
-// fetch downloads into the temporary file and has it on disk, with the remote time, when it
-// returns nil.
-func (o *op) fetch(ctx context.Context, remote entry.Entry) (result ftpclient.Result, err error) {
-	file, err := o.root.OpenFile(o.localTemp(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	if err != nil {
-		return result, err
-	}
-	defer func() {
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
-		if err == nil && !remote.ModTime.IsZero() {
-			err = o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
-		}
-	}()
-	transfer, err := o.conn.Retrieve(ctx, o.target(), 0)
-	if err != nil {
-		return result, err
-	}
-	// Not more than was announced: what has no end must not fill the disk.
-	var source io.Reader = transfer
-	if remote.Size >= 0 {
-		source = io.LimitReader(transfer, remote.Size+1)
-	}
-	received, err := copyAll(ctx, file, source)
-	if err == nil && remote.Size >= 0 && received > remote.Size {
-		err = errGrew
-	}
-	if err != nil {
-		transfer.Abort(ctx)
-		return result, err
-	}
-	result, err = transfer.Finish(ctx)
-	if errors.Is(err, ftpclient.ErrUnconfirmed) && result.Bytes == remote.Size {
-		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
-	}
-	if err != nil {
-		return result, err
-	}
-	size, err := o.conn.Size(ctx, o.target())
-	if err != nil {
-		return result, err
-	}
-	if size != result.Bytes {
-		return result, fmt.Errorf("%w: received %d, the server has %d", errShort, result.Bytes, size)
-	}
-	return result, file.Sync()
 }

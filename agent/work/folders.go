@@ -36,6 +36,9 @@ func makeRemoteDir(ctx context.Context, o *op) Outcome {
 }
 
 func makeLocalDir(_ context.Context, o *op) Outcome {
+	if err := throughLink(o.root, o.Path+"/"); err != nil {
+		return failed(err)
+	}
 	if err := o.root.MkdirAll(filepath.FromSlash(o.Path), 0o777); err != nil {
 		if local, statErr := scan.StatLocal(o.root, o.Path); statErr == nil && local.Kind == entry.File {
 			return stale("a local file is in the way of the folder")
@@ -73,6 +76,13 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 	if !o.expected(scan.RemoteEntry(found)) {
 		return stale("the remote side changed since the deletion was planned")
 	}
+	if o.Remote.Entry.Kind != entry.Dir && o.env.Sync.Trash != "" {
+		to, err := o.trashRemote(ctx)
+		if err != nil {
+			return failed(err)
+		}
+		return Outcome{Result: Done, Forget: true, Verified: "moved to " + to, Reply: o.conn.LastReply()}
+	}
 	remove := o.conn.Remove
 	if o.Remote.Entry.Kind == entry.Dir {
 		remove = o.conn.RemoveDir
@@ -108,6 +118,16 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 	}
 	if !entry.Same(local, o.Local.Entry) {
 		return stale("the local side changed since the deletion was planned")
+	}
+	if err := throughLink(o.root, o.Path); err != nil {
+		return failed(err)
+	}
+	if local.Kind != entry.Dir && o.env.Sync.Trash != "" {
+		to, err := o.trashLocal()
+		if err != nil {
+			return failed(err)
+		}
+		return Outcome{Result: Done, Forget: true, Verified: "moved to " + to}
 	}
 	if err := o.root.Remove(filepath.FromSlash(o.Path)); err != nil {
 		if local.Kind == entry.Dir && len(scan.ReadLocal(o.root, o.Path).Names) > 0 {

@@ -37,4 +37,6 @@ type Found struct {
 	// approved ones of them that were never in step (plan.Op.Extra).
 	Queued      int `json:"queued,omitempty"`
 	QueuedExtra int `json:"queued_extra,omitempty"`
+	// Noted counts the paths that were noted as skipped or unknown.
+	Noted int `json:"noted,omitempty"`
 }

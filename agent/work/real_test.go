@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -30,9 +30,10 @@ type bench struct {
 	state  *knownState
 	conn   *ftpclient.Conn
 
-	mu       sync.Mutex // guards commands
+	mu       sync.Mutex // guards commands and hear
 	commands []string
-	address  string // of the relay that hears them
+	hear     func(command string) // called before a command is passed on, if not nil
+	address  string               // of the relay that hears them
 }
 
 // knownState is a state with what a test puts there.
@@ -44,25 +45,19 @@ type knownState struct {
 func (s *knownState) At(string) (*state.Baseline, error)     { return s.base, nil }
 func (s *knownState) Intents(string) ([]state.Intent, error) { return s.intents, nil }
 
-// newBench serves "site" on the server from an empty folder.
+// newBench serves a new folder on the server.
 func newBench(t *testing.T, server *ftptest.RealServer) *bench {
 	t.Helper()
 	b := &bench{t: t, server: server, local: t.TempDir(), state: &knownState{}}
-	folder := strings.Map(func(r rune) rune {
-		if r == '/' || r == ' ' {
-			return '_'
-		}
-		return r
-	}, t.Name())
-	b.remote = filepath.Join(server.Root, folder)
-	if err := os.MkdirAll(b.remote, 0o777); err != nil {
+	var err error
+	if b.remote, err = os.MkdirTemp(server.Root, "site"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(b.remote, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	b.sync = Sync{
-		Name: "s", Local: b.local, Remote: server.RemoteRoot + "/" + folder,
+		Name: "s", Local: b.local, Remote: server.RemoteRoot + "/" + filepath.Base(b.remote),
 		Rules: plan.Rules{Direction: plan.Up}, Upload: Upload{TempPrefix: "."},
 	}
 	b.address = ftptest.Relay(t, server.Addr, func() ftptest.Ears {
@@ -71,6 +66,9 @@ func newBench(t *testing.T, server *ftptest.RealServer) *bench {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				b.commands = append(b.commands, strings.TrimRight(line, "\r\n"))
+				if b.hear != nil {
+					b.hear(b.commands[len(b.commands)-1])
+				}
 				return "", true
 			},
 			Reply: func(string) bool { return true },
@@ -222,11 +220,7 @@ func holds(t *testing.T, root string, want map[string]string) {
 // noise is content of so many bytes in which no part is like another.
 func noise(size int, seed byte) string {
 	text := make([]byte, size)
-	x := uint32(seed) + 1
-	for i := range text {
-		x = x*1664525 + 1013904223
-		text[i] = byte(x >> 24)
-	}
+	rand.NewChaCha8([32]byte{seed}).Read(text) // never fails
 	return string(text)
 }
 
@@ -246,5 +240,3 @@ func onEach(t *testing.T, o ftptest.RealOptions, test func(t *testing.T, b *benc
 
 // again is the same server with another folder.
 func (b *bench) again(t *testing.T) *bench { return newBench(t, b.server) }
-
-const soon = 20 * time.Second

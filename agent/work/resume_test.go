@@ -22,7 +22,7 @@ func TestAnUploadThatWasCutOffGoesOn(t *testing.T) {
 		content := noise(size, 1)
 		b.write("big.bin", content)
 		part := filepath.Join(b.remote, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cut := make(chan int64, 1)
 		go func() {

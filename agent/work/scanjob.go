@@ -153,7 +153,9 @@ func requestOf(e Env) scan.Request {
 	rules.Now = time.Now()
 	return scan.Request{
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder, RemoteName: e.Sync.RemoteName,
+		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
+		Instance: e.Instance,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)
 		},

@@ -338,29 +338,6 @@ func TestDownloads(t *testing.T) {
 	}
 }
 
-func TestAHostileNameDoesNotLeaveTheFolder(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "sync")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	outside := t.TempDir()
-	if err := os.Symlink(outside, filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
-	remote := plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: 5, ModTime: stamped, Precision: time.Second}}
-	for _, path := range []string{"../escaped", "link/escaped"} {
-		op := plan.Op{Action: plan.Download, Path: path, Local: plan.Side{Knowledge: plan.Seen}, Remote: remote}
-		if o := do(t, dir, op, 1, nil); o.Result != Failed {
-			t.Errorf("%s: outcome %v", path, o.Result)
-		}
-	}
-	for _, place := range []string{filepath.Join(dir, "..", "escaped"), filepath.Join(outside, "escaped")} {
-		if _, err := os.Lstat(place); err == nil {
-			t.Errorf("%s was written", place)
-		}
-	}
-}
-
 func TestJobsThatNobodyKnows(t *testing.T) {
 	for _, job := range []queue.Job{
 		{New: queue.New{Kind: "dance"}},

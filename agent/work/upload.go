@@ -57,6 +57,9 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 		old = &remote
 		now := scan.RemoteEntry(remote)
 		arrived, err := o.arrived(o.Local.Entry, now)
+		if err == nil && o.env.Sync.Upload.After.acts() {
+			arrived, err = o.mayGo(ctx, o.Local.Entry, now, arrived)
+		}
 		if err != nil {
 			*end = failed(err)
 			return nil, end
@@ -186,6 +189,9 @@ func (o *op) final(ctx context.Context, s stored, old *list.Entry) (entry.Entry,
 		return entry.Entry{Kind: entry.File, Size: s.total()}, nil
 	}
 	now, found, err := o.conn.StatFile(ctx, o.target())
+	if o.env.Sync.Direct && !found && (err == nil || o.refusesToTell(err)) {
+		now, found, err = o.listed(ctx, o.target())
+	}
 	if err == nil && (!found || now.Size >= 0 && now.Size != s.total()) {
 		err = fmt.Errorf("%w: after the rename", errSize)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
 var (
@@ -70,7 +71,9 @@ func (o *op) verifySize(ctx context.Context, p string, want int64) error {
 		case statErr == nil && found:
 			size, err = now.Size, nil
 		case o.env.Sync.Direct && (statErr == nil || o.refusesToTell(statErr)):
-			size, err = o.sizeInListing(ctx, p, err)
+			if now, found, statErr = o.listed(ctx, p); found || statErr != nil {
+				size, err = now.Size, statErr
+			}
 		}
 	}
 	if errors.Is(err, errUnseen) {
@@ -85,21 +88,21 @@ func (o *op) verifySize(ctx context.Context, p string, want int64) error {
 	return nil
 }
 
-// sizeInListing looks for a file that the server tells nothing about. A folder that would not list either is a drop box.
-func (o *op) sizeInListing(ctx context.Context, p string, refusal error) (size int64, err error) {
+// listed looks for a file that the server tells nothing about in its folder. One that it would not list either is a drop box.
+func (o *op) listed(ctx context.Context, p string) (found list.Entry, ok bool, err error) {
 	l, err := o.conn.List(ctx, path.Dir(p))
 	if err != nil {
 		if o.refusesToTell(err) {
-			return 0, fmt.Errorf("%w: %w", errUnseen, err)
+			err = fmt.Errorf("%w: %w", errUnseen, err)
 		}
-		return 0, err
+		return list.Entry{}, false, err
 	}
 	for _, e := range l.Entries {
-		if e.Name == path.Base(p) && e.Size >= 0 {
-			return e.Size, nil
+		if e.Name == path.Base(p) && e.Type == list.File && e.Size >= 0 {
+			return e, true, nil
 		}
 	}
-	return 0, refusal
+	return list.Entry{}, false, nil
 }
 
 // verifyHash compares the best hash that the server computes. One that computes none, or refuses to, leaves the size.

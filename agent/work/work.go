@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,6 +164,8 @@ type Outcome struct {
 	Forget bool
 	// Replan: look at the path again, at the far side too.
 	Replan bool
+	// Also are further paths that have to be looked at, at the far side too.
+	Also []string
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
 	// Settling: the source is not quiet yet. Only that side has to be looked at again.
@@ -171,7 +174,7 @@ type Outcome struct {
 	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
 	// Scan is the result of a scan job since it was flushed last. Dirty are the marks that a look has worked off since then;
-	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read.
+	// a full scan works off all up to Progress.Mark. More: there are marks that the look did not read, or there is more to purge.
 	Scan  *scan.Result
 	Full  bool
 	Dirty []state.Dirty
@@ -197,6 +200,9 @@ const (
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
+	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
+	KindPurgeRemote = "purge_remote"
+	KindPurgeLocal  = "purge_local"
 )
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
@@ -213,12 +219,31 @@ var kinds = map[string]action{
 	string(plan.MakeLocalDir):  operation(makeLocalDir),
 	string(plan.DeleteRemote):  operation(deleteRemote),
 	string(plan.DeleteLocal):   operation(deleteLocal),
+
+	KindPurgeRemote:             purgeRemote,
+	KindPurgeLocal:              purgeLocal,
+	string(plan.SetAsideRemote): operation(setAsideRemote),
+	string(plan.SetAsideLocal):  operation(setAsideLocal),
+	string(plan.LinkRemote):     operation(linkRemote),
+	string(plan.LinkLocal):      operation(linkLocal),
+}
+
+// FileKinds returns the kinds of jobs that do something to a path, sorted.
+func FileKinds() []string {
+	var all []string
+	for kind := range kinds {
+		if kind != KindScan && kind != KindLook {
+			all = append(all, kind)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Understands reports whether it can be told from a job what it is to do.
 func Understands(job queue.Job) bool {
 	switch job.Kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal:
+	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
 		return true // these have no payload
 	}
 	_, known := kinds[job.Kind]
@@ -273,6 +298,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return failed(fmt.Errorf("%w: payload: %w", ErrUnknownKind, err))
 		}
 		planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
+		if err := errors.Join(inside(planned.Path), inside(planned.From), inside(planned.To)); err != nil {
+			return failed(err)
+		}
 		root, err := openLocal(e)
 		if err != nil {
 			return failed(err)
@@ -313,7 +341,7 @@ type op struct {
 // about is the name that the operation is about, on the side that it changes.
 func (o *op) about() string {
 	switch o.Action {
-	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal:
+	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.LinkLocal:
 		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
 	}
 	return o.target()

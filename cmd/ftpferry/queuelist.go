@@ -143,26 +143,8 @@ func (l *jobList) end(syncs []control.SyncJobs, filter control.JobFilter) error 
 	if l.jobs > 0 {
 		l.out.WriteString("\n")
 	}
-	running := "running"
-	if l.alone {
-		running = "cut off in the middle"
-	}
 	for _, s := range syncs {
-		var parts []string
-		for _, n := range []struct {
-			count int
-			name  string
-		}{{s.Dead, "dead"}, {s.Running, running}, {s.Due, "due"}, {s.Waiting, "waiting"}} {
-			if n.count > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n.count, n.name))
-			}
-		}
-		if s.Retrying > 0 {
-			parts = append(parts, fmt.Sprintf("%d of them after a failure", s.Retrying))
-		}
-		if !s.NextDue.IsZero() {
-			parts = append(parts, "the next in "+ago(s.NextDue.Sub(l.now)))
-		}
+		parts := l.counts(s)
 		name := s.Sync
 		if name == "" {
 			name = "(not configured)"
@@ -179,6 +161,29 @@ func (l *jobList) end(syncs []control.SyncJobs, filter control.JobFilter) error 
 		l.out.WriteString("the queue is empty\n")
 	}
 	return nil
+}
+
+// counts says how many jobs a sync has.
+func (l *jobList) counts(s control.SyncJobs) (parts []string) {
+	running := "running"
+	if l.alone {
+		running = "cut off in the middle"
+	}
+	for _, n := range []struct {
+		count int
+		name  string
+	}{{s.Dead, "dead"}, {s.Running, running}, {s.Due, "due"}, {s.Waiting, "waiting"}} {
+		if n.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n.count, n.name))
+		}
+	}
+	if s.Retrying > 0 {
+		parts = append(parts, fmt.Sprintf("%d of them after a failure", s.Retrying))
+	}
+	if !s.NextDue.IsZero() {
+		parts = append(parts, "the next in "+ago(s.NextDue.Sub(l.now)))
+	}
+	return parts
 }
 
 // stopText says why the jobs of a sync do not go on, and who has to do what about it.

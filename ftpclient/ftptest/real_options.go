@@ -40,6 +40,9 @@ type RealOptions struct {
 	NoDotNames  bool // names with a leading dot are refused where they would be created
 	// HideDotFiles leaves such names out of LIST unless its options hold -a. MLSD still has them at proftpd.
 	HideDotFiles bool
+	// WriteOnly makes a drop box: folders can be entered and files stored, and nothing is listed, told of, read, renamed or
+	// removed.
+	WriteOnly bool
 	// Deny are commands that are refused, such as MFMT, MLSD, EPSV. FEAT goes on listing them, except at pyftpdlib.
 	Deny []string
 	// Modules of proftpd: deflate (MODE Z), digest (HASH, XCRC, MD5, ...), copy (SITE CPFR), site_misc (SITE UTIME,

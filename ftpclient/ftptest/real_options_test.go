@@ -195,3 +195,22 @@ func TestActiveDataConnectionsWorkWithAndWithoutTLS(t *testing.T) {
 		}
 	}
 }
+
+func TestADropBoxTakesFilesAndShowsNothing(t *testing.T) {
+	for _, name := range []string{"vsftpd", "proftpd", "pyftpdlib"} {
+		t.Run(name, func(t *testing.T) {
+			s := Real(t, name, RealOptions{WriteOnly: true})
+			c := login(t, s, false)
+			c.transfer("STOR file", []byte("content"))
+			c.transfer("STOR file", []byte("another"))
+			for _, command := range []string{"SIZE file", "MDTM file", "MLST file", "DELE file", "RNFR file", "MKD folder"} {
+				if reply := c.try(command); reply[0] != '5' {
+					t.Errorf("%s: got %q, want a refusal", command, reply)
+				}
+			}
+			if content, err := os.ReadFile(filepath.Join(s.Root, "file")); string(content) != "another" {
+				t.Errorf("stored %q (%v)", content, err)
+			}
+		})
+	}
+}

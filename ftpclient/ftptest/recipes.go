@@ -49,6 +49,14 @@ func (s setup) Passive(format string) string {
 	return fmt.Sprintf(format, s.PassivePorts[0], s.PassivePorts[1])
 }
 
+// Denied are all commands that are refused.
+func (s setup) Denied() []string {
+	if !s.WriteOnly {
+		return s.Deny
+	}
+	return append([]string{"LIST", "NLST", "MLSD", "MLST", "STAT", "SIZE", "MDTM", "RETR", "RNFR", "RNTO", "DELE", "MFMT", "MKD", "RMD", "SITE"}, s.Deny...)
+}
+
 // OnlyTLS12 is for servers that list the versions.
 func (s setup) OnlyTLS12() bool { return s.MaxTLS == tls.VersionTLS12 }
 
@@ -68,12 +76,12 @@ type recipe struct {
 var recipes = map[string]recipe{
 	"vsftpd": {
 		needs:   []string{"root", "namespaces"},
-		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "Deny", "LocalTime", "FromPort20", "PassiveAddress"},
+		offers:  []string{"ImplicitTLS", "NoDotNames", "HideDotFiles", "WriteOnly", "Deny", "LocalTime", "FromPort20", "PassiveAddress"},
 		prepare: prepareVsftpd,
 	},
 	"proftpd": {
 		needs: []string{"root", "namespaces"},
-		offers: []string{"ImplicitTLS", "NoRestart", "NoOverwrite", "NoDotNames", "HideDotFiles", "Deny", "Modules",
+		offers: []string{"ImplicitTLS", "NoRestart", "NoOverwrite", "NoDotNames", "HideDotFiles", "WriteOnly", "Deny", "Modules",
 			"QuotaFiles", "QuotaBytes", "LocalTime", "SessionTickets", "NoSessionReuse", "PassiveAddress"},
 		prepare: prepareProftpd,
 	},
@@ -83,7 +91,7 @@ var recipes = map[string]recipe{
 		prepare: preparePureFTPd,
 	},
 	"pyftpdlib": {
-		offers:  []string{"ImplicitTLS", "Deny", "LocalTime"},
+		offers:  []string{"ImplicitTLS", "WriteOnly", "Deny", "LocalTime"},
 		prepare: preparePyftpdlib,
 	},
 }

@@ -38,12 +38,14 @@ func (tcpNetwork) dialFrom(local, address string) (net.Conn, error) {
 type pipeNetwork struct {
 	mutex     sync.Mutex
 	listeners map[string]*pipeListener
+	opened    int
 }
 
 func (n *pipeNetwork) listen() (net.Listener, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
-	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 50000 + len(n.listeners)} // RFC 5737: documentation
+	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 10000 + n.opened%50000} // RFC 5737: documentation
+	n.opened++
 	listener := &pipeListener{address: address, waiting: make(chan net.Conn, 8), closed: make(chan struct{})}
 	n.listeners[address.String()] = listener
 	return listener, nil

@@ -48,7 +48,7 @@ if options["TLS"]:
     handler.tls_control_required = options["RequireTLS"]
     handler.tls_data_required = options["RequireTLS"]
 handler.authorizer = DummyAuthorizer()
-handler.authorizer.add_user(options["User"], options["Password"], options["Root"], perm="elradfmwMT")
+handler.authorizer.add_user(options["User"], options["Password"], options["Root"], perm="ew" if options["WriteOnly"] else "elradfmwMT")
 handler.timeout = options["IdleTimeout"] // 10**9  # Go's nanoseconds
 if options["ClientCAFile"]:
     context = handler.get_ssl_context()

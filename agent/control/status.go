@@ -1,0 +1,115 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// StatusFilter says of what the status is wanted, and how much of it.
+type StatusFilter struct {
+	Syncs []string // none means all
+	// Notes is the largest number of paths to name per sync; 0 means all.
+	Notes int `json:",omitempty"`
+}
+
+// SyncStatus is how one sync stands.
+type SyncStatus struct {
+	Sync      string `json:"sync"`
+	Server    string `json:"server"`
+	Direction string `json:"direction"`
+	// State is one of the words below.
+	State string `json:"state"`
+	// Known is the number of paths that are in step.
+	Known int `json:"known"`
+	// Jobs are the numbers of jobs, and what keeps them from going on.
+	Jobs     SyncJobs  `json:"jobs"`
+	LastScan time.Time `json:"last_full_scan,omitzero"`
+	// Conflicts, Skipped and Unknown count the paths about which nothing is done, and Notes names them.
+	Conflicts int    `json:"conflicts"`
+	Skipped   int    `json:"skipped"`
+	Unknown   int    `json:"unknown"`
+	Notes     []Note `json:"notes,omitempty"`
+}
+
+// The states of a sync. One that is stopped says so before anything else, by the words of Stop.By.
+const (
+	StateNew     = "new"            // nobody has looked yet
+	StatePerson  = "needs a person" // dead jobs, conflicts, or paths that nobody can look at
+	StateWorking = "working"
+	StateWaiting = "waiting" // for the next try, or for a file to be quiet
+	StateInStep  = "in step"
+)
+
+// Note is a path about which nothing is done.
+type Note struct {
+	Path state.Text `json:"path"`
+	// Kind is conflict, skipped or unknown.
+	Kind   string    `json:"kind"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// StatusExitCode is the exit code of a program that printed these.
+func StatusExitCode(syncs []SyncStatus) int {
+	code := ExitDone
+	for _, s := range syncs {
+		switch {
+		case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0:
+			return ExitNeedsPerson
+		case s.Jobs.Stop != nil && (s.Jobs.Stop.By == StopHalt || s.Jobs.Stop.By == StopBlock):
+			return ExitNeedsPerson
+		}
+	}
+	return code
+}
+
+// Explanation is all that is known of one path.
+type Explanation struct {
+	Sync string     `json:"sync"`
+	Path state.Text `json:"path"`
+	// Excluded says why the path takes no part, "" if it does.
+	Excluded string `json:"excluded,omitempty"`
+	// Local is what is there now; LocalError says why nobody can tell.
+	Local      entry.Entry `json:"local"`
+	LocalError string      `json:"local_error,omitempty"`
+	// Agreed is what both sides were when they last agreed; nil if they never did.
+	Agreed *Agreed `json:"agreed,omitempty"`
+	Note   *Note   `json:"note,omitempty"`
+	// Marked says why the path is to be looked at, and since when.
+	Marked      string       `json:"marked,omitempty"`
+	MarkedSince time.Time    `json:"marked_since,omitzero"`
+	Jobs        []Job        `json:"jobs,omitempty"`
+	Stop        *Stop        `json:"stop,omitempty"`
+	History     []HistoryRow `json:"history,omitempty"`
+	// Next is what happens next, for people.
+	Next string `json:"next"`
+}
+
+// Agreed is the baseline of a path.
+type Agreed struct {
+	Local  entry.Entry `json:"local"`
+	Remote entry.Entry `json:"remote"`
+	When   time.Time   `json:"when,omitzero"`
+	// Unreadable: nobody can tell on what they agreed.
+	Unreadable bool `json:"unreadable,omitempty"`
+}
+
+type explainRequest struct {
+	Sync string
+	Path state.Text
+}
+
+// Status implements Service.
+func (c *Client) Status(ctx context.Context, filter StatusFilter) (syncs []SyncStatus, err error) {
+	err = c.post(ctx, "/v1/status", filter, &syncs)
+	return syncs, err
+}
+
+// Explain implements Service.
+func (c *Client) Explain(ctx context.Context, sync, path string) (e Explanation, err error) {
+	err = c.post(ctx, "/v1/explain", explainRequest{sync, state.Text(path)}, &e)
+	return e, err
+}

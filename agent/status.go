@@ -1,0 +1,253 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Status implements control.Service.
+func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.SyncStatus, error) {
+	names, err := a.names(f.Syncs)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]control.SyncStatus, 0, len(names))
+	for _, name := range names {
+		err := a.view(func(tx *state.Tx) error {
+			s, err := a.syncStatus(tx, name, f.Notes)
+			if err == nil {
+				list = append(list, s)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if a.db == nil {
+			s := a.cfg.Syncs[name]
+			list = append(list, control.SyncStatus{Sync: name, Server: s.Server, Direction: string(s.Direction), State: control.StateNew, Jobs: control.SyncJobs{Sync: name}})
+		}
+	}
+	return list, nil
+}
+
+func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
+	configured := a.cfg.Syncs[name]
+	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction)}
+	row, err := state.GetSync(tx, name)
+	if err != nil {
+		return s, err
+	}
+	s.LastScan = row.LastFullScan
+	if s.Known, err = state.CountBaseline(tx, name); err != nil {
+		return s, err
+	}
+	n, err := queue.Summary(tx, name)
+	if err != nil {
+		return s, err
+	}
+	stop, err := a.stopOf(tx, name, time.Now())
+	if err != nil {
+		return s, err
+	}
+	s.Jobs = control.SyncJobs{
+		Sync: name, Dead: n.Dead, Running: n.Running, Due: n.Due, Waiting: n.Waiting, Retrying: n.Retrying, NextDue: n.NextDue, Stop: stop,
+	}
+	err = state.EachNote(tx, name, func(n state.Note) (bool, error) {
+		switch n.Kind {
+		case state.NoteSkipped:
+			s.Skipped++
+		case state.NoteUnknown:
+			s.Unknown++
+		default:
+			s.Conflicts++
+		}
+		if most <= 0 || len(s.Notes) < most {
+			s.Notes = append(s.Notes, shownNote(n))
+		}
+		return true, nil
+	})
+	s.State = stateOf(s)
+	return s, err
+}
+
+func shownNote(n state.Note) control.Note {
+	kind := string(n.Kind)
+	if n.Kind == state.NoteConflict {
+		kind = "conflict"
+	}
+	return control.Note{Path: state.Text(n.Path), Kind: kind, Reason: n.Text, Since: n.First}
+}
+
+// stateOf is the one word for all the rest.
+func stateOf(s control.SyncStatus) string {
+	switch {
+	case s.Jobs.Stop != nil:
+		return s.Jobs.Stop.By
+	case s.Jobs.Running+s.Jobs.Due > 0:
+		return control.StateWorking
+	case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0:
+		return control.StatePerson
+	case s.Jobs.Waiting > 0:
+		return control.StateWaiting
+	case s.LastScan.IsZero():
+		return control.StateNew
+	}
+	return control.StateInStep
+}
+
+// explained is how many rows of the history an explanation has.
+const explained = 10
+
+// Explain implements control.Service. The path is relative to the folder of the sync, or a local one in it.
+func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explanation, error) {
+	names, err := a.names([]string{sync})
+	switch {
+	case err != nil:
+		return control.Explanation{}, err
+	case len(names) != 1:
+		return control.Explanation{}, fmt.Errorf("%w: %q is %d syncs: name one of %q", control.ErrUnknownSync, sync, len(names), names)
+	}
+	s := a.syncs[names[0]]
+	rel, err := relativeTo(s.Local, name)
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	e := control.Explanation{Sync: s.Name, Path: state.Text(rel)}
+	a.explainLocal(&e, s, rel)
+	if err := a.view(func(tx *state.Tx) error { return a.explainState(tx, &e, rel) }); err != nil {
+		return e, err
+	}
+	filter := state.HistoryFilter{Syncs: []string{s.Name}, Newest: true, Path: func(path string) bool { return path == rel }}
+	err = a.eachHistory(ctx, filter, func(h state.History) (bool, error) {
+		e.History = append(e.History, shownHistory(h))
+		return len(e.History) < explained, nil
+	})
+	e.Next = nextStep(e, time.Now())
+	return e, err
+}
+
+// relativeTo returns the path of name below root, as the state has it.
+func relativeTo(root, name string) (string, error) {
+	if filepath.IsAbs(name) {
+		rel, err := filepath.Rel(root, name)
+		if err != nil || !filepath.IsLocal(rel) {
+			return "", fmt.Errorf("%w: %s is not in %s", control.ErrInvalid, name, root)
+		}
+		name = rel
+	}
+	rel := path.Clean("/" + filepath.ToSlash(name))[1:]
+	if strings.ContainsRune(rel, 0) {
+		return "", fmt.Errorf("%w: %q is no path", control.ErrInvalid, name)
+	}
+	return rel, nil
+}
+
+// explainLocal looks at the local side.
+func (a *Agent) explainLocal(e *control.Explanation, s work.Sync, rel string) {
+	root, err := os.OpenRoot(s.Local)
+	if err != nil {
+		e.LocalError = err.Error()
+		return
+	}
+	defer root.Close()
+	if e.Local, err = scan.StatLocal(root, rel); err != nil {
+		e.LocalError = err.Error()
+	}
+	switch {
+	case rel == "":
+	case scan.IsTemp(rel):
+		e.Excluded = "the name is that of a temporary file of this program"
+	case s.Filter.ExcludedAnywhere(rel, e.Local.Kind == entry.Dir):
+		e.Excluded = "a rule of the sync leaves it out"
+	}
+}
+
+// explainState reads what the state file says.
+func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) error {
+	e.Agreed, e.Note, e.Jobs, e.Marked = nil, nil, nil, "" // the transaction may be tried twice
+	if row, ok, err := state.GetBaseline(tx, e.Sync, rel); err != nil {
+		return err
+	} else if ok {
+		e.Agreed = &control.Agreed{Local: row.Local, Remote: row.Remote, When: row.When, Unreadable: row.Bad != ""}
+	}
+	if n, ok := state.GetNote(tx, e.Sync, rel); ok {
+		shown := shownNote(n)
+		e.Note = &shown
+	}
+	if mark, ok := state.GetDirty(tx, e.Sync, rel); ok {
+		e.Marked, e.MarkedSince = mark.Why, mark.First
+	}
+	for _, kind := range work.FileKinds() {
+		job, ok, err := queue.Lookup(tx, kind, e.Sync, rel)
+		if err != nil && !errors.Is(err, state.ErrBadRow) {
+			return err
+		}
+		if ok && err == nil {
+			e.Jobs = append(e.Jobs, shownJob(job))
+		}
+	}
+	stop, err := a.stopOf(tx, e.Sync, time.Now())
+	e.Stop = stop
+	return err
+}
+
+// nextStep says what happens next to a path.
+func nextStep(e control.Explanation, now time.Time) string {
+	if e.Excluded != "" {
+		return "nothing: " + e.Excluded
+	}
+	for _, job := range e.Jobs {
+		what := strings.ReplaceAll(job.Kind, "_", " ")
+		switch {
+		case job.State == string(queue.Running):
+			return what + ", now"
+		case job.State == string(queue.Dead):
+			return fmt.Sprintf("%s has failed for good (%s): \"ftpferry queue retry %d\" tries it again", what, job.LastError, job.ID)
+		case e.Stop != nil:
+			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, e.Stop.By, e.Stop.Reason)
+		case job.State == string(queue.Waiting):
+			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
+			if job.LastError != "" {
+				text += ", after " + job.LastError
+			}
+			return text
+		default:
+			return what + ", when it is its turn"
+		}
+	}
+	switch {
+	case e.Stop != nil:
+		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", e.Stop.By, e.Stop.Reason)
+	case e.Note != nil && e.Note.Kind == "conflict":
+		return "a person has to decide: " + e.Note.Reason
+	case e.Note != nil && e.Note.Kind == "unknown":
+		return "nothing until it can be looked at: " + e.Note.Reason
+	case e.Note != nil:
+		return "nothing: " + e.Note.Reason
+	case e.Marked != "":
+		return "it is looked at soon: " + e.Marked
+	case e.LocalError != "":
+		return "unknown, as the local side cannot be looked at: " + e.LocalError
+	case e.Agreed == nil && e.Local.Kind == entry.Absent:
+		return "nothing: it is neither here nor was it ever in step; if it is on the server, the next full scan finds it"
+	case e.Agreed == nil:
+		return "the next look at it decides: it was never in step"
+	case !entry.Same(e.Local, e.Agreed.Local):
+		return "the next look at it decides: it has changed here since both sides agreed"
+	}
+	return "nothing: both sides agreed on it, and it has not changed here since"
+}

@@ -1,0 +1,105 @@
+package work
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// setAsideLocal and setAsideRemote rename the loser of a conflict on its own side. Both names are looked at again then: the
+// winner is passed on under the old one, the loser under the new one. Whatever is cut off in between, both contents are there.
+func setAsideLocal(ctx context.Context, o *op) Outcome {
+	if o.Local.Entry.Kind == entry.Dir {
+		return stale("folders are not set aside")
+	}
+	local, remote, err := o.bothSides(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind == entry.Absent {
+		return o.setAsideBefore(func(rel string) (entry.Entry, error) { return scan.StatLocal(o.root, rel) })
+	}
+	if !entry.Same(local, o.Local.Entry) || o.Remote.Knowledge == plan.Seen && !entry.Same(remote, o.Remote.Entry) {
+		return stale("one of the sides changed since the conflict was seen")
+	}
+	name, err := moveLocal(o.root, o.Path, o.To)
+	if err != nil {
+		return failed(fmt.Errorf("set aside: %w", err))
+	}
+	return setAside(name)
+}
+
+func setAsideRemote(ctx context.Context, o *op) Outcome {
+	if o.Remote.Entry.Kind == entry.Dir {
+		return stale("folders are not set aside")
+	}
+	local, remote, err := o.bothSides(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	if remote.Kind == entry.Absent {
+		return o.setAsideBefore(func(rel string) (entry.Entry, error) { return o.statRemote(ctx, o.remote.Path(rel)) })
+	}
+	if !entry.Same(remote, o.Remote.Entry) || o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry) {
+		return stale("one of the sides changed since the conflict was seen")
+	}
+	if err := o.conn.KeepsName(ctx, o.remote.Root, path.Base(o.To)); err != nil {
+		return failed(err)
+	}
+	name, err := o.moveRemote(ctx, o.target(), o.remote.Path(o.To))
+	if err != nil {
+		return failed(fmt.Errorf("set aside: %w", err))
+	}
+	return setAside(path.Join(path.Dir(o.To), path.Base(name)))
+}
+
+func setAside(name string) Outcome {
+	return Outcome{Result: Done, Reason: fmt.Sprintf("kept as %q", name), Forget: true, Replan: true, Also: []string{name}, Verified: "renamed"}
+}
+
+// setAsideBefore is the end of an attempt that was cut off between its rename and its commit: what was to be set aside is there
+// under one of the names that it may have got.
+func (o *op) setAsideBefore(look func(rel string) (entry.Entry, error)) Outcome {
+	loser := o.Local.Entry
+	if o.Action == plan.SetAsideRemote {
+		loser = o.Remote.Entry
+	}
+	for n := 1; n <= mostNumbers; n++ {
+		found, err := look(numbered(o.To, n))
+		if err != nil {
+			return failed(err)
+		}
+		if found.Kind == entry.Absent {
+			break
+		}
+		if entry.Same(found, loser) {
+			return setAside(numbered(o.To, n))
+		}
+	}
+	return stale("what was to be set aside is gone")
+}
+
+// bothSides looks at both sides of the path.
+func (o *op) bothSides(ctx context.Context) (local, remote entry.Entry, err error) {
+	if local, err = scan.StatLocal(o.root, o.Path); err != nil {
+		return local, remote, err
+	}
+	remote, err = o.statRemote(ctx, o.target())
+	return local, remote, err
+}
+
+// statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent.
+func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
+	found, err := o.conn.Stat(ctx, p)
+	if isAbsent(err) {
+		return entry.Entry{}, nil
+	}
+	if err != nil {
+		return entry.Entry{}, err
+	}
+	return scan.RemoteEntry(found), nil
+}

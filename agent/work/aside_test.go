@@ -1,0 +1,116 @@
+package work
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+const conflictName = "d/a (conflict 2020-02-29 123456 host).txt"
+
+// TestTheLoserOfAConflictIsSetAside on its own side, whatever is there already, and only if it still is what was seen.
+func TestTheLoserOfAConflictIsSetAside(t *testing.T) {
+	second := numbered(conflictName, 2)
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, row := range []struct {
+			name    string
+			action  plan.Action
+			attempt int
+			before  func(b *bench)
+			want    Result
+			also    string
+			here    map[string]string
+			there   map[string]string
+		}{
+			{"the remote one", plan.SetAsideRemote, 1, nil, Done, conflictName,
+				map[string]string{"d/a.txt": "here"}, map[string]string{conflictName: "far"}},
+			{"the local one", plan.SetAsideLocal, 1, nil, Done, conflictName,
+				map[string]string{conflictName: "here"}, map[string]string{"d/a.txt": "far"}},
+			{"the remote one, beside an older one", plan.SetAsideRemote, 1, func(b *bench) { b.offer(conflictName, "old") }, Done, second,
+				map[string]string{"d/a.txt": "here"}, map[string]string{conflictName: "old", second: "far"}},
+			{"the local one, beside an older one", plan.SetAsideLocal, 1, func(b *bench) { b.write(conflictName, "old") }, Done, second,
+				map[string]string{conflictName: "old", second: "here"}, map[string]string{"d/a.txt": "far"}},
+			{"the remote one has changed", plan.SetAsideRemote, 1, func(b *bench) { b.offer("d/a.txt", "newer") }, Stale, "",
+				map[string]string{"d/a.txt": "here"}, map[string]string{"d/a.txt": "newer"}},
+			{"the local one has changed", plan.SetAsideLocal, 1, func(b *bench) { b.write("d/a.txt", "newer") }, Stale, "",
+				map[string]string{"d/a.txt": "newer"}, map[string]string{"d/a.txt": "far"}},
+			{"the winner here has changed", plan.SetAsideRemote, 1, func(b *bench) { b.write("d/a.txt", "newer") }, Stale, "",
+				map[string]string{"d/a.txt": "newer"}, map[string]string{"d/a.txt": "far"}},
+			{"the winner on the server is gone", plan.SetAsideLocal, 1, func(b *bench) { remove(b, "d/a.txt") }, Stale, "",
+				map[string]string{"d/a.txt": "here"}, nil},
+			{"the last attempt has set the remote one aside", plan.SetAsideRemote, 2,
+				func(b *bench) { b.offer(conflictName, "older"); rename(b, "d/a.txt", second) }, Done, second,
+				map[string]string{"d/a.txt": "here"}, map[string]string{conflictName: "older", second: "far"}},
+			{"the last attempt has set the local one aside", plan.SetAsideLocal, 2,
+				func(b *bench) { os.Rename(filepath.Join(b.local, "d/a.txt"), filepath.Join(b.local, conflictName)) }, Done, conflictName,
+				map[string]string{conflictName: "here"}, map[string]string{"d/a.txt": "far"}},
+			{"the remote one is gone", plan.SetAsideRemote, 1, func(b *bench) { remove(b, "d/a.txt") }, Stale, "", map[string]string{"d/a.txt": "here"}, nil},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				b := first.again(t)
+				b.sync.Rules.Direction = plan.Both
+				b.write("d/a.txt", "here")
+				b.offer("d/a.txt", "far")
+				op := b.planned(row.action, "d/a.txt")
+				op.To = conflictName
+				if row.before != nil {
+					row.before(b)
+				}
+				o := mustBe(t, row.want, b.do(t.Context(), op, row.attempt))
+				if also := strings.Join(o.Also, ","); also != row.also || !o.Replan || o.Forget != (row.want == Done) {
+					t.Errorf("also %q, replan %v, forget %v", also, o.Replan, o.Forget)
+				}
+				holds(t, b.local, row.here)
+				holds(t, b.remote, row.there)
+			})
+		}
+	}, "vsftpd", "proftpd")
+}
+
+func TestNumberedNames(t *testing.T) {
+	long := strings.Repeat("ü", 126)
+	for _, row := range []struct {
+		name string
+		n    int
+		want string
+	}{
+		{"a.txt", 1, "a.txt"},
+		{"a.txt", 2, "a 2.txt"},
+		{"d.d/a", 3, "d.d/a 3"},
+		{".hidden", 2, ".hidden 2"},
+		{"a.tar.gz", 12, "a.tar 12.gz"},
+		{long + ".t", 2, long[:250] + " 2.t"},
+		{"a." + strings.Repeat("x", 200), 2, "a." + strings.Repeat("x", 200) + " 2"},
+	} {
+		if got := numbered(row.name, row.n); got != row.want {
+			t.Errorf("numbered(%q, %d) = %q, want %q", row.name, row.n, got, row.want)
+		}
+	}
+}
+
+// TestNothingIsRenamedOverAnything: not even what comes between look and rename, where the system has such a rename.
+func TestNothingIsRenamedOverAnything(t *testing.T) {
+	folder := t.TempDir()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, rename := range map[string]func(*os.Root, string, string) error{"of the system": renameNew, "by look": lookThenRename} {
+		os.WriteFile(filepath.Join(folder, "from"), []byte("from"), 0o666)
+		os.WriteFile(filepath.Join(folder, "to"), []byte("to"), 0o666)
+		if err := rename(root, "from", "to"); !os.IsExist(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		holds(t, folder, map[string]string{"from": "from", "to": "to"})
+		os.Remove(filepath.Join(folder, "to"))
+		if err := rename(root, "from", "to"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		holds(t, folder, map[string]string{"to": "from"})
+	}
+}

@@ -1,0 +1,151 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// origin is the remote file of a download: where it is now, as an absolute path, and what it looks like.
+type origin struct {
+	path    string
+	look    entry.Entry // of kind Absent: it is gone
+	claimed bool
+}
+
+// claimPath is the absolute path of the file while this job has it, in the form that the server takes.
+func (o *op) claimPath() string {
+	name := scan.ClaimName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID))
+	if o.conn.Facts().NoDotNames {
+		name = scan.WithoutDot(name)
+	}
+	return path.Join(path.Dir(o.target()), name)
+}
+
+// origin finds the remote file: where an attempt before has claimed it, else under its own name.
+func (o *op) origin(ctx context.Context) (origin, error) {
+	if o.env.Sync.Claim && o.retried() {
+		look, err := o.statRemote(ctx, o.claimPath())
+		if err != nil || look.Kind != entry.Absent {
+			return origin{o.claimPath(), look, true}, err
+		}
+	}
+	look, err := o.statRemote(ctx, o.target())
+	return origin{o.target(), look, false}, err
+}
+
+// errTaken: somebody else has claimed the file.
+var errTaken = errors.New("somebody else has taken the file")
+
+// claim renames the file on the server, so that nobody else takes it. Of several who try, one has renamed it then and the
+// others find nothing under its name. The error is errTaken if somebody else was faster.
+func (o *op) claim(ctx context.Context, from origin) (origin, error) {
+	claimed := origin{path: o.claimPath(), claimed: true}
+	err := o.renameRemote(ctx, from.path, claimed.path)
+	if refusedName(err) && !o.conn.Facts().NoDotNames && o.conn.Usable() {
+		if look, _ := o.statRemote(ctx, from.path); look.Kind != entry.Absent {
+			plain := path.Join(path.Dir(claimed.path), scan.WithoutDot(path.Base(claimed.path)))
+			if second := o.renameRemote(ctx, from.path, plain); second == nil {
+				o.conn.LearnNoDotNames()
+				claimed.path, err = plain, nil
+			}
+		}
+	}
+	if err != nil && !o.conn.Usable() {
+		return from, err
+	}
+	look, lookErr := o.statRemote(ctx, claimed.path)
+	switch {
+	case lookErr != nil:
+		return from, errors.Join(err, lookErr)
+	case look.Kind == entry.File:
+		claimed.look = look
+		return claimed, nil
+	}
+	if now, _ := o.statRemote(ctx, from.path); now.Kind == entry.Absent {
+		return from, errTaken
+	}
+	if err == nil {
+		err = errors.New("the server says that it has renamed the file, and has not")
+	}
+	return from, fmt.Errorf("claim the file on the server: %w", err)
+}
+
+// giveBack gives a claimed file its own name again, or one with a number if somebody has put another file there.
+// renamed reports the latter.
+func (o *op) giveBack(ctx context.Context, from origin) (renamed bool, err error) {
+	if !from.claimed {
+		return false, nil
+	}
+	name, err := o.moveRemote(ctx, from.path, o.target())
+	if err != nil {
+		return false, fmt.Errorf("give the file its name back: %w", err)
+	}
+	return name != o.target(), nil
+}
+
+// conclude lets the remote file go where that is asked for. What was downloaded is complete, on disk and under its name by
+// then; the remote file goes only if it still is what was downloaded.
+func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
+	after := o.env.Sync.Download.After
+	if !after.acts() {
+		renamed, err := o.giveBack(ctx, from)
+		if err != nil {
+			return wrote(done.Temp, failed(err))
+		}
+		done.Replan = done.Replan || renamed
+		return done
+	}
+	look, err := o.statRemote(ctx, from.path)
+	if err != nil {
+		return wrote(done.Temp, failed(err))
+	}
+	switch {
+	case look.Kind == entry.Absent: // by an attempt before
+	case !certain(look, o.Remote.Entry):
+		if _, err := o.giveBack(ctx, from); err != nil {
+			return wrote(done.Temp, failed(err))
+		}
+		done.Reason, done.Replan = "the remote file changed and stays", true
+		return done
+	case after.Delete:
+		if err := o.removeRemote(ctx, from.path); err != nil {
+			return wrote(done.Temp, failed(fmt.Errorf("downloaded, but the remote file cannot be deleted: %w", err)))
+		}
+	default:
+		to := after.Move(o.Path, time.Now())
+		if err := inside(path.Clean(to)); err != nil {
+			return wrote(done.Temp, failed(err))
+		}
+		if _, err := o.moveRemote(ctx, from.path, o.remote.Path(to)); err != nil {
+			return wrote(done.Temp, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err)))
+		}
+	}
+	done.Base, done.Forget = nil, true
+	return done
+}
+
+// certain reports whether a file is what was seen before, with a size that is known.
+func certain(now, before entry.Entry) bool {
+	return entry.Same(now, before) && now.Size >= 0 && before.Size >= 0
+}
+
+// removeRemote deletes a file. If the reply is lost, it has worked when nothing is there.
+func (o *op) removeRemote(ctx context.Context, p string) error {
+	err := o.conn.Remove(ctx, p)
+	if err == nil || o.conn.Usable() {
+		return err
+	}
+	if lost := o.reconnect(ctx, err); lost != nil {
+		return lost
+	}
+	if look, lookErr := o.statRemote(ctx, p); lookErr == nil && look.Kind == entry.Absent {
+		return nil
+	}
+	return err
+}

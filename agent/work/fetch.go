@@ -1,0 +1,238 @@
+package work
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+const (
+	// leastPart is how big a file must be for a part of it to be kept when its transfer is cut, and lastParts how many
+	// attempts back such a part is looked for.
+	leastPart = 1 << 20
+	lastParts = 3
+)
+
+// fetched is what came of the transfer of a download. Bytes are those that came over the line.
+type fetched struct {
+	ftpclient.Result
+	verified string
+}
+
+// fetch downloads into the temporary file and has it verified and on disk, with the remote time, when it returns nil. It goes on
+// where an attempt before was cut off if that is safe.
+func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
+	file, length, err := o.openPart(from.look)
+	if err != nil {
+		return got, err
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+		if err == nil && !from.look.ModTime.IsZero() {
+			err = o.root.Chtimes(o.localTemp(), time.Time{}, from.look.ModTime)
+		}
+	}()
+	transfer, offset, err := o.retrieve(ctx, from, file, length)
+	if err != nil {
+		return got, err
+	}
+	reread, err := o.rereads(file, offset)
+	if err == nil {
+		err = o.place(file, offset)
+	}
+	if err == nil {
+		err = o.pour(ctx, transfer, reread.through(file), from.look.Size, offset)
+	}
+	if err != nil {
+		transfer.Abort(ctx)
+		return got, errors.Join(err, file.Sync())
+	}
+	got.Result, err = transfer.Finish(ctx)
+	if errors.Is(err, ftpclient.ErrUnconfirmed) && offset+got.Bytes == from.look.Size {
+		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
+	}
+	if err != nil {
+		return got, errors.Join(err, file.Sync())
+	}
+	size, err := o.conn.Size(ctx, from.path)
+	if err != nil {
+		return got, err
+	}
+	if size != offset+got.Bytes {
+		return got, fmt.Errorf("%w: received %d, the server has %d", errShort, offset+got.Bytes, size)
+	}
+	if err := file.Sync(); err != nil {
+		return got, err
+	}
+	got.verified, err = o.verifyReceived(ctx, from.path, reread, file, size)
+	if !got.Confirmed {
+		got.verified += afterLoss
+	}
+	if offset > 0 {
+		got.verified += fmt.Sprintf(", resumed at %d", offset)
+	}
+	return got, err
+}
+
+// pour writes what comes to target, and not more than was announced: what has no end must not fill the disk.
+func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, target io.Writer, size, offset int64) error {
+	var source io.Reader = transfer
+	if size >= 0 {
+		source = io.LimitReader(transfer, size-offset+1)
+	}
+	received, err := copyAll(ctx, target, source)
+	if err == nil && size >= 0 && offset+received > size {
+		return errGrew
+	}
+	return err
+}
+
+// place has the next byte written at offset, and nothing behind it.
+func (o *op) place(file *os.File, offset int64) error {
+	if _, err := file.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	return file.Truncate(offset)
+}
+
+// retrieve starts the transfer at the end of the part if that is proven to be the beginning of the remote file, else at 0.
+func (o *op) retrieve(ctx context.Context, from origin, part *os.File, length int64) (transfer *ftpclient.Transfer, offset int64, err error) {
+	if length > 0 {
+		transfer, offset, err = o.resumeAt(ctx, from, part, length)
+		if transfer != nil || err != nil {
+			return transfer, offset, err
+		}
+	}
+	transfer, err = o.conn.Retrieve(ctx, from.path, 0)
+	return transfer, 0, err
+}
+
+// resumeAt goes on at the end of a part; nil if anything speaks against it.
+func (o *op) resumeAt(ctx context.Context, from origin, part *os.File, length int64) (*ftpclient.Transfer, int64, error) {
+	same := true
+	var err error
+	if len(o.conn.Hashes()) > 0 { // of all of it: after a power failure, there may be holes in the middle
+		same, err = o.conn.SamePrefix(ctx, from.path, part, length)
+	}
+	if err == nil && same {
+		var transfer *ftpclient.Transfer
+		var offset int64
+		if transfer, offset, err = o.conn.ResumeRetrieve(ctx, from.path, from.look.Size, from.look.ModTime, part, length); err == nil {
+			return transfer, offset, nil
+		}
+	}
+	if err != nil {
+		var noData *ftpclient.DataError
+		if !o.conn.Usable() || errors.As(err, &noData) {
+			return nil, 0, err
+		}
+		o.env.Logger.Info("download begins anew", "path", o.Path, "error", err)
+	}
+	return nil, 0, nil
+}
+
+// openPart opens the temporary file, with what an attempt before has left in it if that may be gone on with.
+func (o *op) openPart(remote entry.Entry) (file *os.File, length int64, err error) {
+	usable := o.resumable(remote)
+	o.removeLocal(o.localTemp())
+	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
+		part := o.localTempOf(attempt)
+		info, err := o.root.Lstat(part)
+		if err != nil {
+			continue
+		}
+		if usable && length == 0 && info.Mode().IsRegular() && info.Size() <= remote.Size && renameNew(o.root, part, o.localTemp()) == nil {
+			length = info.Size()
+			continue
+		}
+		o.removeLocal(part)
+	}
+	flags := os.O_RDWR
+	if length == 0 {
+		o.removeLocal(o.localTemp())
+		flags |= os.O_CREATE | os.O_EXCL
+	}
+	file, err = o.root.OpenFile(o.localTemp(), flags, 0o666)
+	return file, length, err
+}
+
+// resumable reports whether what attempts before have left can only be of the file that is there now: all that were begun since
+// both sides last agreed were about a file of this size and time, and a change would show.
+func (o *op) resumable(remote entry.Entry) bool {
+	if o.job.Claims < 2 || remote.Size < leastPart || remote.ModTime.IsZero() || remote.Precision > time.Second {
+		return false
+	}
+	intents, err := o.env.State.Intents(o.Path)
+	if err != nil {
+		return false
+	}
+	begun := false
+	for _, intent := range intents {
+		if !intent.Down && o.env.Sync.Rules.Direction == plan.Both {
+			continue // an upload
+		}
+		if begun = true; !entry.Equal(intent.Source, remote) {
+			return false
+		}
+	}
+	return begun
+}
+
+// keeps reports whether what was received before an error is left for the next attempt.
+func (o *op) keeps(remote entry.Entry, err error) bool {
+	var here *fs.PathError
+	return remote.Size >= leastPart && !errors.As(err, &here) && !errors.Is(err, errShort) && !errors.Is(err, errGrew) &&
+		!errors.Is(err, ftpclient.ErrMismatch) && !errors.Is(err, fs.ErrNotExist)
+}
+
+// rereader makes sure that the bytes on disk are those that came; nil if nobody asks for that.
+type rereader struct{ came hash.Hash }
+
+// rereads begins with what is in the file up to offset.
+func (o *op) rereads(file *os.File, offset int64) (*rereader, error) {
+	if o.env.Sync.Verify != VerifyReread {
+		return nil, nil
+	}
+	r := &rereader{sha256.New()}
+	_, err := io.Copy(r.came, io.NewSectionReader(file, 0, offset))
+	return r, err
+}
+
+func (r *rereader) through(file io.Writer) io.Writer {
+	if r == nil {
+		return file
+	}
+	return io.MultiWriter(file, r.came)
+}
+
+// verifyReceived makes sure in the way that the sync asks for that all of the remote file p is on disk, and says how.
+func (o *op) verifyReceived(ctx context.Context, p string, r *rereader, file *os.File, size int64) (how string, err error) {
+	switch {
+	case r != nil:
+		dropCache(file)
+		now := sha256.New()
+		if _, err := copyAll(ctx, now, io.NewSectionReader(file, 0, size)); err != nil {
+			return "", fmt.Errorf("read the local file again: %w", err)
+		}
+		if !bytes.Equal(now.Sum(nil), r.came.Sum(nil)) {
+			return "", fmt.Errorf("%w: the disk gives other bytes than were written", errContent)
+		}
+		return "reread", nil
+	case o.env.Sync.Verify == VerifyHash:
+		return o.verifyHash(ctx, p, file, size)
+	}
+	return "size", nil
+}

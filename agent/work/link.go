@@ -1,0 +1,191 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// linkLocal makes the link that is on the server. Its target comes from there, so that it is made only if it stays within the
+// folder of the sync, whatever links there are on the way.
+func linkLocal(ctx context.Context, o *op) Outcome {
+	found, err := o.linkOnServer(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	if found.Kind != entry.Link {
+		return stale("the remote link is gone")
+	}
+	local, err := localLink(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if o.Local.Knowledge == plan.Seen && local.Kind != o.Local.Entry.Kind || local.Kind != entry.Absent && local.Kind != entry.Link {
+		return stale("the local side changed since it was planned")
+	}
+	target, err := o.localTarget(found.Target)
+	if err != nil {
+		return failed(err)
+	}
+	done := Outcome{
+		Result: Done, Verified: "reread",
+		Base: &plan.Base{Local: entry.Entry{Kind: entry.Link, Target: target}, Remote: found},
+	}
+	if local.Target == target {
+		done.Reason = "was there already"
+		return done
+	}
+	if err := localFolder(o.root, o.Path); err != nil {
+		return failed(err)
+	}
+	temp := o.localTemp()
+	o.discardLocal()
+	if err := o.root.Symlink(filepath.FromSlash(target), temp); err != nil {
+		return failed(err)
+	}
+	rename := renameNew
+	if local.Kind == entry.Link {
+		rename = (*os.Root).Rename
+	}
+	if err := rename(o.root, temp, filepath.FromSlash(o.Path)); err != nil {
+		o.discardLocal()
+		return failed(err)
+	}
+	if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
+		return failed(err)
+	}
+	return done
+}
+
+// localTarget is what a local link has to point at for one on the server. An absolute path is a local one only within the
+// folder of the sync.
+func (o *op) localTarget(remote string) (string, error) {
+	target := remote
+	if path.IsAbs(target) {
+		below, ok := strings.CutPrefix(path.Clean(target)+"/", strings.TrimSuffix(o.remote.Root, "/")+"/")
+		if !ok {
+			return "", fmt.Errorf("%w: the link points at %q", ErrUnsafe, remote)
+		}
+		up := strings.Repeat("../", strings.Count(o.Path, "/"))
+		if target = path.Clean(up + below); strings.HasPrefix(below, "../") {
+			return "", fmt.Errorf("%w: the link points at %q", ErrUnsafe, remote)
+		}
+	}
+	if err := staysInside(o.Path, target); err != nil {
+		return "", err
+	}
+	// What is on the way may be links that were here before.
+	_, err := o.root.Stat(filepath.FromSlash(path.Join(path.Dir(o.Path), target)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("%w: the link points at %q: %w", ErrUnsafe, remote, err)
+	}
+	return target, nil
+}
+
+// staysInside refuses the target of a link at rel that is no relative path within the root. Steps up may only stand at its
+// beginning: behind a name that is a link, they lead elsewhere than they seem to.
+func staysInside(rel, target string) error {
+	depth, down := strings.Count(rel, "/"), false
+	for name := range strings.SplitSeq(strings.TrimRight(target, "/"), "/") {
+		switch {
+		case name == ".":
+		case name == ".." && !down && depth > 0:
+			depth--
+		case name == "..", inside(name) != nil, name == "":
+			return fmt.Errorf("%w: the link points at %q", ErrUnsafe, target)
+		default:
+			down = true
+		}
+	}
+	return nil
+}
+
+// localLink looks at a local path, with the target of a link, as it would be on a server.
+func localLink(root *os.Root, rel string) (entry.Entry, error) {
+	e, err := scan.StatLocal(root, rel)
+	if err != nil || e.Kind != entry.Link {
+		return e, err
+	}
+	target, err := root.Readlink(filepath.FromSlash(rel))
+	e.Target = filepath.ToSlash(target)
+	return e, err
+}
+
+// linkOnServer looks at the path by LIST: many servers answer other questions about a link with what it points at.
+func (o *op) linkOnServer(ctx context.Context) (entry.Entry, error) {
+	found, err := o.conn.ReadLink(ctx, o.target())
+	if isAbsent(err) {
+		return entry.Entry{}, nil
+	}
+	if err != nil {
+		return entry.Entry{}, err
+	}
+	look := scan.RemoteEntry(found)
+	if look.Kind == entry.Link {
+		look.Target = found.Target
+	}
+	return look, nil
+}
+
+// linkRemote makes the local link on the server, where that can make links.
+func linkRemote(ctx context.Context, o *op) Outcome {
+	local, err := localLink(o.root, o.Path)
+	if err != nil {
+		return failed(err)
+	}
+	if local.Kind != entry.Link || o.Local.Entry.Target != "" && local.Target != o.Local.Entry.Target {
+		return stale("the local link changed since it was planned")
+	}
+	if path.IsAbs(local.Target) || filepath.IsAbs(filepath.FromSlash(local.Target)) {
+		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: it points at %q, which means nothing on the server", local.Target)}
+	}
+	if err := o.keepsNames(ctx); err != nil {
+		return failed(err)
+	}
+	remote, err := o.linkOnServer(ctx)
+	if err == nil && remote.Kind == entry.Absent {
+		err = o.conn.MakeDirs(ctx, path.Dir(o.target())) // its own job may come later
+	}
+	if err != nil {
+		return failed(err)
+	}
+	done := Outcome{Result: Done, Verified: "reply", Base: &plan.Base{Local: local, Remote: entry.Entry{Kind: entry.Link, Target: local.Target}}}
+	switch {
+	case remote.Kind == entry.Link && o.pointsAt(remote.Target, local.Target):
+		done.Reason, done.Base.Remote = "was there already", remote
+		return done
+	case remote.Kind == entry.Link:
+		if err := o.conn.Remove(ctx, o.target()); err != nil {
+			return failed(err)
+		}
+	case remote.Kind != entry.Absent:
+		return stale("something that is no link, as far as the server shows, is in the way")
+	}
+	err = o.conn.Symlink(ctx, local.Target, o.target())
+	if errors.Is(err, ftpclient.ErrUnsupported) {
+		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: %v", err)}
+	}
+	if err != nil {
+		return failed(err)
+	}
+	done.Reply = o.conn.LastReply()
+	if now, err := o.linkOnServer(ctx); err == nil && now.Kind != entry.Absent {
+		done.Base.Remote, done.Verified = now, "listing"
+	}
+	return done
+}
+
+// pointsAt reports whether a link on the server points at what a local one does: servers make paths absolute.
+func (o *op) pointsAt(remote, local string) bool {
+	return remote == local || path.Clean(remote) == path.Join(path.Dir(o.target()), local)
+}

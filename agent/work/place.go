@@ -1,0 +1,117 @@
+package work
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// ErrUnsafe: a name, or a link in the way, leads out of the folder of the sync. Nothing was done.
+var ErrUnsafe = errors.New("refused, as it leads out of the folder")
+
+// inside refuses a path that is not plainly one below the root, on this system too.
+func inside(rel string) error {
+	if rel == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(rel, "/") {
+		if name == "." || name == ".." || !filepath.IsLocal(name) || filepath.Base(name) != name || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("%w: %q", ErrUnsafe, rel)
+		}
+	}
+	return nil
+}
+
+// throughLink refuses a path with a link in the place of one of its folders: nothing is written, renamed or removed through
+// links, wherever they lead.
+func throughLink(root *os.Root, rel string) error {
+	for at, c := range rel {
+		if c != '/' {
+			continue
+		}
+		info, err := root.Lstat(filepath.FromSlash(rel[:at]))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%w: there is a symbolic link in the place of the local folder %q, and nothing is written through links", ErrUnsafe, rel[:at])
+		}
+	}
+	return nil
+}
+
+// localFolder makes the folder that the local path rel is in.
+func localFolder(root *os.Root, rel string) error {
+	if err := throughLink(root, rel); err != nil {
+		return err
+	}
+	return root.MkdirAll(filepath.FromSlash(path.Dir(rel)), 0o777)
+}
+
+const (
+	// mostNumbers is how many names are tried for a file that is put where another one may be.
+	mostNumbers = 1000
+	// longestName and longestExtension are in bytes.
+	longestName, longestExtension = 255, 32
+)
+
+var errNoFreeName = fmt.Errorf("%w: and so are %d names with a number", fs.ErrExist, mostNumbers)
+
+// numbered is rel with a number before the extension of its name, from the second one on.
+func numbered(rel string, n int) string {
+	if n < 2 {
+		return rel
+	}
+	folder, name := path.Split(rel)
+	extension := path.Ext(name)
+	if extension == name || len(extension) > longestExtension {
+		extension = ""
+	}
+	stem, end := strings.TrimSuffix(name, extension), fmt.Sprintf(" %d%s", n, extension)
+	for len(stem)+len(end) > longestName {
+		_, size := utf8.DecodeLastRuneInString(stem)
+		stem = stem[:len(stem)-size]
+	}
+	return folder + stem + end
+}
+
+// moveLocal renames from to the first free one of to and its numbered names, whose folder is made, and has both on disk. It
+// returns the name.
+func moveLocal(root *os.Root, from, to string) (string, error) {
+	to = path.Clean(to)
+	if err := errors.Join(inside(to), throughLink(root, from), localFolder(root, to)); err != nil {
+		return "", err
+	}
+	for n := 1; n <= mostNumbers; n++ {
+		name := numbered(to, n)
+		err := renameNew(root, filepath.FromSlash(from), filepath.FromSlash(name))
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return name, errors.Join(syncDir(root, filepath.FromSlash(path.Dir(name))), syncDir(root, filepath.FromSlash(path.Dir(from))))
+	}
+	return "", errNoFreeName
+}
+
+// lookThenRename is renameNew where the system has none: between the two, somebody might use the name.
+func lookThenRename(root *os.Root, from, to string) error {
+	if _, err := root.Lstat(to); err == nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return root.Rename(from, to)
+}
+
+// alike reports whether something is what was seen before, and there.
+func alike(now, before entry.Entry) bool { return now.Kind != entry.Absent && entry.Same(now, before) }

@@ -1,0 +1,113 @@
+package state
+
+import (
+	"bytes"
+	"time"
+)
+
+// tableConflicts holds notes of all kinds; conflicts were the first.
+const tableConflicts = "conflicts"
+
+// NoteKind says why nothing is done about a path.
+type NoteKind string
+
+// The kinds: a person has to decide; a rule leaves it alone; nobody could look at it.
+const (
+	NoteConflict NoteKind = ""
+	NoteSkipped  NoteKind = "skipped"
+	NoteUnknown  NoteKind = "unknown"
+)
+
+// Note is a path about which nothing is done.
+type Note struct {
+	Path string   `json:"path"` // as in Baseline; "" is the root
+	Kind NoteKind `json:"kind,omitempty"`
+	Text string   `json:"text"`
+	// First and Last are when it was seen.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+type noteRow struct {
+	Path Text `json:"path"`
+	Note
+}
+
+// decodeNote has an error, which is ErrBadRow, for a row that belongs elsewhere too.
+func decodeNote(key, value []byte) (Note, error) {
+	row, err := decodeJSON[noteRow](value)
+	if err == nil && !endsIn(key, Shorten(string(row.Path))) {
+		err = badRow("it is about another path, %.100q", string(row.Path))
+	}
+	row.Note.Path = string(row.Path)
+	return row.Note, err
+}
+
+func checkNote(key, value []byte) error {
+	_, err := decodeNote(key, value)
+	return err
+}
+
+// PutNote writes down what was seen at now (n.First and n.Last are ignored), and reports whether it is news: unknown before, or
+// of another kind.
+func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) {
+	t, key := tx.Table(tableConflicts), noteKey(sync, n.Path)
+	now = now.UTC()
+	noted, err := decodeNote(key, t.Get(key))
+	if err != nil || noted.Text != n.Text || noted.Kind != n.Kind { // none, or none that can be read, which is as good
+		noted, news = Note{Kind: n.Kind, Text: n.Text, First: now}, true
+	}
+	noted.Last = now
+	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
+}
+
+// GetNote returns what is noted of a path, and whether anything is. A row that cannot be read is nothing.
+func GetNote(tx *Tx, sync, path string) (Note, bool) {
+	key := noteKey(sync, path)
+	n, err := decodeNote(key, tx.Table(tableConflicts).Get(key))
+	n.Path = path
+	return n, err == nil
+}
+
+// EachNote calls fn with the notes of a sync in the order of their paths, until it returns false or an error. Rows that cannot be
+// read are left out.
+func EachNote(tx *Tx, sync string, fn func(Note) (bool, error)) error {
+	return tx.Table(tableConflicts).Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
+		n, err := decodeNote(key, value)
+		if err != nil {
+			return true, nil
+		}
+		return fn(n)
+	})
+}
+
+// DropNote forgets what is noted of a path, if anything is.
+func DropNote(tx *Tx, sync, path string) error {
+	t, key := tx.Table(tableConflicts), noteKey(sync, path)
+	if t.Get(key) == nil {
+		return nil
+	}
+	return t.Delete(key)
+}
+
+// DropNotes forgets the notes of a sync that were not seen since a time, those that drop wants; nil means all of them, the zero
+// time that it does not matter when they were seen.
+func DropNotes(tx *Tx, sync string, since time.Time, drop func(Note) bool) error {
+	t := tx.Table(tableConflicts)
+	var gone [][]byte
+	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
+		noted, err := decodeNote(key, value)
+		if err != nil || (since.IsZero() || noted.Last.Before(since)) && (drop == nil || drop(noted)) {
+			gone = append(gone, bytes.Clone(key))
+		}
+		return true, nil
+	})
+	for _, key := range gone {
+		if err == nil {
+			err = t.Delete(key)
+		}
+	}
+	return err
+}
+
+func noteKey(sync, path string) []byte { return Key(sync, Shorten(path)) }

@@ -1,0 +1,82 @@
+package state
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestAConflictIsNewsOnce(t *testing.T) {
+	db := openNew(t)
+	note := func(path, text string, at time.Time, want bool) {
+		t.Helper()
+		update(t, db, func(tx *Tx) error {
+			news, err := PutNote(tx, "s", Note{Path: path, Text: text}, at)
+			if news != want {
+				t.Errorf("%q, %q: news is %v", path, text, news)
+			}
+			return err
+		})
+	}
+	note("a", "both changed", noon, true)
+	note("a", "both changed", noon.Add(time.Hour), false)
+	note("a", "a folder is in the way", noon.Add(time.Hour), true)
+	note("\xff", "both changed", noon, true)
+	update(t, db, func(tx *Tx) error { return DropNotes(tx, "s", noon.Add(time.Minute), nil) })
+	note("\xff", "both changed", noon, true) // it was not seen since
+	note("a", "a folder is in the way", noon, false)
+	update(t, db, func(tx *Tx) error { return DropNote(tx, "s", "a") })
+	note("a", "a folder is in the way", noon, true)
+	update(t, db, func(tx *Tx) error { return tx.Table(tableConflicts).Put(noteKey("s", "a"), []byte("?")) })
+	note("a", "a folder is in the way", noon, true) // nobody can know
+	update(t, db, func(tx *Tx) error { return DropNotes(tx, "s", time.Time{}, nil) })
+	view(t, db, func(tx *Tx) error {
+		if key, _ := tx.Table(tableConflicts).Last(nil); key != nil {
+			t.Errorf("%q is left", key)
+		}
+		return nil
+	})
+}
+
+func TestNotesOfAllKinds(t *testing.T) {
+	db := openNew(t)
+	put := func(n Note, at time.Time) {
+		update(t, db, func(tx *Tx) error {
+			_, err := PutNote(tx, "s", n, at)
+			return err
+		})
+	}
+	put(Note{Path: "b", Kind: NoteSkipped, Text: "a link"}, noon)
+	put(Note{Path: "a", Kind: NoteUnknown, Text: "no right"}, noon)
+	put(Note{Path: "", Text: "both changed"}, noon)
+	put(Note{Path: "c", Kind: NoteUnknown, Text: "no right"}, noon.Add(time.Hour))
+	list := func() (paths []string) {
+		view(t, db, func(tx *Tx) error {
+			paths = nil
+			return EachNote(tx, "s", func(n Note) (bool, error) {
+				paths = append(paths, n.Path)
+				return true, nil
+			})
+		})
+		return paths
+	}
+	if got := list(); !slices.Equal(got, []string{"", "a", "b", "c"}) {
+		t.Errorf("noted: %q", got)
+	}
+	view(t, db, func(tx *Tx) error {
+		if n, ok := GetNote(tx, "s", "a"); !ok || n.Kind != NoteUnknown || !n.First.Equal(noon) {
+			t.Errorf("%+v, %v", n, ok)
+		}
+		if n, ok := GetNote(tx, "s", "x"); ok {
+			t.Errorf("%+v of a path that was never noted", n)
+		}
+		return nil
+	})
+	put(Note{Path: "b", Kind: NoteConflict, Text: "a link"}, noon.Add(time.Hour))
+	update(t, db, func(tx *Tx) error {
+		return DropNotes(tx, "s", noon.Add(time.Minute), func(n Note) bool { return n.Kind == NoteUnknown })
+	})
+	if got := list(); !slices.Equal(got, []string{"", "b", "c"}) {
+		t.Errorf("left: %q", got)
+	}
+}
