@@ -10,15 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 func newBothRig(t *testing.T, server *ftptest.RealServer, more ...string) *rig {
 	t.Helper()
-	r := newRig(t, server, "up", more...)
-	r.adjust = func(cfg *config.Config) { cfg.Syncs["s"].Direction = config.Both }
-	return r
+	return newRig(t, server, "both", more...)
 }
 
 // TestBothDirections changes both sides by hand between passes. Each pass makes them equal, and another one finds nothing to do.
@@ -70,6 +67,20 @@ func TestBothDirections(t *testing.T) {
 				"new/": "", "new/here/": "", "new/here/in/": "", "new/here/in/it": "a folder now",
 				"new/there/": "", "new/there/in/": "", "new/there/in/it": "a folder now",
 			})
+
+			fill(t, r.local, map[string]string{"here/a": "changed here"})
+			fill(t, r.remote, map[string]string{"here/a": "changed there too"})
+			setTime(t, r.remote, "here/a", time.Date(2020, 2, 29, 12, 34, 56, 0, time.UTC))
+			r.mustBeInStep("changed on both sides")
+			got := map[string]int{}
+			for name, content := range tree(t, r.local) {
+				if strings.HasPrefix(name, "here/a") {
+					got[content]++
+				}
+			}
+			if diff := cmp.Diff(map[string]int{"changed here": 1, "changed there too": 1}, got); diff != "" {
+				t.Errorf("of two versions there are: %s", diff)
+			}
 		})
 	}
 }

@@ -68,6 +68,10 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		planned.Unavailable = class == ftpclient.ClassUnavailable || class == ftpclient.ClassBusy || isNoData(err)
 		return planned
 	}
+	if result.Totals.OtherDevice, err = a.otherDevice(s.Name, result.Device); err != nil {
+		planned.Failure = err.Error()
+		return planned
+	}
 	if halt := plan.Guard(result.Totals, plan.Limits{AllowsDeletes: s.MaxDelete.Allows, Approved: approved}); planned.Halt == nil {
 		planned.Halt = halt
 	}
@@ -77,6 +81,19 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		planned.Unknown = append(planned.Unknown, control.PathReason{Path: u.Path, Reason: u.Reason})
 	}
 	return planned
+}
+
+// otherDevice is what the guard has to know of the filesystem of a local folder.
+func (a *Agent) otherDevice(sync string, is state.Device) (text string, err error) {
+	if a.db == nil {
+		return "", nil
+	}
+	err = a.db.View(func(tx *state.Tx) error {
+		row, err := state.GetSync(tx, sync)
+		text = otherDevice(is, row.Device)
+		return err
+	})
+	return text, err
 }
 
 // standing returns the halt that holds a sync, whether a person approved its next pass, whether

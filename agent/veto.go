@@ -49,9 +49,7 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
-	if was := s.row.Device; s.Scan.Device.Other(was) {
-		totals.OtherDevice = fmt.Sprintf("%s, and it was %s", s.Scan.Device, was)
-	}
+	totals.OtherDevice = otherDevice(s.Scan.Device, s.row.Device)
 	if totals.Known = s.progress.Known; s.whole() {
 		// What a long scan itself has brought in step does not count: a target may well have been
 		// empty before that.
@@ -84,6 +82,14 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	staged, err := c.stagedElsewhere(s)
 	totals.PendingDeletes = pending.counted + staged
 	return totals, err
+}
+
+// otherDevice says for the guard that a local folder is on another filesystem than last time, "" if it is not.
+func otherDevice(is, was state.Device) string {
+	if !is.Other(was) {
+		return ""
+	}
+	return fmt.Sprintf("%s, and it was %s", is, was)
 }
 
 func suspicious(root plan.Root) bool { return root == plan.RootMissing || root == plan.RootEmpty }

@@ -1,0 +1,81 @@
+package work
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// TestADownloadBeyondFourGigabytesGoesOn with offsets and sizes that do not fit into 32 bits. All but its end is there, and is
+// a hole on this disk.
+func TestADownloadBeyondFourGigabytesGoesOn(t *testing.T) {
+	const size, there = 5<<30 + 5, 5 << 30
+	dir := t.TempDir()
+	part := filepath.Join(dir, temp)
+	if err := os.WriteFile(part, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(part, there); err != nil {
+		t.Fatal(err)
+	}
+	remote := plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: size, ModTime: stamped, Precision: time.Second}}
+	op := plan.Op{Action: plan.Download, Path: "a.txt", Local: plan.Side{Knowledge: plan.Seen}, Remote: remote}
+	const final, told = "/site/a.txt", "213 5368709125"
+	asked := []step{{Expect: "SIZE " + final, Send: told}, {Expect: "MDTM " + final, Send: "213 " + stamp}}
+	o := doBegun(t, dir, op, []state.Intent{{Source: remote.Entry, Down: true}}, slices.Concat(asked, asked, []step{
+		{Expect: "EPSV", Passive: true},
+		{Expect: "REST 5368705024", Send: "350 From there."},
+		{Expect: "RETR " + final, Send: "150 Here it comes.", Data: &ftptest.Data{Send: strings.Repeat("\x00", 4096) + "tail!", End: ftptest.Close}},
+		{Send: "226 Done."},
+		{Expect: "SIZE " + final, Send: told},
+	}, asked, []step{{Expect: "QUIT", Send: "221 Bye."}})...)
+	if o.Result != Done || o.Bytes != 5 || !strings.HasSuffix(o.Verified, "resumed at 5368709120") {
+		t.Fatalf("outcome %v (%v), %d bytes came, %s", o.Result, o.Err, o.Bytes, o.Verified)
+	}
+	file, err := os.Open(filepath.Join(dir, "a.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	end := make([]byte, 6)
+	if n, err := file.ReadAt(end, there-1); n != 6 || string(end) != "\x00tail!" {
+		t.Errorf("the end is %q (%v)", end, err)
+	}
+	if info, err := file.Stat(); err != nil || info.Size() != size {
+		t.Errorf("it has %v bytes (%v)", info.Size(), err)
+	}
+}
+
+// doBegun carries out the second attempt of an operation whose first one has noted what it was about to transfer.
+func doBegun(t *testing.T, local string, op plan.Op, begun []state.Intent, steps ...step) Outcome {
+	t.Helper()
+	server := ftptest.NewScript(t, slices.Concat(login, steps)...)
+	conn, err := ftpclient.Dial(t.Context(), server.Addr, ftpclient.Options{User: "u", TLS: ftpclient.TLSNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := json.Marshal(op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Do(t.Context(), Env{
+		Sync: Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Down}}, State: &knownState{intents: begun},
+		Instance: instance, Logger: slog.New(slog.DiscardHandler), Connect: func(context.Context) (*ftpclient.Conn, error) { return conn, nil },
+	}, queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: 2})
+	conn.Close()
+	server.Wait()
+	return o
+}
