@@ -5,11 +5,10 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,23 +206,6 @@ func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
 	return schedule, err
 }
 
-// Names checks names of syncs; none means all that are enabled, sorted.
-func (a *Agent) names(wanted []string) ([]string, error) {
-	if len(wanted) == 0 {
-		return slices.Sorted(maps.Keys(a.syncs)), nil
-	}
-	for _, name := range wanted {
-		if _, ok := a.syncs[name]; ok {
-			continue
-		}
-		if _, ok := a.cfg.Syncs[name]; ok {
-			return nil, fmt.Errorf("%w: %q is switched off (enabled = false)", control.ErrUnknownSync, name)
-		}
-		return nil, fmt.Errorf("%w: there is no sync %q; there are %q", control.ErrUnknownSync, name, slices.Sorted(maps.Keys(a.cfg.Syncs)))
-	}
-	return slices.Compact(slices.Sorted(slices.Values(wanted))), nil
-}
-
 // request asks the dispatcher for something; answer gets a value when it is committed.
 type request struct {
 	pass    *pass
@@ -274,24 +256,31 @@ func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error
 
 // Approve implements control.Service.
 func (a *Agent) Approve(ctx context.Context, sync string) error {
-	if _, err := a.names([]string{sync}); err != nil {
-		return err
+	names, err := a.toApprove(sync)
+	for _, name := range names {
+		err = errors.Join(err, a.ask(ctx, request{approve: name}))
 	}
-	return a.ask(ctx, request{approve: sync})
+	return err
 }
 
 // ApproveStopped is Approve for an agent that does not run: the next one to run finds the
 // approval in the state, and tries the server at once.
 func (a *Agent) ApproveStopped(sync string) error {
-	if _, err := a.names([]string{sync}); err != nil {
+	names, err := a.toApprove(sync)
+	if err != nil {
 		return err
 	}
 	return a.db.Update(func(tx *state.Tx) error {
 		now := time.Now()
-		if err := approve(tx, sync, now); err != nil {
-			return err
+		for _, name := range names {
+			if err := approve(tx, name, now); err != nil {
+				return err
+			}
+			if err := a.endPause(tx, a.cfg.Syncs[name].Server, now); err != nil {
+				return err
+			}
 		}
-		return a.endPause(tx, a.cfg.Syncs[sync].Server, now)
+		return nil
 	})
 }
 

@@ -30,7 +30,7 @@ var ours = map[string][]string{
 	"ftpclient/extip":            nil,
 	"ftpclient/internal/data":    {"ftpclient/extip", "ftpclient/internal/control"},
 	"ftpclient":                  {"ftpclient/extip", "ftpclient/list", "ftpclient/internal/control", "ftpclient/internal/data"},
-	"agent/config":               {"ftpclient", "ftpclient/extip"},
+	"agent/config":               {"agent/scan", "ftpclient", "ftpclient/extip"},
 	"agent/trigger":              nil,
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
@@ -52,7 +52,7 @@ var theirs = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/ftpferry"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
-	"github.com/bmatcuk/doublestar/v4":  {"agent/config", "agent/scan"},
+	"github.com/bmatcuk/doublestar/v4":  {"agent/config"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
 	"testing":                           {"ftpclient/ftptest"},
 }

@@ -15,7 +15,7 @@ func (a *Agent) History(ctx context.Context, f control.HistoryFilter, each func(
 	if err := queue.ValidPattern(string(f.Path)); err != nil {
 		return fmt.Errorf("%w: %w", control.ErrInvalid, err)
 	}
-	filter := state.HistoryFilter{Since: f.Since, Sync: f.Sync}
+	filter := state.HistoryFilter{Since: f.Since, Syncs: a.family(f.Sync)}
 	if f.Path != "" {
 		filter.Path = func(path string) bool { return queue.MatchPath(string(f.Path), path) }
 	}

@@ -43,12 +43,6 @@ func checkJobs(f control.JobFilter) error {
 	return nil
 }
 
-func queueFilter(f control.JobFilter, limit int, from queue.Place) queue.Filter {
-	return queue.Filter{
-		Sync: f.Sync, Server: f.Server, Kind: f.Kind, State: queue.State(f.State), Path: string(f.Path), Limit: limit, From: from,
-	}
-}
-
 // Jobs implements control.Service. Like all that follows it works without Run too, and with a nil database as with an empty one.
 func (a *Agent) Jobs(ctx context.Context, f control.JobFilter, each func(control.Job) error) ([]control.SyncJobs, error) {
 	if err := checkJobs(f); err != nil {
@@ -75,30 +69,45 @@ func (a *Agent) Jobs(ctx context.Context, f control.JobFilter, each func(control
 	return a.syncJobs()
 }
 
+// queueFilters returns the filters of the queue that make up one, which may name several syncs.
+func (a *Agent) queueFilters(f control.JobFilter, limit int) []queue.Filter {
+	filter := queue.Filter{Server: f.Server, Kind: f.Kind, State: queue.State(f.State), Path: string(f.Path), Limit: limit}
+	if f.Sync == "" {
+		return []queue.Filter{filter}
+	}
+	var filters []queue.Filter
+	for _, name := range a.family(f.Sync) {
+		filter.Sync = name
+		filters = append(filters, filter)
+	}
+	return filters
+}
+
 // eachJob calls fn outside of any transaction, until it returns false or an error.
 func (a *Agent) eachJob(ctx context.Context, f control.JobFilter, fn func(queue.Job) (bool, error)) error {
-	for from := queue.Place(nil); ; {
-		var jobs []queue.Job
-		var next queue.Place
-		err := a.view(func(tx *state.Tx) (err error) {
-			jobs, next, err = queue.Page(tx, queueFilter(f, pageRows, from))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, job := range jobs {
-			if more, err := fn(job); err != nil || !more {
+	for _, filter := range a.queueFilters(f, pageRows) {
+		for more := true; more; more = filter.From != nil {
+			var jobs []queue.Job
+			var next queue.Place
+			err := a.view(func(tx *state.Tx) (err error) {
+				jobs, next, err = queue.Page(tx, filter)
+				return err
+			})
+			if err != nil {
 				return err
 			}
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if from = next; next == nil {
-			return nil
+			for _, job := range jobs {
+				if more, err := fn(job); err != nil || !more {
+					return err
+				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			filter.From = next
 		}
 	}
+	return nil
 }
 
 func shownJob(job queue.Job) control.Job {
@@ -193,10 +202,12 @@ func (a *Agent) view(fn func(tx *state.Tx) error) error { return reader{db: a.db
 func (a *Agent) RetryJobs(ctx context.Context, f control.JobFilter) (control.Changed, error) {
 	// A person asks, so that the servers are tried at once, also where all of the jobs are due and wait for nothing else.
 	servers := map[string]bool{}
-	switch s, ok := a.cfg.Syncs[f.Sync]; {
-	case ok:
-		servers[s.Server] = true
-	case !isNarrow(f):
+	for _, name := range a.family(f.Sync) {
+		if s, ok := a.cfg.Syncs[name]; ok {
+			servers[s.Server] = true
+		}
+	}
+	if !isNarrow(f) {
 		for name := range a.cfg.Servers {
 			servers[name] = true
 		}
@@ -257,13 +268,15 @@ func (c *change) run(ctx context.Context) (control.Changed, error) {
 		}
 		return c.changed, err
 	}
-	for from, more := queue.Place(nil), true; more && err == nil; {
-		next := queue.Place(nil)
-		err = c.part(ctx, func(tx *state.Tx) (jobs []queue.Job, err error) {
-			jobs, next, err = queue.Page(tx, queueFilter(c.filter, changeRows, from))
-			return jobs, err
-		})
-		from, more = next, next != nil
+	for _, filter := range c.agent.queueFilters(c.filter, changeRows) {
+		for more := true; more && err == nil; more = filter.From != nil {
+			next := queue.Place(nil)
+			err = c.part(ctx, func(tx *state.Tx) (jobs []queue.Job, err error) {
+				jobs, next, err = queue.Page(tx, filter)
+				return jobs, err
+			})
+			filter.From = next
+		}
 	}
 	return c.changed, err
 }

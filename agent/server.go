@@ -143,8 +143,8 @@ func appends(s *config.Sync) func(rel string) bool {
 	if len(s.Append) == 0 {
 		return nil
 	}
-	filter := scan.NewFilter(scan.FilterOptions{Exclude: s.Append, IgnoreCase: s.IgnoreCase})
-	return func(rel string) bool { return filter.ExcludedAnywhere(rel, false) }
+	filter := scan.NewFilter(scan.FilterOptions{Include: s.Append, IgnoreCase: s.IgnoreCase})
+	return func(rel string) bool { return !filter.Excluded(rel, false) }
 }
 
 // identity is what the baseline of a sync is about. With another one, what was in step before
@@ -155,5 +155,9 @@ func identity(cfg *config.Config, s *config.Sync) string {
 	if server.VirtualHost != "" { // another tree at the same address
 		address += "/" + server.VirtualHost
 	}
-	return server.User + "@" + address + " " + s.Remote + " " + s.Local + " " + string(s.Direction)
+	id := server.User + "@" + address + " " + s.Remote + " " + s.Local + " " + string(s.Direction)
+	if !s.RemoteName.IsZero() { // other files on the server
+		id += " " + s.RemoteName.String()
+	}
+	return id
 }

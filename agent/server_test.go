@@ -62,6 +62,7 @@ func TestEveryOptionReachesTheClient(t *testing.T) {
 	}
 	elsewhere := map[string]string{
 		"Name": "for people", "Address": "an argument of Dial", "TLSCA": "RootCAs are what is in it", "Connections": "the number of workers",
+		"Addresses": "arguments of the pool", "Bandwidth": "a limiter of the pool",
 	}
 	check := func(name string) {
 		if elsewhere[name] != "" {
@@ -137,6 +138,7 @@ func TestIdentity(t *testing.T) {
 		"another one":      func(s *config.Server, _ *config.Sync) { s.VirtualHost = "w" },
 		"remote":           func(_ *config.Server, s *config.Sync) { s.Remote = "/s" },
 		"local":            func(_ *config.Server, s *config.Sync) { s.Local = "/m" },
+		"the names there":  func(_ *config.Server, s *config.Sync) { s.RemoteName = template(t, "{name}.x") },
 		"the direction":    func(_ *config.Server, s *config.Sync) { s.Direction = config.Down },
 	} {
 		id := of(change)

@@ -98,11 +98,12 @@ func newSimulation(t *testing.T, seed uint64, folder string) *simulation {
 	s.server.Latency = time.Duration(1+pick(20)) * time.Millisecond
 	s.server.Fault = s.fault
 	s.server.Changed = s.changed
+	conflict := []string{"copy", "copy", "copy", "newer", "local", "remote"}[pick(6)]
 	s.sync = &config.Sync{
 		Name: "s", Server: "acme", Local: s.local, Remote: "/site", Enabled: true,
 		Direction: []config.Direction{config.Up, config.Down, config.Both, config.Both}[pick(4)],
 		Delete:    pick(3) > 0, MaxDelete: config.MaxDelete{Percent: 100, IsPercent: true},
-		Include: []string{"**"}, Conflict: "copy", OnForeignChange: "restore", Atomic: true, TempPrefix: ".", Moves: pick(4) > 0,
+		Include: []string{"**"}, Conflict: conflict, OnForeignChange: "restore", Atomic: true, TempPrefix: ".", Moves: pick(4) > 0,
 	}
 	server := plainServer(s.server.Addr, 1+pick(4))
 	server.Addresses = []string{server.Address}
@@ -133,7 +134,7 @@ func (s *simulation) changed(name, content string) {
 func (s *simulation) run() {
 	defer func() {
 		if s.t.Failed() {
-			s.t.Logf("seed %d: %s, delete %v, moves %v, server %+v\n%s", s.seed, s.sync.Direction, s.sync.Delete, s.sync.Moves, s.server.Abilities, s.log.String())
+			s.t.Logf("seed %d: %s, delete %v, moves %v, conflict %s, server %+v\n%s", s.seed, s.sync.Direction, s.sync.Delete, s.sync.Moves, s.sync.Conflict, s.server.Abilities, s.log.String())
 		}
 	}()
 	if err := os.Mkdir(s.local, 0o700); err != nil {
@@ -151,6 +152,7 @@ func (s *simulation) run() {
 	s.trouble = 0
 	time.Sleep(time.Hour)
 	s.pass(20)
+	s.pass(1) // sweeps what jobs have left that were not over when the last one began
 	s.inStep()
 }
 
@@ -257,13 +259,14 @@ func (s *simulation) pass(most int) {
 					s.t.Fatal(err)
 				}
 			}
-			// With one source, what somebody has changed at the target and deleted at the source is for a person.
+			// For a person is what somebody has changed at a target and deleted at the source, and, unless both are kept, a
+			// file in the place of a folder.
 			told := report.Syncs[0]
 			s.conflicts = map[string]bool{}
 			for _, conflict := range told.Conflicts {
 				s.conflicts[conflict.Path] = true
 			}
-			if s.sync.Direction != config.Both {
+			if s.sync.Direction != config.Both || s.sync.Conflict != "copy" {
 				told.Conflicts = nil
 			}
 			if (control.Report{Syncs: []control.SyncReport{told}}).ExitCode() == control.ExitDone {
@@ -299,7 +302,7 @@ func (s *simulation) inStep() {
 		source, target = far, here
 	}
 	for name, content := range source {
-		if s.conflicts[name] {
+		if s.inConflict(name) {
 			continue
 		}
 		if other, ok := target[name]; !ok || other != content {
@@ -307,12 +310,12 @@ func (s *simulation) inStep() {
 		}
 	}
 	for name := range target {
-		if _, ok := source[name]; !ok && !s.conflicts[name] && (s.sync.Delete || s.sync.Direction == config.Both) {
+		if _, ok := source[name]; !ok && !s.inConflict(name) && (s.sync.Delete || s.sync.Direction == config.Both) {
 			s.t.Errorf("seed %d: %s is at the target only: %s", s.seed, name, s.nameOf(target, name))
 		}
 	}
 	for content, number := range s.versions {
-		if s.sync.Direction == config.Both && !s.wasted[content] && !holds(here, content) {
+		if s.sync.Direction == config.Both && s.sync.Conflict == "copy" && !s.wasted[content] && !holds(here, content) {
 			s.t.Errorf("seed %d: version %d is lost", s.seed, number)
 		}
 	}
@@ -326,6 +329,16 @@ func (s *simulation) inStep() {
 			s.t.Errorf("seed %d: a further plan is not empty", s.seed)
 		}
 	})
+}
+
+// inConflict reports whether a path, or one above it, is left to a person.
+func (s *simulation) inConflict(name string) bool {
+	for ; name != "."; name = path.Dir(name) {
+		if s.conflicts[name] {
+			return true
+		}
+	}
+	return false
 }
 
 func holds(side map[string]string, content string) bool {
@@ -363,6 +376,8 @@ func (s *simulation) edit(n int, local, remote bool) {
 	for range n {
 		time.Sleep(time.Duration(1+s.random.IntN(90)) * time.Second)
 		switch here := s.random.IntN(2) == 0; {
+		case local && remote && s.random.IntN(8) == 0:
+			s.editFolder(here)
 		case here && local || !remote:
 			s.editLocal()
 		default:
@@ -371,7 +386,66 @@ func (s *simulation) edit(n int, local, remote bool) {
 	}
 }
 
-var simulatedNames = []string{"a", "b", "c.txt", "x/a", "x/b", "x/y/c", "z/d"}
+// simulatedNames has a name that is a file for one and a folder for another.
+var simulatedNames = []string{"a", "b", "c.txt", "x/a", "x/b", "x/y/c", "z", "z/d"}
+
+// simulatedFolders are renamed and deleted as a whole.
+var simulatedFolders = []string{"x", "x/y", "z", "w"}
+
+// in returns the files that are at a path or below it.
+func in(files map[string]string, top string) map[string]string {
+	found := map[string]string{}
+	for name, content := range files {
+		if name == top || strings.HasPrefix(name, top+"/") {
+			found[name] = content
+		}
+	}
+	return found
+}
+
+// editFolder renames or deletes a folder here or there.
+func (s *simulation) editFolder(here bool) {
+	from, to := simulatedFolders[s.random.IntN(len(simulatedFolders))], simulatedFolders[s.random.IntN(len(simulatedFolders))]
+	remove := s.random.IntN(2) == 0
+	if here {
+		if info, err := os.Lstat(filepath.Join(s.local, from)); err != nil || !info.IsDir() {
+			return
+		}
+		what := "deletes"
+		if remove {
+			for _, content := range in(s.localFiles(), from) {
+				s.waste(content)
+			}
+			if err := os.RemoveAll(filepath.Join(s.local, from)); err != nil {
+				s.t.Fatal(err)
+			}
+		} else if _, err := os.Lstat(filepath.Join(s.local, to)); err == nil || os.Rename(filepath.Join(s.local, from), filepath.Join(s.local, to)) != nil {
+			return
+		} else {
+			what = "renames to " + to
+		}
+		fmt.Fprintf(s, "%s PERSON %s folder %s here\n", time.Now().Format("15:04:05.000"), what, from)
+		return
+	}
+	folders, files := s.server.Folders(), s.server.Files()
+	source, target := "/site/"+from, "/site/"+to
+	if !slices.Contains(folders, source) {
+		return
+	}
+	if remove {
+		for _, content := range in(files, source) {
+			s.waste(content)
+		}
+		s.server.Remove(source)
+		fmt.Fprintf(s, "%s PERSON deletes folder %s there\n", time.Now().Format("15:04:05.000"), from)
+		return
+	}
+	if _, taken := files[target]; taken || slices.Contains(folders, target) || strings.HasPrefix(target, source+"/") || !slices.Contains(folders, path.Dir(target)) {
+		return
+	}
+	s.server.Rename(source, target)
+	fmt.Fprintf(s, "%s PERSON renames folder %s to %s there\n", time.Now().Format("15:04:05.000"), from, to)
+}
 
 func (s *simulation) content() string {
 	s.lock.Lock()

@@ -131,7 +131,7 @@ func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explana
 	if err := a.view(func(tx *state.Tx) error { return a.explainState(tx, &e, rel) }); err != nil {
 		return e, err
 	}
-	filter := state.HistoryFilter{Sync: s.Name, Newest: true, Path: func(path string) bool { return path == rel }}
+	filter := state.HistoryFilter{Syncs: []string{s.Name}, Newest: true, Path: func(path string) bool { return path == rel }}
 	err = a.eachHistory(ctx, filter, func(h state.History) (bool, error) {
 		e.History = append(e.History, shownHistory(h))
 		return len(e.History) < explained, nil

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -48,6 +49,9 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
+	if was := s.row.Device; s.Scan.Device.Other(was) {
+		totals.OtherDevice = fmt.Sprintf("%s, and it was %s", s.Scan.Device, was)
+	}
 	if totals.Known = s.progress.Known; s.whole() {
 		// What a long scan itself has brought in step does not count: a target may well have been
 		// empty before that.
@@ -60,6 +64,7 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if !s.last {
 		totals = plan.Totals{
 			Direction: totals.Direction, Known: totals.Known, Local: totals.Local, Remote: totals.Remote, MarkerMissing: totals.MarkerMissing,
+			OtherDevice: totals.OtherDevice,
 		}
 	}
 	deletes := totals.Deletes > 0 || totals.Extra > 0
@@ -236,7 +241,7 @@ func (c *commit) eachPending(sync string, fn func(job queue.Job, p pendingDelete
 // settleApproval writes down what a scan says about an approval. It ends one that a full scan did
 // not need. One that was needed stays in force, because the work it lets through is only
 // beginning, and another scan finds out when that is done. A scan that began before the person's word leaves it to the one
-// that follows: what the person has let pass may lie behind it.
+// that follows: what the person has let pass may lie behind it. The device is that of this scan, which the guard has let pass.
 func (c *commit) settleApproval(s *scanning, needed bool) error {
 	before := s.row
 	emptied := func(was bool, now plan.Root) bool {
@@ -246,6 +251,9 @@ func (c *commit) settleApproval(s *scanning, needed bool) error {
 	s.row.EmptiedRemote = emptied(s.row.EmptiedRemote, s.Scan.Totals.Remote)
 	if left := s.again && s.progress.Began.Before(s.row.Approved); s.Full && !needed && !left {
 		s.row.Approved = time.Time{}
+	}
+	if s.Full && s.Scan.Device.Known() {
+		s.row.Device = s.Scan.Device
 	}
 	if s.row == before {
 		return nil

@@ -2,10 +2,13 @@ package ftpclient
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
 // Symlink makes p a symbolic link to target, which is relative to the folder of p or absolute, by SITE SYMLINK. Servers make the
@@ -23,7 +26,7 @@ func (c *Conn) Symlink(ctx context.Context, target, p string) error {
 	if err != nil {
 		return &Error{Op: "link", Path: p, Err: err}
 	}
-	command, err := control.NewCommand("SITE SYMLINK", quoteWord(from)+" "+quoteWord(to))
+	command, err := control.NewCommand("SITE SYMLINK", twoWords(from, to))
 	if err != nil {
 		return &Error{Op: "link", Path: p, Err: err}
 	}
@@ -38,10 +41,45 @@ func (c *Conn) Symlink(ctx context.Context, target, p string) error {
 	return refusal
 }
 
-// quoteWord makes one argument of a path for servers that split arguments at blanks and know quotes (ProFTPD).
+// twoWords makes one argument of two paths for servers that split it at blanks and know quotes. ProFTPD takes a blank behind a
+// closing quote for an empty word, so that none is there.
+func twoWords(a, b string) string {
+	if quoted := quoteWord(a); quoted != a {
+		return quoted + quoteWord(b)
+	}
+	return a + " " + quoteWord(b)
+}
+
 func quoteWord(p string) string {
 	if !strings.ContainsAny(p, " \t\"\\") {
 		return p
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p) + `"`
+}
+
+// ReadLink returns what the link p points at, as the server tells it, and what p is. It reads the listing of the folder by LIST:
+// MLSD has no targets, and on some servers shows the file that a link leads to. An error that is fs.ErrNotExist says that the
+// listing is whole and has no such name.
+func (c *Conn) ReadLink(ctx context.Context, p string) (list.Entry, error) {
+	at := c.Absolute(p)
+	reply, err := c.changeFolder(ctx, "read link", path.Dir(at)) // as in List
+	if err == nil && !reply.Completed() {
+		err = c.refusal("read link", p, "CWD", reply)
+	}
+	if err != nil {
+		return list.Entry{}, err
+	}
+	l, err := c.listLines(ctx, path.Dir(at))
+	if err != nil {
+		return list.Entry{}, err
+	}
+	for _, e := range l.Entries {
+		if e.Name == path.Base(at) {
+			return e, nil
+		}
+	}
+	if reason := l.doubt(path.Base(at)); reason != "" {
+		return list.Entry{}, &Error{Op: "read link", Path: p, Err: fmt.Errorf("%w: %s", ErrIncomplete, reason)}
+	}
+	return list.Entry{}, &Error{Op: "read link", Path: p, Err: fs.ErrNotExist}
 }

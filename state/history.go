@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -102,7 +103,8 @@ func TrimHistory(tx *Tx, maxRows int, olderThan time.Time, limit int) (int, erro
 type HistoryFilter struct {
 	// Since and Until bound the time; a row at Since is wanted, one at Until is not.
 	Since, Until time.Time
-	Sync         string
+	// Syncs are names; none: of all.
+	Syncs []string
 	// Path is asked about each path.
 	Path func(path string) bool
 	// Newest rows come first if set, oldest first otherwise.
@@ -110,7 +112,7 @@ type HistoryFilter struct {
 }
 
 func (f HistoryFilter) wants(h History) bool {
-	return (f.Sync == "" || f.Sync == h.Sync) && (f.Path == nil || f.Path(h.Path))
+	return (len(f.Syncs) == 0 || slices.Contains(f.Syncs, h.Sync)) && (f.Path == nil || f.Path(h.Path))
 }
 
 // HistoryPosition is a place between two rows of the history; "" is the place before the first that is wanted. It holds
@@ -125,11 +127,14 @@ func ReadHistory(tx *Tx, f HistoryFilter, from HistoryPosition, limit int) (rows
 	looked := 0
 	last := from
 	// A text that all rows of the sync have saves decoding those of others, which is most of the time. Names need no escapes.
-	ofSync, err := json.Marshal(f.Sync)
-	if err != nil {
-		return nil, "", err
+	ofSyncs := make([][]byte, len(f.Syncs))
+	for i, name := range f.Syncs {
+		text, err := json.Marshal(name)
+		if err != nil {
+			return nil, "", err
+		}
+		ofSyncs[i] = append([]byte(`"sync":`), text...)
 	}
-	ofSync = append([]byte(`"sync":`), ofSync...)
 	collect := func(key, value []byte) (bool, error) {
 		if !f.Newest && !f.Until.IsZero() && bytes.Compare(key, Key(f.Until)) >= 0 || f.Newest && bytes.Compare(key, Key(f.Since)) < 0 {
 			return false, nil
@@ -140,7 +145,7 @@ func ReadHistory(tx *Tx, f HistoryFilter, from HistoryPosition, limit int) (rows
 		}
 		looked++
 		last = HistoryPosition(key)
-		if f.Sync != "" && !bytes.Contains(value, ofSync) {
+		if len(ofSyncs) > 0 && !slices.ContainsFunc(ofSyncs, func(text []byte) bool { return bytes.Contains(value, text) }) {
 			return true, nil
 		}
 		row, err := DecodeRow[historyRow](t, key, value)

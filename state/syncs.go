@@ -22,10 +22,12 @@ type SyncState struct {
 	Approved time.Time `json:"approved,omitzero"`
 	// EmptiedLocal and EmptiedRemote: a person has approved that this folder is empty. It holds
 	// until it was seen filled again.
-	EmptiedLocal  bool      `json:"emptied_local,omitempty"`
-	EmptiedRemote bool      `json:"emptied_remote,omitempty"`
-	LastFullScan  time.Time `json:"last_full_scan,omitzero"`
-	LastSuccess   time.Time `json:"last_success,omitzero"`
+	EmptiedLocal  bool `json:"emptied_local,omitempty"`
+	EmptiedRemote bool `json:"emptied_remote,omitempty"`
+	// Device is the filesystem of the local folder, as a full scan has found it.
+	Device       Device    `json:"device,omitzero"`
+	LastFullScan time.Time `json:"last_full_scan,omitzero"`
+	LastSuccess  time.Time `json:"last_success,omitzero"`
 	// LastPurge is when what has been in the trash for long enough was last looked for.
 	LastPurge time.Time `json:"last_purge,omitzero"`
 	// Hold is about what goes into the local folder.

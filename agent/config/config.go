@@ -178,7 +178,7 @@ type Sync struct {
 	Conflict        string // a Conflict...; of Both
 	Links           string // a Links...
 	Verify          string // a Verify...
-	Moves           bool   // find out what was renamed
+	Moves           bool   // find out what was renamed; never with RemoteName, AfterUpload or AfterDownload
 
 	Trash     string        // folder, relative to the root of either side; empty: what is deleted is gone
 	TrashKeep time.Duration // 0: for ever
@@ -195,7 +195,7 @@ type Sync struct {
 	Claim                      bool // rename a file on the server before it is fetched
 
 	// Append are patterns of files that only ever grow. The last one that matches a path decides; with "!" the file is sent
-	// whole.
+	// whole. The first one has none.
 	Append []string
 
 	Transfers int      // at the same time, 0 to 64; 0: as many as the server allows

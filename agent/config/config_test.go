@@ -86,15 +86,12 @@ func TestDefaults(t *testing.T) {
 			History: History{Keep: 90 * 24 * time.Hour, Rows: 1_000_000},
 		},
 		Servers: map[string]*Server{"acme": {
-			Name: "acme", Address: "ftp.example.com:21", User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
+			Name: "acme", Address: "ftp.example.com:21", Addresses: []string{"ftp.example.com:21"}, User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
 			TLSMin: tls.VersionTLS12, TLSMax: tls.VersionTLS13, CommandLimit: 4096,
 			Data:           Data{Mode: DataAuto, PASVAddress: PASVControl},
 			ConnectTimeout: 15 * time.Second, ReplyTimeout: 30 * time.Second, StallTimeout: 60 * time.Second,
 		}},
-		Syncs: map[string]*Sync{"web": {
-			Name: "web", Server: "acme", Local: here, Remote: "/htdocs", Direction: Up, Watch: true,
-			Include: []string{"**"}, MaxDelete: MaxDelete{Percent: 10, IsPercent: true}, Settle: 5 * time.Second, Enabled: true,
-		}},
+		Syncs: map[string]*Sync{"web": ofDefaults(Sync{Name: "web", Local: here, Remote: "/htdocs", Direction: Up, Watch: true, Enabled: true})},
 	}
 	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("a file with only what is required (-want +got):\n%s", diff)
@@ -111,7 +108,8 @@ max_state_size = "4 GiB"
 history = { keep = "7d12h", rows = 5000 }
 address_sources = { gateway = false, stun = ["stun.example.com", "[2001:db8::1]:19302"], https = "https://ip.example.com/?a" }
 [server.acme]
-address = "[2001:db8::1]"
+address = ["[2001:db8::1]", "backup.example.com:2121"]
+bandwidth = "19:00,off 8:00,512KiB"
 user = "mirror"
 password = { env = "ACME" }
 tls = "implicit"
@@ -141,7 +139,7 @@ include = ["*.html"]
 exclude = ["*.tmp", "/cache/", "a/**/b"]
 delete = true
 max_delete = 500
-settle = "0s"
+settle = "1ns"
 marker = "sub/.mounted"
 enabled = false
 `, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
@@ -162,7 +160,8 @@ enabled = false
 			AddressSources: AddressSources{STUN: []string{"stun.example.com:3478", "[2001:db8::1]:19302"}, HTTPS: []string{"https://ip.example.com/?a"}},
 		},
 		Servers: map[string]*Server{"acme": {
-			Name: "acme", Address: "[2001:db8::1]:990", User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
+			Name: "acme", Address: "[2001:db8::1]:990", Addresses: []string{"[2001:db8::1]:990", "backup.example.com:2121"},
+			Bandwidth: Timetable{{8 * time.Hour, 512 << 10}, {19 * time.Hour, 0}}, User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
 			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
 			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, TLSMax: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
 			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
@@ -171,12 +170,12 @@ enabled = false
 				Peers: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.9/32")}},
 			ConnectTimeout: time.Second, ReplyTimeout: 2 * time.Second, StallTimeout: 3 * time.Second,
 		}},
-		Syncs: map[string]*Sync{"web.site": {
-			Name: "web.site", Server: "acme", Local: filepath.Join(here, "www"), Remote: "in/y", Direction: Down,
+		Syncs: map[string]*Sync{"web.site": ofDefaults(Sync{
+			Name: "web.site", Local: filepath.Join(here, "www"), Remote: "in/y", Direction: Down,
 			Schedules: []Schedule{{Spec: "@every 90s", Cron: cron.Every(90 * time.Second), Zone: lisbon}},
 			Include:   []string{"*.html"}, Exclude: []string{"*.tmp", "/cache/", "a/**/b"},
-			Delete: true, MaxDelete: MaxDelete{Count: 500}, Marker: "sub/.mounted",
-		}},
+			Delete: true, MaxDelete: MaxDelete{Count: 500}, Settle: 1, Marker: "sub/.mounted",
+		})},
 	}
 	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), sameZone); diff != "" {

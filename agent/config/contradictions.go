@@ -2,12 +2,28 @@ package config
 
 import "strings"
 
+// atomicContradictions: without temporary names nothing of them has a meaning.
+func (l *loader) atomicContradictions(at key, upload rawUpload) {
+	if upload.Atomic {
+		return
+	}
+	for _, option := range []struct {
+		name string
+		set  bool
+	}{{"prefix", upload.Prefix != "" && upload.Prefix != "."}, {"suffix", upload.Suffix != ""}, {"folder", upload.Folder != ""}} {
+		if option.set {
+			l.fail(at.child(option.name), "has no meaning with atomic = false, which uses no temporary name: remove one of them")
+		}
+	}
+}
+
 // contradictions refuses options that mean nothing, or the contrary of what is likely meant, beside others. An option that
 // has its default never is a contradiction.
 func (l *loader) contradictions(at key, sync *Sync, file *rawSync) {
 	if sync.Direction != "" {
 		l.otherDirection(at, sync, file)
 	}
+	l.atomicContradictions(at.child("upload"), file.Upload)
 	consumes := sync.AfterUpload != After{} || sync.AfterDownload != After{}
 	for _, c := range []struct {
 		key         string
@@ -57,7 +73,7 @@ func (l *loader) otherDirection(at key, sync *Sync, file *rawSync) {
 		{"rules", !up && len(file.Rules) > 0, `"up"`},
 	} {
 		if c.contradicts {
-			l.fail(at.child(c.key), `is for direction = %s: remove the line`, c.where)
+			l.faulty(at.child(c.key), `is for direction = %s: remove the line`, c.where)
 		}
 	}
 	if !down {
@@ -72,7 +88,7 @@ func (l *loader) otherDirection(at key, sync *Sync, file *rawSync) {
 		{"folder", file.Upload.Folder != ""}, {"chmod", file.Upload.Chmod != ""},
 	} {
 		if c.contradicts {
-			l.fail(upload.child(c.key), `is for uploads, and direction = "down" has none: remove it`)
+			l.faulty(upload.child(c.key), `is for uploads, and direction = "down" has none: remove it`)
 		}
 	}
 }

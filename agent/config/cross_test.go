@@ -42,6 +42,25 @@ func TestSyncsAmongThemselves(t *testing.T) {
 				"give them folders apart, or disable one", ""},
 		{"a relay is allowed and pointed out", "a s1 x /r down, b s2 x /r up", "",
 			"agent.toml:19: sync.b: hands on what sync.a brings"},
+		{"both directions of two folders are no circle", "a s1 x /r both", "", ""},
+		{"both directions and a source for one folder", "a s1 x /r both, b s1 y /r/sub up",
+			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"both directions and another server for one folder", "a s1 x /r both, b s2 x/sub /r down",
+			"agent.toml:21: sync.b.local: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"two syncs in both directions with the same folders", "a s1 x /r both, b twin x /r both",
+			"agent.toml:21: sync.b.local: sync.a writes to the same folder or one inside the other: a target has one source only\n" +
+				"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"what both directions bring may be handed on", "a s1 x /r both, b s2 x /r up", "",
+			"agent.toml:19: sync.b: hands on what sync.a brings"},
+		{"what both directions send may be handed on", "a s1 x /r both, b s1 y /r down", "",
+			"agent.toml:19: sync.b: hands on what sync.a brings"},
+		{"a circle through both directions", "a s1 x /r both, b s1 y /r down, c s2 y /q up, d s2 x/sub /q down",
+			"agent.toml:33: sync.d.local: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
+		{"several servers", "a s1,s2 x /r up, b s2 y /r up",
+			"agent.toml:22: sync.b.remote: sync.a@s2 writes to the same folder or one inside the other: a target has one source only", ""},
+		{"several servers that are one", "a s1,twin x /r up",
+			"agent.toml:16: sync.a.remote: sync.a@s1 writes to the same folder or one inside the other: a target has one source only", ""},
+		{"several servers hand on what one brings", "a other y /r down, b s1,s2 y /r up", "", "agent.toml:19: sync.b: hands on what sync.a brings"},
 		{"a disabled sync does not count", "a s1 x /r up, b s1 y /r off", "", ""},
 		{"the state inside a folder", "a s1 . /r up",
 			"agent.toml:15: sync.a.local: contains state_dir (HERE/state), which changes all the time: move one of them", ""},
@@ -80,8 +99,8 @@ func crossFile(syncs string) string {
 		if direction == "off" {
 			direction, extra = "up", "enabled = false"
 		}
-		text += fmt.Sprintf("[sync.%s]\nserver = %q\nlocal = %q\nremote = %q\ndirection = %q\n%s\n",
-			field[0], field[1], field[2], field[3], direction, extra)
+		text += fmt.Sprintf("[sync.%s]\nserver = [\"%s\"]\nlocal = %q\nremote = %q\ndirection = %q\n%s\n",
+			field[0], strings.ReplaceAll(field[1], ",", `","`), field[2], field[3], direction, extra)
 	}
 	return text
 }

@@ -62,7 +62,7 @@ func leaves(of reflect.Type, at string, found map[string]bool) {
 		switch {
 		case field.Type.Kind() == reflect.Map:
 			leaves(field.Type.Elem().Elem(), name, found)
-		case field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[MaxDelete]():
+		case field.Type.Kind() == reflect.Struct && !reflect.PointerTo(field.Type).Implements(reflect.TypeFor[setter]()):
 			leaves(field.Type, name, found)
 		default:
 			found[name] = true

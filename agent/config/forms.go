@@ -106,7 +106,7 @@ func (r *rawModeRules) set(value any) string {
 		}
 	}
 	if !ok {
-		return fmt.Sprintf("must be %s, not %s", form, kindOf(value))
+		return "must be " + form
 	}
 	*r = nil
 	for _, table := range tables {

@@ -16,7 +16,7 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{
-		string(text), minimal, "\ufeffa = 1", "[[a]]\nb = [{ c = 1 }, { c = 2 }]\n", "a.\"b\\u0041\".'c' = \"\"\"x\n\"\"\"\"\"\n", "[a", "a = {",
+		string(text), minimal, optionsFile, strings.ReplaceAll(optionsFile, "web", "drop"), "\ufeffa = 1", "[[a]]\nb = [{ c = 1 }, { c = 2 }]\n", "a.\"b\\u0041\".'c' = \"\"\"x\n\"\"\"\"\"\n", "[a", "a = {",
 		"[sync.a.b]\n[sync.\"\"]\n[sync]\nc = { d = [[1], ['''\n''']] }", "[server.a]\npassword = { command = [1] }\naddress = \"[::1]:x\"",
 		"[server.a]\naddress = \"h\"\nproxy = \"socks5://u:%40@[::1%25x]\"\ntls_pin = [\"sha256//x\", \"00:11\"]\nencoding = \"big5\"\n",
 		"[agent]\naddress_sources = { stun = [\"h\"], https = [\"https://h:1/?a\"] }\n[server.a]\naddress = \"h\"\n" +
@@ -47,8 +47,9 @@ func checkConfig(t *testing.T, cfg *Config, lines int) {
 	t.Helper()
 	checkLines(t, cfg.Warnings, lines)
 	for name, sync := range cfg.Syncs {
+		checkOptions(t, sync)
 		if cfg.Servers[sync.Server] == nil || sync.Name != name || !filepath.IsAbs(sync.Local) || sync.Remote == "" ||
-			sync.Direction != Up && sync.Direction != Down || len(sync.Include) == 0 || sync.Settle < 0 {
+			sync.Direction != Up && sync.Direction != Down && sync.Direction != Both || len(sync.Include) == 0 || sync.Settle < 0 {
 			t.Errorf("sync %q is not valid: %+v", name, sync)
 		}
 	}
@@ -62,6 +63,22 @@ func checkConfig(t *testing.T, cfg *Config, lines int) {
 			server.Proxy.Reveal() != "" && (server.ProxyURL().Port() == "" || server.Data.Mode == DataActive) ||
 			hasControl(server.User+server.Password.Reveal()+server.Account.Reveal()+server.Address+server.VirtualHost+server.Encoding) {
 			t.Errorf("server %q is not valid: %+v", name, server)
+		}
+	}
+}
+
+func checkOptions(t *testing.T, s *Sync) {
+	t.Helper()
+	consumes := s.AfterUpload != After{} || s.AfterDownload != After{}
+	if s.Trash != "" && !s.Delete || consumes && s.Delete || !s.RemoteName.IsZero() && (s.Delete || s.Direction != Up) ||
+		s.AfterUpload != (After{}) && s.Direction != Up || s.AfterDownload != (After{}) && s.Direction != Down ||
+		s.Claim && s.Direction != Down || s.Name != s.Family && (s.Name != s.Family+"@"+s.Server || s.Direction != Up) ||
+		s.MinAge < 0 || s.MaxAge < 0 || s.TrashKeep < 0 || s.Hooks.Timeout <= 0 || s.Transfers < 0 || s.Mode != s.Mode.Perm() {
+		t.Errorf("sync %q contradicts itself: %+v", s.Name, s)
+	}
+	for _, folder := range append(s.Hidden, s.TempFolder, s.Trash) {
+		if folder != "" && !filepath.IsLocal(folder) || folder == "." {
+			t.Errorf("sync %q has a folder %q that is not below its own", s.Name, folder)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -48,7 +49,7 @@ func Load(path string, env func(string) string) (*Config, error) {
 	if len(l.problems) > 0 {
 		return nil, &Error{l.problems}
 	}
-	cfg.Warnings = l.warnings
+	cfg.Warnings = slices.Compact(l.warnings) // each server of a sync adds its own
 	return cfg, nil
 }
 

@@ -94,11 +94,11 @@ agent.toml:5: server."": a name must not be empty`},
 		"[server." + strings.Repeat("a", 65) + "]\naddress = \"h\"\n",
 		"agent.toml:1: server." + strings.Repeat("a", 65) + ": the name has 65 bytes; at most 64 are allowed"},
 	{"wrong types",
-		"[agent]\nallow_network_state_dir = \"yes\"\nlog = \"info\"\n[server.acme]\naddress = [\"h\"]\nconnections = 4.0\npassword = 5\n" +
+		"[agent]\nallow_network_state_dir = \"yes\"\nlog = \"info\"\n[server.acme]\naddress = [1]\nconnections = 4.0\npassword = 5\n" +
 			sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"up\"\nschedule = [1]\ninclude = \"*\"\nexclude = [\"a\", 2]\nmax_delete = true\nsettle = 1979-05-27\n"),
 		`agent.toml:2: agent.allow_network_state_dir: must be true or false (without quotes), not a string
 agent.toml:3: agent.log: must be a table, not a string
-agent.toml:5: server.acme.address: must be a string in quotes, not a list
+agent.toml:5: server.acme.address: must be a string or a list of strings, not a list with a whole number
 agent.toml:6: server.acme.connections: must be a whole number (without quotes), not a number with a fraction
 agent.toml:7: server.acme.password: must be a string in quotes or a table, not a whole number
 agent.toml:13: sync.web.schedule: must be a string or a list of strings, not a list with a whole number
@@ -114,7 +114,7 @@ agent.toml:2: agent.log.level: "loud" is not known: write "debug", "info", "warn
 agent.toml:5: server.acme.tls: "yes" is not known: write "explicit", "implicit" or "none"
 agent.toml:6: server.acme.data.mode: "both" is not known: write "auto", "passive" or "active"
 agent.toml:6: server.acme.data.pasv_address: "x" is not known: write "control" or "reply"
-agent.toml:11: sync.web.direction: "left" is not known: write "up" or "down"`},
+agent.toml:11: sync.web.direction: "left" is not known: write "up", "down" or "both"`},
 	{"addresses",
 		"[server.a]\naddress = \"ftp://u:secret@h/\"\n[server.b]\naddress = \"2001:db8::1\"\n[server.c]\naddress = \"h:0\"\n" +
 			"[server.d]\naddress = \"h h\"\n[server.e]\naddress = \"[h]\"\n[server.f]\naddress = \"a:b:c\"\n[server.g]\naddress = \"sftp://h\"\n[server.h]\naddress = \"ftps://h/\"\n",
@@ -162,8 +162,6 @@ agent.toml:3: sync.web: server is required, such as server = "NAME of a [server.
 		server + "[sync.a]\nserver = \"amce\"\n" + up + "[sync.b]\nserver = \"other\"\n" + up,
 		`agent.toml:4: sync.a.server: there is no [server.amce] (did you mean "acme"?)
 agent.toml:10: sync.b.server: there is no [server.other] (known: acme)`},
-	{"both directions", server + sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"both\"\nwatch = true\n"),
-		`agent.toml:7: sync.web.direction: "both" is not supported in this version: write "up" or "down"`},
 	{"a server cannot be watched", server + sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"down\"\nwatch = true\n"),
 		`agent.toml:8: sync.web.watch: an FTP server does not announce changes: with direction = "down" use schedule, such as "@every 10m"`},
 	{"paths are not expanded", server + sync("web", "local = \"~/www\"\nremote = \"/a\\r\\nb\"\ndirection = \"up\"\nwatch = true\n") +
@@ -173,14 +171,14 @@ agent.toml:6: sync.web.remote: "/a\r\nb" contains a control character
 agent.toml:10: agent.state_dir: variables are not expanded in "$HOME/x": write the whole path (or "./$..." for a name that begins so)`},
 	{"local is a folder", server + sync("web", "local = \"agent.toml\"\nremote = \"r\"\ndirection = \"up\"\nwatch = true\n"),
 		`agent.toml:5: sync.web.local: "HERE/agent.toml" is not a folder`},
-	{"patterns", server + sync("web", up+"include = []\nexclude = [\"\", \"/\", \"!a\", \"[a\", \"../b\", \"a//b\"]\n"),
+	{"patterns", server + sync("web", up+"include = [\"!x\"]\nexclude = [\"\", \"/\", \"!a\", \"[a\", \"../b\", \"a//b\", \"a\\nb\"]\n"),
 		`agent.toml:9: sync.web.include: selects nothing: remove the line, or write ["**"] for all files
-agent.toml:10: sync.web.exclude: the pattern "!a" begins with "!", which has no meaning here: use include and exclude (or "\\!" for a name that begins so)
-agent.toml:10: sync.web.exclude: the pattern "" is empty
-agent.toml:10: sync.web.exclude: the pattern "../b" can never match: names are separated by single slashes, without "." and ".."
-agent.toml:10: sync.web.exclude: the pattern "/" is empty
-agent.toml:10: sync.web.exclude: the pattern "[a" is malformed: look for a [, { or \ without its counterpart
-agent.toml:10: sync.web.exclude: the pattern "a//b" can never match: names are separated by single slashes, without "." and ".."`},
+agent.toml:10: sync.web.exclude: the pattern "" does not work: it names nothing: there has to be a name around each slash
+agent.toml:10: sync.web.exclude: the pattern "../b" does not work: it can never match: no path holds ".."
+agent.toml:10: sync.web.exclude: the pattern "/" does not work: it names nothing: there has to be a name around each slash
+agent.toml:10: sync.web.exclude: the pattern "[a" does not work: a "[" has no "]": write "\[" for the character itself
+agent.toml:10: sync.web.exclude: the pattern "a//b" does not work: it names nothing: there has to be a name around each slash
+agent.toml:10: sync.web.exclude: the pattern "a\nb" contains a control character`},
 	{"the rest of a sync", server + sync("web", up+"time_zone = \"Lisbon\"\nsettle = \"-5s\"\nmarker = \"../x\"\nmax_delete = \"101%\"\n"),
 		`agent.toml:9: sync.web.time_zone: "Lisbon" is not known: write an IANA name such as "Europe/Lisbon" or "UTC"
 agent.toml:10: sync.web.settle: -5s is negative

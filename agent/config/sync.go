@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 func (l *loader) syncs(file map[string]*rawSync, servers map[string]*rawServer) map[string]*Sync {
@@ -33,6 +34,7 @@ func (l *loader) members(at key, sync *Sync, names []string, servers map[string]
 	}
 	if len(names) > 1 && sync.Direction != Up && sync.Direction != "" {
 		l.fail(at.child("server"), `several servers are for direction = "up": write one sync per server`)
+		names = names[:1] // so that they are not told to collide
 	}
 	if len(names) > 1 && sync.AfterUpload != (After{}) {
 		l.fail(at.child("after_upload"), `takes the file away from the other servers, once it is on one of them: write "keep", or one server`)
@@ -45,6 +47,9 @@ func (l *loader) members(at key, sync *Sync, names []string, servers map[string]
 			continue
 		case servers[name] == nil:
 			l.fail(at.child("server"), "%s", noServer(name, servers))
+		}
+		if server := servers[name]; server != nil && sync.Transfers > int(server.Connections) && server.Connections > 0 {
+			l.warn(at.child("transfers"), "has no effect: server.%s has %d connections", name, server.Connections)
 		}
 		member := *sync
 		member.Server = name
@@ -69,6 +74,10 @@ func noServer(name string, servers map[string]*rawServer) string {
 
 func (l *loader) sync(name string, file *rawSync) *Sync {
 	at := key{"sync", name}
+	zone := l.zone(at.child("time_zone"), file.TimeZone)
+	if zone == nil {
+		zone = time.Local
+	}
 	sync := &Sync{
 		Name:      name,
 		Family:    name,
@@ -76,7 +85,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 		Remote:    l.required(at, "remote", file.Remote, "/htdocs"),
 		Direction: l.direction(at, file.Direction),
 		Watch:     file.Watch,
-		Schedules: l.schedules(at, file),
+		Schedules: l.schedules(at.child("schedule"), file.Schedule, zone),
 		Settle:    l.duration(at.child("settle"), file.Settle, 0),
 		Marker:    file.Marker,
 		Enabled:   file.Enabled,
@@ -84,9 +93,11 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	l.choice(at, sync, file)
 	l.differences(at, sync, file)
 	l.transfer(at, sync, file)
-	l.naming(at, sync, file)
-	l.pace(at, sync, file)
+	l.naming(at, sync, file, zone)
+	l.pace(at, sync, file, zone)
 	l.contradictions(at, sync, file)
+	// A file that was renamed has another remote name then, and one that is gone from the source was sent, not renamed.
+	sync.Moves = file.Moves && sync.RemoteName.IsZero() && sync.AfterUpload == (After{}) && sync.AfterDownload == (After{})
 	if hasControl(sync.Remote) {
 		l.fail(at.child("remote"), "%q contains a control character", sync.Remote)
 	}
@@ -160,7 +171,6 @@ func (l *loader) differences(at key, sync *Sync, file *rawSync) {
 	sync.Conflict = oneOf(l, at.child("conflict"), file.Conflict, ConflictCopy, ConflictNewer, ConflictLocal, ConflictRemote, ConflictAsk)
 	sync.Delete = file.Delete != deleteNever
 	sync.MaxDelete = file.MaxDelete
-	sync.Moves = file.Moves
 	trash := l.below(at.child("trash").child("folder"), file.Trash.Folder, ".ferry-trash")
 	sync.TrashKeep = l.duration(at.child("trash").child("keep"), file.Trash.Keep, 0)
 	if trash != "" {

@@ -29,17 +29,6 @@ func (l *loader) transfer(at key, sync *Sync, file *rawSync) {
 	if upload.Suffix != "" && unicode.IsDigit(rune(upload.Suffix[0])) {
 		l.fail(atUpload.child("suffix"), `%q begins with a digit, which the number before it would swallow: write one such as ".part"`, upload.Suffix)
 	}
-	if !upload.Atomic {
-		// Nothing is written to a temporary name then.
-		for _, option := range []struct {
-			name string
-			set  bool
-		}{{"prefix", upload.Prefix != "" && upload.Prefix != "."}, {"suffix", upload.Suffix != ""}, {"folder", upload.Folder != ""}} {
-			if option.set {
-				l.fail(atUpload.child(option.name), "has no meaning with atomic = false, which uses no temporary name: remove one of them")
-			}
-		}
-	}
 	sync.Mode = l.permissions(atUpload.child("chmod"), upload.Chmod)
 	sync.Verify = oneOf(l, at.child("verify"), file.Verify, VerifySize, VerifyHash, VerifyReread)
 	sync.Claim = file.Claim
@@ -53,7 +42,7 @@ func checkAffix(text string) string {
 	case hasControl(text):
 		return "contains a control character"
 	case strings.ContainsAny(text, `/\`):
-		return "contains a slash: a folder is written as folder"
+		return "contains a slash: a place for temporary names is written as folder"
 	case len(text) > longest:
 		return "is too long: at most " + strconv.Itoa(longest) + " bytes"
 	case strings.TrimSpace(text) != text || strings.HasSuffix(text, ".") && len(text) > 1:
@@ -86,21 +75,19 @@ func (l *loader) appends(at key, file *rawSync) []string {
 			if strings.HasPrefix(pattern, "!") {
 				l.fail(at.child("rules"), `the pattern %q begins with "!": write a rule of its own with the other mode behind it`, pattern)
 			}
-			if rule.mode == modeWhole {
-				pattern = "!" + pattern
+			switch {
+			case rule.mode == modeAppend:
+				patterns = append(patterns, pattern)
+			case len(patterns) > 0: // else there is nothing to take back
+				patterns = append(patterns, "!"+pattern)
 			}
-			patterns = append(patterns, pattern)
 		}
 	}
 	return patterns
 }
 
 // naming is about the names of files at the target, and what becomes of those at the source.
-func (l *loader) naming(at key, sync *Sync, file *rawSync) {
-	zone := l.zone(at.child("time_zone"), file.TimeZone)
-	if zone == nil {
-		zone = time.Local
-	}
+func (l *loader) naming(at key, sync *Sync, file *rawSync, zone *time.Location) {
 	sync.RemoteName = l.remoteName(at.child("remote_name"), file.RemoteName, zone)
 	sync.AfterUpload = l.after(at.child("after_upload"), sync, file.AfterUpload, zone)
 	sync.AfterDownload = l.after(at.child("after_download"), sync, file.AfterDownload, zone)
@@ -150,14 +137,10 @@ func (l *loader) after(at key, sync *Sync, file rawAfter, zone *time.Location) A
 }
 
 // pace is about when, how many at a time, and what runs around transfers.
-func (l *loader) pace(at key, sync *Sync, file *rawSync) {
+func (l *loader) pace(at key, sync *Sync, file *rawSync, zone *time.Location) {
 	sync.Transfers = int(file.Transfers)
 	if file.Transfers < 0 || file.Transfers > maxConnections {
 		l.fail(at.child("transfers"), "%d is out of range: 1 to %d, or 0 for as many as the server allows", file.Transfers, maxConnections)
-	}
-	zone := l.zone(at.child("time_zone"), file.TimeZone)
-	if zone == nil {
-		zone = time.Local
 	}
 	for _, text := range file.Allowed {
 		window, err := ParseWindow(text, zone)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
+	"github.com/ftpferry/ftpferry/agent/scan"
 )
 
 func (l *loader) agent(file rawAgent) Agent {
@@ -62,16 +62,12 @@ func (l *loader) history(at key, file rawHistory) History {
 	return History{Keep: time.Duration(file.Keep), Rows: int(file.Rows)}
 }
 
-func (l *loader) schedules(at key, file *rawSync) []Schedule {
-	zone := l.zone(at.child("time_zone"), file.TimeZone)
-	if zone == nil {
-		zone = time.Local
-	}
+func (l *loader) schedules(at key, specs []string, zone *time.Location) []Schedule {
 	var schedules []Schedule
-	for _, spec := range file.Schedule {
+	for _, spec := range specs {
 		schedule, err := ParseSchedule(spec, zone)
 		if err != nil {
-			l.fail(at.child("schedule"), "%s", err)
+			l.fail(at, "%s", err)
 			continue
 		}
 		schedules = append(schedules, schedule)
@@ -91,34 +87,16 @@ func (l *loader) zone(at key, name string) *time.Location {
 	return zone
 }
 
+// patterns checks rules of include or exclude.
 func (l *loader) patterns(at key, patterns []string) []string {
 	for _, pattern := range patterns {
-		if problem := checkPattern(pattern); problem != "" {
-			l.fail(at, "the pattern %q %s", pattern, problem)
+		if hasControl(pattern) {
+			l.fail(at, "the pattern %q contains a control character", pattern)
+		} else if err := scan.CheckPattern(pattern); err != nil {
+			l.fail(at, "%s", err)
 		}
 	}
 	return patterns
-}
-
-// checkPattern returns what is wrong with an include or exclude pattern, or "".
-func checkPattern(pattern string) string {
-	bare := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(pattern, "!"), "/"), "/")
-	switch {
-	case bare == "":
-		return "is empty"
-	case hasControl(pattern):
-		return "contains a control character"
-	case strings.HasPrefix(bare, "!"):
-		return `begins with "!" twice: write "!\\!..." for names that begin so`
-	case !doublestar.ValidatePattern(bare):
-		return "is malformed: look for a [, { or \\ without its counterpart"
-	}
-	for _, part := range strings.Split(bare, "/") {
-		if part == "" || part == "." || part == ".." {
-			return `can never match: names are separated by single slashes, without "." and ".."`
-		}
-	}
-	return ""
 }
 
 // required returns the value and reports an empty one.
@@ -147,7 +125,7 @@ func oneOf[T ~string](l *loader, at key, value string, allowed ...T) T {
 			words[i] = strconv.Quote(string(word))
 		}
 		last := len(words) - 1
-		l.fail(at, "%q is not known: write %s or %s", value, strings.Join(words[:last], ", "), words[last])
+		l.faulty(at, "%q is not known: write %s or %s", value, strings.Join(words[:last], ", "), words[last])
 	}
 	return T(value)
 }

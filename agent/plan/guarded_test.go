@@ -42,6 +42,10 @@ func TestGuarded(t *testing.T) {
 			Op{Action: Upload, Local: seen(file(6, 0)), Remote: Side{Knowledge: Assumed, Entry: file(5, -time.Hour)}, Base: base}, 100, false},
 		{"at first contact with a target in which things may be deleted all waits", mirror, Op{Action: Upload, Local: seen(was), Remote: gone}, 0, true},
 		{"new folders too", mirror, Op{Action: MakeRemoteDir, Local: seen(dir), Remote: gone}, 0, true},
+		{"first contact of both directions deletes nothing on either side", Rules{Direction: Both, Delete: true}, Op{Action: Upload, Local: seen(was), Remote: gone}, 0, false},
+		{"with both directions a deletion waits", Rules{Direction: Both, Delete: true}, Op{Action: DeleteLocal, Local: seen(was), Remote: gone, Base: base}, 100, true},
+		{"a version is set aside at once", Rules{Direction: Both}, Op{Action: SetAsideLocal, Local: seen(file(6, 0)), Remote: seen(file(7, 0)), Base: base}, 100, false},
+		{"a version is not set aside for the sake of a time zone", Rules{Direction: Both}, Op{Action: SetAsideRemote, Local: seen(file(6, 0)), Remote: moved(time.Hour), Base: base}, 100, true},
 		{"first contact without deletion is harmless", careful, Op{Action: Upload, Local: seen(was), Remote: gone}, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

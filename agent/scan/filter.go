@@ -33,6 +33,8 @@ type Filter struct {
 	include rules
 	// only: there is a rule that includes something, so what none of them matches is left out.
 	only bool
+	// err: what takes part is not known, because a rule cannot be read.
+	err error
 }
 
 // rules are patterns of which the last one that matches counts.
@@ -51,14 +53,15 @@ type rule struct {
 // the rules before it have said, and of several rules that match the last one counts. Beyond that {a,b} stands for a or b.
 //
 // A path takes part if Exclude does not leave out it or a folder above it, if, for files, Include matches it or a folder above
-// it, and if no ignore file leaves it out. A pattern that CheckPattern refuses matches nothing.
+// it, and if no ignore file leaves it out. With a pattern that CheckPattern refuses nobody knows what
+// takes part, and Filtering says so of every folder.
 func NewFilter(o FilterOptions) Filter {
 	f := Filter{options: o}
 	if o.Defaults {
 		f.exclude = defaultRules(o.IgnoreCase)
 	}
-	f.exclude = append(f.exclude, ruleList(o.Exclude, "exclude", o.IgnoreCase)...)
-	f.include = ruleList(o.Include, "include", o.IgnoreCase)
+	f.exclude = append(f.exclude, f.read(o.Exclude, "exclude")...)
+	f.include = f.read(o.Include, "include")
 	f.only = slices.ContainsFunc(f.include, func(r rule) bool { return !r.negated })
 	return f
 }
@@ -69,11 +72,13 @@ func CheckPattern(text string) error {
 	return err
 }
 
-func ruleList(texts []string, from string, fold bool) (all rules) {
+func (f *Filter) read(texts []string, from string) (all rules) {
 	for _, text := range texts {
-		if parsed, err := parseRule(text, fold); err == nil {
-			all = append(all, parsed.from(from)...)
+		parsed, err := parseRule(text, f.options.IgnoreCase)
+		if err != nil {
+			f.err = &IgnoreError{Path: from, Err: err}
 		}
+		all = append(all, parsed.from(from)...)
 	}
 	return all
 }

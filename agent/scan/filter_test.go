@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"path"
 	"strings"
 	"testing"
 )
@@ -72,6 +73,19 @@ func TestFilter(t *testing.T) {
 		{"two stars take all that is in a folder", patterns{"docs/**"}, nil, "docs/a/b", true},
 
 		{"exclude wins over include", patterns{"*.txt"}, patterns{"b*"}, "b.txt", false},
+		{"the last rule that matches counts", nil, patterns{"*.log", "!keep.log"}, "a/keep.log", true},
+		{"and not the first", nil, patterns{"!keep.log", "*.log"}, "a/keep.log", false},
+		{"nothing comes back below a folder that is left out", nil, patterns{"a/", "!a/x"}, "a/x", false},
+		{"it does below one whose contents are left out", nil, patterns{"a/*", "!a/x"}, "a/x", true},
+		{"a name with an exclamation mark", nil, patterns{`\!x`}, "!x", false},
+		{"a name with a number sign is no comment", nil, patterns{"#*#"}, "#x#", false},
+		{"a blank at the end of a pattern counts", nil, patterns{"x "}, "x", true},
+		{"include takes back what it has included", patterns{"*.txt", "!draft*"}, nil, "a/draft.txt", false},
+		{"a folder in a folder that is included", patterns{"docs/", "!docs/old/"}, nil, "docs/old/x", false},
+		{"a file in it after all", patterns{"docs/", "!docs/old/", "docs/old/x"}, nil, "docs/old/x", true},
+		{"with nothing but exceptions include takes all others", patterns{"!*.bin"}, nil, "a.txt", true},
+		{"and not these", patterns{"!*.bin"}, nil, "a.bin", false},
+		{"an exception to exclude does not include", patterns{"*.txt"}, patterns{"!a.bin"}, "a.bin", false},
 		{"a folder above that is excluded wins too", patterns{"*.txt"}, patterns{"b/"}, "b/x/a.txt", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,6 +101,64 @@ func TestFilter(t *testing.T) {
 	}
 	if NewFilter(FilterOptions{Exclude: []string{"x/"}}).Excluded("x/y", false) {
 		t.Error("Excluded looks at the folders above")
+	}
+}
+
+func TestFilterIgnoresCase(t *testing.T) {
+	for _, test := range []struct {
+		pattern, path string
+		matches       bool
+	}{
+		{"*.tmp", "a/X.TMP", true},
+		{"*.TMP", "x.tmp", true},
+		{"[a-c]x", "Bx", true},
+		{"[!a-c]x", "Bx", false},
+		{"[[:upper:]]", "a", true},
+		{"ÄÖ*", "äöü", true},
+		{"ΣΑΣ", "σας", true},
+		{"\u212a", "k", true}, // the sign for kelvin
+		{"strasse", "Straße", false},
+		{"a/B/**/c", "A/b/x/C", true},
+		{"*\xff", "A\xff", true},
+	} {
+		filter := NewFilter(FilterOptions{Exclude: []string{test.pattern}, IgnoreCase: true})
+		if filter.Excluded(test.path, false) != test.matches {
+			t.Errorf("%q and %q: %v", test.pattern, test.path, !test.matches)
+		}
+	}
+}
+
+func TestDefaultExcludes(t *testing.T) {
+	for _, d := range defaultExcludes {
+		if err := CheckPattern(d.pattern); err != nil || d.reason == "" {
+			t.Errorf("%q: %v, reason %q", d.pattern, err, d.reason)
+		}
+	}
+	filter := NewFilter(FilterOptions{Defaults: true})
+	for _, rel := range []string{
+		".git/", "a/.svn/", ".hg/", "x/CVS/", "a.txt~", ".a.txt.swp", ".a.swo", ".#a", "#a#", "a.txt___jb_tmp___", "~$a.docx", ".~lock.a.odt#",
+		".goutputstream-1X2Y3Z", "a/.nfs00000000004f00bf00000001", ".fuse_hidden0000000100000002", "a/.DS_Store", "._a.jpg", "Thumbs.db",
+		"lost+found/", ".Trash-1000/", "$RECYCLE.BIN/", "System Volume Information/",
+	} {
+		name, isDir := strings.CutSuffix(rel, "/")
+		if !filter.Excluded(name, isDir) {
+			t.Errorf("%s takes part", rel)
+		}
+		if f := NewFilter(FilterOptions{Defaults: true, Exclude: []string{"!" + path.Base(name)}}); f.Excluded(name, isDir) {
+			t.Errorf("%s cannot be asked for", rel)
+		}
+		if (Filter{}).Excluded(name, isDir) || NewFilter(FilterOptions{}).Excluded(name, isDir) {
+			t.Errorf("%s is left out without being asked to", rel)
+		}
+	}
+	for _, rel := range []string{
+		".gitignore", ".gitattributes", ".github/", "git/", ".git", "x.git/", "a~b", "~a", ".htaccess", ".well-known/", ".env", ".swp", "a.swp", ".x.swx/", "old~/",
+		"#a", "a#", "4913", ".nfs", ".nfsrc", "~a.docx", "_a", "desktop.ini", "a.tmp", "a.bak", "a.part", "a/lost+found/", "._folder/", "Trash/", "core", "nohup.out",
+	} {
+		name, isDir := strings.CutSuffix(rel, "/")
+		if why := filter.why(name, isDir); why != "" {
+			t.Errorf("%s: %s", rel, why)
+		}
 	}
 }
 

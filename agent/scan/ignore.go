@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -24,7 +23,7 @@ const (
 // for are below its folder, and with the time by which files are too new or too old. It is not safe for concurrent use.
 type Filtering struct {
 	filter Filter
-	root   *os.Root
+	local  Local
 	now    time.Time
 	levels []ignored // the root, and the folders on the way to the path that was asked for last
 }
@@ -36,14 +35,14 @@ type ignored struct {
 	err    error
 }
 
-// In is the filter with the ignore files below root, which may be nil, at the time now.
-func (f Filter) In(root *os.Root, now time.Time) *Filtering {
-	return &Filtering{filter: f, root: root, now: now}
+// In is the filter with the ignore files of a local side, whose root may be nil, at the time now.
+func (f Filter) In(local Local, now time.Time) *Filtering {
+	return &Filtering{filter: f, local: local, now: now}
 }
 
 // IgnoreError says why the rules for a folder are not known. Nothing in it must be touched then.
 type IgnoreError struct {
-	Path string // of the ignore file
+	Path string // of the ignore file, or the option that holds the rule
 	Line int    // 0 if none is to blame
 	Err  error
 }
@@ -60,8 +59,8 @@ func (e *IgnoreError) Unwrap() error { return e.Err }
 // Rules makes sure that the rules for what is in a folder are known. An error is an *IgnoreError, of the topmost file that
 // nobody can read or understand.
 func (f *Filtering) Rules(folder string) error {
-	if f.filter.options.IgnoreFile == "" || f.root == nil {
-		return nil
+	if f.filter.err != nil || f.filter.options.IgnoreFile == "" || f.local.Root == nil {
+		return f.filter.err
 	}
 	for len(f.levels) > 0 && !isBelow(folder, f.levels[len(f.levels)-1].folder) {
 		f.levels = f.levels[:len(f.levels)-1]
@@ -155,7 +154,7 @@ func ruleless(err error) string {
 // read reads the ignore file of a folder; none is no rules.
 func (f *Filtering) read(folder string) (rules, error) {
 	rel := path.Join(folder, f.filter.options.IgnoreFile)
-	text, err := readSmall(f.root, rel)
+	text, err := readSmall(f.local, rel)
 	if err != nil {
 		return nil, &IgnoreError{Path: rel, Err: err}
 	}
@@ -163,11 +162,11 @@ func (f *Filtering) read(folder string) (rules, error) {
 }
 
 // readSmall reads a file of at most maxIgnoreFile bytes; what is not there is nothing.
-func readSmall(root *os.Root, rel string) ([]byte, error) {
-	if e, err := StatLocal(root, rel); err != nil || e.Kind == entry.Absent {
+func readSmall(local Local, rel string) ([]byte, error) {
+	if e, err := local.Stat(rel); err != nil || e.Kind == entry.Absent {
 		return nil, err
 	}
-	file, err := OpenLocal(root, rel)
+	file, err := local.Open(rel)
 	if err != nil {
 		return nil, err
 	}

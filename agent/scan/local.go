@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -138,8 +139,11 @@ func sendable(name string) string {
 
 // storable says why a name from a server cannot be created here, "" if it can.
 func storable(name string) string {
+	if why := unstorable(name, runtime.GOOS); why != "" {
+		return why
+	}
 	if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
-		return "the name is not allowed on this system"
+		return "the name is not allowed on this system: rename it on the server"
 	}
 	return ""
 }

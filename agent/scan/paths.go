@@ -91,7 +91,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 			return prefix, err
 		}
 		if err := w.filter.Rules(folderOf(prefix)); err != nil {
-			w.unknown(prefix, ruleless(err))
+			w.unknown(folderOf(prefix), ruleless(err))
 			return prefix, nil
 		}
 		if w.excluded(prefix, isDir(item)) {
@@ -114,7 +114,7 @@ func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 	}
 	why, err := w.filter.WhyAnywhere(top, isDir(item))
 	if err != nil {
-		w.unknown(top, ruleless(err))
+		w.unknown(folderOf(top), ruleless(err))
 	}
 	if why != "" || err != nil {
 		return nil
@@ -124,7 +124,11 @@ func (w *walker) goOn(ctx context.Context, top string, at []Level) error {
 
 func (w *walker) decideTop(ctx context.Context, item plan.Item, at []Level) error {
 	w.levels = append(w.levels[:0], Level{Name: state.Text(item.Path)})
-	_, err := w.decide(ctx, item, nil, at)
+	clash, err := w.clash(ctx, item)
+	if err != nil {
+		return err
+	}
+	_, err = w.decideUnless(ctx, clash, item, nil, at)
 	return err
 }
 

@@ -245,14 +245,17 @@ func nextRune(s string) (rune, int) {
 // foldRune gives all forms of a letter the same one. It is the case folding of a single character: "ß" is not "ss".
 func foldRune(r rune) rune {
 	switch {
-	case 'a' <= r && r <= 'z':
-		return r - ('a' - 'A')
+	case 'A' <= r && r <= 'Z':
+		return r + ('a' - 'A')
 	case r < utf8.RuneSelf || r > unicode.MaxRune:
 		return r
 	}
 	first := r
 	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 		first = min(first, next)
+	}
+	if first < utf8.RuneSelf {
+		return foldRune(first)
 	}
 	return first
 }

@@ -77,6 +77,8 @@ type Result struct {
 	// are of all parts so far.
 	Looked int `json:"looked"`
 	Unseen int `json:"unseen,omitempty"`
+	// Device is the filesystem of the local folder.
+	Device state.Device `json:"device,omitzero"`
 }
 
 // Unknown is a path on one side that could not be looked at.
@@ -102,7 +104,8 @@ const maxDepth = 100
 // made; whatever concerns a part of the tree only is in Result.Unknown.
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
-	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(r.Local, began), local: NewLocal(r.Local, r.Rules)}
+	local := NewLocal(r.Local, r.Rules)
+	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(local, began), local: local}
 	w.resume()
 	if r.Flush != nil && r.Room <= 0 {
 		if w.result.Cursor = r.Cursor; r.Cursor == nil {
@@ -148,6 +151,11 @@ type walker struct {
 	began      time.Time
 	filter     Filtering
 	local      Local
+	// cases is "yes" if the server does not tell upper and lower case apart, "no", or "" for not known.
+	cases string
+	// byKey are names of the local folder keyed, see namesakes.
+	byKey map[string][]string
+	keyed string
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
 	levels []Level
@@ -168,6 +176,7 @@ func (w *walker) roots(ctx context.Context) error {
 		if totals.Local, err = w.localRoot(); err != nil {
 			return err
 		}
+		w.result.Device = deviceOf(r.Local)
 	case r.Known > 0:
 		totals.Local = plan.RootMissing
 		return errStop
@@ -283,6 +292,10 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		return true, nil
 	}
 	s := w.spell(here.Names, &far, base)
+	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
+	if err != nil {
+		return true, err
+	}
 	f := w.enter(at)
 	defer w.leave(f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
@@ -309,7 +322,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 				return true, err
 			}
 		}
-		stays, err := w.decide(ctx, item, times, w.begin(f, name))
+		stays, err := w.decideUnless(ctx, clash[name], item, times, w.begin(f, name))
 		if err != nil {
 			return true, err
 		}

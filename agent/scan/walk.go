@@ -148,6 +148,16 @@ func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote 
 	return plan.Side{Knowledge: plan.Seen}
 }
 
+// decideUnless leaves a path alone that clashes with another one, with all below it.
+func (w *walker) decideUnless(ctx context.Context, clash string, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
+	if clash == "" {
+		return w.decide(ctx, item, times, at)
+	}
+	w.result.Looked++
+	w.note(plan.Note{Path: item.Path, Text: clash, Conflict: true})
+	return true, nil
+}
+
 // decide has the planner decide about one path and goes below it. With a place in it to go on from, what is decided before its
 // contents was recorded in an earlier part. keeps reports whether something stays there at the target.
 func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, at []Level) (keeps bool, err error) {
@@ -299,6 +309,11 @@ func (w *walker) impossible(item plan.Item) string {
 	name := path.Base(item.Path)
 	if w.request.Rules.Direction != plan.Up {
 		if text := storable(name); text != "" {
+			return text
+		}
+	}
+	if w.request.Rules.Direction != plan.Down {
+		if text := tooLong(item); text != "" {
 			return text
 		}
 	}

@@ -59,7 +59,7 @@ func download(ctx context.Context, o *op) Outcome {
 }
 
 // hasArrived reports whether the local file is the remote one already. Before the remote one goes for that, more than size and
-// time has to show it.
+// time has to show it: it may be the next file of that name.
 func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bool, error) {
 	if local.Kind != entry.File {
 		return false, nil
@@ -68,6 +68,13 @@ func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bo
 	if err != nil || !arrived || !o.env.Sync.Download.After.acts() || from.look.Kind == entry.Absent {
 		return arrived, err
 	}
+	last, err := o.env.State.At(o.Path)
+	if err != nil || last != nil && unchanged(last.Local, local) && entry.Same(last.Remote, from.look) {
+		return err == nil, err
+	}
+	if local.Size > comparedWhole && len(o.conn.Hashes()) == 0 && !o.retried() {
+		return false, nil // to fetch it once more costs less than to be wrong
+	}
 	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return false, err
@@ -75,6 +82,9 @@ func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bo
 	defer file.Close()
 	return o.conn.SamePrefix(ctx, from.path, file, local.Size)
 }
+
+// comparedWhole is up to what size ftpclient.SamePrefix compares all bytes where the server has no hash.
+const comparedWhole = 64 << 10
 
 // arrivedBefore is also the end of an attempt that was cut off between its rename and its commit: without it, our own file would
 // look like somebody else's. Its new name may not be on disk yet.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -175,15 +176,19 @@ func (o *op) resumable(remote entry.Entry) bool {
 		return false
 	}
 	intents, err := o.env.State.Intents(o.Path)
-	if err != nil || len(intents) == 0 {
+	if err != nil {
 		return false
 	}
+	begun := false
 	for _, intent := range intents {
-		if !entry.Equal(intent.Source, remote) {
+		if !intent.Down && o.env.Sync.Rules.Direction == plan.Both {
+			continue // an upload
+		}
+		if begun = true; !entry.Equal(intent.Source, remote) {
 			return false
 		}
 	}
-	return true
+	return begun
 }
 
 // keeps reports whether what was received before an error is left for the next attempt.

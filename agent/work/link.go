@@ -13,7 +13,6 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
-	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -122,26 +121,20 @@ func localLink(root *os.Root, rel string) (entry.Entry, error) {
 	return e, err
 }
 
-// linkOnServer looks at the path as the listing of its folder shows it: many servers answer a question about a link with what it
-// points at.
+// linkOnServer looks at the path by LIST: many servers answer other questions about a link with what it points at.
 func (o *op) linkOnServer(ctx context.Context) (entry.Entry, error) {
-	l, err := o.conn.List(ctx, path.Dir(o.target()))
+	found, err := o.conn.ReadLink(ctx, o.target())
+	if isAbsent(err) {
+		return entry.Entry{}, nil
+	}
 	if err != nil {
 		return entry.Entry{}, err
 	}
-	for _, e := range l.Entries {
-		if e.Name == path.Base(o.Path) {
-			look := scan.RemoteEntry(e)
-			if e.Type == list.Link {
-				look.Target = e.Target
-			}
-			return look, nil
-		}
+	look := scan.RemoteEntry(found)
+	if look.Kind == entry.Link {
+		look.Target = found.Target
 	}
-	if l.Incomplete != "" {
-		return entry.Entry{}, fmt.Errorf("look for the link on the server: %s", l.Incomplete)
-	}
-	return entry.Entry{}, nil
+	return look, nil
 }
 
 // linkRemote makes the local link on the server, where that can make links.
@@ -160,8 +153,8 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		return failed(err)
 	}
 	remote, err := o.linkOnServer(ctx)
-	if isAbsent(err) {
-		remote, err = entry.Entry{}, o.conn.MakeDirs(ctx, path.Dir(o.target()))
+	if err == nil && remote.Kind == entry.Absent {
+		err = o.conn.MakeDirs(ctx, path.Dir(o.target())) // its own job may come later
 	}
 	if err != nil {
 		return failed(err)

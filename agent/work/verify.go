@@ -9,7 +9,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 

@@ -394,7 +394,7 @@ func (o *op) overruled() string {
 		return "delete is off now"
 	}
 	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
-	if why := sync.Filter.In(o.root, time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+	if why := sync.Filter.In(o.source(), time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
 		return why
 	}
 	if sync.Marker != "" {

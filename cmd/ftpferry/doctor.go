@@ -136,7 +136,7 @@ func (p *program) examine(ctx context.Context, cfg *config.Config, name string, 
 // upload to, since that is what it is about, or where the login leads to.
 func scratchFolders(cfg *config.Config, server string) (folders []string, writes bool) {
 	for _, s := range cfg.Syncs {
-		if s.Server == server && s.Enabled && s.Direction == config.Up {
+		if s.Server == server && s.Enabled && s.Direction != config.Down {
 			folders = append(folders, s.Remote)
 		}
 	}

@@ -83,7 +83,8 @@ func (p *program) printPlan(planned control.SyncPlan) {
 		fmt.Fprintf(p.stdout, "%s: WOULD HALT (%s): %s\n", planned.Sync, planned.Halt.Code, planned.Halt.Reason)
 	}
 	var totals []string
-	for _, action := range []string{"upload", "download", "make remote dir", "make local dir", "delete remote", "delete local"} {
+	for _, action := range []string{"upload", "download", "link remote", "link local", "make remote dir", "make local dir", "move remote", "move local",
+		"set aside remote", "set aside local", "delete remote", "delete local"} {
 		if counts[action] > 0 {
 			totals = append(totals, fmt.Sprintf("%d x %s", counts[action], action))
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -223,7 +225,8 @@ func count(n int, what string) string {
 // checkNames refuses names that mean nothing. What is in the state but not in the configuration (any more) can still be asked for,
 // so it is called when nothing was found.
 func checkNames(cfg *config.Config, sync, server string) error {
-	if _, ok := cfg.Syncs[sync]; sync != "" && !ok {
+	named := func(s *config.Sync) bool { return s.Name == sync || s.Family == sync }
+	if sync != "" && !slices.ContainsFunc(slices.Collect(maps.Values(cfg.Syncs)), named) {
 		return exit{control.ExitUsage, fmt.Errorf("there is no sync %q; there are %q", sync, sortedKeys(cfg.Syncs))}
 	}
 	if _, ok := cfg.Servers[server]; server != "" && !ok {

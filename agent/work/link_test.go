@@ -1,0 +1,141 @@
+package work
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+func link(t *testing.T, target string, elements ...string) {
+	t.Helper()
+	name := filepath.Join(elements...)
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pointsTo(t *testing.T, want string, elements ...string) {
+	t.Helper()
+	if got, err := os.Readlink(filepath.Join(elements...)); got != want || err != nil {
+		t.Errorf("%s points to %q (%v), want %q", elements[len(elements)-1], got, err, want)
+	}
+}
+
+func (b *bench) linked(action plan.Action, name string) plan.Op {
+	op := plan.Op{Action: action, Path: name, Local: b.here(name), Remote: plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.Link}}}
+	if action == plan.LinkRemote {
+		op.Remote = plan.Side{Knowledge: plan.Unknown}
+	}
+	return op
+}
+
+// TestLinksComeDown as links, and only if they stay within the folder.
+func TestLinksComeDown(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.sync.Rules.Direction = plan.Down
+		b.offer("d/a.txt", "one")
+		link(t, "a.txt", b.remote, "d/link")
+		link(t, "../d/a.txt", b.remote, "e/up")
+		b.offer("e/x", "x") // opens the folder
+		outside := t.TempDir()
+		link(t, outside, b.remote, "d/absolute")
+		link(t, "../../d/a.txt", b.remote, "d/out")
+		link(t, "x/../../../y", b.remote, "d/hidden out")
+		b.write("d/a.txt", "one")
+		for name, want := range map[string]string{"d/link": "a.txt", "e/up": "../d/a.txt"} {
+			o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkLocal, name), 1))
+			pointsTo(t, want, b.local, name)
+			if o.Base == nil || o.Base.Local.Target != want || o.Base.Remote.Target != want {
+				t.Errorf("%s: base %+v", name, o.Base)
+			}
+		}
+		for _, name := range []string{"d/absolute", "d/out", "d/hidden out"} {
+			if o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkLocal, name), 1)); !errors.Is(o.Err, ErrUnsafe) {
+				t.Errorf("%s: %v", name, o.Err)
+			}
+			if _, err := os.Lstat(filepath.Join(b.local, name)); err == nil {
+				t.Errorf("%s was made", name)
+			}
+		}
+		// Its target has changed; and something else is in the place of another.
+		os.Remove(filepath.Join(b.remote, "d/link"))
+		link(t, "../e/x", b.remote, "d/link")
+		mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkLocal, "d/link"), 1))
+		pointsTo(t, "../e/x", b.local, "d/link")
+		if o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkLocal, "d/link"), 2)); o.Reason != "was there already" {
+			t.Errorf("the second time: %q", o.Reason)
+		}
+		os.Remove(filepath.Join(b.local, "e/up"))
+		b.write("e/up", "a file")
+		mustBe(t, Stale, b.do(t.Context(), b.linked(plan.LinkLocal, "e/up"), 1))
+		if left, _ := filepath.Glob(filepath.Join(b.local, "*", ".*ftpferry*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+// TestLinksGoUp where the server makes links, and are told elsewhere.
+func TestLinksGoUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}}))
+	for _, name := range []string{"a.txt", "with blank.txt", `q"uote\.txt`} {
+		b.offer("d/"+name, name)
+		link(t, name, b.local, "d", "link to "+name)
+		o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "d/link to "+name), 1))
+		if o.Base == nil || o.Base.Remote.Kind != entry.Link {
+			t.Fatalf("%q: base %+v, %s", name, o.Base, o.Reason)
+		}
+		if content, err := os.ReadFile(filepath.Join(b.server.Root, strings.TrimPrefix(o.Base.Remote.Target, "/"))); string(content) != name {
+			t.Errorf("%q: the link on the server leads to %q, which holds %q (%v)", name, o.Base.Remote.Target, content, err)
+		}
+		if o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "d/link to "+name), 2)); o.Reason != "was there already" {
+			t.Errorf("%q, the second time: %q", name, o.Reason)
+		}
+	}
+	os.Remove(filepath.Join(b.local, "d/link to a.txt"))
+	link(t, "with blank.txt", b.local, "d", "link to a.txt")
+	if o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "d/link to a.txt"), 1)); !strings.HasSuffix(o.Base.Remote.Target, "/with blank.txt") {
+		t.Errorf("the target has changed: %+v", o.Base)
+	}
+	link(t, "a.txt", b.local, "d", "in the way")
+	b.offer("d/in the way", "a file")
+	mustBe(t, Stale, b.do(t.Context(), b.linked(plan.LinkRemote, "d/in the way"), 1))
+	if content, _ := os.ReadFile(filepath.Join(b.remote, "d/in the way")); string(content) != "a file" {
+		t.Error("a file gave way to a link")
+	}
+}
+
+func TestAServerThatMakesNoLinksIsTold(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		link(t, "a.txt", b.local, "link")
+		o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "link"), 1))
+		if o.Base != nil || !strings.HasPrefix(o.Reason, "skipped: ") {
+			t.Errorf("base %+v, reason %q", o.Base, o.Reason)
+		}
+		holds(t, b.remote, nil)
+	}, "vsftpd", "proftpd", "pure-ftpd", "pyftpdlib")
+}
+
+func TestWhereLinksLead(t *testing.T) {
+	for _, row := range []struct {
+		rel, target string
+		inside      bool
+	}{
+		{"a", "b", true}, {"a", "b/c/", true}, {"a", "./b", true}, {"d/a", "../b", true}, {"d/e/a", "../../b", true},
+		{"a", "", false}, {"a", "..", false}, {"a", "../b", false}, {"d/a", "../../b", false}, {"a", "/b", false},
+		{"d/a", "b/../../..", false}, {"d/a", "b/..", false}, {"d/a", "b//c", false}, {"d/a", "b\x00", false},
+	} {
+		if err := staysInside(row.rel, row.target); (err == nil) != row.inside || err != nil && !errors.Is(err, ErrUnsafe) {
+			t.Errorf("a link at %q to %q: %v", row.rel, row.target, err)
+		}
+	}
+}
