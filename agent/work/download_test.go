@@ -163,8 +163,7 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 				}
 				op := b.planned(plan.Download, "big.bin")
 				if row.before > 0 {
-					other := entry.Entry{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}
-					b.state.intents = []state.Intent{{Source: other, Down: true}}
+					b.state.intents = []state.Intent{{Source: entry.Entry{Kind: entry.File, Size: row.before, ModTime: stamped, Precision: time.Second}, Down: true}}
 				}
 				if o := mustBe(t, Done, b.download(t.Context(), op, row.attempt)); o.Bytes != row.came {
 					t.Errorf("fetched %d bytes, want %d", o.Bytes, row.came)
