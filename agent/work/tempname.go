@@ -64,13 +64,3 @@ func (o *op) plain(temp string) string {
 	}
 	return path.Join(path.Dir(temp), scan.WithoutDot(path.Base(temp)))
 }
-
-// tempName is the local temporary name of a download without its folder.
-func (o *op) tempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims)
-}
-
-// lastTempName is that of the attempt before.
-func (o *op) lastTempName() string {
-	return scan.TempName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID), o.job.Claims-1)
-}

@@ -9,7 +9,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
@@ -38,14 +37,6 @@ func (o *op) verifyStored(ctx context.Context, s *stored, local io.ReaderAt) (ho
 
 // afterLoss is how it was verified, too, where the final reply was lost.
 const afterLoss = ", on a new connection as the final reply was lost"
-
-// verified says how it was made sure that all bytes arrived, if that was by their number.
-func verified(r ftpclient.Result) string {
-	if !r.Confirmed {
-		return "size" + afterLoss
-	}
-	return "size"
-}
 
 // verifyRemote makes sure that the file p on the server is the first size bytes of local, in the way that the sync asks for, and
 // says how it did: "size", "sha-256", "reread". The error is errSize or errContent if it is not.
