@@ -56,24 +56,21 @@ func (o *op) claim(ctx context.Context, from origin) (origin, error) {
 			}
 		}
 	}
-	if err != nil && !o.conn.Usable() {
-		return from, err
-	}
-	look, lookErr := o.statRemote(ctx, claimed.path)
-	switch {
-	case lookErr != nil:
-		return from, errors.Join(err, lookErr)
-	case look.Kind == entry.File:
-		claimed.look = look
-		return claimed, nil
-	}
-	if now, _ := o.statRemote(ctx, from.path); now.Kind == entry.Absent {
-		return from, errTaken
+	if refusedName(err) && o.conn.Usable() { // so it is not ours, and only its own name has to be looked at
+		if now, lookErr := o.statRemote(ctx, from.path); lookErr == nil && now.Kind == entry.Absent {
+			return from, errTaken
+		}
 	}
 	if err == nil {
-		err = errors.New("the server says that it has renamed the file, and has not")
+		claimed.look, err = o.statRemote(ctx, claimed.path)
+		if err == nil && claimed.look.Kind != entry.File {
+			err = errors.New("the server says that it has renamed the file, and has not")
+		}
 	}
-	return from, fmt.Errorf("claim the file on the server: %w", err)
+	if err != nil {
+		return from, fmt.Errorf("claim the file on the server: %w", err)
+	}
+	return claimed, nil
 }
 
 // giveBack gives a claimed file its own name again, or one with a number if somebody has put another file there.
