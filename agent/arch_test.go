@@ -34,7 +34,7 @@ var ours = map[string][]string{
 	"agent/trigger":              nil,
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
-	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "queue", "state", "state/entry"},
+	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
 	"agent/control":              {"agent/plan", "state"},
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
 	"agent": {"agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
