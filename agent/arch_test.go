@@ -52,7 +52,6 @@ var theirs = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/ftpferry"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
-	"github.com/bmatcuk/doublestar/v4":  {"agent/config"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
 	"testing":                           {"ftpclient/ftptest"},
 }
