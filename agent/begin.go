@@ -100,11 +100,6 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 		if err := requeueLook(tx, name, s.Server, now); err != nil {
 			return err
 		}
-		if done, err := state.IndexIdentities(tx, name, d.agent.indexedSides(name), indexChunk); err != nil {
-			return err
-		} else if !done {
-			d.unindexed[name] = true
-		}
 	}
 	return d.dropStrangers(tx)
 }

@@ -45,7 +45,7 @@ func (noState) Count() (int, error)                                        { ret
 func (noState) Intents(string) ([]state.Intent, error)                     { return nil, nil }
 func (noState) Dirty(int) ([]state.Dirty, error)                           { return nil, nil }
 func (noState) Mark() (uint64, error)                                      { return 0, nil }
-func (noState) Identified(state.Sides, entry.Entry, int) ([]string, error) { return nil, nil }
+func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }
 func (noState) Live(uint64, int) bool                                      { return true }
 
 // login begins every connection.
