@@ -217,13 +217,13 @@ func (w *walker) mayBe(from, rel string, e entry.Entry, far bool) (row *state.Ba
 
 // wasThere reports whether what is at a local path now was there, under whatever path, at the time when. The number of a file
 // that was removed is given to the next one, which may have its size, and its time too where programs set that: of unpacked
-// archives, and of builds that are to be the same each time. Where nobody says when a file was made, a time in whole
-// seconds proves nothing.
+// archives, and of builds that are to be the same each time. Where nobody says when a file was made, or it is
+// said to be in the future, a time in whole seconds proves nothing.
 func (w *walker) wasThere(rel string, e entry.Entry, when time.Time) bool {
 	if w.request.Local == nil {
 		return false
 	}
-	if at := born(w.request.Local, rel); !at.IsZero() && !when.IsZero() {
+	if at := born(w.request.Local, rel); !at.IsZero() && !when.IsZero() && !at.After(time.Now()) {
 		return !at.After(when)
 	}
 	return e.Kind == entry.Dir || e.ModTime.Nanosecond() != 0
