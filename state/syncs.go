@@ -18,8 +18,14 @@ type SyncState struct {
 	HaltedAt time.Time `json:"halted_at,omitzero"`
 	// HaltCode is the reason for programs.
 	HaltCode string `json:"halt_code,omitempty"`
+	// HaltDeletes is how many files would have been deleted.
+	HaltDeletes int `json:"halt_deletes,omitempty"`
 	// Approved is when a person let the next pass do what the guard had stopped.
 	Approved time.Time `json:"approved,omitzero"`
+	// ApprovedHalts are the codes of the halts that the person has seen, with blanks between them, and ApprovedDeletes is how many
+	// deletions there were then.
+	ApprovedHalts   string `json:"approved_halts,omitempty"`
+	ApprovedDeletes int    `json:"approved_deletes,omitempty"`
 	// EmptiedLocal and EmptiedRemote: a person has approved that this folder is empty. It holds
 	// until it was seen filled again.
 	EmptiedLocal  bool `json:"emptied_local,omitempty"`

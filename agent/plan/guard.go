@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state/entry"
@@ -59,6 +61,8 @@ const (
 type Halt struct {
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
+	// Deletes is how many files would be deleted.
+	Deletes int `json:"-"`
 }
 
 // Codes of halts.
@@ -76,9 +80,44 @@ const (
 type Limits struct {
 	// AllowsDeletes says whether so many deletions of so many known paths may go out.
 	AllowsDeletes func(deletes, known int) bool
-	// Approved: a person has seen the last halt and wants to go on.
+	// Approved: a person has seen a halt and wants to go on.
 	Approved bool
+	// Halts are the codes of what that person has seen, with blanks between them, and Deletes is how many deletions there were
+	// then. What comes on top of it is another matter. "" is for a person who has spoken before there was a halt, and lets all
+	// pass.
+	Halts   string
+	Deletes int
 }
+
+// lets reports whether a person has let a halt pass: that one, or one that follows from what was seen.
+func (l Limits) lets(code string) bool {
+	if !l.Approved {
+		return false
+	}
+	if l.Halts == "" {
+		return true
+	}
+	for seen := range strings.FieldsSeq(l.Halts) {
+		if seen == code || code == HaltMaxDelete && (seen == HaltRootEmpty || seen == HaltFirstContact) {
+			return true
+		}
+	}
+	return false
+}
+
+// allows says whether so many deletions may go out: those that a person has let pass, and as many as ever.
+func (l Limits) allows(deletes, known int) bool {
+	seen := 0
+	if l.lets(HaltMaxDelete) {
+		if l.Halts == "" || hasCode(l.Halts, HaltRootEmpty) {
+			return true
+		}
+		seen = l.Deletes
+	}
+	return deletes <= seen || l.AllowsDeletes(deletes-seen, known)
+}
+
+func hasCode(codes, code string) bool { return slices.Contains(strings.Fields(codes), code) }
 
 const (
 	// emptyRootAlarm is the number of known paths from which an empty root is suspicious.
@@ -99,30 +138,29 @@ func Guard(t Totals, l Limits) *Halt {
 		root Root
 	}{{"local", t.Local}, {"remote", t.Remote}} {
 		mayBeMade := side.name == "remote" && t.Direction == Up
-		if side.root == RootMissing && t.Known > 0 && !(l.Approved && mayBeMade) {
-			return &Halt{HaltRootMissing, fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
+		if side.root == RootMissing && t.Known > 0 && !(mayBeMade && l.lets(HaltRootMissing)) {
+			return &Halt{Code: HaltRootMissing, Reason: fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
 		}
-		if side.name == "local" && t.OtherDevice != "" && t.Known > 0 && !l.Approved {
-			return &Halt{HaltOtherDevice, fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
+		if side.name == "local" && t.OtherDevice != "" && t.Known > 0 && !l.lets(HaltOtherDevice) {
+			return &Halt{Code: HaltOtherDevice, Reason: fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
 		}
-		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !l.Approved {
-			return &Halt{HaltRootEmpty, fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
+		anew := mayBeMade && l.lets(HaltRootMissing) // and empty then
+		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {
+			return &Halt{Code: HaltRootEmpty, Reason: fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
 		}
 	}
 	if t.MarkerMissing != "" {
-		return &Halt{HaltMarker, fmt.Sprintf("the marker file %q is missing in the local folder", t.MarkerMissing)}
+		return &Halt{Code: HaltMarker, Reason: fmt.Sprintf("the marker file %q is missing in the local folder", t.MarkerMissing)}
 	}
-	if l.Approved {
-		return nil
+	deletes := t.Deletes + t.PendingDeletes
+	if (t.First || t.Known <= 0) && t.Extra > 0 && !l.lets(HaltFirstContact) {
+		return &Halt{Deletes: deletes, Code: HaltFirstContact, Reason: fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
 	}
-	if (t.First || t.Known <= 0) && t.Extra > 0 {
-		return &Halt{HaltFirstContact, fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
+	if deletes > 0 && !l.allows(deletes, t.Known) {
+		return &Halt{Deletes: deletes, Code: HaltMaxDelete, Reason: fmt.Sprintf("%d files of %d known paths would be deleted, more than max_delete allows", deletes, t.Known)}
 	}
-	if deletes := t.Deletes + t.PendingDeletes; deletes > 0 && !l.AllowsDeletes(deletes, t.Known) {
-		return &Halt{HaltMaxDelete, fmt.Sprintf("%d files of %d known paths would be deleted, more than max_delete allows", deletes, t.Known)}
-	}
-	if t.Shifted >= shiftAlarm && t.Shifted == t.Moved && 2*t.Shifted > t.Known {
-		return &Halt{HaltTimeShift, fmt.Sprintf("the times of %d files all moved by %s and nothing else did: a clock or time zone changed, not the files", t.Shifted, t.Shift)}
+	if t.Shifted >= shiftAlarm && t.Shifted == t.Moved && 2*t.Shifted > t.Known && !l.lets(HaltTimeShift) {
+		return &Halt{Code: HaltTimeShift, Reason: fmt.Sprintf("the times of %d files all moved by %s and nothing else did: a clock or time zone changed, not the files", t.Shifted, t.Shift)}
 	}
 	return nil
 }

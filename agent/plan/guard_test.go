@@ -99,6 +99,49 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestAnApprovalIsForWhatWasSeen: a person who let some deletions pass has not said that the disk may be gone.
+func TestAnApprovalIsForWhatWasSeen(t *testing.T) {
+	ten := func(deletes, _ int) bool { return deletes <= 10 }
+	for _, test := range []struct {
+		name    string
+		halts   string // what was seen
+		deletes int
+		totals  Totals
+		code    string // "" for no halt
+	}{
+		{"the deletions that were seen", HaltMaxDelete, 50, Totals{Known: 99, Deletes: 50}, ""},
+		{"a few more", HaltMaxDelete, 50, Totals{Known: 99, Deletes: 40, PendingDeletes: 20}, ""},
+		{"many more", HaltMaxDelete, 50, Totals{Known: 99, Deletes: 61}, HaltMaxDelete},
+		{"deletions, and then everything is gone", HaltMaxDelete, 50, Totals{Known: 99, Deletes: 50, Local: RootEmpty}, HaltRootEmpty},
+		{"deletions, and then another disk", HaltMaxDelete, 50, Totals{Known: 99, Deletes: 50, Local: RootFilled, OtherDevice: "tmpfs"}, HaltOtherDevice},
+		{"deletions, and then all times move", HaltMaxDelete, 50, Totals{Known: 20, Deletes: 1, Shift: time.Hour, Shifted: 20, Moved: 20}, HaltTimeShift},
+		{"another disk, and it is empty", HaltOtherDevice, 0, Totals{Known: 99, OtherDevice: "tmpfs", Local: RootEmpty}, HaltRootEmpty},
+		{"another disk, and it holds less", HaltOtherDevice, 0, Totals{Known: 99, OtherDevice: "tmpfs", Local: RootFilled, Deletes: 50}, HaltMaxDelete},
+		{"another disk and then that it holds less", HaltOtherDevice + " " + HaltMaxDelete, 50, Totals{Known: 99, OtherDevice: "tmpfs", Local: RootFilled, Deletes: 50}, ""},
+		{"an empty folder means that all goes", HaltRootEmpty, 0, Totals{Known: 99, Local: RootEmpty, Deletes: 99}, ""},
+		{"a remote folder that is made anew is empty", HaltRootMissing, 0, Totals{Known: 99, Local: RootFilled, Remote: RootEmpty, Direction: Up}, ""},
+		{"a remote folder that is made anew, and an empty local one", HaltRootMissing, 0, Totals{Known: 99, Deletes: 99, Local: RootEmpty, Direction: Up}, HaltRootEmpty},
+		{"what first contact deletes", HaltFirstContact, 30, Totals{Extra: 30, Deletes: 30}, ""},
+		{"first contact, and there is more by now", HaltFirstContact, 30, Totals{Extra: 90, Deletes: 90}, HaltMaxDelete},
+		{"all times moved, and nothing else was seen", HaltTimeShift, 0, Totals{Known: 20, Deletes: 11, Shift: time.Hour, Shifted: 20, Moved: 20}, HaltMaxDelete},
+		{"whoever speaks before there is a halt lets all pass", "", 0, Totals{Known: 99, Deletes: 99, Local: RootEmpty}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			halt := Guard(test.totals, Limits{AllowsDeletes: ten, Approved: true, Halts: test.halts, Deletes: test.deletes})
+			if code := codeOf(halt); code != test.code {
+				t.Errorf("halted by %q, want %q", code, test.code)
+			}
+		})
+	}
+}
+
+func codeOf(halt *Halt) string {
+	if halt == nil {
+		return ""
+	}
+	return halt.Code
+}
+
 func TestGuardAsksWithAllDeletesAndAllKnownPaths(t *testing.T) {
 	var deletes, known int
 	Guard(Totals{Known: 50, Deletes: 3, PendingDeletes: 4, Extra: 2}, Limits{AllowsDeletes: func(d, k int) bool {
