@@ -333,3 +333,61 @@ func (d drill) run(r *rig, direction, side string) {
 		r.t.Errorf("%d in the trash, %d elsewhere: %v", trash, rest, r.sides())
 	}
 }
+
+// TestAMistypedFolder: a sync whose configuration names another folder than before, which holds something else, asks first. With
+// the slip of the pen put right it goes on as if nothing had been.
+func TestAMistypedFolder(t *testing.T) {
+	servers := map[string]*ftptest.RealServer{}
+	for _, name := range ftptest.RealServers {
+		servers[name] = ftptest.Real(t, name, ftptest.RealOptions{})
+	}
+	t.Run("each", func(t *testing.T) {
+		n := 0
+		for _, deletes := range []string{"true", "false"} {
+			for _, side := range []string{"local", "remote"} {
+				for _, direction := range []string{"up", "down", "both"} {
+					n++
+					server := servers[ftptest.RealServers[n%len(ftptest.RealServers)]]
+					folder := fmt.Sprintf("typed%d", n)
+					t.Run(fmt.Sprintf("%s/%s/delete %s/%s", side, direction, deletes, server.Name), func(t *testing.T) {
+						t.Parallel()
+						r := newRig(t, server, direction).in(folder)
+						r.set("delete = true", "delete = "+deletes)
+						from := r.local
+						if direction == "down" {
+							from = r.remote
+						}
+						fill(t, from, drillTree)
+						r.mustBeInStep("at first")
+						whole, right := r.sides(), *r.side(side)
+
+						wrong := right + "-old"
+						fill(t, wrong, strangers)
+						r.edit(filepath.Base(right)+"\"", filepath.Base(wrong)+"\"")
+						*r.side(side) = wrong
+						const reason = "the sync has other folders than before, and there only 0 files are the same on both sides"
+						r.mustHalt("mistyped", plan.HaltFirstContact, reason)
+						r.mustHalt("mistyped, after a restart", plan.HaltFirstContact, reason)
+
+						r.edit(filepath.Base(wrong)+"\"", filepath.Base(right)+"\"")
+						*r.side(side) = right
+						if report := r.mustBeInStep("put right"); report.Deleted+report.Transferred > 0 {
+							t.Errorf("put right: %+v", report)
+						}
+						if diff := cmp.Diff(whole, r.sides()); diff != "" {
+							t.Errorf("put right:\n%s", diff)
+						}
+						if deletes == "false" && direction != "both" {
+							return // what is too much at the target stays, so that they are not in step
+						}
+						r.edit(filepath.Base(right)+"\"", filepath.Base(wrong)+"\"")
+						*r.side(side) = wrong
+						r.mustHalt("meant so", plan.HaltFirstContact, reason)
+						r.approve()
+						r.mustBeInStep("approved")
+					})
+				}
+			}
+		}
+	})
+}

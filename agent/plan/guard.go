@@ -157,14 +157,14 @@ func Guard(t Totals, l Limits) *Halt {
 // elsewhere is about a sync that has other folders than before, maybe by a slip of the pen: what is at the target, or on both
 // sides, should be much the same then.
 func (t Totals) elsewhere() *Halt {
-	strange := t.There.Strange
+	strange, alike := t.There.Strange, t.Equal+t.There.Held
 	switch t.Direction {
 	case Down:
-		strange = t.Here.Strange
+		strange, alike = t.Here.Strange, t.Equal+t.Here.Held
 	case Both:
 		strange = min(strange, t.Here.Strange)
 	}
-	if !t.Elsewhere || !t.First || strange <= t.Equal {
+	if !t.Elsewhere || strange <= alike {
 		return nil
 	}
 	what := "would be replaced, or stay between the others"
@@ -172,7 +172,7 @@ func (t Totals) elsewhere() *Halt {
 		what = "would be mixed with those on the other side"
 	}
 	return &Halt{HaltFirstContact, fmt.Sprintf("the sync has other folders than before, and there only %d files are the same on both sides; %d others %s; is the configuration right?",
-		t.Equal, strange, what)}
+		alike, strange, what)}
 }
 
 // otherContent finds out whether another folder, disk or account has taken the place of one. At a source, max_delete
