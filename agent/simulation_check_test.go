@@ -60,6 +60,11 @@ func (s *simulation) consumes() bool {
 // takesPart is false for what no side has to have from the other.
 func (s *simulation) takesPart(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
+	if _, err := os.Lstat(filepath.Join(s.local, top)); top == "link" && err == nil {
+		if _, err := os.Stat(filepath.Join(s.local, top)); err != nil {
+			return false // what a link to nowhere stood for is unknown
+		}
+	}
 	return !slices.Contains(s.sync.Hidden, top) && top != s.sync.TempFolder && !s.ignored(name) && !s.inConflict(name)
 }
 

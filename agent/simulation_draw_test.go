@@ -119,7 +119,8 @@ func (s *simulation) drawUploads() {
 	switch {
 	case some(8):
 		o.Atomic = false
-		s.server.Abilities.NoRename = some(2)
+		// Without renaming nothing is set aside or put into the trash.
+		s.server.Abilities.NoRename = some(2) && o.Direction == config.Up && o.Trash == ""
 	case some(4):
 		o.TempFolder = ".incoming"
 	case some(4):

@@ -157,9 +157,15 @@ func (s *simulation) tell(paths ...string) {
 	d.emit(ctx, trigger.Event{Sync: "s", Paths: paths, Why: "watch"}) // an event that is lost is one of many
 }
 
-// simulatedPatterns are what people write into .ferryignore, and which names that leaves out.
-var simulatedPatterns = map[string][]string{
-	"": nil, "c.txt\n": {"c.txt"}, "x/y/\n": {"x/y"}, "b\n!/b\n": {"x/b"}, "/z\n": {"z"}, "/x/\n": {"x"},
+// simulatedPatterns are what people write into .ferryignore, and whether that leaves a file out.
+var simulatedPatterns = map[string]func(name string) bool{
+	"":            func(string) bool { return false },
+	"c.txt\n":     func(name string) bool { return path.Base(name) == "c.txt" },
+	"x/y/\n":      func(name string) bool { return strings.HasPrefix(name, "x/y/") },
+	"b\n!/b\n":    func(name string) bool { return name != "b" && slices.Contains(strings.Split(name, "/"), "b") },
+	"/z\n":        func(name string) bool { return name == "z" || strings.HasPrefix(name, "z/") },
+	"/x/\n":       func(name string) bool { return strings.HasPrefix(name, "x/") },
+	"/x/*\n!y/\n": func(name string) bool { return path.Dir(name) == "x" },
 }
 
 func (s *simulation) editIgnore() {
@@ -178,12 +184,7 @@ func (s *simulation) ignored(name string) bool {
 	if err != nil {
 		return false
 	}
-	for _, top := range simulatedPatterns[string(text)] {
-		if name == top || strings.HasPrefix(name, top+"/") {
-			return true
-		}
-	}
-	return false
+	return simulatedPatterns[string(text)](name)
 }
 
 // editLink makes a link, to a file, to a folder, to nothing or out of the folder, or removes it.

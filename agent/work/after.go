@@ -35,7 +35,7 @@ func (o *op) consume(done Outcome) Outcome {
 		what, err = "deleted here", o.root.Remove(filepath.FromSlash(o.Path))
 	default:
 		var to string
-		to, err = moveLocal(o.root, o.Path, after.Move(o.Path, time.Now()))
+		to, err = o.putAwayLocal(after.Move(o.Path, time.Now()))
 		what = "moved to " + to
 	}
 	if err == nil {
