@@ -87,7 +87,7 @@ type simulation struct {
 	renamed   config.NameTemplate        // of remote files
 	live      atomic.Pointer[dispatcher] // of the agent that runs
 	conflicts map[string]bool            // paths that are left to a person
-	approved  bool                       // at the last pass
+	down      bool                       // the server, in this round
 
 	lock     sync.Mutex
 	versions map[string]int // every content ever written, and which it was
@@ -136,7 +136,7 @@ func (s *simulation) round() {
 		s.shift()
 	}
 	s.edit(1+s.random.IntN(6), true, true)
-	if s.random.IntN(3) == 0 {
+	if s.down = s.random.IntN(3) == 0; s.down {
 		s.server.SetDown(true)
 		defer s.server.SetDown(false)
 	}
@@ -206,7 +206,8 @@ func (s *simulation) freezeAt(some bool) <-chan struct{} {
 }
 
 // kill keeps everything as it is at this moment, and lets the agent go on for it to end. What it still does is taken back by
-// restore, or, as nobody knows when a system writes what, some of what it does on both sides stays.
+// restore. Late is a death between what is done here and its commit: the server is out of reach then, and what the agent does
+// here stays.
 func (s *simulation) kill() (restore func()) {
 	synctest.Wait() // nobody is in the middle of anything but waiting
 	copied := s.nextState()
@@ -221,8 +222,11 @@ func (s *simulation) kill() (restore func()) {
 	}
 	s.lock.Lock()
 	s.dead, s.killAt = !late, 0
-	close(s.thaw)
 	s.lock.Unlock()
+	if late {
+		s.server.SetDown(true)
+	}
+	close(s.thaw)
 	fmt.Fprintf(s, "%s KILLED, late %v\n", time.Now().Format("15:04:05.000"), late)
 	if late {
 		time.Sleep(time.Duration(s.random.IntN(100)) * time.Millisecond)
@@ -230,6 +234,7 @@ func (s *simulation) kill() (restore func()) {
 	return func() {
 		s.openState(copied)
 		if late {
+			s.server.SetDown(s.down)
 			return
 		}
 		restoreServer()

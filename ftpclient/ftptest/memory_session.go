@@ -300,9 +300,11 @@ func (s *memorySession) transfer(verb, name string) {
 		s.reply("426 cut")
 		return
 	}
-	s.server.mutex.Lock()
-	s.server.told(name)
-	s.server.mutex.Unlock()
+	if verb == "STOR" || verb == "APPE" {
+		s.server.mutex.Lock()
+		s.server.told(name)
+		s.server.mutex.Unlock()
+	}
 	s.reply("226 done")
 }
 
