@@ -101,8 +101,8 @@ func (s *simulation) isForeign(content string) bool {
 	if s.sync.Direction == config.Both || s.sync.OnForeignChange == config.ForeignRestore {
 		return false
 	}
-	v := s.facts[content]
-	return content == "" || v != nil && v.here == (s.sync.Direction == config.Down) || v != nil && v.touched
+	v, down := s.facts[content], s.sync.Direction == config.Down
+	return content == "" || v != nil && (v.here == down || down && v.touchedHere || !down && v.touchedThere)
 }
 
 // targetName is the name on the server of a local file.
@@ -135,7 +135,7 @@ func (s *simulation) isKept(content string, v *version, here, far map[string]str
 		for name, times := range v.arrived {
 			arrived = max(arrived, times)
 			// Where times cannot be kept, what has arrived before a death cannot be told from the version before.
-			if times > 1 && s.consumes() && !v.touched && s.server.Abilities.MFMT {
+			if times > 1 && s.consumes() && !v.touchedThere && s.server.Abilities.MFMT {
 				s.wrongf("version %d has arrived %d times at %s", number, times, name)
 			}
 		}
@@ -158,7 +158,7 @@ func (s *simulation) isKept(content string, v *version, here, far map[string]str
 // hasSuccessor reports that a later version may have taken the place of this one, which was let go at its source.
 func (s *simulation) hasSuccessor(content string, v *version) bool {
 	for other, w := range s.facts {
-		if w.here == v.here && s.versions[other] > s.versions[content] && (w.name == v.name || v.touched || w.touched) {
+		if w.here == v.here && s.versions[other] > s.versions[content] && (w.name == v.name || v.touchedThere || w.touchedThere) {
 			return true
 		}
 	}
@@ -223,8 +223,8 @@ func (s *simulation) nothingDeleted(here, far map[string]string, why string) {
 // deleteOne has somebody delete a file at a quiet time, and looks what becomes of it on the other side.
 func (s *simulation) deleteOne() {
 	here, far := s.localFiles(), s.remoteFiles()
-	if s.consumes() || !s.sync.RemoteName.IsZero() {
-		return
+	if s.consumes() || !s.sync.RemoteName.IsZero() || s.shifts && s.sync.OnForeignChange != config.ForeignRestore {
+		return // what has another time may be somebody else's
 	}
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		content := here[name]

@@ -56,6 +56,9 @@ func (s *simulation) editFolder(here bool) {
 	from, to := simulatedFolders[s.random.IntN(len(simulatedFolders))], simulatedFolders[s.random.IntN(len(simulatedFolders))]
 	remove := s.random.IntN(2) == 0
 	if here {
+		for _, content := range in(s.localFiles(), from) {
+			s.touch(content, true)
+		}
 		if info, err := os.Lstat(filepath.Join(s.local, from)); err != nil || !info.IsDir() {
 			return
 		}
@@ -79,7 +82,7 @@ func (s *simulation) editFolder(here bool) {
 	folders, files := s.server.Folders(), s.server.Files()
 	source, target := "/site/"+from, "/site/"+to
 	for _, content := range in(files, source) {
-		s.touch(content)
+		s.touch(content, false)
 	}
 	if !slices.Contains(folders, source) {
 		return
@@ -124,7 +127,8 @@ type version struct {
 	here    bool           // written on this side
 	name    string         // relative, when it was written
 	arrived map[string]int // how often the server got it under a name that is no temporary one
-	touched bool           // a person has renamed or replaced a copy of it at the target
+	// A person has renamed or replaced a copy of it.
+	touchedHere, touchedThere bool
 }
 
 func (s *simulation) waste(content string) {
@@ -133,12 +137,12 @@ func (s *simulation) waste(content string) {
 	s.wasted[content] = true
 }
 
-// touch notes that a person had to do with a copy on the server.
-func (s *simulation) touch(content string) {
+// touch notes that a person had to do with a copy on one side.
+func (s *simulation) touch(content string, here bool) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if v := s.facts[content]; v != nil {
-		v.touched = true
+		v.touchedHere, v.touchedThere = v.touchedHere || here, v.touchedThere || !here
 	}
 }
 
@@ -213,6 +217,9 @@ func (s *simulation) editLocal() {
 	files := s.localFiles()
 	full := filepath.Join(s.local, filepath.FromSlash(name))
 	old, exists := files[name]
+	if exists {
+		s.touch(old, true)
+	}
 	switch act := s.random.IntN(10); {
 	case act < 6 || !exists:
 		if os.MkdirAll(filepath.Dir(full), 0o700) != nil {
@@ -276,7 +283,7 @@ func (s *simulation) editRemote() {
 		}
 	}
 	if exists {
-		s.touch(old)
+		s.touch(old, false)
 	}
 	switch act := s.random.IntN(10); {
 	case act < 6 || !exists:

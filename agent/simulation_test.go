@@ -88,6 +88,7 @@ type simulation struct {
 	live      atomic.Pointer[dispatcher] // of the agent that runs
 	conflicts map[string]bool            // paths that are left to a person
 	down      bool                       // the server, in this round
+	clock     time.Duration              // by which the agent's is wrong
 
 	lock     sync.Mutex
 	versions map[string]int // every content ever written, and which it was
@@ -150,6 +151,10 @@ func (s *simulation) round() {
 // life is the life of one agent.
 func (s *simulation) life(killed bool) {
 	var restore func()
+	if s.random.IntN(8) == 0 {
+		s.clock = pick(s.random, 3*time.Hour, -3*time.Hour)
+		defer func() { s.clock = 0 }()
+	}
 	s.agent(func(a *Agent) {
 		ctx, cancel := context.WithCancel(s.t.Context())
 		defer cancel()
@@ -290,6 +295,9 @@ func (s *simulation) agent(use func(a *Agent)) {
 	d, err := newDispatcher(a)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if clock := s.clock; clock != 0 {
+		d.now = func() time.Time { return time.Now().Add(clock) }
 	}
 	for _, server := range d.servers {
 		server.pool.Close()
