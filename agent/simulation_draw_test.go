@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,12 +154,18 @@ func (s *simulation) kind() string {
 		o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, s.cfg.Servers["acme"].Connections, s.server.Latency, s.server.Abilities)
 }
 
-// setTrouble sets how often things go wrong. No command is under way then.
-func (s *simulation) setTrouble(share float64) { s.trouble = share }
+// setTrouble sets how often things go wrong.
+func (s *simulation) setTrouble(share float64) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.trouble = share
+}
 
 // fault is asked by the server before each command.
 func (s *simulation) fault(line string) ftptest.Fault {
-	if s.trouble > 0 && (len(line) >= 4 && (line[:4] == "LIST" || line[:4] == "MLSD")) && s.luck.Float64() < s.listings {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.trouble > 0 && (strings.HasPrefix(line, "LIST") || strings.HasPrefix(line, "MLSD")) && s.luck.Float64() < s.listings {
 		return ftptest.CutListing
 	}
 	if s.luck.Float64() >= s.trouble {

@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 60, "how many seeds TestSimulation tries")
+	simulations = flag.Int("simulations", 40, "how many seeds TestSimulation tries")
 	firstSeed   = flag.Uint64("simulation-seed", 1, "the first seed of TestSimulation")
 )
 
@@ -74,9 +74,6 @@ type simulation struct {
 	log     bytes.Buffer
 	logLock sync.Mutex
 
-	trouble float64    // share of commands with a fault
-	luck    *rand.Rand // of the server's goroutines, which have a lock
-
 	bound     int // of open jobs; 0: the usual one
 	watched   bool
 	listings  float64                    // share of listings that are cut short
@@ -91,6 +88,8 @@ type simulation struct {
 	clock     time.Duration              // by which the agent's is wrong
 
 	lock     sync.Mutex
+	trouble  float64        // share of commands with a fault
+	luck     *rand.Rand     // of the server's goroutines
 	versions map[string]int // every content ever written, and which it was
 	facts    map[string]*version
 	wasted   map[string]bool // contents that a person has replaced or deleted
