@@ -44,7 +44,7 @@ type pipeNetwork struct {
 func (n *pipeNetwork) listen() (net.Listener, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
-	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 10000 + n.opened%50000} // RFC 5737: documentation
+	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 50000 + n.opened%15000} // RFC 5737: documentation
 	n.opened++
 	listener := &pipeListener{address: address, waiting: make(chan net.Conn, 8), closed: make(chan struct{})}
 	n.listeners[address.String()] = listener
