@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -96,6 +96,8 @@ type purging struct {
 	now     time.Time
 	keep    time.Duration
 	removed int
+	// left is how many things could not be removed.
+	left int
 	// refused is the first reason why something had to stay. It is tried again another day.
 	refused error
 }
@@ -115,6 +117,9 @@ func (p *purging) count(err error, goesOn bool) error {
 		if p.refused == nil {
 			p.refused = err
 		}
+		if p.left++; p.left >= mostPurged {
+			return errEnough // a server may show folders without end
+		}
 		return nil
 	}
 	if p.removed++; p.removed >= mostPurged {
@@ -128,7 +133,7 @@ func (p *purging) outcome(err error) Outcome {
 	if err != nil && !errors.Is(err, errEnough) {
 		return failed(fmt.Errorf("purge the trash: %w", err))
 	}
-	done := Outcome{Result: Done, More: err != nil, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
+	done := Outcome{Result: Done, More: p.removed >= mostPurged, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
 	if p.refused != nil {
 		done.Reason += fmt.Sprintf("; not all could be: %v", p.refused)
 	}
@@ -148,9 +153,17 @@ func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
 	if err := errors.Join(inside(e.Sync.Trash), throughLink(root, e.Sync.Trash+"/")); err != nil {
 		return failed(err)
 	}
-	for _, day := range scan.ReadLocal(root, e.Sync.Trash).Names {
+	trash, err := plainFolder(root, e.Sync.Trash)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.outcome(nil)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer trash.Close()
+	for _, day := range scan.ReadLocal(trash, "").Names {
 		if p.over(day.Name) && day.Kind == entry.Dir {
-			if err = p.local(ctx, root, path.Join(e.Sync.Trash, day.Name)); err != nil {
+			if err = p.local(ctx, trash, day.Name); err != nil {
 				break
 			}
 		}
@@ -158,9 +171,10 @@ func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
 	return p.outcome(err)
 }
 
-// local removes a folder with all that is in it. Links are removed and not followed.
+// local removes the folder of a name in root with all that is in it. Links are removed and not followed, also one that somebody
+// puts in the place of a folder at this moment.
 func (p *purging) local(ctx context.Context, root *os.Root, folder string) error {
-	sub, err := root.OpenRoot(filepath.FromSlash(folder))
+	sub, err := plainSubfolder(root, folder)
 	if err != nil {
 		return p.count(err, true)
 	}
@@ -182,7 +196,7 @@ func (p *purging) local(ctx context.Context, root *os.Root, folder string) error
 	if found.Unknown != "" {
 		return p.count(errors.New(found.Unknown), true)
 	}
-	return p.count(root.Remove(filepath.FromSlash(folder)), true)
+	return p.count(root.Remove(folder), true)
 }
 
 func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
@@ -216,10 +230,13 @@ func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
 const deepestTrash = 100
 
 // remote removes a folder with all that is in it. Servers show links to folders as folders, so each is first deleted as if it
-// were a file: that removes a link, and servers refuse it of a folder. What goes all the same was in the trash, too.
+// were a file, and then as if it were empty: one or the other removes a link, and servers refuse both of a folder that holds
+// something. What goes all the same was in the trash, too.
 func (p *purging) remote(ctx context.Context, conn *ftpclient.Conn, folder string, depth int) error {
-	if err := conn.Remove(ctx, folder); err == nil || !conn.Usable() {
-		return p.count(err, false)
+	for _, remove := range []func(context.Context, string) error{conn.Remove, conn.RemoveDir} {
+		if err := remove(ctx, folder); err == nil || !conn.Usable() {
+			return p.count(err, false)
+		}
 	}
 	found, err := conn.List(ctx, folder)
 	if err != nil {

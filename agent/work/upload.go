@@ -18,6 +18,9 @@ import (
 // upload sends one file under a temporary name, verifies it and renames it. Nothing changes at the final name before
 // everything about the new content is known to be right; with Upload.Direct, nothing else does.
 func upload(ctx context.Context, o *op) Outcome {
+	if err := o.finishParting(); err != nil {
+		return failed(err)
+	}
 	local, err := o.source().Stat(o.Path)
 	if err != nil {
 		return failed(err)
