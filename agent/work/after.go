@@ -68,7 +68,7 @@ func (o *op) letGo(sent entry.Entry) (what, back string, err error) {
 	if after.Delete {
 		err = renameNew(o.root, filepath.FromSlash(o.Path), filepath.FromSlash(to))
 	} else {
-		to, err = moveLocal(o.root, o.Path, after.Move(o.Path, time.Now()))
+		to, err = o.putAwayLocal(after.Move(o.Path, time.Now()))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if now, statErr := o.source().Stat(o.Path); statErr == nil && now.Kind == entry.Absent {

@@ -129,7 +129,7 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		if err := inside(path.Clean(to)); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(err)))
 		}
-		if _, err := o.moveRemote(ctx, from.path, o.remote.Path(to)); err != nil {
+		if _, err := o.putAwayRemote(ctx, from.path, to); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err))))
 		}
 	}

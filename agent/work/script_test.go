@@ -265,6 +265,17 @@ func TestASecondAttempt(t *testing.T) {
 			t.Errorf("outcome %+v", o)
 		}
 	})
+	t.Run("removes what those before it have left, too, where they went down before they could", func(t *testing.T) {
+		dir, local := source(t, "hello")
+		var all []step
+		for _, attempt := range []string{"3", "2", "1"} {
+			name := strings.TrimSuffix(temp, "1") + attempt
+			all = append(all, step{Expect: "DELE /site/" + name, Send: "250 Gone."}, step{Expect: "DELE /site/" + name[1:], Send: "550 No such file."})
+		}
+		if o := do(t, dir, upload7(local), 4, nil, slices.Concat(all, has(final, 5))...); o.Result != Done {
+			t.Errorf("outcome %+v", o)
+		}
+	})
 	t.Run("tells the work of the first from a change, when the source has gone", func(t *testing.T) {
 		dir, local := source(t, "hello")
 		if err := os.Remove(filepath.Join(dir, "a.txt")); err != nil {

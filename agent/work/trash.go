@@ -27,13 +27,9 @@ func (o *op) trashed(now time.Time) string {
 	return path.Join(o.env.Sync.Trash, now.Format(time.DateOnly), o.Path)
 }
 
-// trashLocal and trashRemote move the path to the trash folder of its side and return its new name. A file that was deleted
-// earlier on the same day may stand where a folder is needed now: then the folder gets a number.
+// trashLocal and trashRemote move the path to the trash folder of its side and return its new name.
 func (o *op) trashLocal() (string, error) {
-	to, err := o.freeFolders(o.trashed(time.Now()), func(rel string) (entry.Entry, error) { return scan.StatLocal(o.root, rel) })
-	if err == nil {
-		to, err = moveLocal(o.root, o.Path, to)
-	}
+	to, err := o.putAwayLocal(o.trashed(time.Now()))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errTrash, err)
 	}
@@ -41,30 +37,47 @@ func (o *op) trashLocal() (string, error) {
 }
 
 func (o *op) trashRemote(ctx context.Context) (string, error) {
-	wanted := o.trashed(time.Now())
-	if err := o.conn.MakeDirs(ctx, o.remote.Path(path.Dir(wanted))); err != nil {
-		if !o.conn.Usable() {
-			return "", fmt.Errorf("%w: %w", errTrash, err)
-		}
-		free, freeErr := o.freeFolders(wanted, func(rel string) (entry.Entry, error) { return o.statRemote(ctx, o.remote.Path(rel)) })
-		if freeErr != nil || free == wanted {
-			return "", fmt.Errorf("%w: %w", errTrash, errors.Join(err, freeErr))
-		}
-		wanted = free
-	}
-	to, err := o.moveRemote(ctx, o.target(), o.remote.Path(wanted))
+	to, err := o.putAwayRemote(ctx, o.target(), o.trashed(time.Now()))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errTrash, err)
 	}
 	return to, nil
 }
 
-// freeFolders numbers those folders of a path in the trash in whose place something else is, but for the trash itself and the
-// folder of the day.
+// putAwayLocal and putAwayRemote move the file of this job, which is at from on the server, to a place that ends in its path and
+// return its new name. A file that was put away before may stand where a folder is needed now: then the folder gets a number.
+func (o *op) putAwayLocal(wanted string) (string, error) {
+	to, err := o.freeFolders(path.Clean(wanted), func(rel string) (entry.Entry, error) { return scan.StatLocal(o.root, rel) })
+	if err != nil {
+		return "", err
+	}
+	return moveLocal(o.root, o.Path, to)
+}
+
+func (o *op) putAwayRemote(ctx context.Context, from, wanted string) (string, error) {
+	wanted = path.Clean(wanted)
+	if err := o.conn.MakeDirs(ctx, o.remote.Path(path.Dir(wanted))); err != nil {
+		if !o.conn.Usable() {
+			return "", err
+		}
+		free, freeErr := o.freeFolders(wanted, func(rel string) (entry.Entry, error) { return o.statRemote(ctx, o.remote.Path(rel)) })
+		if freeErr != nil || free == wanted {
+			return "", errors.Join(err, freeErr)
+		}
+		wanted = free
+	}
+	return o.moveRemote(ctx, from, o.remote.Path(wanted))
+}
+
+// freeFolders numbers those folders of a path that ends in the one of this job in whose place something else is, but for what is
+// before: the trash itself and the folder of the day.
 func (o *op) freeFolders(rel string, look func(rel string) (entry.Entry, error)) (string, error) {
-	inTrash := len(rel) - len(o.Path)
+	if rel != o.Path && !strings.HasSuffix(rel, "/"+o.Path) {
+		return rel, nil
+	}
+	before := len(rel) - len(o.Path)
 	names := strings.Split(o.Path, "/")
-	folder := path.Clean(rel[:inTrash])
+	folder := path.Clean(rel[:before])
 	for _, name := range names[:len(names)-1] {
 		n := 1
 		for ; n <= mostNumbers; n++ {
