@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -271,18 +273,64 @@ func TestRenamesAreNoticed(t *testing.T) {
 	fill(t, m.local, map[string]string{"a": "a", "f/1": "1", "f/g/2": "22"})
 	m.step("first pass", 3, 0)
 	before := m.relay.count("STOR")
-	m.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
+	var written atomic.Int32
+	observe := func(a agent.Activity) {
+		if a.Kind == agent.ActivityDone && a.Action == string(plan.MoveRemote) {
+			written.Add(1)
+		}
+	}
+	m.with(agent.Options{Triggers: true, Observe: observe}, func(a *agent.Agent) {
 		if _, err := a.Pass(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		for _, names := range [][2]string{{"a", "0"}, {"0", "z"}, {"f", "0 f"}, {"0 f", "z f"}, {"z", "z f/g/in"}, {"z f/g", "out"}} {
+		for i, names := range [][2]string{{"a", "0"}, {"0", "z"}, {"f", "0 f"}, {"0 f", "z f"}, {"z", "z f/g/in"}, {"z f/g", "out"}} {
 			rename(t, m.local, names[0], names[1])
-			eventually(t, fmt.Sprintf("%q is %q on the server too", names[0], names[1]), m.equal)
+			// Only what is written down can be followed further.
+			eventually(t, fmt.Sprintf("%q is %q on the server too", names[0], names[1]), func() bool { return int(written.Load()) > i && m.equal() })
 		}
 	})
 	if sent := m.relay.count("STOR") - before; sent != 0 {
 		t.Errorf("%d files were sent", sent)
 	}
+	m.step("afterwards", 0, 0)
+}
+
+// TestARenameDuringARename has a look at the new name after the server has renamed it and before that is written down. What the
+// look does not know of is looked at again.
+func TestARenameDuringARename(t *testing.T) {
+	t.Parallel()
+	m := newMoveRig(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{}), "up", "watch = true")
+	fill(t, m.local, map[string]string{"a": "a"})
+	m.step("first pass", 1, 0)
+	looked := make(chan struct{}, 100)
+	observe := func(a agent.Activity) {
+		if a.Kind == agent.ActivityScanned {
+			looked <- struct{}{}
+		}
+	}
+	done := false
+	m.relay.cut = func(reply string) bool {
+		if !done && strings.HasPrefix(reply, "250 Rename successful") {
+			done = true
+			for len(looked) > 0 {
+				<-looked
+			}
+			rename(t, m.local, "0", "z")
+			select {
+			case <-looked:
+			case <-time.After(20 * time.Second):
+				t.Error("nobody looked")
+			}
+		}
+		return false
+	}
+	m.with(agent.Options{Triggers: true, Observe: observe}, func(a *agent.Agent) {
+		if _, err := a.Pass(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		rename(t, m.local, "a", "0")
+		eventually(t, "both renames are done on the server", m.equal)
+	})
 	m.step("afterwards", 0, 0)
 }
 
