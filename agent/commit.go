@@ -230,6 +230,9 @@ func (c *commit) report(r report) error {
 	if !isOperation(r.Job.Kind) {
 		return nil
 	}
+	if err := c.noticed(r.Job); err != nil {
+		return err
+	}
 	for _, path := range r.Also {
 		other := queue.Job{New: queue.New{Sync: r.Job.Sync, Path: path}}
 		if err := c.lookAgain(other, "after "+r.Job.Kind, c.now, true); err != nil {

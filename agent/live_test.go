@@ -40,6 +40,11 @@ func (b *breaker) parts(job queue.Job, room int) work.Outcome {
 	if p.Cursor != nil {
 		at, totals = p.Cursor.Looked, p.Cursor.Totals
 	}
+	if !o.Full {
+		if err := b.db.View(func(tx *state.Tx) (err error) { o.Dirty, err = state.DirtyPaths(tx, job.Sync, 0); return err }); err != nil {
+			b.t.Error(err)
+		}
+	}
 	ops := b.walk(job)
 	for {
 		n := min(room, part, len(ops)-at)

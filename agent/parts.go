@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -141,7 +142,11 @@ func (c *commit) part(s *scanning) error {
 	if err := c.notes(s, found.result); err != nil {
 		return err
 	}
-	if err := state.ClearDirty(c.tx, s.sync(), s.Dirty); err != nil {
+	seen, err := c.notAtWork(s)
+	if err != nil {
+		return err
+	}
+	if err := state.ClearDirty(c.tx, s.sync(), seen); err != nil {
 		return err
 	}
 	if s.last {
@@ -163,6 +168,38 @@ func (c *commit) part(s *scanning) error {
 		})
 	}
 	return c.yield(s, c.d.agent.bounds.open-c.d.agent.bounds.wake)
+}
+
+// notAtWork returns the marks that a look has seen to. Where a job is running and nothing else is to be done, the look has
+// compared with what was agreed on before that job, and it takes another one when the job has ended: see noticed. What is to be
+// done there begins after it anyway.
+func (c *commit) notAtWork(s *scanning) ([]state.Dirty, error) {
+	if len(s.Dirty) == 0 {
+		return nil, nil
+	}
+	running := map[string]bool{}
+	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
+		if isOperation(job.Kind) {
+			running[job.Path] = true
+		}
+		return true, nil
+	})
+	if err != nil || len(running) == 0 {
+		return s.Dirty, err
+	}
+	for _, op := range s.Scan.Plan.Ops {
+		delete(running, op.Path)
+	}
+	return slices.DeleteFunc(slices.Clone(s.Dirty), func(mark state.Dirty) bool { return running[mark.Path] }), nil
+}
+
+// noticed asks for a look at a path that was marked while a job was at it.
+func (c *commit) noticed(job queue.Job) error {
+	mark, ok := state.GetDirty(c.tx, job.Sync, job.Path)
+	if !ok {
+		return nil
+	}
+	return c.enqueueScan(job.Sync, work.KindLook, mark.Why, priorityLook, c.now.Add(c.settle(job.Sync)))
 }
 
 // count adds a part to the numbers of its scan.

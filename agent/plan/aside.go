@@ -41,8 +41,11 @@ func ConflictName(file string, when time.Time, host string) string {
 }
 
 // Numbered returns the path beside file with a number before its extension, "NAME 2.EXT", for when the name is taken. No name
-// gets longer than 255 bytes.
+// gets longer than 255 bytes. The first one has no number: below 2 it is file.
 func Numbered(file string, number int) string {
+	if number < 2 {
+		return file
+	}
 	folder, name := path.Split(file)
 	stem, extension := splitName(name)
 	mark := fmt.Sprintf(" %d", number)

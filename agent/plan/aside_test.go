@@ -40,7 +40,12 @@ func TestNumbered(t *testing.T) {
 		number int
 		want   string
 	}{
+		{"a/b.txt", 1, "a/b.txt"},
 		{"a/b.txt", 2, "a/b 2.txt"},
+		{"d.d/a", 3, "d.d/a 3"},
+		{"a.tar.gz", 12, "a.tar 12.gz"},
+		{strings.Repeat("ü", 126) + ".t", 2, strings.Repeat("ü", 125) + " 2.t"},
+		{"a." + strings.Repeat("x", 200), 2, "a." + strings.Repeat("x", 200) + " 2"},
 		{"a (conflict 2026-03-01 090507 box).txt", 3, "a (conflict 2026-03-01 090507 box) 3.txt"},
 		{".profile", 10, ".profile 10"},
 		{strings.Repeat("a", 255), 2, strings.Repeat("a", 253) + " 2"},

@@ -69,7 +69,7 @@ func (o *op) setAsideBefore(look func(rel string) (entry.Entry, error)) Outcome 
 		loser = o.Remote.Entry
 	}
 	for n := 1; n <= mostNumbers; n++ {
-		found, err := look(numbered(o.To, n))
+		found, err := look(plan.Numbered(o.To, n))
 		if err != nil {
 			return failed(err)
 		}
@@ -77,7 +77,7 @@ func (o *op) setAsideBefore(look func(rel string) (entry.Entry, error)) Outcome 
 			break
 		}
 		if entry.Same(found, loser) {
-			return setAside(numbered(o.To, n))
+			return setAside(plan.Numbered(o.To, n))
 		}
 	}
 	return stale("what was to be set aside is gone")

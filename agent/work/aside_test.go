@@ -14,7 +14,7 @@ const conflictName = "d/a (conflict 2020-02-29 123456 host).txt"
 
 // TestTheLoserOfAConflictIsSetAside on its own side, whatever is there already, and only if it still is what was seen.
 func TestTheLoserOfAConflictIsSetAside(t *testing.T) {
-	second := numbered(conflictName, 2)
+	second := plan.Numbered(conflictName, 2)
 	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
 		for _, row := range []struct {
 			name    string
@@ -69,27 +69,6 @@ func TestTheLoserOfAConflictIsSetAside(t *testing.T) {
 			})
 		}
 	}, "vsftpd", "proftpd")
-}
-
-func TestNumberedNames(t *testing.T) {
-	long := strings.Repeat("ü", 126)
-	for _, row := range []struct {
-		name string
-		n    int
-		want string
-	}{
-		{"a.txt", 1, "a.txt"},
-		{"a.txt", 2, "a 2.txt"},
-		{"d.d/a", 3, "d.d/a 3"},
-		{".hidden", 2, ".hidden 2"},
-		{"a.tar.gz", 12, "a.tar 12.gz"},
-		{long + ".t", 2, long[:250] + " 2.t"},
-		{"a." + strings.Repeat("x", 200), 2, "a." + strings.Repeat("x", 200) + " 2"},
-	} {
-		if got := numbered(row.name, row.n); got != row.want {
-			t.Errorf("numbered(%q, %d) = %q, want %q", row.name, row.n, got, row.want)
-		}
-	}
 }
 
 // TestNothingIsRenamedOverAnything: not even what comes between look and rename, where the system has such a rename.

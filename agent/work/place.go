@@ -8,8 +8,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -109,32 +109,10 @@ func localFolder(root *os.Root, rel string) error {
 	return root.MkdirAll(filepath.FromSlash(path.Dir(rel)), 0o777)
 }
 
-const (
-	// mostNumbers is how many names are tried for a file that is put where another one may be.
-	mostNumbers = 1000
-	// longestName and longestExtension are in bytes.
-	longestName, longestExtension = 255, 32
-)
+// mostNumbers is how many names are tried for a file that is put where another one may be.
+const mostNumbers = 1000
 
 var errNoFreeName = fmt.Errorf("%w: and so are %d names with a number", fs.ErrExist, mostNumbers)
-
-// numbered is rel with a number before the extension of its name, from the second one on.
-func numbered(rel string, n int) string {
-	if n < 2 {
-		return rel
-	}
-	folder, name := path.Split(rel)
-	extension := path.Ext(name)
-	if extension == name || len(extension) > longestExtension {
-		extension = ""
-	}
-	stem, end := strings.TrimSuffix(name, extension), fmt.Sprintf(" %d%s", n, extension)
-	for len(stem)+len(end) > longestName {
-		_, size := utf8.DecodeLastRuneInString(stem)
-		stem = stem[:len(stem)-size]
-	}
-	return folder + stem + end
-}
 
 // moveLocal renames from to the first free one of to and its numbered names, whose folder is made, and has both on disk. It
 // returns the name.
@@ -144,7 +122,7 @@ func moveLocal(root *os.Root, from, to string) (string, error) {
 		return "", err
 	}
 	for n := 1; n <= mostNumbers; n++ {
-		name := numbered(to, n)
+		name := plan.Numbered(to, n)
 		err := renameNew(root, filepath.FromSlash(from), filepath.FromSlash(name))
 		if errors.Is(err, fs.ErrExist) {
 			continue

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
 )
 
 // moveRemote renames the absolute remote path from to the first free one of to and its numbered names, whose folder is made. A
@@ -12,7 +14,7 @@ import (
 func (o *op) moveRemote(ctx context.Context, from, to string) (string, error) {
 	made := false
 	for n := 1; n <= mostNumbers; n++ {
-		name := numbered(to, n)
+		name := plan.Numbered(to, n)
 		_, err := o.conn.Stat(ctx, name)
 		if err == nil {
 			continue

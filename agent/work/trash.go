@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
@@ -80,7 +81,7 @@ func (o *op) freeFolders(rel string, look func(rel string) (entry.Entry, error))
 	for _, name := range names[:len(names)-1] {
 		n := 1
 		for ; n <= mostNumbers; n++ {
-			found, err := look(path.Join(folder, numbered(name, n)))
+			found, err := look(path.Join(folder, plan.Numbered(name, n)))
 			if err != nil {
 				return "", err
 			}
@@ -91,7 +92,7 @@ func (o *op) freeFolders(rel string, look func(rel string) (entry.Entry, error))
 		if n > mostNumbers {
 			return "", errNoFreeName
 		}
-		folder = path.Join(folder, numbered(name, n))
+		folder = path.Join(folder, plan.Numbered(name, n))
 	}
 	return path.Join(folder, names[len(names)-1]), nil
 }
