@@ -103,12 +103,22 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 	return addCount(tx, baselineCount(sync), -1)
 }
 
+// manyChildren is how many rows of a folder are read before they are counted.
+const manyChildren = 4096
+
 // BaselineChildren returns the rows directly in a folder ("" is the root), sorted by path byte
 // by byte. Those that cannot be read are among them, and say so in Bad.
 func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
 	var children []Baseline
 	t := tx.Table(tableBaseline)
-	err := t.Scan(Key(sync, Shorten(folder), ""), nil, func(key, value []byte) (bool, error) {
+	prefix := Key(sync, Shorten(folder), "")
+	err := t.Scan(prefix, nil, func(key, value []byte) (bool, error) {
+		if len(children) == manyChildren {
+			// To grow bit by bit would take more than twice the memory.
+			more := 0
+			_ = t.Scan(prefix, key, func([]byte, []byte) (bool, error) { more++; return true, nil }) // this fn has no errors
+			children = slices.Grow(children, more)
+		}
 		children = append(children, readBaseline(key, value, childPath(folder, key)))
 		return true, nil
 	})

@@ -155,6 +155,12 @@ func TestIndexOfManyRows(t *testing.T) {
 	db := openNew(t)
 	const files = readRows + 2*blockRows + 7
 	putFiles(t, db, "b", files)
+	view(t, db, func(tx *Tx) error {
+		if rows, err := BaselineChildren(tx, "s", "b"); err != nil || len(rows) != files || cap(rows) > files+files/16 {
+			t.Errorf("%d rows of %d, in a slice for %d, %v", len(rows), files, cap(rows), err)
+		}
+		return nil
+	})
 	for _, when := range []string{"made in several transactions", "with rows added before and behind", "made anew"} {
 		switch when {
 		case "with rows added before and behind":

@@ -58,7 +58,7 @@ func became(now plan.Side, was, other entry.Kind) bool {
 }
 
 // sum adds to a sum what is at a name of the targets. What is not there changes nothing.
-func sum(seen uint64, name string, targets ...entry.Entry) uint64 {
+func sum(seen uint64, name string, targets [2]entry.Entry) uint64 {
 	for _, target := range targets {
 		seen = sumOne(seen, name, target)
 	}

@@ -106,8 +106,9 @@ func (all rules) from(where string) rules {
 
 // last returns the last rule that matches rel itself, nil if there is none.
 func (all rules) last(rel string, isDir bool) *rule {
+	name := rel[strings.LastIndexByte(rel, '/')+1:]
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := &all[i]; (!isDir || !r.filesOnly) && r.matches(rel, isDir) {
+		if r := &all[i]; (!isDir || !r.filesOnly) && r.matchesNamed(rel, name, isDir) {
 			return r
 		}
 	}

@@ -57,9 +57,9 @@ func (l Local) Open(rel string) (*os.File, error) {
 
 func (l Local) full(rel string) string { return filepath.Join(l.Root.Name(), filepath.FromSlash(rel)) }
 
-// named gives the entry of a name in a listed folder what its link says.
+// named gives the entry of a link in a listed folder what the link says.
 func (l Local) named(rel string, e entry.Entry) entry.Entry {
-	if e.Kind != entry.Link || !l.follow {
+	if !l.follow {
 		return l.withTarget(rel, e)
 	}
 	if behind, err := l.followed(rel); err == nil && behind.Kind != entry.Absent {

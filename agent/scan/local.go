@@ -107,7 +107,11 @@ func (l Local) Read(rel string) Entries {
 				e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
 				continue
 			}
-			e.Names = append(e.Names, Named{f.Name(), l.named(path.Join(rel, f.Name()), LocalEntry(info))})
+			is := LocalEntry(info)
+			if is.Kind == entry.Link {
+				is = l.named(path.Join(rel, f.Name()), is)
+			}
+			e.Names = append(e.Names, Named{f.Name(), is})
 		}
 		if errors.Is(err, io.EOF) {
 			slices.SortFunc(e.Names, byName)

@@ -94,12 +94,17 @@ func split(text string) (parts []string, err error) {
 }
 
 // matches reports whether the pattern means rel itself.
-func (p pattern) matches(rel string, isDir bool) bool {
+func (p *pattern) matches(rel string, isDir bool) bool {
+	return p.matchesNamed(rel, rel[strings.LastIndexByte(rel, '/')+1:], isDir)
+}
+
+// matchesNamed is matches for who knows the last name of rel: nearly all patterns are about that alone.
+func (p *pattern) matchesNamed(rel, name string, isDir bool) bool {
 	switch {
 	case p.dirsOnly && !isDir || rel == "" || len(p.segments) == 0:
 		return false
 	case !p.anchored:
-		return p.segments[0].matches(rel[strings.LastIndexByte(rel, '/')+1:])
+		return p.segments[0].matches(name)
 	}
 	// Only the last "**" is ever tried again: what stood before it has taken as little as it could.
 	next, retry, again := 0, -1, ""
@@ -199,7 +204,7 @@ func (s *segment) simplify() {
 	s.plain, s.hasPlain = plain.String(), true
 }
 
-func (s segment) matches(name string) bool {
+func (s *segment) matches(name string) bool {
 	if s.hasPlain {
 		return s.ending && strings.HasSuffix(name, s.plain) || name == s.plain
 	}

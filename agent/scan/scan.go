@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -318,7 +317,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	itemOf := func(found one) plan.Item {
 		known := baseOf(found.base)
 		return plan.Item{
-			Path:   path.Join(rel, found.name),
+			Path:   within(rel, found.name),
 			Local:  side(found.here, here.Unknown, local, known, false),
 			Remote: side(found.far, far.Unknown, remote, known, true),
 			Base:   known,
@@ -330,7 +329,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		name, item := found.name, itemOf(found)
 		seen := w.targets(item)
 		if f.passed(name) {
-			f.seen = sum(f.seen, name, seen...)
+			f.seen = sum(f.seen, name, seen)
 			continue
 		}
 		if remote == there && !hidden && strings.HasPrefix(name, ".") {
@@ -342,7 +341,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		if err != nil {
 			return true, err
 		}
-		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, seen...)
+		f.keeps, f.seen = f.keeps || stays, sum(f.seen, name, seen)
 		if err := w.end(ctx, f, name); err != nil {
 			return true, err
 		}

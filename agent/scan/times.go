@@ -47,6 +47,9 @@ func (w *walker) ahead(ctx context.Context, names iter.Seq[one], item func(one) 
 func (w *walker) exactTimes(ctx context.Context, names []one, item func(one) (plan.Item, bool)) exactTimes {
 	var paths, full []string
 	for _, name := range names {
+		if name.far == nil || !coarse(*name.far) {
+			continue
+		}
 		if known, ok := item(name); ok && w.timeDecides(known) && !w.leftOut(known) {
 			paths, full = append(paths, known.Path), append(full, w.request.Remote.Path(w.farRel(known)))
 		}
@@ -71,8 +74,7 @@ func (w *walker) leftOut(item plan.Item) bool {
 // zone that nobody names.
 func (w *walker) timeDecides(item plan.Item) bool {
 	far := item.Remote.Entry
-	coarse := item.Remote.Knowledge == plan.Seen && far.Kind == entry.File && (far.Precision > time.Second || far.ModTime.IsZero())
-	if !coarse {
+	if item.Remote.Knowledge != plan.Seen || !coarse(far) {
 		return false
 	}
 	was, here := entry.Entry{}, item.Local.Entry
@@ -86,6 +88,11 @@ func (w *walker) timeDecides(item plan.Item) bool {
 	timeless := far.ModTime.IsZero() && !was.ModTime.IsZero()
 	unchanged := entry.Same(far, was) && !timeless && settled(far, item.Base.When)
 	return !unchanged && (mayBe(was) || mayBe(here))
+}
+
+// coarse reports a file with a listed time that does not tell the second.
+func coarse(far entry.Entry) bool {
+	return far.Kind == entry.File && (far.Precision > time.Second || far.ModTime.IsZero())
 }
 
 // refineTime puts the exact time of a file in place of the listed one where that would decide. asked says that it did.

@@ -132,6 +132,14 @@ func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] 
 	}
 }
 
+// within is path.Join for a name from a listing, nearly all of which need no cleaning.
+func within(folder, name string) string {
+	if folder == "" || strings.Contains(name, "/") || strings.Trim(name, ".") == "" {
+		return path.Join(folder, name)
+	}
+	return folder + "/" + name
+}
+
 // side is what is known of one side of a path, if found was found there, which is known to be absent if there is no reason
 // for doubt.
 func side(found *entry.Entry, doubt string, p presence, base *plan.Base, remote bool) plan.Side {
@@ -276,12 +284,12 @@ func (w *walker) target(item plan.Item) plan.Side {
 	return item.Remote
 }
 
-// targets are the looks at all sides that may be changed.
-func (w *walker) targets(item plan.Item) []entry.Entry {
+// targets are the looks at all sides that may be changed; where that is one, the second is Absent.
+func (w *walker) targets(item plan.Item) [2]entry.Entry {
 	if w.request.Rules.Direction == plan.Both {
-		return []entry.Entry{item.Local.Entry, item.Remote.Entry}
+		return [2]entry.Entry{item.Local.Entry, item.Remote.Entry}
 	}
-	return []entry.Entry{w.target(item).Entry}
+	return [2]entry.Entry{w.target(item).Entry}
 }
 
 // forget drops what is known of a path that does not take part any more, and of all below it.
@@ -452,11 +460,9 @@ func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) 
 // own file would look like somebody else's change.
 func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 	direction := w.request.Rules.Direction
-	ours := map[bool]bool{ // by whether it came down
-		false: direction != plan.Down && changed(item.Remote, item.Base, true),
-		true:  direction != plan.Up && changed(item.Local, item.Base, false),
-	}
-	if w.request.Intents == nil || !ours[false] && !ours[true] {
+	oursThere := direction != plan.Down && changed(item.Remote, item.Base, true)
+	oursHere := direction != plan.Up && changed(item.Local, item.Base, false)
+	if w.request.Intents == nil || !oursThere && !oursHere {
 		return item, nil
 	}
 	intents, err := w.request.Intents(item.Path)
@@ -464,11 +470,11 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 		return item, fmt.Errorf("read intents: %w", err)
 	}
 	for _, intent := range intents {
-		target, down := item.Remote.Entry, intent.Down || direction == plan.Down
+		target, ours, down := item.Remote.Entry, oursThere, intent.Down || direction == plan.Down
 		if down {
-			target = item.Local.Entry
+			target, ours = item.Local.Entry, oursHere
 		}
-		if !ours[down] || !entry.Equal(intent.Source, target) {
+		if !ours || !entry.Equal(intent.Source, target) {
 			continue
 		}
 		item.Recognized = &plan.Base{Local: intent.Source, Remote: target}

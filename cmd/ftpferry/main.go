@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,19 @@ import (
 )
 
 func main() {
+	boundMemory(os.Getenv)
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// softMemory is from where on the memory of the program is kept small at the cost of time, in bytes. Trees of any size stay far
+// below it; it is single folders with some 100,000 names that would take twice as much as they need.
+const softMemory = 150 << 20
+
+// boundMemory sets the limit, unless a person has set one.
+func boundMemory(env func(string) string) {
+	if env("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
 }
 
 // program is what all commands share.
