@@ -1,6 +1,9 @@
 package agent
 
 import (
+	"encoding/json"
+	"path"
+
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -96,6 +99,43 @@ func (c *commit) dropJobs(sync, path string, folder bool, wanted func(kind strin
 func (c *commit) makeWay(sync string, op plan.Op) error {
 	folder := max(op.Local.Entry.Kind, op.Remote.Entry.Kind) == entry.Dir
 	return c.dropJobs(sync, op.From, folder, func(kind string) bool { return plan.Action(kind).Deletes() })
+}
+
+// movedFrom are the old paths of what a scan has found under new names, or another one that is not renamed yet.
+func (c *commit) movedFrom(s *scanning) (map[string]bool, error) {
+	away := map[string]bool{}
+	for _, op := range s.Scan.Plan.Ops {
+		if isMove(op.Action) {
+			away[op.From] = true
+		}
+	}
+	for _, action := range []plan.Action{plan.MoveRemote, plan.MoveLocal} {
+		for _, status := range []queue.State{queue.Waiting, queue.Due, queue.Running} {
+			err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), Kind: string(action), State: status}, func(job queue.Job) (bool, error) {
+				var op plan.Op
+				if json.Unmarshal(job.Payload, &op) == nil && op.From != "" {
+					away[op.From] = true
+				}
+				return true, nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return away, nil
+}
+
+func isMove(action plan.Action) bool { return action == plan.MoveRemote || action == plan.MoveLocal }
+
+// isBelow reports whether a path is one of those, or in a folder that is.
+func isBelow(rel string, paths map[string]bool) bool {
+	for ; rel != "." && len(paths) > 0; rel = path.Dir(rel) {
+		if paths[rel] {
+			return true
+		}
+	}
+	return false
 }
 
 // instead ends a job in favour of another one.

@@ -198,7 +198,7 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
 		RunAt: c.readyAt(sync, op, full),
 	}
-	if op.Action == plan.MoveRemote || op.Action == plan.MoveLocal {
+	if isMove(op.Action) {
 		if err := c.makeWay(sync, op); err != nil {
 			return err
 		}

@@ -32,6 +32,17 @@ func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 		totals.PendingDeletes = 0
 		halt = plan.Guard(totals, limits)
 	}
+	if halt == nil && s.last && !s.whole() && !limits.AllowsDeletes(s.fileDeletes(), totals.Known) {
+		// More was staged than was counted in the end, since what is found under a new name is not deleted under the old one. A
+		// part knows of the earlier ones by numbers alone, so which it is has to be looked at.
+		exact := totals
+		if exact.Deletes, err = c.distinctDeletes(s); err != nil {
+			return nil, false, err
+		}
+		exact.PendingDeletes = 0
+		halt = plan.Guard(exact, limits)
+		totals = exact
+	}
 	if halt != nil && s.Full && !s.row.Approved.IsZero() {
 		limits = approvedLimits(s.row, limits)
 		first := halt
@@ -40,6 +51,17 @@ func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 		approved = halt == nil || halt.Code != first.Code
 	}
 	return halt, approved, nil
+}
+
+// fileDeletes counts the deletions of files that this scan has staged or found.
+func (s *scanning) fileDeletes() int {
+	files := s.progress.Found.Staged
+	for _, op := range s.Scan.Plan.Ops {
+		if op.DeletesFile() {
+			files++
+		}
+	}
+	return files
 }
 
 // approvedLimits are limits with what a person has let pass.
@@ -131,13 +153,21 @@ func (c *commit) stagedElsewhere(s *scanning) (int, error) {
 // time; max_delete bounds them, since each lot alone has passed it.
 func (c *commit) distinctDeletes(s *scanning) (int, error) {
 	files, approved := map[string]bool{}, 0
+	away, err := c.movedFrom(s)
+	if err != nil {
+		return 0, err
+	}
 	staged := func(id queue.ID) error {
 		return state.EachStaged(c.tx, s.sync(), uint64(id), func(data []byte) error {
 			var op stagedOp
-			if json.Unmarshal(data, &op) == nil && op.Op.Action.Deletes() && op.Op.DeletesFile() {
+			if json.Unmarshal(data, &op) != nil || !op.Op.Action.Deletes() || !op.Op.DeletesFile() || isBelow(string(op.Path), away) {
+				return nil // what cannot be read is not carried out
+			}
+			known, err := c.baseIs(s.sync(), string(op.Path), op.Op.Base)
+			if known { // else it is looked at again
 				files[string(op.Path)] = true
 			}
-			return nil // what cannot be read is not carried out
+			return err
 		})
 	}
 	for _, op := range s.Scan.Plan.Ops {
@@ -157,6 +187,7 @@ func (c *commit) distinctDeletes(s *scanning) (int, error) {
 	}
 	err = c.eachPending(s.sync(), func(job queue.Job, p pendingDelete) {
 		switch {
+		case isBelow(job.Path, away):
 		case p.file && !p.approved:
 			files[job.Path] = true
 		case p.approved && files[job.Path]:

@@ -212,12 +212,19 @@ func (t threeWay) conflict() Decision {
 	return t.setAside(t.loser(), what)
 }
 
+// zones is how far apart two tellings of one time may be if nobody knows the zone of one of them.
+const zones = 14 * time.Hour
+
 // order compares the times of both sides: it is above 0 if the local one is newer. Not known are times that a side does not
-// tell, or that lie closer together than both sides can tell apart.
+// tell, or that lie closer together than both sides can tell apart. Coarse times are those of a LIST line, which is in a zone that
+// servers do not tell: an older version must not win for being some hours to the east.
 func (t threeWay) order() (order int, known bool) {
 	local, remote := t.local.Entry, t.remote.Entry
-	apart := local.ModTime.Sub(remote.ModTime)
-	if local.ModTime.IsZero() || remote.ModTime.IsZero() || apart.Abs() < max(local.Precision, remote.Precision, time.Nanosecond) {
+	apart, unit := local.ModTime.Sub(remote.ModTime), max(local.Precision, remote.Precision, time.Nanosecond)
+	if unit > time.Second {
+		unit += zones
+	}
+	if local.ModTime.IsZero() || remote.ModTime.IsZero() || apart.Abs() < unit {
 		return 0, false
 	}
 	if apart < 0 {

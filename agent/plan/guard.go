@@ -101,8 +101,8 @@ type Limits struct {
 	// Approved: a person has seen a halt and wants to go on.
 	Approved bool
 	// Halts are the codes of what that person has seen, with blanks between them, and Deletes is how many deletions there were
-	// then. What comes on top of it is another matter. "" is for a person who has spoken before there was a halt, and lets all
-	// pass.
+	// then. What comes on top of it is another matter. "" is for a person who has spoken before there was a halt: that lets
+	// pass what a plan shows, and not that a folder or a disk is gone.
 	Halts   string
 	Deletes int
 }
@@ -113,7 +113,7 @@ func (l Limits) lets(code string) bool {
 		return false
 	}
 	if l.Halts == "" {
-		return true
+		return code != HaltRootMissing && code != HaltRootEmpty && code != HaltOtherDevice
 	}
 	for seen := range strings.FieldsSeq(l.Halts) {
 		if seen == code || code == HaltMaxDelete && (seen == HaltRootEmpty || seen == HaltFirstContact || seen == HaltOtherContent) {

@@ -25,6 +25,7 @@ func TestGuard(t *testing.T) {
 		return Totals{Known: 20, Direction: direction, There: c}
 	}
 	asIs := func(*Content) {}
+	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift}, " ")
 	for _, test := range []struct {
 		name     string
 		totals   Totals
@@ -115,7 +116,7 @@ func TestGuard(t *testing.T) {
 		{"max_delete goes before a time shift", shift(func(t *Totals) { t.Deletes = 20 }), tenPercent, false, HaltMaxDelete, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			halt := Guard(test.totals, Limits{AllowsDeletes: test.allows, Approved: test.approved})
+			halt := Guard(test.totals, Limits{AllowsDeletes: test.allows, Approved: test.approved, Halts: all})
 			switch {
 			case halt == nil && test.code != "":
 				t.Errorf("goes on, want %s", test.code)
@@ -151,7 +152,10 @@ func TestAnApprovalIsForWhatWasSeen(t *testing.T) {
 		{"what first contact deletes", HaltFirstContact, 30, Totals{Extra: 30, Deletes: 30}, ""},
 		{"first contact, and there is more by now", HaltFirstContact, 30, Totals{Extra: 90, Deletes: 90}, HaltMaxDelete},
 		{"all times moved, and nothing else was seen", HaltTimeShift, 0, Totals{Known: 20, Deletes: 11, Shift: time.Hour, Shifted: 20, Moved: 20}, HaltMaxDelete},
-		{"whoever speaks before there is a halt lets all pass", "", 0, Totals{Known: 99, Deletes: 99, Local: RootEmpty}, ""},
+		{"whoever speaks before there is a halt lets deletions pass", "", 0, Totals{Known: 99, Deletes: 99, Local: RootFilled}, ""},
+		{"and what first contact deletes", "", 0, Totals{Extra: 30, Deletes: 30}, ""},
+		{"and not that everything is gone", "", 0, Totals{Known: 99, Deletes: 99, Local: RootEmpty}, HaltRootEmpty},
+		{"nor another disk", "", 0, Totals{Known: 99, Local: RootFilled, OtherDevice: "tmpfs"}, HaltOtherDevice},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			halt := Guard(test.totals, Limits{AllowsDeletes: ten, Approved: true, Halts: test.halts, Deletes: test.deletes})

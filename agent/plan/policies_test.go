@@ -256,7 +256,8 @@ func TestWhoLoses(t *testing.T) {
 		{"the remote one is older", at(1, 0, 1), at(2, time.Hour, 1), SetAsideRemote, Upload, "a/b (conflict 2026-03-01 120000 box).txt"},
 		{"the same time", at(1, time.Hour, 1), at(2, time.Hour, 1), SetAsideRemote, SetAsideRemote, "a/b (conflict 2026-03-01 120000 box).txt"},
 		{"closer together than the server can tell", at(1, time.Hour+minute/2, 1), at(2, time.Hour, time.Minute), SetAsideRemote, SetAsideRemote, "a/b (conflict 2026-03-01 120000 box).txt"},
-		{"just far enough apart", at(1, time.Hour+minute, 1), at(2, time.Hour, time.Minute), SetAsideLocal, Download, "a/b (conflict 2026-03-01 115830 box).txt"},
+		{"closer together than time zones", at(1, time.Hour+minute, 1), at(2, time.Hour, time.Minute), SetAsideRemote, SetAsideRemote, "a/b (conflict 2026-03-01 120000 box).txt"},
+		{"just far enough apart", at(1, 15*time.Hour+minute, 1), at(2, time.Hour, time.Minute), SetAsideLocal, Download, "a/b (conflict 2026-02-28 215830 box).txt"},
 		{"the remote side tells no time", at(1, 0, 1), timeless, SetAsideRemote, SetAsideRemote, "a/b (conflict 2026-03-01 133000 box).txt"},
 		{"the local side tells no time", timeless, at(2, 0, 1), SetAsideRemote, SetAsideRemote, "a/b (conflict 2026-03-01 130000 box).txt"},
 	} {

@@ -1,10 +1,12 @@
 package scan
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -40,4 +42,26 @@ func TestOwnTransfersAreRecognizedInBothDirections(t *testing.T) {
 	}
 	r.want(r.scan(), "download down", "set_aside_local foreign", "upload up")
 	r.want(r.scan("down", "up"), "download down", "upload up")
+}
+
+// easterly is a model whose LIST tells minutes, in another zone than its MDTM.
+type easterly struct{ model }
+
+func (e easterly) List(ctx context.Context, p string) (ftpclient.Listing, error) {
+	l, err := e.model.List(ctx, p)
+	for i := range l.Entries {
+		l.Entries[i].ModTime, l.Entries[i].Precision = l.Entries[i].ModTime.Add(5*time.Hour), time.Minute
+	}
+	return l, err
+}
+
+// TestTheNewerOneIsFoundByItsExactTime: what a listing tells is some hours off where nobody knows its zone.
+func TestTheNewerOneIsFoundByItsExactTime(t *testing.T) {
+	r := newRig(t, plan.Both)
+	r.rules.Conflict = plan.ResolveNewer
+	fill(t, r.local, "here") // 4 bytes, as old as longAgo
+	r.remote = &Remote{Root: "/site", Conn: easterly{model{"here": farFile(20, -time.Hour)}}}
+	for _, paths := range [][]string{nil, {"here"}} {
+		r.want(r.scan(paths...), "upload here")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,6 +133,39 @@ func (f *Filtering) WhyAnywhere(rel string, isDir bool) (string, error) {
 		return "", err
 	}
 	return f.Why(rel, isDir), nil
+}
+
+// leads reports whether what is at rel may get another name on the other side too: it takes part, and if it is a folder, no rule is
+// about something in it by its name. What such a rule leaves out would go along, and take part from then on.
+func (f *Filtering) leads(rel string, isDir bool) bool {
+	if why, err := f.WhyAnywhere(rel, isDir); why != "" || err != nil {
+		return false
+	}
+	if !isDir {
+		return true
+	}
+	for _, all := range []rules{f.filter.exclude, f.filter.include} {
+		if all.mention(rel) {
+			return false
+		}
+	}
+	for _, level := range f.levels {
+		below := rel
+		if level.folder != "" {
+			below = rel[len(level.folder)+1:]
+		}
+		if level.rules.mention(below) {
+			return false
+		}
+	}
+	return true
+}
+
+// mention reports whether a rule names something in a folder by the path of that.
+func (all rules) mention(folder string) bool {
+	return slices.ContainsFunc(all, func(r rule) bool {
+		return strings.HasPrefix(strings.ToLower(strings.TrimLeft(r.text, "!/")), strings.ToLower(folder)+"/")
+	})
 }
 
 // Overrules says why nothing may be done about a path that was planned for before, "" if it may.

@@ -201,7 +201,7 @@ func (w *walker) identified(e entry.Entry, far bool) ([]string, error) {
 
 // mayBe reports whether what is at rel on one side is what the baseline knows at from, and whether the IDs prove it.
 func (w *walker) mayBe(from, rel string, e entry.Entry, far bool) (row *state.Baseline, same, proven bool, err error) {
-	if _, taken := w.moves.from[from]; taken || isIn(from, rel) || isIn(rel, from) || w.request.Filter.ExcludedAnywhere(from, e.Kind == entry.Dir) {
+	if _, taken := w.moves.from[from]; taken || isIn(from, rel) || isIn(rel, from) || !w.filter.leads(from, e.Kind == entry.Dir) {
 		return nil, false, false, nil
 	}
 	if row, err = w.request.At(from); err != nil {

@@ -122,6 +122,13 @@ func TestANewFileIsNoRenamedOne(t *testing.T) {
 	}
 }
 
+func writeRules(r *rig, rel, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.local, rel), []byte(text), 0o666); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func TestFindsWhatWasRenamed(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -189,6 +196,24 @@ func TestFindsWhatWasRenamed(t *testing.T) {
 			r.filter = NewFilter(FilterOptions{Exclude: []string{"out/"}})
 			r.rename("out/a", "b")
 		}, nil, []string{"upload b", "forget out", "forget out/a"}, 0},
+		{"out of what a file of rules leaves out by now", []string{"a", "other"}, func(r *rig) {
+			r.filter = NewFilter(FilterOptions{IgnoreFile: ".ferryignore"})
+			r.rename("a", "z")
+			writeRules(r, ".ferryignore", "/a\n")
+		}, nil, []string{"upload z", "forget a"}, 0},
+		{"a folder in which something is left out by its path, which would take part then", []string{"f/a"}, func(r *rig) {
+			r.filter = NewFilter(FilterOptions{Exclude: []string{"/f/theirs/"}})
+			r.rename("f", "z")
+		}, nil, []string{"make_remote_dir z", "move_remote f/a to z/a", "delete_remote f"}, 0},
+		{"a folder in which a file of rules leaves out something by its path", []string{"f/a"}, func(r *rig) {
+			r.filter = NewFilter(FilterOptions{IgnoreFile: ".ferryignore"})
+			writeRules(r, ".ferryignore", "f/theirs\n")
+			r.rename("f", "z")
+		}, nil, []string{"make_remote_dir z", "move_remote f/a to z/a", "delete_remote f"}, 0},
+		{"a folder in which something is left out by its name, as in any other", []string{"f/a"}, func(r *rig) {
+			r.filter = NewFilter(FilterOptions{Exclude: []string{"theirs"}})
+			r.rename("f", "z")
+		}, nil, []string{"move_remote f to z"}, 0},
 		{"into what takes no part", []string{"a"}, func(r *rig) {
 			r.filter = NewFilter(FilterOptions{Exclude: []string{"out/"}})
 			r.rename("a", "out/a")

@@ -87,7 +87,13 @@ func (w *walker) timeDecides(item plan.Item) bool {
 	// A listing without times shows no change, and proves nothing where there was a time.
 	timeless := far.ModTime.IsZero() && !was.ModTime.IsZero()
 	unchanged := entry.Same(far, was) && !timeless && settled(far, item.Base.When)
-	return !unchanged && (mayBe(was) || mayBe(here))
+	return !unchanged && (mayBe(was) || mayBe(here)) || w.conflicts(item)
+}
+
+// conflicts reports a file that neither side has as it was when both agreed: the newer one may win.
+func (w *walker) conflicts(item plan.Item) bool {
+	return w.request.Rules.Direction == plan.Both && item.Local.Entry.Kind == entry.File &&
+		changed(item.Local, item.Base, false) && changed(item.Remote, item.Base, true)
 }
 
 // coarse reports a file with a listed time that does not tell the second.
