@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -293,7 +294,11 @@ func approve(tx *state.Tx, sync string, now time.Time) error {
 	}
 	if row.HaltCode != state.HaltUnreadable { // nobody has seen what its next scan would do
 		row.Approved = now
+		if !slices.Contains(strings.Fields(row.ApprovedHalts), row.HaltCode) {
+			row.ApprovedHalts = strings.TrimSpace(row.ApprovedHalts + " " + row.HaltCode)
+		}
+		row.ApprovedDeletes = max(row.ApprovedDeletes, row.HaltDeletes)
 	}
-	row.Halt, row.HaltCode, row.HaltedAt = "", "", time.Time{}
+	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt = "", "", 0, time.Time{}
 	return state.PutSync(tx, sync, row)
 }

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,4 +48,38 @@ func TestDiskThatIsNotMounted(t *testing.T) {
 		}
 	})
 	r.mustBeInStep("approved")
+}
+
+// TestDiskWithinTheFolderThatIsNotMounted: the rest of the folder is there, so that no other guard has a reason to stop anything.
+func TestDiskWithinTheFolderThatIsNotMounted(t *testing.T) {
+	ftptest.Need(t, "tmpfs")
+	for _, direction := range []string{"up", "both"} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), direction, `max_delete = "100%"`)
+			fill(t, r.local, map[string]string{"a": "a", "disk/": ""})
+			disk := filepath.Join(r.local, "disk")
+			mount := func() {
+				t.Helper()
+				if err := syscall.Mount("disk", disk, "tmpfs", 0, "size=1m,mode=0777"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+			mount()
+			fill(t, r.local, map[string]string{"disk/b": "b", "disk/c/d": "d"})
+			r.mustBeInStep("with the disk")
+			if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if report := r.once(); report.Deleted > 0 || len(report.Unknown) == 0 {
+					t.Errorf("without the disk: %+v", report)
+				}
+			}
+			if far := tree(t, r.remote); far["disk/b"] != "b" || far["disk/c/d"] != "d" {
+				t.Errorf("on the server there is only %v", far)
+			}
+		})
+	}
 }

@@ -89,6 +89,44 @@ func TestAnApprovalDoesNotReachLaterAccidents(t *testing.T) {
 	}
 }
 
+// TestAnApprovalIsForWhatAPersonHasSeen: some deletions were let pass, and by then there are others, or nothing at all.
+func TestAnApprovalIsForWhatAPersonHasSeen(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	r := newRig(t, server, "up", "max_delete = 2")
+	fill(t, r.local, many(30))
+	r.mustBeInStep("first pass")
+	halts := func(what, says string) {
+		t.Helper()
+		if report := r.once(); !strings.Contains(report.Halt, says) || report.Deleted > 0 {
+			t.Errorf("%s: %+v", what, report)
+		}
+		if left := len(tree(t, r.remote)); left != 30 {
+			t.Errorf("%s: %d files are left on the server", what, left)
+		}
+	}
+	approve := func() {
+		t.Helper()
+		r.with(agent.Options{}, func(a *agent.Agent) {
+			if err := a.ApproveStopped("s"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	remove(t, r.local, "f000", "f001", "f002", "f003", "f004")
+	halts("five deletions", "5 files of 30")
+	remove(t, r.local, "f005", "f006", "f007", "f008", "f009")
+	approve()
+	halts("five others", "10 files of 30")
+	for name := range many(30) {
+		remove(t, r.local, name)
+	}
+	approve()
+	halts("all the others", "the local folder is empty")
+	approve()
+	r.mustBeInStep("an empty folder, approved")
+}
+
 func TestAServerThatTakesFewerConnections(t *testing.T) {
 	t.Parallel()
 	server := ftptest.Real(t, "vsftpd", ftptest.RealOptions{MaxClients: 2})

@@ -107,7 +107,7 @@ func (c *commit) part(s *scanning) error {
 	found := scanned{sync: s.sync(), full: s.Full, began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
 	if halt != nil {
 		c.scans = append(c.scans, found)
-		return c.halt(s, halt)
+		return c.halt(s, halt, approved)
 	}
 	s.count()
 	if s.last {
@@ -181,7 +181,7 @@ func (c *commit) operations(s *scanning, approved bool, pending map[string]pendi
 			s.progress.Found.Left++
 			continue
 		}
-		if (s.without || !s.whole()) && plan.Guarded(rules, op, s.progress.Known) {
+		if (s.without || !s.whole()) && plan.Guarded(rules, op, s.progress.Known, s.row.Elsewhere) {
 			if err := c.stage(s, op); err != nil {
 				return err
 			}
@@ -303,10 +303,14 @@ func (c *commit) finish(s *scanning) error {
 }
 
 // halt stops the sync. Of a whole scan nothing was done then, of a long one nothing that the
-// guard watches over.
-func (c *commit) halt(s *scanning, halt *plan.Halt) error {
+// guard watches over. needed: it went on with what a person has let pass, and came upon something else. When that is let
+// pass too, both count.
+func (c *commit) halt(s *scanning, halt *plan.Halt, needed bool) error {
 	row := s.row
-	row.Halt, row.HaltCode, row.HaltedAt, row.Approved = halt.Reason, halt.Code, c.now, time.Time{}
+	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt, row.Approved = halt.Reason, halt.Code, halt.Deletes, c.now, time.Time{}
+	if !needed {
+		row.ApprovedHalts, row.ApprovedDeletes = "", 0
+	}
 	c.halted[s.sync()] = true
 	c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
 	if err := state.PutSync(c.tx, s.sync(), row); err != nil {

@@ -41,7 +41,7 @@ func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, e
 func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Locator) control.SyncPlan {
 	planned := control.SyncPlan{Sync: s.Name}
 	r := reader{a.db, s.Name}
-	halt, approved, anew, facts, err := a.standing(s)
+	halt, row, anew, facts, err := a.standing(s)
 	if err != nil {
 		planned.Failure = err.Error()
 		return planned
@@ -72,7 +72,11 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		planned.Failure = err.Error()
 		return planned
 	}
-	if halt := plan.Guard(result.Totals, plan.Limits{AllowsDeletes: s.MaxDelete.Allows, Approved: approved}); planned.Halt == nil {
+	if result.Totals.Elsewhere, err = a.elsewhere(s.Name, anew); err != nil {
+		planned.Failure = err.Error()
+		return planned
+	}
+	if halt := plan.Guard(result.Totals, approvedLimits(row, plan.Limits{AllowsDeletes: s.MaxDelete.Allows})); planned.Halt == nil {
 		planned.Halt = halt
 	}
 	planned.Ops, planned.Note = result.Plan.Ops, result.Plan.Notes
@@ -96,23 +100,40 @@ func (a *Agent) otherDevice(sync string, is state.Device) (text string, err erro
 	return text, err
 }
 
-// standing returns the halt that holds a sync, whether a person approved its next pass, whether
-// it would start anew, and what is known about its server.
-func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, approved, anew bool, facts map[string]ftpclient.Facts, err error) {
+// elsewhere reports whether something was in step when a sync had other folders than now; anew says that it starts anew.
+func (a *Agent) elsewhere(sync string, anew bool) (elsewhere bool, err error) {
 	if a.db == nil {
-		return nil, false, false, facts, nil
+		return false, nil
 	}
 	err = a.db.View(func(tx *state.Tx) error {
-		row, err := state.GetSync(tx, s.Name)
+		row, err := state.GetSync(tx, sync)
+		known := 0
+		if err == nil && anew {
+			known, err = state.CountBaseline(tx, sync)
+		}
+		elsewhere = row.Elsewhere || known > 0
+		return err
+	})
+	return elsewhere, err
+}
+
+// standing returns the halt that holds a sync, its row, in which is what a person has let pass, whether
+// it would start anew, and what is known about its server.
+func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, row state.SyncState, anew bool, facts map[string]ftpclient.Facts, err error) {
+	if a.db == nil {
+		return nil, row, false, facts, nil
+	}
+	err = a.db.View(func(tx *state.Tx) error {
+		var err error
+		row, err = state.GetSync(tx, s.Name)
 		if row.Halt != "" {
 			halt = &plan.Halt{Code: row.HaltCode, Reason: row.Halt}
 		}
-		approved = !row.Approved.IsZero()
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
 		if err == nil {
 			_, facts, err = loadServer(tx, s.Server, addressesOf(a.cfg.Servers[s.Server]))
 		}
 		return err
 	})
-	return halt, approved, anew, facts, err
+	return halt, row, anew, facts, err
 }

@@ -32,11 +32,20 @@ func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 		totals.PendingDeletes = 0
 		halt = plan.Guard(totals, limits)
 	}
-	if approved = halt != nil && s.Full && !s.row.Approved.IsZero(); approved {
-		limits.Approved = true
+	if halt != nil && s.Full && !s.row.Approved.IsZero() {
+		limits = approvedLimits(s.row, limits)
+		first := halt
 		halt = plan.Guard(totals, limits)
+		// Whether of what a person has let pass something is still needed.
+		approved = halt == nil || halt.Code != first.Code
 	}
 	return halt, approved, nil
+}
+
+// approvedLimits are limits with what a person has let pass.
+func approvedLimits(row state.SyncState, limits plan.Limits) plan.Limits {
+	limits.Approved, limits.Halts, limits.Deletes = !row.Approved.IsZero(), row.ApprovedHalts, row.ApprovedDeletes
+	return limits
 }
 
 // totals are what the guard has to look at. Deletions that a person has approved and that still
@@ -49,7 +58,7 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
-	totals.OtherDevice = otherDevice(s.Scan.Device, s.row.Device)
+	totals.OtherDevice, totals.Elsewhere = otherDevice(s.Scan.Device, s.row.Device), s.row.Elsewhere
 	if totals.Known = s.progress.Known; s.whole() {
 		// What a long scan itself has brought in step does not count: a target may well have been
 		// empty before that.
@@ -256,8 +265,9 @@ func (c *commit) settleApproval(s *scanning, needed bool) error {
 	s.row.EmptiedLocal = emptied(s.row.EmptiedLocal, s.Scan.Totals.Local)
 	s.row.EmptiedRemote = emptied(s.row.EmptiedRemote, s.Scan.Totals.Remote)
 	if left := s.again && s.progress.Began.Before(s.row.Approved); s.Full && !needed && !left {
-		s.row.Approved = time.Time{}
+		s.row.Approved, s.row.ApprovedHalts, s.row.ApprovedDeletes = time.Time{}, "", 0
 	}
+	s.row.Elsewhere = s.row.Elsewhere && !s.Full
 	if s.Full && s.Scan.Device.Known() {
 		s.row.Device = s.Scan.Device
 	}

@@ -18,12 +18,21 @@ type SyncState struct {
 	HaltedAt time.Time `json:"halted_at,omitzero"`
 	// HaltCode is the reason for programs.
 	HaltCode string `json:"halt_code,omitempty"`
+	// HaltDeletes is how many files would have been deleted.
+	HaltDeletes int `json:"halt_deletes,omitempty"`
 	// Approved is when a person let the next pass do what the guard had stopped.
 	Approved time.Time `json:"approved,omitzero"`
+	// ApprovedHalts are the codes of the halts that the person has seen, with blanks between them, and ApprovedDeletes is how many
+	// deletions there were then.
+	ApprovedHalts   string `json:"approved_halts,omitempty"`
+	ApprovedDeletes int    `json:"approved_deletes,omitempty"`
 	// EmptiedLocal and EmptiedRemote: a person has approved that this folder is empty. It holds
 	// until it was seen filled again.
 	EmptiedLocal  bool `json:"emptied_local,omitempty"`
 	EmptiedRemote bool `json:"emptied_remote,omitempty"`
+	// Elsewhere: something was in step when the sync had another server or other folders, and no full scan has passed the guard
+	// since.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Device is the filesystem of the local folder, as a full scan has found it.
 	Device       Device    `json:"device,omitzero"`
 	LastFullScan time.Time `json:"last_full_scan,omitzero"`

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -184,6 +185,9 @@ func (w *walker) origin(ctx context.Context, rel string, e entry.Entry, far bool
 }
 
 func (w *walker) identified(e entry.Entry, far bool) ([]string, error) {
+	if w.request.Known == 0 || !w.request.Rules.Delete {
+		return nil, nil // a first contact knows nothing by another name, and without deletions nobody asks
+	}
 	side := state.LocalSide
 	if far {
 		side = state.RemoteSide
@@ -210,8 +214,22 @@ func (w *walker) mayBe(from, rel string, e entry.Entry, far bool) (row *state.Ba
 	if far {
 		was = row.Remote
 	}
-	proven = was.ID != 0 && was.ID == e.ID
+	proven = was.ID != 0 && was.ID == e.ID && (far || w.wasThere(rel, e, row.When))
 	return row, entry.Same(was, e) && (proven || e.Kind == entry.File), proven, nil
+}
+
+// wasThere reports whether what is at a local path now was there, under whatever path, at the time when. The number of a file
+// that was removed is given to the next one, which may have its size, and its time too where programs set that: of unpacked
+// archives, and of builds that are to be the same each time. Where nobody says when a file was made, or it is
+// said to be in the future, a time in whole seconds proves nothing.
+func (w *walker) wasThere(rel string, e entry.Entry, when time.Time) bool {
+	if w.request.Local == nil {
+		return false
+	}
+	if at := born(w.request.Local, rel); !at.IsZero() && !when.IsZero() && !at.After(time.Now()) {
+		return !at.After(when)
+	}
+	return e.Kind == entry.Dir || e.ModTime.Nanosecond() != 0
 }
 
 // comparable reports whether the contents of a file on both sides might be compared by a hash.
@@ -308,8 +326,9 @@ func (w *walker) recognizeMove(ctx context.Context, item plan.Item) (plan.Item, 
 		if err != nil {
 			return item, err
 		}
+		sameID := func(was, is entry.Entry) bool { return is.ID != 0 && was.ID == is.ID }
 		if !same || !sameFile(row.Local, here.Entry) || !sameFile(row.Remote, there.Entry) ||
-			row.Local.ID != here.Entry.ID && row.Remote.ID != there.Entry.ID || here.Entry.ID == 0 && there.Entry.ID == 0 {
+			!(sameID(row.Local, here.Entry) && w.wasThere(item.Path, here.Entry, row.When)) && !sameID(row.Remote, there.Entry) {
 			continue
 		}
 		goneThere, err := w.gone(ctx, from, item.Path, true)

@@ -11,12 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // Identified goes by what the index of the state goes by.
-func (l ledger) Identified(side state.Sides, e entry.Entry, limit int) (paths []string, _ error) {
+func (l ledger) Identified(side state.Side, e entry.Entry, limit int) (paths []string, _ error) {
 	for rel, row := range l {
 		was := row.Local
 		if side == state.RemoteSide {
@@ -48,7 +49,7 @@ func (r *rig) knows(names ...string) {
 			}
 			far := e
 			far.ID = 0
-			r.base[rel[:at]] = state.Baseline{Path: rel[:at], Local: e, Remote: far}
+			r.base[rel[:at]] = state.Baseline{Path: rel[:at], Local: e, Remote: far, When: time.Now()}
 		}
 	}
 }
@@ -83,6 +84,42 @@ func moved(result *Result) (words []string) {
 		}
 	}
 	return words
+}
+
+// TestANewFileIsNoRenamedOne: it may have the number of one that was removed, its size, and its time where a program sets that.
+func TestANewFileIsNoRenamedOne(t *testing.T) {
+	for _, name := range []string{"b", "new/"} {
+		r := newRig(t, plan.Up)
+		r.knows("a", "old/a", "other")
+		for rel, row := range r.base {
+			row.When = time.Now().Add(-time.Hour)
+			if rel == "old/a" {
+				row.Local.ID = 0
+			}
+			r.base[rel] = row
+		}
+		r.change = func(request *Request) { request.Identified = r.base.Identified }
+		r.remove("a")
+		r.remove("old")
+		fill(t, r.local, name)
+		was, rel := "a", strings.TrimSuffix(name, "/")
+		if rel != name {
+			was = "old"
+			fill(t, r.local, name+"a")
+		}
+		row := r.base[was]
+		now, err := StatLocal(openRoot(t, r.local), rel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.Local.ID = now.ID // as file systems do that look for the first free number
+		r.base[was] = row
+		for _, words := range moved(r.scan()) {
+			if strings.HasPrefix(words, "move_") && strings.HasSuffix(words, " to "+rel) {
+				t.Errorf("%s: %s", name, words)
+			}
+		}
+	}
 }
 
 func TestFindsWhatWasRenamed(t *testing.T) {

@@ -97,7 +97,7 @@ func (w *walker) decideFor(ctx context.Context, rel string, entered *string) (to
 		if w.excluded(prefix, isDir(item)) {
 			return prefix, nil
 		}
-		if end < len(rel) && inStep(item) {
+		if end < len(rel) && inStep(item) && !w.isUnmounted(item) {
 			*entered = prefix
 			continue
 		}

@@ -38,7 +38,7 @@ type Request struct {
 	Intents func(rel string) ([]state.Intent, error)
 	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
 	// is not looked for. See state.Identified.
-	Identified func(side state.Sides, e entry.Entry, limit int) ([]string, error)
+	Identified func(side state.Side, e entry.Entry, limit int) ([]string, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.

@@ -191,6 +191,10 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
 		return true, nil
 	}
+	if w.isUnmounted(item) {
+		w.unknown(item.Path, unmounted)
+		return true, nil
+	}
 	resumed := len(at) > 0 && at[0].holds(w.request.Rules.Direction, item)
 	if !resumed {
 		at = []Level{{}}

@@ -39,14 +39,14 @@ var stamped = time.Date(2020, 2, 29, 12, 34, 56, 0, time.UTC)
 // noState is a state in which nothing is known.
 type noState struct{ base *state.Baseline }
 
-func (noState) Children(string) ([]state.Baseline, error)                  { return nil, nil }
-func (s noState) At(string) (*state.Baseline, error)                       { return s.base, nil }
-func (noState) Count() (int, error)                                        { return 1, nil }
-func (noState) Intents(string) ([]state.Intent, error)                     { return nil, nil }
-func (noState) Dirty(int) ([]state.Dirty, error)                           { return nil, nil }
-func (noState) Mark() (uint64, error)                                      { return 0, nil }
-func (noState) Identified(state.Sides, entry.Entry, int) ([]string, error) { return nil, nil }
-func (noState) Live(uint64, int) bool                                      { return true }
+func (noState) Children(string) ([]state.Baseline, error)                 { return nil, nil }
+func (s noState) At(string) (*state.Baseline, error)                      { return s.base, nil }
+func (noState) Count() (int, error)                                       { return 1, nil }
+func (noState) Intents(string) ([]state.Intent, error)                    { return nil, nil }
+func (noState) Dirty(int) ([]state.Dirty, error)                          { return nil, nil }
+func (noState) Mark() (uint64, error)                                     { return 0, nil }
+func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }
+func (noState) Live(uint64, int) bool                                     { return true }
 
 // login begins every connection.
 var login = []step{
