@@ -75,10 +75,16 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			})
 			return nil, end
 		}
-		torn := o.env.Sync.Direct && o.retried() // the attempt before may have been cut off in the middle of it
-		if !changed && o.Remote.Knowledge != plan.Unknown && !torn && !o.expected(now) {
-			*end = stale("the remote file changed since it was planned")
-			return nil, end
+		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
+			torn, err := o.torn(ctx, now)
+			if err != nil {
+				*end = failed(err)
+				return nil, end
+			}
+			if !torn {
+				*end = stale("the remote file changed since it was planned")
+				return nil, end
+			}
 		}
 	}
 	if changed {
@@ -94,6 +100,27 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 		return nil, end
 	}
 	return old, nil
+}
+
+// torn reports whether the attempt before, which wrote to the final name, may have been cut off in the middle of what is there
+// now: it is a beginning of the file, as far as the server lets that be seen. Anything else is somebody else's.
+func (o *op) torn(ctx context.Context, now entry.Entry) (bool, error) {
+	if !o.env.Sync.Direct || !o.retried() || now.Kind != entry.File || now.Size > o.Local.Entry.Size {
+		return false, nil
+	}
+	if now.Size <= 0 {
+		return true, nil
+	}
+	file, err := o.source().Open(o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	same, err := o.conn.SamePrefix(ctx, o.target(), file, now.Size)
+	if o.refusesToTell(err) {
+		return true, nil
+	}
+	return same, err
 }
 
 // refusesToTell reports that a server would not answer a question, and can be asked others.
