@@ -11,6 +11,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // replace puts another file at a local name, as programs do that write a new one first.
@@ -234,5 +235,20 @@ func TestWhatIsReplacedHereKeepsItsPermissions(t *testing.T) {
 			os.Chmod(local, 0o600)
 			b.state.intents = nil
 		}
+	}, "vsftpd")
+}
+
+// TestAFileThatDiffersInCaseAloneIsNotReplaced by one of its size and time, on a server that tells no identities.
+func TestAFileThatDiffersInCaseAloneIsNotReplaced(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.offer("A.txt", "first")
+		b.offer("a.txt", "other")
+		b.write("a.txt", "first")
+		b.state.base = &state.Baseline{Path: "A.txt", Local: b.here("a.txt").Entry, Remote: b.far("A.txt").Entry}
+		o := b.do(t.Context(), plan.Op{
+			Action: plan.MoveRemote, From: "A.txt", Path: "a.txt", Local: b.here("a.txt"), Remote: plan.Side{Knowledge: plan.Seen},
+		}, 1)
+		mustBe(t, Stale, o)
+		holds(t, b.remote, map[string]string{"A.txt": "first", "a.txt": "other"})
 	}, "vsftpd")
 }
