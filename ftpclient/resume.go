@@ -176,6 +176,9 @@ func (c *Conn) SamePrefix(ctx context.Context, p string, source io.ReaderAt, len
 // SameHashedPrefix is SamePrefix by the server's hash alone, which is of all of the bytes. The
 // error is a refusal or wraps ErrUnsupported where the server computes none of them.
 func (c *Conn) SameHashedPrefix(ctx context.Context, p string, source io.ReaderAt, length int64) (bool, error) {
+	if len(c.Hashes()) == 0 {
+		return false, errNoHash(p)
+	}
 	size, err := c.Size(ctx, p)
 	if err != nil || size < length {
 		return false, err
@@ -183,10 +186,14 @@ func (c *Conn) SameHashedPrefix(ctx context.Context, p string, source io.ReaderA
 	return c.sameHash(ctx, p, source, length, size > length)
 }
 
+func errNoHash(p string) error {
+	return &Error{Op: "hash", Path: p, Err: fmt.Errorf("%w: the server offers none", ErrUnsupported)}
+}
+
 func (c *Conn) sameHash(ctx context.Context, p string, source io.ReaderAt, length int64, part bool) (bool, error) {
 	offered := c.Hashes()
 	if len(offered) == 0 {
-		return false, &Error{Op: "hash", Path: p, Err: fmt.Errorf("%w: no hash", ErrUnsupported)}
+		return false, errNoHash(p)
 	}
 	theirs, err := c.hash(ctx, p, offered[0], length, part)
 	if err != nil {

@@ -41,7 +41,7 @@ func (c *Conn) Symlink(ctx context.Context, target, p string) error {
 	return refusal
 }
 
-// twoWords makes one argument of two paths for servers that split it at blanks and know quotes. ProFTPD takes a blank behind a
+// twoWords makes one argument of two paths for servers that split it at white space and know quotes. ProFTPD takes a blank behind a
 // closing quote for an empty word, so that none is there.
 func twoWords(a, b string) string {
 	if quoted := quoteWord(a); quoted != a {
@@ -51,7 +51,7 @@ func twoWords(a, b string) string {
 }
 
 func quoteWord(p string) string {
-	if !strings.ContainsAny(p, " \t\"\\") {
+	if !strings.ContainsAny(p, " \t\v\f\"\\") {
 		return p
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p) + `"`

@@ -25,7 +25,7 @@ func TestGuard(t *testing.T) {
 		return Totals{Known: 20, Direction: direction, There: c}
 	}
 	asIs := func(*Content) {}
-	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift}, " ")
+	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift, HaltOtherContent}, " ")
 	for _, test := range []struct {
 		name     string
 		totals   Totals

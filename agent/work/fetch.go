@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -38,6 +40,9 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		return got, err
 	}
 	defer func() {
+		if err == nil {
+			o.permit(file, 0)
+		}
 		if closeErr := file.Close(); err == nil {
 			err = closeErr
 		}
@@ -147,6 +152,17 @@ func (o *op) resumeAt(ctx context.Context, from origin, part *os.File, length in
 	return nil, 0, nil
 }
 
+// permit gives a file the permissions of the one that it is about to replace, which may be a secret, and more.
+func (o *op) permit(file *os.File, more fs.FileMode) {
+	old, err := o.root.Lstat(filepath.FromSlash(o.Path))
+	if err != nil || !old.Mode().IsRegular() || runtime.GOOS == "windows" {
+		return
+	}
+	if err := file.Chmod(old.Mode().Perm() | more); err != nil {
+		o.env.Logger.Debug("permissions not kept", "path", o.Path, "error", err)
+	}
+}
+
 // keepPart has what was received on disk, and marks it as such by the time of the remote file. What bears another time was being
 // written when the program ended.
 func (o *op) keepPart(file *os.File, remote entry.Entry) error {
@@ -197,8 +213,12 @@ func (o *op) openPart(remote entry.Entry) (file *os.File, length int64, err erro
 		flags |= os.O_CREATE | os.O_EXCL
 	}
 	file, err = o.root.OpenFile(o.localTemp(), flags, 0o666)
-	if err != nil || length == 0 {
-		return file, length, err
+	if err != nil {
+		return nil, 0, err
+	}
+	if length == 0 {
+		o.permit(file, 0o200)
+		return file, 0, nil
 	}
 	if opened, err := file.Stat(); err != nil || !os.SameFile(seen, opened) { // nothing is written through a link
 		return nil, 0, errors.Join(err, file.Close(), fmt.Errorf("%w: the temporary file was replaced", ErrUnsafe))

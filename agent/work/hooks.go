@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -139,6 +140,10 @@ func (o *op) hookEnvironment() []string {
 		if value, set := os.LookupEnv(name); set {
 			environment = append(environment, name+"="+value)
 		}
+	}
+	// Windows would look for the programs of a shell's line in the folder of the sync first, among what a server has sent.
+	if runtime.GOOS == "windows" {
+		environment = append(environment, "NoDefaultCurrentDirectoryInExePath=1")
 	}
 	size := o.Local.Entry.Size
 	if o.Action == plan.Download {

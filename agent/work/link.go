@@ -149,6 +149,9 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 	if path.IsAbs(local.Target) || filepath.IsAbs(filepath.FromSlash(local.Target)) {
 		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: it points at %q, which means nothing on the server", local.Target)}
 	}
+	if staysInside(o.Path, local.Target) != nil { // whoever writes here must not reach the rest of the server by that
+		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: it points at %q, which is not in the folder of the sync", local.Target)}
+	}
 	if err := o.keepsNames(ctx); err != nil {
 		return failed(err)
 	}

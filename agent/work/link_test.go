@@ -87,7 +87,7 @@ func TestLinksComeDown(t *testing.T) {
 func TestLinksGoUp(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}}))
-	for _, name := range []string{"a.txt", "with blank.txt", `q"uote\.txt`} {
+	for _, name := range []string{"a.txt", "with blank.txt", `q"uote\.txt`, "other\vblank\fs.txt"} {
 		b.offer("d/"+name, name)
 		link(t, name, b.local, "d", "link to "+name)
 		o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "d/link to "+name), 1))
@@ -112,6 +112,21 @@ func TestLinksGoUp(t *testing.T) {
 	if content, _ := os.ReadFile(filepath.Join(b.remote, "d/in the way")); string(content) != "a file" {
 		t.Error("a file gave way to a link")
 	}
+}
+
+// TestNoLinkOnTheServerLeadsOutOfTheFolder: whoever may write here has no right to the rest of the server by that.
+func TestNoLinkOnTheServerLeadsOutOfTheFolder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}}))
+	b.offer("a.txt", "inside")
+	for name, target := range map[string]string{"d/up": "../..", "d/file": "../../secret", "top": "..", "late": "d/../../secret", "root": "/etc"} {
+		link(t, target, b.local, filepath.FromSlash(name))
+		o := mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, name), 1))
+		if o.Base != nil || !strings.HasPrefix(o.Reason, "skipped: ") {
+			t.Errorf("%s -> %s: %+v", name, target, o)
+		}
+	}
+	holds(t, b.remote, map[string]string{"a.txt": "inside"})
 }
 
 func TestAServerThatMakesNoLinksIsTold(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // replace puts another file at a local name, as programs do that write a new one first.
@@ -202,4 +203,52 @@ func tree(t *testing.T, root string) (all []string) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestWhatIsReplacedHereKeepsItsPermissions, while it comes, too.
+func TestWhatIsReplacedHereKeepsItsPermissions(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // which has none of these
+	}
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.sync.Rules.Direction = plan.Down
+		for _, mode := range []os.FileMode{0o600, 0o440, 0o755} {
+			b.write("a.txt", "old")
+			local := filepath.Join(b.local, "a.txt")
+			os.Chmod(local, mode)
+			b.offer("a.txt", "secret")
+			op := b.planned(plan.Download, "a.txt")
+			b.mu.Lock()
+			b.hear = func(command string) {
+				if strings.HasPrefix(command, "RETR ") {
+					part, err := os.Stat(filepath.Join(b.local, scan.TempName("a.txt", instance, 7, 1)))
+					if err != nil || part.Mode() != mode|0o200 {
+						t.Errorf("over %v: written with %v (%v)", mode, part, err)
+					}
+				}
+			}
+			b.mu.Unlock()
+			mustBe(t, Done, b.download(t.Context(), op, 1))
+			if info, err := os.Stat(local); err != nil || info.Mode() != mode {
+				t.Errorf("over %v: %v (%v)", mode, info.Mode(), err)
+			}
+			os.Chmod(local, 0o600)
+			b.state.intents = nil
+		}
+	}, "vsftpd")
+}
+
+// TestAFileThatDiffersInCaseAloneIsNotReplaced by one of its size and time, on a server that tells no identities.
+func TestAFileThatDiffersInCaseAloneIsNotReplaced(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.offer("A.txt", "first")
+		b.offer("a.txt", "other")
+		b.write("a.txt", "first")
+		b.state.base = &state.Baseline{Path: "A.txt", Local: b.here("a.txt").Entry, Remote: b.far("A.txt").Entry}
+		o := b.do(t.Context(), plan.Op{
+			Action: plan.MoveRemote, From: "A.txt", Path: "a.txt", Local: b.here("a.txt"), Remote: plan.Side{Knowledge: plan.Seen},
+		}, 1)
+		mustBe(t, Stale, o)
+		holds(t, b.remote, map[string]string{"A.txt": "first", "a.txt": "other"})
+	}, "vsftpd")
 }

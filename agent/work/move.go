@@ -106,6 +106,26 @@ func (m *follower) otherSpelling(a, b entry.Entry) bool {
 	return strings.EqualFold(m.From, m.Path) && entry.Same(a, b) && a.ID == b.ID
 }
 
+// twoNames reports whether the server shows both names, that differ in case alone: then they are two files, which look alike, and
+// one must not replace the other.
+func (m *follower) twoNames(ctx context.Context) (bool, error) {
+	folder := path.Dir(m.target())
+	if path.Dir(m.remote.Path(m.From)) != folder {
+		return true, nil // nobody can tell
+	}
+	listing, err := m.conn.List(ctx, folder)
+	if err != nil {
+		return false, err
+	}
+	shown := 0
+	for _, e := range listing.Entries {
+		if e.Name == path.Base(m.From) || e.Name == path.Base(m.Path) {
+			shown++
+		}
+	}
+	return shown > 1, nil
+}
+
 // lookAtSource returns what came of the job if the other side is not what the plan saw.
 func (m *follower) lookAtSource(ctx context.Context) *Outcome {
 	var err error
@@ -141,6 +161,13 @@ func (m *follower) lookAtTarget(ctx context.Context, row *state.Baseline) (done 
 		return false, ended(failed(err))
 	}
 	other := m.otherSpelling(old, now)
+	if other && m.far && old.ID == 0 {
+		two, err := m.twoNames(ctx)
+		if err != nil {
+			return false, ended(failed(err))
+		}
+		other = !two
+	}
 	switch {
 	case row.Bad != "":
 		return false, m.instead("what both sides agreed on cannot be read")

@@ -1,6 +1,7 @@
 package work
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -170,5 +171,17 @@ func TestWhichDaysAreOver(t *testing.T) {
 		if got := p.over(name); got != want {
 			t.Errorf("over(%q) = %v", name, got)
 		}
+	}
+}
+
+// TestAPurgeThatIsRefusedEverythingEnds, and does not go on: a server may show folders without end.
+func TestAPurgeThatIsRefusedEverythingEnds(t *testing.T) {
+	p := &purging{}
+	var err error
+	for n := 0; err == nil && n <= mostPurged; n++ {
+		err = p.count(errors.New("refused"), true)
+	}
+	if o := p.outcome(err); !errors.Is(err, errEnough) || o.Result != Done || o.More || !strings.Contains(o.Reason, "not all could be: refused") {
+		t.Errorf("%v: %+v", err, o)
 	}
 }

@@ -76,7 +76,7 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			return nil, end
 		}
 		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
-			torn, err := o.isTorn(ctx, local, now)
+			torn, err := o.torn(ctx, now)
 			if err != nil {
 				*end = failed(err)
 				return nil, end
@@ -102,6 +102,27 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 	return old, nil
 }
 
+// torn reports whether the attempt before, which wrote to the final name, may have been cut off in the middle of what is there
+// now: it is a beginning of the file, as far as the server lets that be seen. Anything else is somebody else's.
+func (o *op) torn(ctx context.Context, now entry.Entry) (bool, error) {
+	if !o.env.Sync.Direct || !o.retried() || now.Kind != entry.File || now.Size > o.Local.Entry.Size {
+		return false, nil
+	}
+	if now.Size <= 0 {
+		return true, nil
+	}
+	file, err := o.source().Open(o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	same, err := o.conn.SamePrefix(ctx, o.target(), file, now.Size)
+	if o.refusesToTell(err) {
+		return true, nil
+	}
+	return same, err
+}
+
 // refusesToTell reports that a server would not answer a question, and can be asked others.
 func (o *op) refusesToTell(err error) bool {
 	return err != nil && o.conn.Usable() && ftpclient.Classify(err) == ftpclient.ClassPermanent
@@ -123,24 +144,6 @@ func (o *op) arrived(source, target entry.Entry) (bool, error) {
 		lastSource, lastTarget = last.Remote, last.Local
 	}
 	return !entry.Same(target, lastTarget) || entry.Same(source, lastSource), nil
-}
-
-// isTorn reports whether what is at the target is what an attempt before has left there that was cut off in the middle: the
-// beginning of the local file, whatever time it has.
-func (o *op) isTorn(ctx context.Context, local, target entry.Entry) (bool, error) {
-	if !o.env.Sync.Direct || !o.retried() || target.Kind != entry.File || target.Size < 0 || target.Size > local.Size {
-		return false, nil
-	}
-	file, err := o.source().Open(o.Path)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	same, err := o.conn.SamePrefix(ctx, o.target(), file, target.Size)
-	if o.refusesToTell(err) {
-		return false, nil
-	}
-	return same, err
 }
 
 // expected reports whether the remote file is what the plan goes by. A path assumed to be
