@@ -78,7 +78,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 			continue
 		}
 		for _, a := range found.result.Plan.Agree {
-			if a.Was == nil || !sameLook(a.Was.Local, a.Base.Local) || !sameLook(a.Was.Remote, a.Base.Remote) {
+			if a.Was == nil || !sameLook(a.Was.Local, a.Base.Local) || !sameLook(a.Was.Remote, a.Base.Remote) && !a.Was.Remote.ModTime.IsZero() {
 				s.report.Adopted++
 			}
 		}

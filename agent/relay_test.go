@@ -14,7 +14,9 @@ type relay struct {
 	// refuse answers a command in place of the server; "" passes it on. cut says that the connection ends in place of this
 	// line of the server. Both are called from several goroutines, one at a time.
 	refuse func(verb string) string
-	cut    func(reply string) bool
+	// instead, if not nil, returns the whole line that the server gets in place of one, "" to leave it.
+	instead func(line string) string
+	cut     func(reply string) bool
 
 	mu    sync.Mutex
 	verbs map[string]int
@@ -48,6 +50,9 @@ func (r *relay) command(line string) (answer string, more bool) {
 	}
 	if r.refuse != nil {
 		answer = r.refuse(verb)
+	}
+	if answer == "" && r.instead != nil {
+		answer = r.instead(line)
 	}
 	return answer, true
 }

@@ -137,3 +137,20 @@ func (w *walker) renew(listed entry.Entry, item plan.Item, d plan.Decision) plan
 	}
 	return d
 }
+
+// date writes down the listed time of a file on the server that is in step, where the server tells no other one and none is
+// known: of a file that was sent to such a server. Without one, no change of equal size would ever show there.
+func (w *walker) date(item plan.Item, d plan.Decision) plan.Decision {
+	far := item.Remote.Entry
+	if d.Op != nil || d.Agree != nil || d.Note != nil || d.Forget || item.Base == nil || item.Base.Unreadable || item.Recognized != nil ||
+		item.Doubt != "" || w.request.Rules.Direction == plan.Up || item.Remote.Knowledge != plan.Seen {
+		return d
+	}
+	now := *item.Base
+	if now.Remote.Kind != entry.File || !now.Remote.ModTime.IsZero() || far.ModTime.IsZero() || !entry.Same(now.Remote, far) {
+		return d
+	}
+	now.Remote.ModTime, now.Remote.Precision = far.ModTime, far.Precision
+	d.Agree = &plan.Agreement{Path: item.Path, Base: now, Was: item.Base}
+	return d
+}

@@ -230,7 +230,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if asked {
 		d = w.renew(listed, item, d)
 	}
-	d = w.identify(item, d)
+	d = w.identify(item, w.date(item, d))
 	deletes := d.Op != nil && d.Op.Action.Deletes()
 	if !deletes && !resumed {
 		w.record(item, d)

@@ -32,11 +32,20 @@ func (o *op) origin(ctx context.Context) (origin, error) {
 	if (o.env.Sync.Claim || o.env.Sync.Download.After.acts()) && o.retried() {
 		look, err := o.statRemote(ctx, o.claimPath())
 		if err != nil || look.Kind != entry.Absent {
-			return origin{o.claimPath(), look, true}, err
+			return origin{o.claimPath(), o.timed(look), true}, err
 		}
 	}
 	look, err := o.statRemote(ctx, o.target())
-	return origin{o.target(), look, false}, err
+	return origin{o.target(), o.timed(look), false}, err
+}
+
+// timed gives a look at the file of the plan the time that the listing told, if there is none in it: a server without MDTM
+// tells times in listings alone. Without one, no change of equal size would ever show again; one since then still does.
+func (o *op) timed(look entry.Entry) entry.Entry {
+	if look.Kind == entry.File && look.ModTime.IsZero() && entry.Same(look, o.Remote.Entry) {
+		look.ModTime, look.Precision = o.Remote.Entry.ModTime, o.Remote.Entry.Precision
+	}
+	return look
 }
 
 // errTaken: somebody else has claimed the file.
@@ -66,6 +75,7 @@ func (o *op) claim(ctx context.Context, from origin) (origin, error) {
 	}
 	if err == nil {
 		claimed.look, err = o.statRemote(ctx, claimed.path)
+		claimed.look = o.timed(claimed.look)
 		if err == nil && claimed.look.Kind != entry.File {
 			err = errVanished
 			if back := o.conn.Rename(ctx, claimed.path, from.path); back != nil {

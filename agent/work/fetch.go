@@ -75,7 +75,7 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err != nil {
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	size, err := o.conn.Size(ctx, from.path)
+	size, err := o.sizeOf(ctx, from.path)
 	if err != nil {
 		return got, err
 	}
@@ -93,6 +93,19 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		got.verified += fmt.Sprintf(", resumed at %d", offset)
 	}
 	return got, err
+}
+
+// sizeOf asks for the size of a remote file. Not all servers know that question, or answer it: then its look has to tell.
+func (o *op) sizeOf(ctx context.Context, p string) (int64, error) {
+	size, err := o.conn.Size(ctx, p)
+	if !o.refusesToTell(err) {
+		return size, err
+	}
+	look, lookErr := o.statRemote(ctx, p)
+	if lookErr == nil && look.Kind == entry.File && look.Size >= 0 {
+		return look.Size, nil
+	}
+	return 0, errors.Join(err, lookErr)
 }
 
 // pour writes what comes to target, and not more than was announced: what has no end must not fill the disk.

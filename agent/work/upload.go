@@ -216,7 +216,7 @@ func (o *op) final(ctx context.Context, s stored, old *list.Entry) (entry.Entry,
 		return entry.Entry{Kind: entry.File, Size: s.total()}, nil
 	}
 	now, found, err := o.conn.StatFile(ctx, o.target())
-	if o.env.Sync.Direct && !found && (err == nil || o.refusesToTell(err)) {
+	if !found && (err == nil || o.refusesToTell(err)) {
 		now, found, err = o.listed(ctx, o.target())
 	}
 	if err == nil && (!found || now.Size >= 0 && now.Size != s.total()) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -11,7 +12,8 @@ import (
 // Ears hear the lines of one control connection, each with its end, before they are passed on. The two may be called at a time.
 type Ears struct {
 	// Command returns what is answered in place of the server, or "" to pass the line on; with more false the connection
-	// ends before it.
+	// ends before it. An answer that ends with \n is no answer, but what the server gets in place of the line: so its replies
+	// stay in their order, however many commands are under way.
 	Command func(line string) (answer string, more bool)
 	// Reply returns whether the line is passed on; if not, the connection ends before it.
 	Reply func(line string) (more bool)
@@ -79,7 +81,9 @@ func relay(client net.Conn, target string, ears Ears) {
 			return
 		}
 		to := server
-		if answer != "" {
+		if strings.HasSuffix(answer, "\n") {
+			line = answer
+		} else if answer != "" {
 			line, to = answer+"\r\n", client
 		}
 		if _, err := io.WriteString(to, line); err != nil {
