@@ -35,11 +35,11 @@ var ours = map[string][]string{
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
 	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
-	"agent/control":              {"agent/plan", "state"},
+	"agent/control":              {"agent/plan", "state", "state/entry"},
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
 	"agent": {"agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
 		"ftpclient", "ftpclient/extip", "queue", "state", "state/entry"},
-	"cmd/ftpferry": {"agent", "agent/config", "agent/control", "agent/doctor", "state"},
+	"cmd/ftpferry": {"agent", "agent/config", "agent/control", "agent/doctor", "state", "state/entry"},
 	"cmd/demo":     {"agent", "agent/config", "agent/control", "agent/plan", "state"},
 }
 

@@ -69,10 +69,14 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 		if is := identity(d.agent.cfg, s); row.Identity != is {
 			if row.Identity != "" {
 				d.later(d.agent.logger.Warn, "sync points elsewhere than before and starts anew", "sync", name, "was", row.Identity, "is", is)
+				known, err := state.CountBaseline(tx, name)
+				if err != nil {
+					return err
+				}
 				if err := startAnew(tx, name); err != nil {
 					return err
 				}
-				row = state.SyncState{}
+				row = state.SyncState{Elsewhere: known > 0 || row.Elsewhere}
 			}
 			row.Identity = is
 		}
@@ -99,11 +103,6 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 		}
 		if err := requeueLook(tx, name, s.Server, now); err != nil {
 			return err
-		}
-		if done, err := state.IndexIdentities(tx, name, d.agent.indexedSides(name), indexChunk); err != nil {
-			return err
-		} else if !done {
-			d.unindexed[name] = true
 		}
 	}
 	return d.dropStrangers(tx)

@@ -45,7 +45,6 @@ type transition struct {
 	activities  []Activity
 	scans       []scanned
 	rooms       map[queue.ID]room // of the scans under way
-	indexed     []string          // syncs whose index is finished
 	trimmed     bool
 	deletions   map[string]waitingDeletions // see dispatcher
 	patience    bool                        // deletions is new
@@ -111,9 +110,6 @@ func (c *commit) run() error {
 		if err := c.trimHistory(); err != nil {
 			return err
 		}
-	}
-	if err := c.index(); err != nil {
-		return err
 	}
 	if err := c.wakeScans(); err != nil {
 		return err

@@ -53,7 +53,6 @@ type dispatcher struct {
 	wake        time.Time
 	nextTrim    time.Time
 	deletions   map[string]waitingDeletions
-	unindexed   map[string]bool // syncs whose index of identities is not finished
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -127,7 +126,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, unindexed: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -255,7 +254,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || len(d.unindexed) > 0 && d.idle() || !waits(d.nextTrim, now, trimInterval)
+		ready = ready || !waits(d.nextTrim, now, trimInterval)
 		next = c.nextChange(c.nextTry(next))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -268,11 +267,8 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 
 // due reports whether waiting jobs or passes want a look now.
 func (d *dispatcher) due(now time.Time) bool {
-	return len(d.unindexed) > 0 && d.idle() || !waits(d.wake, now, maxSleep)
+	return !waits(d.wake, now, maxSleep)
 }
-
-// idle reports that nobody works.
-func (d *dispatcher) idle() bool { return len(d.outstanding) == 0 }
 
 type woken uint8
 
@@ -382,9 +378,6 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	if t.patience {
 		d.deletions = t.deletions
 		d.nextPatience = b.now.Add(patienceInterval)
-	}
-	for _, sync := range t.indexed {
-		delete(d.unindexed, sync)
 	}
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)

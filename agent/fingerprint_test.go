@@ -17,7 +17,7 @@ import (
 // the block, and the others do not.
 func TestWhatLiftsABlock(t *testing.T) {
 	others := []string{
-		"Name", "RootCAs", "Connections", "Encoding", "Data", "Compress", "CommandLimit", "ListTimeZone", "ConnectTimeout", "ReplyTimeout", "StallTimeout",
+		"Name", "RootCAs", "Connections", "Bandwidth", "Encoding", "Data", "Compress", "CommandLimit", "ListTimeZone", "ConnectTimeout", "ReplyTimeout", "StallTimeout",
 	}
 	plain := func() *config.Server {
 		return &config.Server{Address: "h:21", User: "u", Password: config.NewSecret("correct horse"), TLS: config.TLSExplicit}
@@ -43,6 +43,8 @@ func TestWhatLiftsABlock(t *testing.T) {
 			field.Set(reflect.ValueOf(config.NewSecret("another")))
 		case config.KeyPair:
 			field.Set(reflect.ValueOf(config.NewKeyPair(&tls.Certificate{Certificate: [][]byte{{1}}})))
+		case []string: // one address more than the first one
+			field.Set(reflect.ValueOf([]string{"h:21", "another"}))
 		case []ftpclient.PinnedKey:
 			field.Set(reflect.ValueOf([]ftpclient.PinnedKey{{1}}))
 		case bool:

@@ -15,8 +15,6 @@ const (
 	// mostRebased is how many rows of the baseline go along with a folder that was renamed. The others are found by scans: what
 	// is in step under a new name is recognized by what it was under the old one.
 	mostRebased = 20_000
-	// indexChunk is how many rows of the baseline are indexed in one commit, and indexLittle how many beside other work.
-	indexChunk, indexLittle = 1000, 100
 )
 
 // moved writes down that a file or folder has another name on both sides: all that is known of it goes along, and what was to
@@ -147,37 +145,4 @@ func (c *commit) instead(r report) error {
 		return err
 	}
 	return c.enqueueOp(r.Job.Sync, *r.Instead, true)
-}
-
-// index goes on with the indexes that are not finished. Until they are, what was renamed is transferred.
-func (c *commit) index() error {
-	chunk := indexChunk
-	if !c.d.idle() || c.b.size() > 0 {
-		chunk = indexLittle
-	}
-	for sync := range c.d.unindexed {
-		done, err := state.IndexIdentities(c.tx, sync, c.d.agent.indexedSides(sync), chunk)
-		if err != nil {
-			return err
-		}
-		if done {
-			c.indexed = append(c.indexed, sync)
-		}
-	}
-	return nil
-}
-
-// indexedSides are the sides on which renames are looked for.
-func (a *Agent) indexedSides(sync string) state.Sides {
-	s := a.syncs[sync]
-	if !s.Moves || !s.Rules.Delete {
-		return 0
-	}
-	switch s.Rules.Direction {
-	case plan.Up:
-		return state.LocalSide
-	case plan.Down:
-		return state.RemoteSide
-	}
-	return state.LocalSide | state.RemoteSide
 }

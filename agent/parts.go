@@ -181,7 +181,7 @@ func (c *commit) operations(s *scanning, approved bool, pending map[string]pendi
 			s.progress.Found.Left++
 			continue
 		}
-		if (s.without || !s.whole()) && plan.Guarded(rules, op, s.progress.Known) {
+		if (s.without || !s.whole()) && plan.Guarded(rules, op, s.progress.Known, s.row.Elsewhere) {
 			if err := c.stage(s, op); err != nil {
 				return err
 			}

@@ -72,6 +72,10 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		planned.Failure = err.Error()
 		return planned
 	}
+	if result.Totals.Elsewhere, err = a.elsewhere(s.Name, anew); err != nil {
+		planned.Failure = err.Error()
+		return planned
+	}
 	if halt := plan.Guard(result.Totals, approvedLimits(row, plan.Limits{AllowsDeletes: s.MaxDelete.Allows})); planned.Halt == nil {
 		planned.Halt = halt
 	}
@@ -94,6 +98,23 @@ func (a *Agent) otherDevice(sync string, is state.Device) (text string, err erro
 		return err
 	})
 	return text, err
+}
+
+// elsewhere reports whether something was in step when a sync had other folders than now; anew says that it starts anew.
+func (a *Agent) elsewhere(sync string, anew bool) (elsewhere bool, err error) {
+	if a.db == nil {
+		return false, nil
+	}
+	err = a.db.View(func(tx *state.Tx) error {
+		row, err := state.GetSync(tx, sync)
+		known := 0
+		if err == nil && anew {
+			known, err = state.CountBaseline(tx, sync)
+		}
+		elsewhere = row.Elsewhere || known > 0
+		return err
+	})
+	return elsewhere, err
 }
 
 // standing returns the halt that holds a sync, its row, in which is what a person has let pass, whether

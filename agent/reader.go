@@ -48,12 +48,11 @@ func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 	return intents, err
 }
 
-func (r reader) Identified(side state.Sides, e entry.Entry, limit int) (paths []string, err error) {
-	err = r.view(func(tx *state.Tx) error {
-		paths, err = state.Identified(tx, r.sync, side, e, limit)
-		return err
-	})
-	return paths, err
+func (r reader) Identified(side state.Side, e entry.Entry, limit int) (paths []string, err error) {
+	if r.db == nil {
+		return nil, nil
+	}
+	return r.db.Identified(r.sync, side, e, limit)
 }
 
 func (r reader) Dirty(limit int) (paths []state.Dirty, err error) {

@@ -7,28 +7,29 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
-	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
 var (
-	simulations = flag.Int("simulations", 60, "how many seeds TestSimulation tries")
+	simulations = flag.Int("simulations", 40, "how many seeds TestSimulation tries")
 	firstSeed   = flag.Uint64("simulation-seed", 1, "the first seed of TestSimulation")
 )
 
@@ -73,68 +74,39 @@ type simulation struct {
 	log     bytes.Buffer
 	logLock sync.Mutex
 
-	trouble float64    // share of commands with a fault
-	luck    *rand.Rand // of the server's goroutines, which have a lock
+	bound     int // of open jobs; 0: the usual one
+	watched   bool
+	listings  float64                    // share of listings that are cut short
+	flips     bool                       // bytes of uploads
+	ignores   bool                       // people write .ferryignore
+	shifts    bool                       // the clock of the server jumps
+	links     bool                       // people make symbolic links
+	renamed   config.NameTemplate        // of remote files
+	live      atomic.Pointer[dispatcher] // of the agent that runs
+	conflicts map[string]bool            // paths that are left to a person
+	down      bool                       // the server, in this round
+	clock     time.Duration              // by which the agent's is wrong
 
 	lock     sync.Mutex
-	versions map[string]int  // every content ever written, and which it was
+	trouble  float64        // share of commands with a fault
+	luck     *rand.Rand     // of the server's goroutines
+	versions map[string]int // every content ever written, and which it was
+	facts    map[string]*version
 	wasted   map[string]bool // contents that a person has replaced or deleted
-	torn     []string
-
-	conflicts map[string]bool // paths that are left to a person
-}
-
-func newSimulation(t *testing.T, seed uint64, folder string) *simulation {
-	s := &simulation{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), luck: rand.New(rand.NewPCG(seed, 2)),
-		folder: folder, local: filepath.Join(folder, "local"), versions: map[string]int{}, wasted: map[string]bool{},
-	}
-	pick := func(n int) int { return s.random.IntN(n) }
-	can := ftptest.Abilities{MLSD: pick(3) > 0, MDTM: true, MFMT: pick(3) > 0, Restart: pick(4) > 0}
-	if !can.MLSD {
-		can.Zone = []*time.Location{time.UTC, time.FixedZone("far", 5*3600+1800)}[pick(2)]
-	}
-	s.server = ftptest.NewMemory(t, can)
-	s.server.Latency = time.Duration(1+pick(20)) * time.Millisecond
-	s.server.Fault = s.fault
-	s.server.Changed = s.changed
-	conflict := []string{"copy", "copy", "copy", "newer", "local", "remote"}[pick(6)]
-	s.sync = &config.Sync{
-		Name: "s", Server: "acme", Local: s.local, Remote: "/site", Enabled: true,
-		Direction: []config.Direction{config.Up, config.Down, config.Both, config.Both}[pick(4)],
-		Delete:    pick(3) > 0, MaxDelete: config.MaxDelete{Percent: 100, IsPercent: true},
-		Include: []string{"**"}, Conflict: conflict, OnForeignChange: "restore", Atomic: true, TempPrefix: ".", Moves: pick(4) > 0,
-	}
-	server := plainServer(s.server.Addr, 1+pick(4))
-	server.Addresses = []string{server.Address}
-	server.Proxy = config.NewSecret(ftptest.Proxy)
-	s.cfg = &config.Config{Servers: map[string]*config.Server{"acme": server}, Syncs: map[string]*config.Sync{"s": s.sync}}
-	s.cfg.Agent.History = config.History{Keep: 1000 * time.Hour, Rows: 100_000}
-	s.cfg.Agent.StateDir = folder
-	return s
-}
-
-// fault is asked by the server before each command.
-func (s *simulation) fault(line string) ftptest.Fault {
-	if s.luck.Float64() >= s.trouble {
-		return ftptest.NoFault
-	}
-	return []ftptest.Fault{ftptest.CutBefore, ftptest.CutAfter, ftptest.CutData, ftptest.CutBoth}[s.luck.IntN(4)]
-}
-
-// changed sees what the server has at a name: if that is no temporary one, it is something that somebody has written.
-func (s *simulation) changed(name, content string) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	if _, known := s.versions[content]; !known && !scan.IsTemp(name) {
-		s.torn = append(s.torn, fmt.Sprintf("%d bytes at %s on the server", len(content), name))
-	}
+	wrong    []string
+	commands int
+	killAt   int // command
+	frozen   chan struct{}
+	thaw     chan struct{}
+	dead     bool // what happens now is taken back
 }
 
 func (s *simulation) run() {
 	defer func() {
 		if s.t.Failed() {
-			s.t.Logf("seed %d: %s, delete %v, moves %v, conflict %s, server %+v\n%s", s.seed, s.sync.Direction, s.sync.Delete, s.sync.Moves, s.sync.Conflict, s.server.Abilities, s.log.String())
+			s.t.Logf("%s\n%s", s.kind(), s.log.String())
+		} else {
+			s.t.Log(s.kind())
 		}
 	}()
 	if err := os.Mkdir(s.local, 0o700); err != nil {
@@ -145,55 +117,157 @@ func (s *simulation) run() {
 	defer func() { s.db.Close() }()
 	s.edit(4+s.random.IntN(5), s.sync.Direction != config.Down, s.sync.Direction != config.Up)
 	s.pass(3) // in step before the trouble begins
+	s.rootAway()
 	for range 2 + s.random.IntN(3) {
-		s.trouble = []float64{0, 0.02, 0.1}[s.random.IntN(3)]
+		s.setTrouble([]float64{0, 0.02, 0.1}[s.random.IntN(3)])
 		s.round()
 	}
-	s.trouble = 0
+	s.setTrouble(0)
 	time.Sleep(time.Hour)
 	s.pass(20)
 	s.pass(1) // sweeps what jobs have left that were not over when the last one began
 	s.inStep()
+	s.deleteOne()
 }
 
-// round has people and the agent work at the same time, and may end with the death of the agent.
+// round has people and the agent work at the same time, and may end with the death of the agent, once or several times.
 func (s *simulation) round() {
+	if s.shifts && s.random.IntN(3) == 0 {
+		s.shift()
+	}
 	s.edit(1+s.random.IntN(6), true, true)
-	if s.random.IntN(3) == 0 {
+	if s.down = s.random.IntN(3) == 0; s.down {
 		s.server.SetDown(true)
 		defer s.server.SetDown(false)
 	}
-	killed := s.random.IntN(2) == 0
-	copied := ""
+	// Twice in a row, but what is under way in three deaths of the agent waits for a person.
+	if s.random.IntN(4) == 0 {
+		s.life(true)
+	}
+	s.life(s.random.IntN(2) == 0)
+}
+
+// life is the life of one agent.
+func (s *simulation) life(killed bool) {
+	var restore func()
+	if s.random.IntN(8) == 0 {
+		s.clock = pick(s.random, 3*time.Hour, -3*time.Hour)
+		defer func() { s.clock = 0 }()
+	}
 	s.agent(func(a *Agent) {
 		ctx, cancel := context.WithCancel(s.t.Context())
 		defer cancel()
+		frozen, alone := s.freezeAt(killed), s.watched && s.random.IntN(3) == 0
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
+			if alone {
+				<-ctx.Done() // events alone
+				return
+			}
 			a.Pass(ctx, nil) // what it reports is of no interest in trouble
 		}()
+		// A server that is stopped for longer than the agent has patience would do belated what that has given up.
 		for range s.random.IntN(4) {
+			if s.killAt > 0 {
+				break
+			}
 			time.Sleep(time.Duration(s.random.IntN(3000)) * time.Millisecond)
 			s.edit(1, true, true)
 		}
-		time.Sleep(time.Duration(s.random.IntN(2000)) * time.Millisecond)
-		if killed {
-			// What the agent commits after the copy is what a killed one could not any more.
-			copied = s.nextState()
-			if err := s.db.Backup(copied); err != nil {
-				s.t.Error(err)
+		select {
+		case <-frozen:
+		case <-time.After(time.Duration(s.random.IntN(2000)) * time.Millisecond):
+			if !killed {
+				select {
+				case <-ended:
+				case <-time.After(2 * time.Minute):
+				}
 			}
-			time.Sleep(time.Duration(s.random.IntN(500)) * time.Millisecond)
-		} else {
-			<-ended
+		}
+		if killed {
+			restore = s.kill()
 		}
 		cancel()
 		<-ended
 	})
 	if killed {
 		s.db.Close()
+		restore()
+	}
+}
+
+// freezeAt has the server stop before one of the next commands, until kill; the channel tells that it has.
+func (s *simulation) freezeAt(some bool) <-chan struct{} {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.killAt, s.dead = 0, false
+	s.frozen, s.thaw = make(chan struct{}), make(chan struct{})
+	if some && s.random.IntN(4) > 0 {
+		s.killAt = s.commands + 1 + s.random.IntN(80)
+	}
+	return s.frozen
+}
+
+// kill keeps everything as it is at this moment, and lets the agent go on for it to end. What it still does is taken back by
+// restore. Late is a death between what is done here and its commit: the server is out of reach then, and what the agent does
+// here stays.
+func (s *simulation) kill() (restore func()) {
+	synctest.Wait() // nobody is in the middle of anything but waiting
+	copied := s.nextState()
+	if err := s.db.Backup(copied); err != nil {
+		s.t.Error(err)
+	}
+	late := s.random.IntN(4) == 0
+	aside := filepath.Join(s.folder, fmt.Sprint("local", s.files))
+	restoreServer := s.server.Save()
+	if !late {
+		linkTree(s.t, s.local, aside)
+	}
+	s.lock.Lock()
+	s.dead, s.killAt = !late, 0
+	s.lock.Unlock()
+	if late {
+		s.server.SetDown(true)
+	}
+	close(s.thaw)
+	fmt.Fprintf(s, "%s KILLED, late %v\n", time.Now().Format("15:04:05.000"), late)
+	if late {
+		time.Sleep(time.Duration(s.random.IntN(100)) * time.Millisecond)
+	}
+	return func() {
 		s.openState(copied)
+		if late {
+			s.server.SetDown(s.down)
+			return
+		}
+		restoreServer()
+		if err := os.RemoveAll(s.local); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := os.Rename(aside, s.local); err != nil {
+			s.t.Fatal(err)
+		}
+		s.lock.Lock()
+		s.dead = false
+		s.lock.Unlock()
+	}
+}
+
+// linkTree gives every file of a tree a second name in another one.
+func linkTree(t *testing.T, from, to string) {
+	err := filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(from, name)
+		if d.IsDir() {
+			return os.Mkdir(filepath.Join(to, rel), 0o700)
+		}
+		return os.Link(name, filepath.Join(to, rel))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -214,9 +288,15 @@ func (s *simulation) agent(use func(a *Agent)) {
 	a := New(s.cfg, s.db, Options{Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelInfo})), Observe: func(activity Activity) {
 		fmt.Fprintf(s, "%s %s %s %s %s\n", time.Now().Format("15:04:05.000"), activity.Kind, activity.Action, activity.Path, activity.Text)
 	}})
+	if s.bound > 0 {
+		a.Bound(s.bound)
+	}
 	d, err := newDispatcher(a)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if clock := s.clock; clock != 0 {
+		d.now = func() time.Time { return time.Now().Add(clock) }
 	}
 	for _, server := range d.servers {
 		server.pool.Close()
@@ -230,7 +310,9 @@ func (s *simulation) agent(use func(a *Agent)) {
 		defer close(a.ended)
 		ended <- a.run(ctx, d)
 	}()
+	s.live.Store(d)
 	use(a)
+	s.live.Store(nil)
 	stop()
 	if err := <-ended; err != nil {
 		s.t.Errorf("seed %d: the agent ended: %v", s.seed, err)
@@ -250,18 +332,24 @@ func (s *simulation) pass(most int) {
 	var report control.Report
 	s.agent(func(a *Agent) {
 		for range most {
+			quiet := !s.deletionsWait()
+			here, far := s.localFiles(), s.server.Files()
 			var err error
 			if report, err = a.Pass(s.t.Context(), nil); err != nil {
 				s.t.Fatalf("seed %d: pass: %v", s.seed, err)
 			}
-			if report.Syncs[0].Halt != "" {
+			told := report.Syncs[0]
+			if told.Halt != "" {
+				fmt.Fprintf(s, "%s HALT %s\n", time.Now().Format("15:04:05.000"), told.Halt)
+				if quiet {
+					s.nothingDeleted(here, far, told.Halt)
+				}
 				if err := a.Approve(s.t.Context(), "s"); err != nil {
 					s.t.Fatal(err)
 				}
 			}
 			// For a person is what somebody has changed at a target and deleted at the source, and, unless both are kept, a
 			// file in the place of a folder.
-			told := report.Syncs[0]
 			s.conflicts = map[string]bool{}
 			for _, conflict := range told.Conflicts {
 				s.conflicts[conflict.Path] = true
@@ -272,288 +360,28 @@ func (s *simulation) pass(most int) {
 			if (control.Report{Syncs: []control.SyncReport{told}}).ExitCode() == control.ExitDone {
 				return
 			}
+			if slices.ContainsFunc(told.Dead, func(dead control.PathReason) bool { return strings.Contains(dead.Reason, "three crashes") }) {
+				if _, err := a.RetryJobs(s.t.Context(), control.JobFilter{State: "dead"}); err != nil {
+					s.t.Fatal(err)
+				}
+			}
 			time.Sleep(20 * time.Minute)
 		}
 		s.t.Errorf("seed %d: not in step after %d passes: %+v", s.seed, most, report)
 	})
 }
 
-// inStep checks what must hold once all is quiet.
-func (s *simulation) inStep() {
-	s.lock.Lock()
-	torn := s.torn
-	s.lock.Unlock()
-	for _, what := range torn {
-		s.t.Errorf("seed %d: nobody has written that: %s", s.seed, what)
-	}
-	here, far := s.localFiles(), map[string]string{}
-	for name, content := range s.server.Files() {
-		far[strings.TrimPrefix(name, "/site/")] = content
-	}
-	for _, side := range []map[string]string{here, far} {
-		for name, content := range side {
-			if _, known := s.versions[content]; !known || scan.IsTemp(name) {
-				s.t.Errorf("seed %d: %s holds %d bytes that nobody has written", s.seed, name, len(content))
-			}
-		}
-	}
-	source, target := here, far
-	if s.sync.Direction == config.Down {
-		source, target = far, here
-	}
-	for name, content := range source {
-		if s.inConflict(name) {
-			continue
-		}
-		if other, ok := target[name]; !ok || other != content {
-			s.t.Errorf("seed %d: %s is not in step: %s here, %s there", s.seed, name, s.nameOf(here, name), s.nameOf(far, name))
-		}
-	}
-	for name := range target {
-		if _, ok := source[name]; !ok && !s.inConflict(name) && (s.sync.Delete || s.sync.Direction == config.Both) {
-			s.t.Errorf("seed %d: %s is at the target only: %s", s.seed, name, s.nameOf(target, name))
-		}
-	}
-	for content, number := range s.versions {
-		if s.sync.Direction == config.Both && s.sync.Conflict == "copy" && !s.wasted[content] && !holds(here, content) {
-			s.t.Errorf("seed %d: version %d is lost", s.seed, number)
-		}
-	}
-	s.agent(func(a *Agent) {
-		if _, err := a.Pass(s.t.Context(), nil); err != nil { // that it runs, too
-			s.t.Error(err)
-		}
-		plans, err := a.Plan(s.t.Context(), nil)
-		if err != nil || len(plans[0].Ops) > 0 || plans[0].Failure != "" {
-			s.t.Logf("seed %d: a further plan: %v %+v", s.seed, err, plans)
-			s.t.Errorf("seed %d: a further plan is not empty", s.seed)
-		}
-	})
-}
-
-// inConflict reports whether a path, or one above it, is left to a person.
-func (s *simulation) inConflict(name string) bool {
-	for ; name != "."; name = path.Dir(name) {
-		if s.conflicts[name] {
-			return true
-		}
-	}
-	return false
-}
-
-func holds(side map[string]string, content string) bool {
-	return slices.Contains(slices.Collect(maps.Values(side)), content)
-}
-
-func (s *simulation) nameOf(side map[string]string, name string) string {
-	content, ok := side[name]
-	if !ok {
-		return "nothing"
-	}
-	return fmt.Sprintf("version %d", s.versions[content])
-}
-
-func (s *simulation) localFiles() map[string]string {
-	files := map[string]string{}
-	err := filepath.WalkDir(s.local, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(name)
-		rel, _ := filepath.Rel(s.local, name)
-		files[filepath.ToSlash(rel)] = string(content)
-		return err
+// deletionsWait reports whether there is a job that deletes something.
+func (s *simulation) deletionsWait() (waits bool) {
+	err := s.db.View(func(tx *state.Tx) error {
+		waits = false
+		return queue.Each(tx, queue.Filter{Sync: "s"}, func(job queue.Job) (bool, error) {
+			waits = waits || plan.Action(job.Kind).Deletes() || job.Kind == work.KindLook || len(job.Progress) > 0
+			return !waits, nil
+		})
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return files
-}
-
-// edit does what people do: n times, on the sides that are said. Every content is unlike all others, in its length too: what
-// has the same length and the same second cannot be told from what was there.
-func (s *simulation) edit(n int, local, remote bool) {
-	for range n {
-		time.Sleep(time.Duration(1+s.random.IntN(90)) * time.Second)
-		switch here := s.random.IntN(2) == 0; {
-		case local && remote && s.random.IntN(8) == 0:
-			s.editFolder(here)
-		case here && local || !remote:
-			s.editLocal()
-		default:
-			s.editRemote()
-		}
-	}
-}
-
-// simulatedNames has a name that is a file for one and a folder for another.
-var simulatedNames = []string{"a", "b", "c.txt", "x/a", "x/b", "x/y/c", "z", "z/d"}
-
-// simulatedFolders are renamed and deleted as a whole.
-var simulatedFolders = []string{"x", "x/y", "z", "w"}
-
-// in returns the files that are at a path or below it.
-func in(files map[string]string, top string) map[string]string {
-	found := map[string]string{}
-	for name, content := range files {
-		if name == top || strings.HasPrefix(name, top+"/") {
-			found[name] = content
-		}
-	}
-	return found
-}
-
-// editFolder renames or deletes a folder here or there.
-func (s *simulation) editFolder(here bool) {
-	from, to := simulatedFolders[s.random.IntN(len(simulatedFolders))], simulatedFolders[s.random.IntN(len(simulatedFolders))]
-	remove := s.random.IntN(2) == 0
-	if here {
-		if info, err := os.Lstat(filepath.Join(s.local, from)); err != nil || !info.IsDir() {
-			return
-		}
-		what := "deletes"
-		if remove {
-			for _, content := range in(s.localFiles(), from) {
-				s.waste(content)
-			}
-			if err := os.RemoveAll(filepath.Join(s.local, from)); err != nil {
-				s.t.Fatal(err)
-			}
-		} else if _, err := os.Lstat(filepath.Join(s.local, to)); err == nil || os.Rename(filepath.Join(s.local, from), filepath.Join(s.local, to)) != nil {
-			return
-		} else {
-			what = "renames to " + to
-		}
-		fmt.Fprintf(s, "%s PERSON %s folder %s here\n", time.Now().Format("15:04:05.000"), what, from)
-		return
-	}
-	folders, files := s.server.Folders(), s.server.Files()
-	source, target := "/site/"+from, "/site/"+to
-	if !slices.Contains(folders, source) {
-		return
-	}
-	if remove {
-		for _, content := range in(files, source) {
-			s.waste(content)
-		}
-		s.server.Remove(source)
-		fmt.Fprintf(s, "%s PERSON deletes folder %s there\n", time.Now().Format("15:04:05.000"), from)
-		return
-	}
-	if _, taken := files[target]; taken || slices.Contains(folders, target) || strings.HasPrefix(target, source+"/") || !slices.Contains(folders, path.Dir(target)) {
-		return
-	}
-	s.server.Rename(source, target)
-	fmt.Fprintf(s, "%s PERSON renames folder %s to %s there\n", time.Now().Format("15:04:05.000"), from, to)
-}
-
-func (s *simulation) content() string {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	number := len(s.versions) + 1
-	content := strings.Repeat(fmt.Sprintf("version %d of seed %d\n", number, s.seed), 1+s.random.IntN(60))
-	content += strings.Repeat(".", number)
-	for _, taken := s.versions[content]; taken; _, taken = s.versions[content] {
-		content += "."
-	}
-	for other := range s.versions {
-		if len(other) == len(content) {
-			content += strings.Repeat("+", 5000+number)
-			break
-		}
-	}
-	s.versions[content] = number
-	return content
-}
-
-func (s *simulation) waste(content string) {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	s.wasted[content] = true
-}
-
-func (s *simulation) editLocal() {
-	name := simulatedNames[s.random.IntN(len(simulatedNames))]
-	files := s.localFiles()
-	full := filepath.Join(s.local, filepath.FromSlash(name))
-	old, exists := files[name]
-	switch act := s.random.IntN(10); {
-	case act < 6 || !exists:
-		if os.MkdirAll(filepath.Dir(full), 0o700) != nil {
-			return // a file is in the way
-		}
-		content := s.content()
-		// Written aside: a person's editor does not leave half of a file to be found.
-		aside := filepath.Join(s.folder, "aside")
-		if err := os.WriteFile(aside, []byte(content), 0o600); err != nil {
-			s.t.Fatal(err)
-		}
-		now := time.Now()
-		if err := os.Chtimes(aside, now, now); err != nil {
-			s.t.Fatal(err)
-		}
-		if now, ok := s.localFiles()[name]; ok {
-			s.waste(now)
-		}
-		if err := os.Rename(aside, full); err != nil {
-			s.waste(content) // a folder has the name
-			return
-		}
-		fmt.Fprintf(s, "%s PERSON writes version %d to %s here\n", now.Format("15:04:05.000"), s.versions[content], name)
-	case act < 8:
-		s.waste(old)
-		if err := os.Remove(full); err != nil {
-			s.t.Fatal(err)
-		}
-		fmt.Fprintf(s, "%s PERSON deletes %s here\n", time.Now().Format("15:04:05.000"), name)
-	default:
-		to := simulatedNames[s.random.IntN(len(simulatedNames))]
-		target := filepath.Join(s.local, filepath.FromSlash(to))
-		if to == name || os.MkdirAll(filepath.Dir(target), 0o700) != nil {
-			return
-		}
-		replaced, over := files[to]
-		if os.Rename(full, target) == nil {
-			if over {
-				s.waste(replaced)
-			}
-			fmt.Fprintf(s, "%s PERSON renames %s to %s here\n", time.Now().Format("15:04:05.000"), name, to)
-		}
-	}
-}
-
-func (s *simulation) editRemote() {
-	name := "/site/" + simulatedNames[s.random.IntN(len(simulatedNames))]
-	files := s.server.Files()
-	old, exists := files[name]
-	for _, folder := range s.server.Folders() {
-		if folder == name {
-			return
-		}
-	}
-	for above := path.Dir(name); above != "/"; above = path.Dir(above) {
-		if _, isFile := files[above]; isFile {
-			return
-		}
-	}
-	switch act := s.random.IntN(10); {
-	case act < 6 || !exists:
-		content := s.content()
-		if exists {
-			s.waste(old)
-		}
-		s.server.Put(name, content, time.Now())
-		fmt.Fprintf(s, "%s PERSON writes version %d to %s there\n", time.Now().Format("15:04:05.000"), s.versions[content], name)
-	case act < 8:
-		s.waste(old)
-		s.server.Remove(name)
-		fmt.Fprintf(s, "%s PERSON deletes %s there\n", time.Now().Format("15:04:05.000"), name)
-	default:
-		to := "/site/" + simulatedNames[s.random.IntN(len(simulatedNames))]
-		if _, taken := files[to]; taken || to == name || slices.Contains(s.server.Folders(), to) || !slices.Contains(s.server.Folders(), path.Dir(to)) {
-			return
-		}
-		s.server.Rename(name, to)
-		fmt.Fprintf(s, "%s PERSON renames %s to %s there\n", time.Now().Format("15:04:05.000"), name, to)
-	}
+	return waits
 }

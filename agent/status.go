@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -164,15 +165,19 @@ func (a *Agent) explainLocal(e *control.Explanation, s work.Sync, rel string) {
 		return
 	}
 	defer root.Close()
-	if e.Local, err = scan.StatLocal(root, rel); err != nil {
+	local := scan.NewLocal(root, s.Rules)
+	if e.Local, err = local.Stat(rel); err != nil {
 		e.LocalError = err.Error()
 	}
-	switch {
-	case rel == "":
+	if rel == "" {
+		return
+	}
+	item := plan.Item{Path: rel, Local: plan.Side{Knowledge: plan.Seen, Entry: e.Local}}
+	switch why := s.Filter.In(local, time.Now()).Overrules(s.Rules.Direction, item); {
 	case scan.IsTemp(rel):
 		e.Excluded = "the name is that of a temporary file of this program"
-	case s.Filter.ExcludedAnywhere(rel, e.Local.Kind == entry.Dir):
-		e.Excluded = "a rule of the sync leaves it out"
+	case why != "":
+		e.Excluded = why
 	}
 }
 

@@ -80,7 +80,7 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
-	totals.OtherDevice = otherDevice(s.Scan.Device, s.row.Device)
+	totals.OtherDevice, totals.Elsewhere = otherDevice(s.Scan.Device, s.row.Device), s.row.Elsewhere
 	if totals.Known = s.progress.Known; s.whole() {
 		// What a long scan itself has brought in step does not count: a target may well have been
 		// empty before that.
@@ -298,6 +298,7 @@ func (c *commit) settleApproval(s *scanning, needed bool) error {
 	if left := s.again && s.progress.Began.Before(s.row.Approved); s.Full && !needed && !left {
 		s.row.Approved, s.row.ApprovedHalts, s.row.ApprovedDeletes = time.Time{}, "", 0
 	}
+	s.row.Elsewhere = s.row.Elsewhere && !s.Full
 	if s.Full && s.Scan.Device.Known() {
 		s.row.Device = s.Scan.Device
 	}

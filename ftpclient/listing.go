@@ -185,7 +185,7 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	// Whether MLSD shows hidden names is an option of the server that it does not tell.
 	l.Hidden = format == "" && showsItself(text)
 	conflict := c.decodeNames(&l)
-	if l.Incomplete = incomplete(l.Listing, result, c.facts.CloseNotify); conflict != "" {
+	if l.Incomplete = incomplete(l.Listing, text, result, c.facts.CloseNotify); conflict != "" {
 		l.Incomplete, l.Mixed = conflict, true
 	}
 	if c.tls != nil && result.CleanEnd {
@@ -214,10 +214,13 @@ func showsItself(text []byte) bool {
 }
 
 // incomplete says why a listing cannot be trusted to be whole, "" if it can.
-func incomplete(l list.Listing, r Result, endsClean bool) string {
+func incomplete(l list.Listing, text []byte, r Result, endsClean bool) string {
 	switch {
 	case endsClean && !r.CleanEnd:
 		return "the data connection ended without the close_notify that this server sends"
+	case (l.Format == "mlsd" || l.Format == "unix") && len(text) > 0 && text[len(text)-1] != '\n':
+		// RFC 3659 section 7.2 ends each line, and so does each ls: the connection went down before the server knew it.
+		return "it ends in the middle of a line"
 	case len(l.Unparsed) > 0:
 		return fmt.Sprintf("%d lines cannot be read, the first is %q", len(l.Unparsed), l.Unparsed[0])
 	case saysAny(r.Text, "truncated", "too many matches", "too many files", "too many entries", "limit reached",

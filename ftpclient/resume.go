@@ -165,22 +165,38 @@ func (c *Conn) SamePrefix(ctx context.Context, p string, source io.ReaderAt, len
 	if size < length {
 		return false, nil
 	}
-	if offered := c.Hashes(); len(offered) > 0 {
-		best := offered[0]
-		theirs, err := c.hash(ctx, p, best, length, size > length)
-		if err == nil {
-			ours, err := c.hashOfPrefix(ctx, best, source, length)
-			if err != nil {
-				return false, &Error{Op: "hash", Path: p, Err: err}
-			}
-			return bytes.Equal(ours, theirs), nil
-		}
-		if !c.Usable() {
-			return false, err
-		}
+	same, err := c.sameHash(ctx, p, source, length, size > length)
+	if _, here := errors.AsType[localError](err); err == nil || here || !c.Usable() {
+		return same, err
 	}
 	from := max(0, length-seam)
 	return c.sameBytes(ctx, p, source, from, length-from, size > length)
+}
+
+// SameHashedPrefix is SamePrefix by the server's hash alone, which is of all of the bytes. The
+// error is a refusal or wraps ErrUnsupported where the server computes none of them.
+func (c *Conn) SameHashedPrefix(ctx context.Context, p string, source io.ReaderAt, length int64) (bool, error) {
+	size, err := c.Size(ctx, p)
+	if err != nil || size < length {
+		return false, err
+	}
+	return c.sameHash(ctx, p, source, length, size > length)
+}
+
+func (c *Conn) sameHash(ctx context.Context, p string, source io.ReaderAt, length int64, part bool) (bool, error) {
+	offered := c.Hashes()
+	if len(offered) == 0 {
+		return false, &Error{Op: "hash", Path: p, Err: fmt.Errorf("%w: no hash", ErrUnsupported)}
+	}
+	theirs, err := c.hash(ctx, p, offered[0], length, part)
+	if err != nil {
+		return false, err
+	}
+	ours, err := c.hashOfPrefix(ctx, offered[0], source, length)
+	if err != nil {
+		return false, &Error{Op: "hash", Path: p, Err: localError{err}}
+	}
+	return bytes.Equal(ours, theirs), nil
 }
 
 // hashOfPrefix hashes the first length bytes of source.

@@ -147,9 +147,6 @@ func everyTable(t *testing.T, db *DB) {
 		check(t, PutSchedule(tx, "s", "@daily", Schedule{}))
 		check(t, PutSchedule(tx, "s", long, Schedule{}))
 		check(t, AppendHistory(tx, History{When: noon}))
-		if _, err := IndexIdentities(tx, "s", LocalSide, 9); err != nil {
-			return err
-		}
 		return PutLocatorMemory(tx, []byte("{}"))
 	})
 }
@@ -183,8 +180,6 @@ func TestCheckRows(t *testing.T) {
 		{"conflict", tableConflicts, noteKey("s", "a"), garbage, []string{`table "conflicts"`}},
 		{"conflict on another path", tableConflicts, noteKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
 		{"staged key", tableStaged, []byte("short"), garbage, []string{`table "staged"`}},
-		{"side of an index", tableIdentities, Key("s", ""), garbage, []string{`table "identities"`, "what is indexed"}},
-		{"identity", tableIdentities, Key("s", "x"), garbage, []string{`table "identities"`, "not one of an identity"}},
 		{"intent", tableIntents, baselineKey("s", "a"), garbage, []string{`table "intents"`}},
 		{"server", tableServers, Key("acme"), garbage, []string{`table "servers"`}},
 		{"server key", tableServers, Key("a", "b"), "{}", []string{`table "servers"`, "2 parts instead of 1"}},

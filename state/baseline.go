@@ -80,9 +80,7 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 		return t.failRow("write", key, err)
 	}
 	old := t.Get(key)
-	if err := indexBaseline(tx, sync, b.Path, key, old, &b); err != nil {
-		return err
-	}
+	tx.putBaseline(sync, key, b)
 	isNew := old == nil
 	if err := t.Put(key, row); err != nil || !isNew {
 		return err
@@ -97,9 +95,6 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 	key := baselineKey(sync, path)
 	old := t.Get(key)
 	if err := clearIntents(tx, sync, path); err != nil || old == nil {
-		return err
-	}
-	if err := indexBaseline(tx, sync, path, key, old, nil); err != nil {
 		return err
 	}
 	if err := t.Delete(key); err != nil {
@@ -128,7 +123,7 @@ func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
 // CountBaseline returns the number of rows of a sync, without counting.
 func CountBaseline(tx *Tx, sync string) (int, error) { return readCount(tx, baselineCount(sync)) }
 
-// DropBaseline forgets all rows of a sync, and that they were indexed.
+// DropBaseline forgets all rows of a sync.
 func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
 		return err
@@ -136,9 +131,5 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	if _, err := tx.Table(tableIdentities).DeletePrefix(Key(sync, "")); err != nil {
-		return err
-	}
-	delete(tx.indexed, sync)
 	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
 }

@@ -71,9 +71,6 @@ func (db *DB) check(tx *Tx, problem func(string)) error {
 			return err
 		}
 	}
-	if err := checkIdentities(tx, problem); err != nil {
-		return err
-	}
 	return checkCounts(tx, counted, problem)
 }
 

@@ -45,7 +45,8 @@ type DB struct {
 	instance string
 	epoch    uint64
 	// touched says how much of the memory map may have become resident since it was given back.
-	touched atomic.Int64
+	touched    atomic.Int64
+	identities *identities
 	// broken is the first error after which the truth is unknown; nil while all is well.
 	broken atomic.Pointer[brokenError]
 }
@@ -64,7 +65,7 @@ type brokenError struct {
 func Open(path string, o Options) (*DB, error) { return open(path, o, migrations) }
 
 func open(path string, o Options, steps []migration) (*DB, error) {
-	db := &DB{path: path, readOnly: o.ReadOnly}
+	db := &DB{path: path, readOnly: o.ReadOnly, identities: newIdentities()}
 	err := db.prepare(o)
 	if err == nil {
 		err = db.openEngine(o)
@@ -130,7 +131,7 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if broken := db.broken.Load(); broken != nil {
 		return broken.err
 	}
-	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), indexed: make(map[string]*indexing), giveBack: db.giveBack}
+	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), giveBack: db.giveBack}
 	committing := false
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -170,6 +171,7 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 		return db.breakDown(&CommitError{Path: db.path, Err: db.classify(err)}, false)
 	}
 	tx.inEngine = false
+	db.identities.add(tx.put)
 	return nil
 }
 

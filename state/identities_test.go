@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -18,30 +21,11 @@ func fileAt(size int64, seconds int64, id uint64) entry.Entry {
 	return entry.Entry{Kind: entry.File, Size: size, ModTime: time.Unix(1_700_000_000+seconds, 5).UTC(), Precision: 1, ID: id}
 }
 
-// index has all rows of a sync indexed.
-func index(t *testing.T, db *DB, sync string, sides Sides, limit int) (rounds int) {
+func identified(t *testing.T, db *DB, side Side, e entry.Entry, limit int) []string {
 	t.Helper()
-	for done := false; !done; rounds++ {
-		update(t, db, func(tx *Tx) (err error) {
-			done, err = IndexIdentities(tx, sync, sides, limit)
-			return err
-		})
-	}
-	return rounds
-}
-
-func identified(t *testing.T, db *DB, side Sides, e entry.Entry, limit int) (paths []string) {
-	t.Helper()
-	view(t, db, func(tx *Tx) (err error) {
-		paths, err = Identified(tx, "s", side, e, limit)
-		return err
-	})
+	paths, err := db.Identified("s", side, e, limit)
+	check(t, err)
 	return paths
-}
-
-func sound(t *testing.T, db *DB) {
-	t.Helper()
-	check(t, db.Check(func(text string) { t.Error(text) }))
 }
 
 func TestIdentifiedFindsWhatHasTheSameIdentity(t *testing.T) {
@@ -56,11 +40,12 @@ func TestIdentifiedFindsWhatHasTheSameIdentity(t *testing.T) {
 		{Path: long, Local: fileAt(10, 9, 0)},
 		{Path: "huge", Local: fileAt(300, 9, 0)},
 	}
-	for _, when := range []string{"indexed before", "indexed after", "indexed after, one by one"} {
+	for _, when := range []string{"indexed before", "indexed after"} {
 		t.Run(when, func(t *testing.T) {
 			db := openNew(t)
 			if when == "indexed before" {
-				index(t, db, "s", LocalSide|RemoteSide, 100)
+				identified(t, db, LocalSide, fileAt(1, 1, 1), 1)
+				identified(t, db, RemoteSide, fileAt(1, 1, 1), 1)
 			}
 			update(t, db, func(tx *Tx) error {
 				for _, row := range rows {
@@ -69,14 +54,9 @@ func TestIdentifiedFindsWhatHasTheSameIdentity(t *testing.T) {
 				}
 				return nil
 			})
-			if when == "indexed after" {
-				index(t, db, "s", LocalSide|RemoteSide, 100)
-			} else if rounds := index(t, db, "s", LocalSide|RemoteSide, 1); when != "indexed before" && rounds != len(rows) {
-				t.Errorf("%d rounds", rounds)
-			}
 			for _, test := range []struct {
 				name string
-				side Sides
+				side Side
 				e    entry.Entry
 				want []string
 			}{
@@ -103,17 +83,15 @@ func TestIdentifiedFindsWhatHasTheSameIdentity(t *testing.T) {
 			if got := identified(t, db, LocalSide, fileAt(5, 0, 0), 1); len(got) != 1 {
 				t.Errorf("no more than one: %q", got)
 			}
-			sound(t, db)
 		})
 	}
 }
 
-// Whatever is written and forgotten, and however far the index was built meanwhile, it says what the baseline says.
+// Whatever is written and forgotten, and whenever the index was made, it says what the baseline says.
 func TestIndexStaysInStep(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		db := openNew(t)
-		sides := Sides(3)
 		for range 60 {
 			update(t, db, func(tx *Tx) error {
 				for range random.IntN(8) {
@@ -122,13 +100,6 @@ func TestIndexStaysInStep(t *testing.T) {
 					case 0:
 						check(t, DeleteBaseline(tx, "s", path))
 					case 1:
-						_, err := IndexIdentities(tx, "s", sides, 1+random.IntN(5))
-						check(t, err)
-					case 2:
-						if random.IntN(8) == 0 {
-							sides = Sides(random.IntN(4))
-						}
-					case 3:
 						if random.IntN(8) == 0 {
 							check(t, DropBaseline(tx, "s"))
 						}
@@ -142,91 +113,131 @@ func TestIndexStaysInStep(t *testing.T) {
 				}
 				return nil
 			})
-			sound(t, db)
-		}
-		index(t, db, "s", LocalSide, 3)
-		sound(t, db)
-		view(t, db, func(tx *Tx) error {
-			for folder := range 3 {
-				rows, err := BaselineChildren(tx, "s", fmt.Sprint(folder))
-				check(t, err)
-				for _, row := range rows {
-					found, err := Identified(tx, "s", LocalSide, row.Local, 100)
+			var rows []Baseline
+			view(t, db, func(tx *Tx) error {
+				for folder := range 3 {
+					found, err := BaselineChildren(tx, "s", fmt.Sprint(folder))
 					check(t, err)
-					if known := row.Local.Kind == entry.File || row.Local.ID != 0; known != slices.Contains(found, row.Path) {
-						t.Fatalf("seed %d: %+v is not in %q", seed, row, found)
+					rows = append(rows, found...)
+				}
+				return nil
+			})
+			for _, e := range []entry.Entry{fileAt(int64(random.IntN(3)), int64(random.IntN(3)), 0), {Kind: entry.Dir, ID: 1 + random.Uint64N(2)}} {
+				var want []string
+				for _, row := range rows {
+					if row.Local.Kind == e.Kind && row.Local.Size == e.Size && row.Local.ModTime.Equal(e.ModTime) && (e.Kind == entry.File || row.Local.ID == e.ID) {
+						want = append(want, row.Path)
 					}
 				}
+				if diff := cmp.Diff(want, slices.Sorted(slices.Values(identified(t, db, LocalSide, e, 100))), cmpopts.EquateEmpty()); diff != "" {
+					t.Fatalf("seed %d, %+v:\n%s", seed, e, diff)
+				}
 			}
-			return nil
-		})
-		index(t, db, "s", 0, 3)
-		view(t, db, func(tx *Tx) error {
-			if key, _ := tx.Table(tableIdentities).Last(nil); key != nil {
-				t.Errorf("seed %d: %q is left", seed, key)
-			}
-			return nil
-		})
+		}
 	}
 }
 
-func TestIndexAfterARowThatNobodyCanRead(t *testing.T) {
+// putFiles writes rows with times of their own.
+func putFiles(t *testing.T, db *DB, folder string, files int) {
+	t.Helper()
+	update(t, db, func(tx *Tx) error {
+		for i := range files {
+			e := fileAt(int64(i), int64(i), 0)
+			if err := PutBaseline(tx, "s", Baseline{Path: fmt.Sprintf("%s/%06d", folder, i), Local: e}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestIndexOfManyRows(t *testing.T) {
 	db := openNew(t)
-	index(t, db, "s", LocalSide, 10)
+	const files = readRows + 2*blockRows + 7
+	putFiles(t, db, "b", files)
+	for _, when := range []string{"made in several transactions", "with rows added before and behind", "made anew"} {
+		switch when {
+		case "with rows added before and behind":
+			putFiles(t, db, "a", 10)
+			putFiles(t, db, "c", 10)
+		case "made anew":
+			before := db.identities.index(sideOf{"s", LocalSide})
+			putFiles(t, db, "d", fewAdded+files/shareAdded)
+			if after := db.identities.index(sideOf{"s", LocalSide}); after == before {
+				t.Error("it is the old one")
+			}
+		}
+		for i := range files {
+			if i%50 > 0 && i%blockRows > 1 && i < files-1 {
+				continue
+			}
+			var want []string
+			for _, folder := range []struct {
+				name string
+				here bool
+			}{{"a", when[0] != 'm' && i < 10}, {"b", true}, {"c", when[0] != 'm' && i < 10}} {
+				if folder.here || when == "made anew" && i < 10 {
+					want = append(want, fmt.Sprintf("%s/%06d", folder.name, i))
+				}
+			}
+			if when == "made anew" && i < fewAdded+files/shareAdded {
+				want = append(want, fmt.Sprintf("d/%06d", i))
+			}
+			found := slices.Sorted(slices.Values(identified(t, db, LocalSide, fileAt(int64(i), int64(i), 0), 9)))
+			if diff := cmp.Diff(want, found); diff != "" {
+				t.Fatalf("%s, file %d:\n%s", when, i, diff)
+			}
+		}
+	}
+}
+
+// Who writes while an index is being made does not write past it.
+func TestIndexMadeWhileOthersWrite(t *testing.T) {
+	db := openNew(t)
+	putFiles(t, db, "a", readRows+5)
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := range 50 {
+			err := db.Update(func(tx *Tx) error {
+				return PutBaseline(tx, "s", Baseline{Path: fmt.Sprintf("%c/new %d", 'Z'+i%3, i), Local: fileAt(7, int64(1_000_000+i), 0)})
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	identified(t, db, LocalSide, fileAt(1, 1, 1), 1)
+	writer.Wait()
+	for i := range 50 {
+		if found := identified(t, db, LocalSide, fileAt(7, int64(1_000_000+i), 0), 2); len(found) != 1 {
+			t.Errorf("new %d: %q", i, found)
+		}
+	}
+}
+
+func TestRowsThatNobodyCanReadHaveNoIdentity(t *testing.T) {
+	db := openNew(t)
 	row := Baseline{Path: "a", Local: fileAt(1, 1, 1), Remote: fileAt(1, 1, 1)}
 	update(t, db, func(tx *Tx) error {
-		check(t, PutBaseline(tx, "s", Baseline{Path: "b", Local: fileAt(2, 1, 1)}))
 		check(t, PutBaseline(tx, "s", row))
 		return tx.Table(tableBaseline).Put(baselineKey("s", "a"), []byte("{"))
 	})
-	update(t, db, func(tx *Tx) error { row.Local = fileAt(1, 2, 1); return PutBaseline(tx, "s", row) })
-	sound(t, db)
-	index(t, db, "s", LocalSide, 1)
-	sound(t, db)
-	if got := identified(t, db, LocalSide, fileAt(1, 1, 1), 9); got != nil {
+	if got := identified(t, db, LocalSide, row.Local, 9); got != nil {
 		t.Errorf("%q is found by what it was", got)
 	}
+	row.Local = fileAt(1, 2, 1)
+	update(t, db, func(tx *Tx) error { return PutBaseline(tx, "s", row) })
 	if got := identified(t, db, LocalSide, row.Local, 9); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestCheckComparesTheIndexWithTheBaseline(t *testing.T) {
-	row := Baseline{Path: "a", Local: fileAt(1, 1, 1), Remote: fileAt(1, 1, 1)}
-	of := func(sync string, path string, e entry.Entry) []byte {
-		return Baseline{Path: path, Local: e}.identities(sync, LocalSide)[0]
-	}
-	for name, test := range map[string]struct {
-		wrong func(t Table) error
-		want  string
-	}{
-		"missing":            {func(t Table) error { return t.Delete(of("s", "a", row.Local)) }, `it is missing, the baseline has "a"`},
-		"of another time":    {func(t Table) error { return t.Put(of("s", "a", fileAt(1, 2, 1)), nil) }, "the baseline does not say so"},
-		"of no path":         {func(t Table) error { return t.Put(of("s", "b", row.Local), nil) }, "the baseline does not say so"},
-		"of no index":        {func(t Table) error { return t.Put(of("other", "b", row.Local), nil) }, "the sync has no index"},
-		"no identity":        {func(t Table) error { return t.Put(Key("s", "x"), nil) }, "not one of an identity"},
-		"of an unknown side": {func(t Table) error { return t.Put(Key("s", ""), []byte{9, 1}) }, "does not say what is indexed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			db := openNew(t)
-			index(t, db, "s", LocalSide, 10)
-			update(t, db, func(tx *Tx) error { return PutBaseline(tx, "s", row) })
-			sound(t, db)
-			update(t, db, func(tx *Tx) error { return test.wrong(tx.Table(tableIdentities)) })
-			var texts []string
-			check(t, db.Check(func(text string) { texts = append(texts, text) }))
-			if len(texts) != 1 || !strings.Contains(texts[0], test.want) || !strings.Contains(texts[0], tableIdentities) {
-				t.Errorf("%q", texts)
-			}
-		})
-	}
-}
-
-// BenchmarkPutBaseline shows what the index costs in a commit: on a file with 100,000 rows, for new rows and for changed ones.
+// BenchmarkPutBaseline shows what the indexes cost in a commit: on a file with 100,000 rows, for changed ones.
 func BenchmarkPutBaseline(b *testing.B) {
-	for _, sides := range []Sides{0, LocalSide, LocalSide | RemoteSide} {
+	for _, indexed := range []bool{false, true} {
 		for _, rows := range []int{1, 10_000} {
-			b.Run(fmt.Sprintf("sides=%d/rows=%d", sides, rows), func(b *testing.B) {
+			b.Run(fmt.Sprintf("indexed=%v/rows=%d", indexed, rows), func(b *testing.B) {
 				db, err := Open(b.TempDir()+"/agent.db", Options{AllowNetworkFilesystem: true})
 				if err != nil {
 					b.Fatal(err)
@@ -235,9 +246,6 @@ func BenchmarkPutBaseline(b *testing.B) {
 				random := rand.New(rand.NewPCG(1, 1))
 				put := func(number, from int) {
 					err := db.Update(func(tx *Tx) error {
-						if _, err := IndexIdentities(tx, "website", sides, 10); err != nil {
-							return err
-						}
 						for i := range number {
 							e := fileAt(random.Int64N(1<<24), random.Int64N(1<<28), uint64(i)+7_000_000)
 							row := Baseline{Path: fmt.Sprintf("folder %05d/a file with a usual name %03d.html", (from+i)/100, (from+i)%100), Local: e, Remote: e, When: e.ModTime, Job: 5}
@@ -256,6 +264,12 @@ func BenchmarkPutBaseline(b *testing.B) {
 				}
 				b.ResetTimer()
 				for i := range b.N {
+					if indexed {
+						_, err = db.Identified("website", LocalSide, fileAt(1, 1, 1), 1)
+						if err != nil {
+							b.Fatal(err)
+						}
+					}
 					put(rows, (i*rows*7)%100_000)
 				}
 				b.StopTimer()
@@ -267,4 +281,55 @@ func BenchmarkPutBaseline(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkIdentified shows what it costs to make the index of 1,000,000 rows, and to ask it for what is there and what is not.
+func BenchmarkIdentified(b *testing.B) {
+	db, err := Open(b.TempDir()+"/agent.db", Options{AllowNetworkFilesystem: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	const rows = 1_000_000
+	for from := 0; from < rows; from += 10_000 {
+		err := db.Update(func(tx *Tx) error {
+			for i := from; i < from+10_000; i++ {
+				e := fileAt(int64(i), int64(i)*7919%rows, uint64(i)+7_000_000)
+				row := Baseline{Path: fmt.Sprintf("folder %05d/a file with a usual name %03d.html", i/100, i%100), Local: e, Remote: e, When: e.ModTime, Job: 5}
+				if err := PutBaseline(tx, "s", row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	ask := func(b *testing.B, e entry.Entry, want int) {
+		found, err := db.Identified("s", LocalSide, e, 64)
+		if err != nil || len(found) != want {
+			b.Fatal(found, err)
+		}
+	}
+	b.Run("build", func(b *testing.B) {
+		for b.Loop() {
+			db.identities = newIdentities()
+			ask(b, fileAt(1, 0, 0), 0)
+		}
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		b.ReportMetric(float64(memory.HeapAlloc)/rows, "heapB/row")
+	})
+	b.Run("found", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			ask(b, fileAt(int64(i%rows), int64(i%rows)*7919%rows, 0), 1)
+		}
+	})
+	b.Run("not found", func(b *testing.B) {
+		for b.Loop() {
+			ask(b, fileAt(1, 0, 0), 0)
+		}
+	})
 }

@@ -29,8 +29,8 @@ var migrations = []migration{
 	// Rows of the baseline have a second form, marks have numbers and operations are staged. What schema 1 wrote is read
 	// as it is; the number is there to keep older programs away.
 	func(*Tx) error { return nil },
-	// Rows of the baseline can hold what tells files apart and where links lead, and there is an index of identities. Rows of
-	// schema 2 are read as they are; scans fill in what they lack, and the index is built by who wants it (IndexIdentities).
+	// Rows of the baseline can hold what tells files apart and where links lead. Rows of schema 2 are read as they are; scans
+	// fill in what they lack.
 	func(*Tx) error { return nil },
 }
 

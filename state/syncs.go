@@ -30,6 +30,9 @@ type SyncState struct {
 	// until it was seen filled again.
 	EmptiedLocal  bool `json:"emptied_local,omitempty"`
 	EmptiedRemote bool `json:"emptied_remote,omitempty"`
+	// Elsewhere: something was in step when the sync had another server or other folders, and no full scan has passed the guard
+	// since.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Device is the filesystem of the local folder, as a full scan has found it.
 	Device       Device    `json:"device,omitzero"`
 	LastFullScan time.Time `json:"last_full_scan,omitzero"`

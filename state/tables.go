@@ -19,19 +19,18 @@ type rowCheck struct {
 
 // rowChecks lists the tables of this package. Those of the queue are checked by the queue.
 var rowChecks = map[string]rowCheck{
-	tableMeta:       {row: checkMeta},
-	tableBaseline:   {row: checkBaseline, count: func(key []byte) []byte { return baselineCount(firstPart(key)).key }},
-	tableDirty:      {row: checkDirty},
-	tableConflicts:  {row: checkNote},
-	tableStaged:     {row: checkStaged, count: stagedNumber},
-	tableIdentities: {row: checkIdentity},
-	tableIntents:    {row: checkJSON[intentRow](3)},
-	tableServers:    {row: checkJSON[Server](1)},
-	tableSyncs:      {row: checkJSON[SyncState](1)},
-	tableSchedules:  {row: checkSchedule},
-	tableHistory:    {row: checkHistory, count: func([]byte) []byte { return historyCount.key }},
-	tableLocator:    {row: checkJSON[json.RawMessage](1)},
-	tableCounts:     {row: checkCount},
+	tableMeta:      {row: checkMeta},
+	tableBaseline:  {row: checkBaseline, count: func(key []byte) []byte { return baselineCount(firstPart(key)).key }},
+	tableDirty:     {row: checkDirty},
+	tableConflicts: {row: checkNote},
+	tableStaged:    {row: checkStaged, count: stagedNumber},
+	tableIntents:   {row: checkJSON[intentRow](3)},
+	tableServers:   {row: checkJSON[Server](1)},
+	tableSyncs:     {row: checkJSON[SyncState](1)},
+	tableSchedules: {row: checkSchedule},
+	tableHistory:   {row: checkHistory, count: func([]byte) []byte { return historyCount.key }},
+	tableLocator:   {row: checkJSON[json.RawMessage](1)},
+	tableCounts:    {row: checkCount},
 }
 
 // firstPart returns the string at the start of a key, which is the sync in most tables.

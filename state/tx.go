@@ -23,8 +23,8 @@ type Tx struct {
 	writable bool
 	engine   *bolt.Tx
 	tables   map[string]*openTable
-	// indexed is what the rows of syncs in the table of identities say; nil for those without.
-	indexed map[string]*indexing
+	// put are the rows of the baseline that were written, for who indexes them.
+	put []putRow
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool

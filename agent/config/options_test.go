@@ -304,7 +304,14 @@ delete = true`,
 		`agent.toml:9: sync.web.remote_name: with delete files that are named otherwise would be deleted on the server: remove one of them`},
 	{"links do not go away", "up", `symlinks = "preserve"
 after_upload = "delete"`,
-		`agent.toml:9: sync.web.symlinks: "preserve" makes links and transfers nothing, so that they would stay: write "follow" or "skip", or remove after_upload and after_download`},
+		`agent.toml:9: sync.web.symlinks: "preserve" makes links and transfers nothing, so that they would stay: write "skip", or remove after_upload and after_download`},
+	{"what is behind a link does not go away", "up", `symlinks = "follow"
+after_upload = "delete"`,
+		`agent.toml:9: sync.web.symlinks: with "follow" what is behind a link is only read, and would have to go: write "skip", or remove after_upload, after_download and claim`},
+	{"nor is it renamed on the server", "down", `symlinks = "follow"
+claim = true
+after_download = "delete"`,
+		`agent.toml:9: sync.web.symlinks: with "follow" what is behind a link is only read, and would have to go: write "skip", or remove after_upload, after_download and claim`},
 	{"what grows stays under its name", "up", `mode = "append"
 after_upload = "delete"
 remote_name = "{stem}{mtime:2006}{ext}"`,

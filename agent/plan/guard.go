@@ -41,6 +41,23 @@ type Totals struct {
 	// Shifted counts the files for which it is the same, Moved all files with such a move.
 	Shift          time.Duration
 	Shifted, Moved int
+	// Here and There are what is at the names of the local side and of the server. Equal counts the files that are equal on
+	// both sides and were not known to be.
+	Here, There Content
+	Equal       int
+	// Elsewhere: the sync has had other folders, or another server, when something was last in step.
+	Elsewhere bool
+}
+
+// Content tells whether a side holds what it held when both sides last agreed.
+type Content struct {
+	// Looked counts the known files and folders that somebody looked for.
+	Looked int
+	// Held counts the known files that are as they were, Changed those that are something else now, and Gone those that are not
+	// there.
+	Held, Changed, Gone int
+	// Strange counts the files that were never in step and are not the same on the other side.
+	Strange int
 }
 
 // Root is the state of one side's top folder.
@@ -74,6 +91,7 @@ const (
 	HaltMaxDelete    = "max-delete"
 	HaltFirstContact = "first-contact"
 	HaltTimeShift    = "time-shift"
+	HaltOtherContent = "other-content"
 )
 
 // Limits are the operator's.
@@ -95,10 +113,10 @@ func (l Limits) lets(code string) bool {
 		return false
 	}
 	if l.Halts == "" {
-		return code != HaltRootMissing && code != HaltRootEmpty && code != HaltOtherDevice
+		return code != HaltRootMissing && code != HaltRootEmpty && code != HaltOtherDevice && code != HaltOtherContent
 	}
 	for seen := range strings.FieldsSeq(l.Halts) {
-		if seen == code || code == HaltMaxDelete && (seen == HaltRootEmpty || seen == HaltFirstContact) {
+		if seen == code || code == HaltMaxDelete && (seen == HaltRootEmpty || seen == HaltFirstContact || seen == HaltOtherContent) {
 			return true
 		}
 	}
@@ -109,7 +127,7 @@ func (l Limits) lets(code string) bool {
 func (l Limits) allows(deletes, known int) bool {
 	seen := 0
 	if l.lets(HaltMaxDelete) {
-		if l.Halts == "" || hasCode(l.Halts, HaltRootEmpty) {
+		if l.Halts == "" || hasCode(l.Halts, HaltRootEmpty) || hasCode(l.Halts, HaltOtherContent) {
 			return true
 		}
 		seen = l.Deletes
@@ -125,6 +143,9 @@ const (
 	emptyRootAlarm = 2
 	// shiftAlarm is the number of files from which a common time shift is suspicious.
 	shiftAlarm = 10
+	// otherContentAlarm is the same for a source that holds other files than before: in a folder through which a few files pass,
+	// each day has its own.
+	otherContentAlarm = 10
 	// shiftUnit: time zones differ by multiples of a quarter of an hour.
 	shiftUnit = 15 * time.Minute
 )
@@ -153,6 +174,12 @@ func Guard(t Totals, l Limits) *Halt {
 		return &Halt{Code: HaltMarker, Reason: fmt.Sprintf("the marker file %q is missing in the local folder", t.MarkerMissing)}
 	}
 	deletes := t.Deletes + t.PendingDeletes
+	for _, halt := range []*Halt{t.elsewhere(), t.otherContent()} {
+		if halt != nil && !l.lets(halt.Code) {
+			halt.Deletes = deletes
+			return halt
+		}
+	}
 	if (t.First || t.Known <= 0) && t.Extra > 0 && !l.lets(HaltFirstContact) {
 		return &Halt{Deletes: deletes, Code: HaltFirstContact, Reason: fmt.Sprintf("first contact, and %d files or folders at the target are not at the source; they would be deleted", t.Extra)}
 	}
@@ -161,6 +188,53 @@ func Guard(t Totals, l Limits) *Halt {
 	}
 	if t.Shifted >= shiftAlarm && t.Shifted == t.Moved && 2*t.Shifted > t.Known && !l.lets(HaltTimeShift) {
 		return &Halt{Code: HaltTimeShift, Reason: fmt.Sprintf("the times of %d files all moved by %s and nothing else did: a clock or time zone changed, not the files", t.Shifted, t.Shift)}
+	}
+	return nil
+}
+
+// elsewhere is about a sync that has other folders than before, maybe by a slip of the pen: what is at the target, or on both
+// sides, should be much the same then.
+func (t Totals) elsewhere() *Halt {
+	strange, alike := t.There.Strange, t.Equal+t.There.Held
+	switch t.Direction {
+	case Down:
+		strange, alike = t.Here.Strange, t.Equal+t.Here.Held
+	case Both:
+		strange = min(strange, t.Here.Strange)
+	}
+	if !t.Elsewhere || strange <= alike {
+		return nil
+	}
+	what := "would be replaced, or stay between the others"
+	if t.Direction == Both {
+		what = "would be mixed with those on the other side"
+	}
+	return &Halt{Code: HaltFirstContact, Reason: fmt.Sprintf("the sync has other folders than before, and there only %d files are the same on both sides; %d others %s; is the configuration right?",
+		alike, strange, what)}
+}
+
+// otherContent finds out whether another folder, disk or account has taken the place of one. At a source, max_delete
+// watches over that.
+func (t Totals) otherContent() *Halt {
+	sides := []struct {
+		name  string
+		is    Content
+		alarm int
+	}{{"remote", t.There, emptyRootAlarm}}
+	switch t.Direction {
+	case Down:
+		sides[0].name, sides[0].is = "local", t.Here
+	case Both:
+		sides[0].alarm = otherContentAlarm
+		sides = append(sides, sides[0])
+		sides[1].name, sides[1].is = "local", t.Here
+	}
+	for _, side := range sides {
+		files := side.is.Gone + side.is.Changed
+		if side.is.Held > 0 || side.is.Gone == 0 || side.is.Strange == 0 || files < side.alarm || 2*side.is.Looked <= t.Known {
+			continue
+		}
+		return &Halt{Code: HaltOtherContent, Reason: fmt.Sprintf("the %s folder holds none of the %d files that were in step before, but %d others: is it the right one?", side.name, files, side.is.Strange)}
 	}
 	return nil
 }
@@ -182,11 +256,43 @@ func (t *Totals) Count(item Item, d Decision) {
 			t.Extra++
 		}
 	}
+	t.Here.count(item.Local, item.Remote, item.Base, false)
+	t.There.count(item.Remote, item.Local, item.Base, true)
 	if item.Base == nil {
+		if item.Local.Entry.Kind == entry.File && equal(item.Local.Entry, item.Remote.Entry) {
+			t.Equal++
+		}
 		return
 	}
 	t.countShift(item.Local, item.Base.Local)
 	t.countShift(item.Remote, item.Base.Remote)
+}
+
+// count looks at one side of a path.
+func (c *Content) count(now, other Side, base *Base, remote bool) {
+	if now.Knowledge != Seen {
+		return
+	}
+	if base == nil || base.Unreadable {
+		if now.Entry.Kind == entry.File && !equal(now.Entry, other.Entry) {
+			c.Strange++
+		}
+		return
+	}
+	was := base.Local
+	if remote {
+		was = base.Remote
+	}
+	c.Looked++
+	switch {
+	case was.Kind != entry.File:
+	case now.Entry.Kind == entry.Absent:
+		c.Gone++
+	case same(now.Entry, was):
+		c.Held++
+	default:
+		c.Changed++
+	}
 }
 
 func (t *Totals) countShift(now Side, was entry.Entry) {

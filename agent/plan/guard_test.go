@@ -19,7 +19,13 @@ func TestGuard(t *testing.T) {
 		change(&t)
 		return t
 	}
-	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift}, " ")
+	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift, HaltOtherContent}, " ")
+	other := func(direction Direction, change func(*Content)) Totals {
+		c := Content{Looked: 20, Gone: 11, Changed: 3, Strange: 1}
+		change(&c)
+		return Totals{Known: 20, Direction: direction, There: c}
+	}
+	asIs := func(*Content) {}
 	for _, test := range []struct {
 		name     string
 		totals   Totals
@@ -78,6 +84,27 @@ func TestGuard(t *testing.T) {
 		{"those that wait in the queue count too", Totals{Known: 100, Deletes: 6, PendingDeletes: 5}, tenPercent, false, HaltMaxDelete, "11 files"},
 		{"more than allowed, approved", Totals{Known: 100, Deletes: 99}, tenPercent, true, "", ""},
 		{"no deletes need no leave", Totals{Known: 100}, func(int, int) bool { panic("asked") }, false, "", ""},
+
+		{"a target with other files than before", other(Up, asIs), tenPercent, false, HaltOtherContent, "the remote folder holds none of the 14 files that were in step before, but 1 others"},
+		{"one of two sides with other files than before", other(Both, asIs), tenPercent, false, HaltOtherContent, "remote"},
+		{"a source with other files than before is a matter of max_delete", other(Down, asIs), tenPercent, false, "", ""},
+		{"other files than before, approved", other(Up, asIs), tenPercent, true, "", ""},
+		{"one known file is there", other(Up, func(c *Content) { c.Held = 1 }), tenPercent, false, "", ""},
+		{"all files were written anew", other(Up, func(c *Content) { c.Gone, c.Strange = 0, 0 }), tenPercent, false, "", ""},
+		{"a target that lost its files, and nothing is strange there", other(Up, func(c *Content) { c.Strange = 0 }), tenPercent, false, "", ""},
+		{"a look at half of what is known proves nothing", other(Up, func(c *Content) { c.Looked = 10 }), tenPercent, false, "", ""},
+		{"two files are enough at a target", other(Up, func(c *Content) { c.Gone, c.Changed = 1, 1 }), tenPercent, false, HaltOtherContent, ""},
+		{"a few files pass through a folder of both directions", other(Both, func(c *Content) { c.Gone, c.Changed = 9, 0 }), tenPercent, false, "", ""},
+
+		{"other folders than before, and other files at the target", Totals{Elsewhere: true, Direction: Up, There: Content{Strange: 3}, Equal: 2}, tenPercent, false, HaltFirstContact, "only 2 files are the same on both sides; 3 others would be replaced"},
+		{"other folders than before, downwards", Totals{Elsewhere: true, Direction: Down, Here: Content{Strange: 1}}, tenPercent, false, HaltFirstContact, ""},
+		{"other folders than before, approved", Totals{Elsewhere: true, Direction: Up, There: Content{Strange: 3}}, tenPercent, true, "", ""},
+		{"other folders than before, and most of it is the same", Totals{Elsewhere: true, Direction: Up, There: Content{Strange: 3}, Equal: 3}, tenPercent, false, "", ""},
+		{"other folders than before, some of it in step by now", Totals{Elsewhere: true, Direction: Up, There: Content{Strange: 3, Held: 2}, Equal: 1}, tenPercent, false, "", ""},
+		{"another source than before with an empty target", Totals{Elsewhere: true, Direction: Up, Here: Content{Strange: 3}}, tenPercent, false, "", ""},
+		{"two folders that would be mixed", Totals{Elsewhere: true, Direction: Both, Here: Content{Strange: 3}, There: Content{Strange: 1}}, tenPercent, false, HaltFirstContact, "1 others would be mixed"},
+		{"two folders that were never anywhere else are mixed", Totals{Direction: Both, Here: Content{Strange: 3}, There: Content{Strange: 1}}, tenPercent, false, "", ""},
+		{"another folder of two, the other one empty", Totals{Elsewhere: true, Direction: Both, Here: Content{Strange: 3}}, tenPercent, false, "", ""},
 
 		{"all times moved by an hour", hour, tenPercent, false, HaltTimeShift, "20 files all moved by 1h0m0s"},
 		{"all times moved by an hour, approved", hour, tenPercent, true, "", ""},
@@ -215,8 +242,37 @@ func TestCount(t *testing.T) {
 			for _, item := range test.items {
 				got.Count(item, Decide(test.rules, item))
 			}
+			got.Here, got.There, got.Equal = Content{}, Content{}, 0 // see TestContent
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestContent(t *testing.T) {
+	gone, was := seen(entry.Entry{}), file(5, 0)
+	known := &Base{Local: was, Remote: was}
+	for _, test := range []struct {
+		name        string
+		item        Item
+		here, there Content
+		equal       int
+	}{
+		{"in step", Item{Local: seen(was), Remote: seen(was), Base: known}, Content{Looked: 1, Held: 1}, Content{Looked: 1, Held: 1}, 0},
+		{"gone on one side, changed on the other", Item{Local: gone, Remote: seen(file(6, 0)), Base: known}, Content{Looked: 1, Gone: 1}, Content{Looked: 1, Changed: 1}, 0},
+		{"a folder says nothing", Item{Local: seen(dir), Remote: gone, Base: &Base{Local: dir, Remote: dir}}, Content{Looked: 1}, Content{Looked: 1}, 0},
+		{"new on one side", Item{Local: gone, Remote: seen(was)}, Content{}, Content{Strange: 1}, 0},
+		{"new and not the same", Item{Local: seen(file(6, 0)), Remote: seen(was)}, Content{Strange: 1}, Content{Strange: 1}, 0},
+		{"new and the same", Item{Local: seen(was), Remote: seen(was)}, Content{}, Content{}, 1},
+		{"nobody looked at one side", Item{Local: gone, Base: known}, Content{Looked: 1, Gone: 1}, Content{}, 0},
+		{"nobody can tell what was in step", Item{Local: gone, Remote: seen(was), Base: &Base{Unreadable: true}}, Content{}, Content{Strange: 1}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got Totals
+			got.Count(test.item, Decision{})
+			if got.Here != test.here || got.There != test.there || got.Equal != test.equal {
+				t.Errorf("here %+v, there %+v, %d equal", got.Here, got.There, got.Equal)
 			}
 		})
 	}

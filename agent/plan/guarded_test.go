@@ -46,13 +46,25 @@ func TestGuarded(t *testing.T) {
 		{"with both directions a deletion waits", Rules{Direction: Both, Delete: true}, Op{Action: DeleteLocal, Local: seen(was), Remote: gone, Base: base}, 100, true},
 		{"a version is set aside at once", Rules{Direction: Both}, Op{Action: SetAsideLocal, Local: seen(file(6, 0)), Remote: seen(file(7, 0)), Base: base}, 100, false},
 		{"a version is not set aside for the sake of a time zone", Rules{Direction: Both}, Op{Action: SetAsideRemote, Local: seen(file(6, 0)), Remote: moved(time.Hour), Base: base}, 100, true},
+		{"what somebody else has written at the target waits to be replaced", mirror, Op{Action: Upload, Local: seen(was), Remote: seen(file(7, 0)), Base: base}, 100, true},
+		{"and downwards", Rules{Direction: Down}, Op{Action: Download, Local: seen(file(7, 0)), Remote: seen(was), Base: base}, 100, true},
 		{"first contact without deletion is harmless", careful, Op{Action: Upload, Local: seen(was), Remote: gone}, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := Guarded(test.rules, test.op, test.known); got != test.want {
+			if got := Guarded(test.rules, test.op, test.known, false); got != test.want {
 				t.Errorf("waits: %v", got)
 			}
 		})
+	}
+}
+
+// TestElsewhereAllWaits: with other folders than before nothing begins that may have to be asked about at the end.
+func TestElsewhereAllWaits(t *testing.T) {
+	op := Op{Action: Upload, Local: seen(file(5, 0)), Remote: seen(entry.Entry{})}
+	for _, direction := range []Direction{Up, Down, Both} {
+		if !Guarded(Rules{Direction: direction}, op, 0, true) || Guarded(Rules{Direction: direction}, op, 100, true) {
+			t.Errorf("%s: first contact does not wait, or all that comes later does", direction)
+		}
 	}
 }
 
@@ -64,7 +76,7 @@ func TestGuardedIsWhatTheGuardCounts(t *testing.T) {
 		d := Decide(Rules{Direction: Up}, item)
 		var totals Totals
 		totals.Count(item, d)
-		if waits := Guarded(Rules{Direction: Up}, *d.Op, 1); waits != (totals.Shifted == 1) {
+		if waits := Guarded(Rules{Direction: Up}, *d.Op, 1, false); waits != (totals.Shifted == 1) {
 			t.Errorf("%d minutes: waits %v, totals %+v", minutes, waits, totals)
 		}
 	}

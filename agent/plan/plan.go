@@ -170,6 +170,15 @@ type Op struct {
 	Replan bool `json:"replan,omitempty"`
 }
 
+// target is the side that the operation changes.
+func (o Op) target() Side {
+	switch o.Action {
+	case Download, MakeLocalDir, DeleteLocal, LinkLocal, SetAsideLocal, MoveLocal:
+		return o.Local
+	}
+	return o.Remote
+}
+
 // DeletesFile reports whether the operation deletes a file, and not an empty folder.
 func (o Op) DeletesFile() bool {
 	return o.Action == DeleteRemote && o.Remote.Entry.Kind != entry.Dir || o.Action == DeleteLocal && o.Local.Entry.Kind != entry.Dir
@@ -178,11 +187,7 @@ func (o Op) DeletesFile() bool {
 // MayReplace reports whether what is at the operation's target now may be replaced or removed: whether it is what the plan went
 // by. Where one side is right whatever the other one is, that is anything of which the plan knew nothing.
 func (o Op) MayReplace(rules Rules, now entry.Entry) bool {
-	target := o.Remote
-	switch o.Action {
-	case Download, MakeLocalDir, DeleteLocal, LinkLocal, SetAsideLocal, MoveLocal:
-		target = o.Local
-	}
+	target := o.target()
 	if rules.Direction != Both && !rules.keepsForeign() && (target.Knowledge == Unknown || target.Knowledge == Assumed && o.Base == nil) {
 		return true
 	}

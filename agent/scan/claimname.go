@@ -17,7 +17,7 @@ import (
 const claimMark = tempMark + "claim-"
 
 // ClaimName is the name beside name that a job gives a file on the server while it downloads it, so that nobody else takes it:
-// ".NAME.ftpferry-claim-INSTANCE-JOB". All attempts of a job have the same one, by which they find it again. Names that would
+// ".NAME.ftpferry-claim-INSTANCE-JOB". A local file has it for a moment before it goes after its upload. All attempts of a job have the same one, by which they find it again. Names that would
 // grow too long are shortened by hash; then only the job itself knows what the file is called.
 func ClaimName(name, instance string, job uint64) string {
 	suffix := fmt.Sprintf("%s%s-%x", claimMark, instance, job)
@@ -44,12 +44,16 @@ func ParseClaimName(name string) (before, instance string, job uint64, ok bool) 
 
 // claimed notes a claimed file that no job of this agent is at. Of others' nobody can tell from here whether they are at work.
 func (w *walker) claimed(item plan.Item, before, instance string, job uint64) (keeps bool) {
+	old := path.Join(path.Dir(item.Path), before)
+	orphan := instance == w.request.Instance && w.request.Orphan != nil && w.request.Orphan(instance, job, 1<<30)
+	if item.Local.Knowledge == plan.Seen && item.Local.Entry.Kind == entry.File && orphan {
+		w.note(plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("left behind here when it was about to go after its upload: rename it to %q, and it is sent again", old)})
+	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
-		old := path.Join(path.Dir(item.Path), before)
 		switch {
 		case instance != w.request.Instance:
 			w.note(plan.Note{Path: item.Path, Text: fmt.Sprintf("claimed by another agent (%s), which is downloading it; if that one is gone for good, rename it to %q on the server", instance, old)})
-		case w.request.Orphan != nil && w.request.Orphan(instance, job, 1<<30):
+		case orphan:
 			w.note(plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("claimed by a download that is no more: rename it to %q on the server, and it is downloaded again", old)})
 		}
 	}

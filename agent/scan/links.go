@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -144,6 +145,41 @@ func (w *walker) linked(item plan.Item) string {
 	return "the symbolic link changed during the scan"
 }
 
+// farFolder is a folder on the server that is under way.
+type farFolder struct {
+	id    uint64
+	names []Named
+}
+
+// enterFar is called with the contents of each folder, and what it returns when that is left.
+func (w *walker) enterFar(far Entries) (leave func()) {
+	w.above = append(w.above, farFolder{w.entered, far.Names})
+	return func() { w.above = w.above[:len(w.above)-1] }
+}
+
+// loopsFar reports whether a folder on the server is one of those that it is in: some servers show a link as what it points
+// at, by MLSD at least, and then such a tree has no end. Since there may be servers with one ID for everything, the names in it
+// have to be the same, too.
+func (w *walker) loopsFar(ctx context.Context, item plan.Item) (bool, error) {
+	far := item.Remote.Entry
+	if item.Remote.Knowledge != plan.Seen || far.Kind != entry.Dir || far.ID == 0 {
+		return false, nil
+	}
+	for _, above := range w.above {
+		if above.id != far.ID {
+			continue
+		}
+		now, _, err := w.request.Remote.Read(ctx, w.farRel(item))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil // the walk finds that out
+		}
+		if err != nil || slices.EqualFunc(now.Names, above.names, func(a, b Named) bool { return a.Name == b.Name }) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // keepsBehindLinks takes back what would be written to what a link points at, or in place of the link.
 func (w *walker) keepsBehindLinks(d plan.Decision) plan.Decision {
 	if !w.local.follow || d.Op == nil || !w.local.throughLink(d.Op.Path) {
@@ -160,15 +196,23 @@ func (w *walker) keepsBehindLinks(d plan.Decision) plan.Decision {
 
 // Stat asks for one path. With Follow it tells what a link points at. The error is that of Conn.Stat.
 func (r *Remote) Stat(ctx context.Context, rel string) (entry.Entry, error) {
-	found, err := r.Conn.Stat(ctx, r.Path(rel))
-	if err != nil || !r.Follow || found.Type != list.Link {
+	return r.Look(ctx, r.Path(rel))
+}
+
+// Look is Stat for an absolute path on the server.
+func (r *Remote) Look(ctx context.Context, full string) (entry.Entry, error) {
+	found, err := r.Conn.Stat(ctx, full)
+	if err != nil || !r.Follow || found.Type != list.Link && found.Type != list.File {
 		return RemoteEntry(found), err
 	}
-	behind, err := r.behind(ctx, r.Path(rel), found.Target)
-	if err == nil && behind.Kind != entry.Absent {
-		return behind, nil
+	behind, err := r.behind(ctx, full, found.Target)
+	if err != nil || behind.Kind == entry.Absent {
+		return RemoteEntry(found), err
 	}
-	return RemoteEntry(found), err
+	if found.Type == list.File && entry.Same(behind, RemoteEntry(found)) {
+		return RemoteEntry(found), nil
+	}
+	return behind, nil // MLST of ProFTPD calls a link a file, of the size and time of the link
 }
 
 // followAll puts what links point at in their places, as far as the server tells. Errors end the connection.
@@ -203,21 +247,32 @@ func (r *Remote) behind(ctx context.Context, full, target string) (entry.Entry, 
 	if !r.Conn.Usable() {
 		return entry.Entry{}, err
 	}
+	if target == "" { // MLSD does not tell
+		link, err := r.Conn.ReadLink(ctx, full)
+		if target = link.Target; target == "" {
+			return entry.Entry{}, r.ended(err)
+		}
+	}
 	leads := r.real(absolute(path.Join(r.real(path.Dir(full)), path.Base(full)), target))
-	if target == "" || leads == "/" || r.loops(full, leads) {
+	if leads == "/" || r.loops(full, leads) {
 		return entry.Entry{}, nil
 	}
 	if _, err := r.Conn.List(ctx, full); err != nil {
-		if !r.Conn.Usable() {
-			return entry.Entry{}, err
-		}
-		return entry.Entry{}, nil
+		return entry.Entry{}, r.ended(err)
 	}
 	if r.links == nil {
 		r.links = map[string]string{}
 	}
 	r.links[full] = leads
 	return entry.Entry{Kind: entry.Dir}, nil
+}
+
+// ended is the error if that was the end of the connection.
+func (r *Remote) ended(err error) error {
+	if r.Conn.Usable() {
+		return nil
+	}
+	return err
 }
 
 // mostLinks to folders are followed on the way to one path: where a server does not tell the truth about them, that ends a loop.

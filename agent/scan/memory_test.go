@@ -46,6 +46,10 @@ func (copies) Usable() bool              { return true }
 func (copies) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
 func (copies) Listed(name string) string { return name }
 
+func (copies) ReadLink(context.Context, string) (list.Entry, error) {
+	return list.Entry{}, fs.ErrNotExist
+}
+
 // BenchmarkLargeTrees tells what a scan in parts needs at its peak beyond the tree itself, with the least garbage.
 func BenchmarkLargeTrees(b *testing.B) {
 	parent := b

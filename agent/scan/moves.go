@@ -185,6 +185,9 @@ func (w *walker) origin(ctx context.Context, rel string, e entry.Entry, far bool
 }
 
 func (w *walker) identified(e entry.Entry, far bool) ([]string, error) {
+	if w.request.Known == 0 || !w.request.Rules.Delete {
+		return nil, nil // a first contact knows nothing by another name, and without deletions nobody asks
+	}
 	side := state.LocalSide
 	if far {
 		side = state.RemoteSide

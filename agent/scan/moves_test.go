@@ -17,7 +17,7 @@ import (
 )
 
 // Identified goes by what the index of the state goes by.
-func (l ledger) Identified(side state.Sides, e entry.Entry, limit int) (paths []string, _ error) {
+func (l ledger) Identified(side state.Side, e entry.Entry, limit int) (paths []string, _ error) {
 	for rel, row := range l {
 		was := row.Local
 		if side == state.RemoteSide {

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -27,5 +28,20 @@ func TestFolderForTemporaryFiles(t *testing.T) {
 		r.want(r.scan(), "agree in", "agree in/file", "sweep remote in/"+dead, "sweep remote in/parts/"+dead)
 		r.remember("in/", "in/file")
 		r.want(r.scan("in/parts/mine", "in/parts/sub/x"))
+	}
+}
+
+// TestALocalFileThatWasAboutToGoIsTold once nobody is at it any more: it may be the only copy.
+func TestALocalFileThatWasAboutToGoIsTold(t *testing.T) {
+	r := newRig(t, plan.Up)
+	left := ClaimName("a.txt", "0badcafe", 1)
+	fill(t, r.local, left, ClaimName("b.txt", "0badcafe", 2), ClaimName("c.txt", "12345678", 1))
+	r.change = func(request *Request) {
+		request.Instance = "0badcafe"
+		request.Orphan = func(instance string, job uint64, _ int) bool { return instance == "0badcafe" && job == 1 }
+	}
+	notes := r.scan().Plan.Notes
+	if len(notes) != 1 || notes[0].Path != left || !strings.Contains(notes[0].Text, `rename it to "a.txt"`) {
+		t.Errorf("notes: %+v", notes)
 	}
 }

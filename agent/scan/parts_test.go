@@ -72,6 +72,10 @@ func (model) Usable() bool              { return true }
 func (model) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
 func (model) Listed(name string) string { return name }
 
+func (model) ReadLink(context.Context, string) (list.Entry, error) {
+	return list.Entry{}, fs.ErrNotExist
+}
+
 func listed(name string, e entry.Entry) list.Entry {
 	if e.Kind == entry.Dir {
 		return list.Entry{Name: name, Type: list.Dir}

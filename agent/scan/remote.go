@@ -31,6 +31,7 @@ func RemoteEntry(e list.Entry) entry.Entry {
 type Conn interface {
 	List(ctx context.Context, path string) (ftpclient.Listing, error)
 	Stat(ctx context.Context, path string) (list.Entry, error)
+	ReadLink(ctx context.Context, path string) (list.Entry, error)
 	Size(ctx context.Context, path string) (int64, error)
 	ModTimes(ctx context.Context, paths []string) ([]ftpclient.FileTime, error)
 	// Usable reports whether the connection has survived its last command.
@@ -107,17 +108,17 @@ func remoteEntries(l ftpclient.Listing) Entries {
 	return e
 }
 
-// exists proves whether the sync's folder is there; an error means that nobody can tell.
-func (r Remote) exists(ctx context.Context) (bool, error) {
+// exists proves whether the sync's folder is there, and tells its ID; an error means that nobody can tell.
+func (r Remote) exists(ctx context.Context) (id uint64, there bool, err error) {
 	e, err := r.Conn.Stat(ctx, r.Root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	if e.Type != list.Dir && e.Type != list.Link {
-		return false, fmt.Errorf("%s on the server is no folder", r.Root)
+		return 0, false, fmt.Errorf("%s on the server is no folder", r.Root)
 	}
-	return true, nil
+	return remoteID(e.Unique), true, nil
 }

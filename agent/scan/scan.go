@@ -38,7 +38,7 @@ type Request struct {
 	Intents func(rel string) ([]state.Intent, error)
 	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
 	// is not looked for. See state.Identified.
-	Identified func(side state.Sides, e entry.Entry, limit int) ([]string, error)
+	Identified func(side state.Side, e entry.Entry, limit int) ([]string, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -172,6 +172,9 @@ type walker struct {
 	room    int
 	flushed time.Time
 	moves   moves
+	// above are the folders on the server that lead to what is under way, and entered is the ID of the one that is entered next.
+	above   []farFolder
+	entered uint64
 }
 
 // roots looks at both top folders. errStop means that the walk would be pointless: a guard
@@ -203,10 +206,11 @@ func (w *walker) roots(ctx context.Context) error {
 	if r.Remote == nil {
 		return nil
 	}
-	exists, err := r.Remote.exists(ctx)
+	id, exists, err := r.Remote.exists(ctx)
 	if err != nil {
 		return err
 	}
+	w.entered = id
 	w.remoteRoot = present(exists)
 	if exists {
 		return w.farRoot(ctx)
@@ -301,6 +305,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		w.unknown(rel, ruleless(err))
 		return true, nil
 	}
+	defer w.enterFar(far)()
 	twins := w.asHere(rel, here.Names, &far, base)
 	s := w.spell(here.Names, &far, base)
 	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})

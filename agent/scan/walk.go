@@ -187,6 +187,10 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		w.note(plan.Note{Path: item.Path, Text: text})
 		return true, nil
 	}
+	if loops, err := w.loopsFar(ctx, item); err != nil || loops {
+		w.note(plan.Note{Path: item.Path, Text: "the folder on the server is one that it is in: a symbolic link that the server does not show as one"})
+		return true, err
+	}
 	if text := w.unkept(item); text != "" {
 		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
 		return true, nil
@@ -227,6 +231,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if d.Descend || resumed {
 		level := &w.levels[len(w.levels)-1]
 		level.Local, level.Remote = item.Local.Entry.Kind, item.Remote.Entry.Kind
+		w.entered = item.Remote.Entry.ID
 		stays, err := w.folder(ctx, item.Path, below(item.Local, present(item.Local.Entry.Kind == entry.Dir)), w.belowRemote(item), at[1:])
 		if err != nil {
 			return true, err

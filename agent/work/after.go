@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -19,24 +22,16 @@ func (a After) acts() bool { return a.Delete || a.Move != nil }
 // consume lets the local file go whose upload has ended well, if the sync wants that. Then the path is forgotten. Only the
 // file that was sent goes: one that has changed since is kept and looked at again.
 func (o *op) consume(done Outcome) Outcome {
-	after := o.env.Sync.Upload.After
-	if !after.acts() {
+	if !o.env.Sync.Upload.After.acts() {
 		return done
 	}
-	now, err := o.source().Stat(o.Path)
-	if err == nil && now.Kind != entry.Absent && !unchanged(done.Base.Local, now) {
+	what, back, err := o.letGo(done.Base.Local)
+	if errors.Is(err, errReplaced) {
 		done.Reason, done.Replan = join(done.Reason, "the local file changed since it was sent: kept"), true
+		if back != "" && back != o.Path {
+			done.Also = append(done.Also, back)
+		}
 		return done
-	}
-	what := "gone here already"
-	switch {
-	case err != nil || now.Kind == entry.Absent:
-	case after.Delete:
-		what, err = "deleted here", o.root.Remove(filepath.FromSlash(o.Path))
-	default:
-		var to string
-		to, err = moveLocal(o.root, o.Path, after.Move(o.Path, time.Now()))
-		what = "moved to " + to
 	}
 	if err == nil {
 		err = syncDir(o.root, filepath.FromSlash(path.Dir(o.Path)))
@@ -47,6 +42,74 @@ func (o *op) consume(done Outcome) Outcome {
 	}
 	done.Base, done.Forget, done.Reason = nil, true, join(done.Reason, what)
 	return done
+}
+
+// errReplaced: the local file is not the one that was sent.
+var errReplaced = errors.New("the local file is another one than was sent")
+
+// letGo moves or deletes the local file that was sent. Programs replace files at any moment, so that it gets another name first
+// and is looked at under that: what is not the file that was sent gets its name back, or one with a number if that was taken
+// meanwhile. The error is errReplaced then, and back the name.
+func (o *op) letGo(sent entry.Entry) (what, back string, err error) {
+	now, err := o.source().Stat(o.Path)
+	switch {
+	case err != nil:
+		return "", "", err
+	case now.Kind == entry.Absent:
+		return "gone here already", "", nil
+	case !unchanged(sent, now):
+		return "", "", errReplaced
+	}
+	link, err := scan.StatLocal(o.root, o.Path)
+	if err != nil {
+		return "", "", err
+	}
+	after, to := o.env.Sync.Upload.After, o.parting()
+	if after.Delete {
+		err = renameNew(o.root, filepath.FromSlash(o.Path), filepath.FromSlash(to))
+	} else {
+		to, err = o.putAwayLocal(after.Move(o.Path, time.Now()))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if now, statErr := o.source().Stat(o.Path); statErr == nil && now.Kind == entry.Absent {
+			return "gone here already", "", nil
+		}
+	}
+	if err != nil {
+		return "", "", err
+	}
+	went, err := scan.StatLocal(o.root, to)
+	if err == nil && !unchanged(sent, went) && (went.Kind != entry.Link || link.Kind != entry.Link) { // a link is followed: it alone goes
+		if back, err = moveLocal(o.root, to, o.Path); err == nil {
+			err = errReplaced
+		}
+	}
+	if err != nil || !after.Delete {
+		return "moved to " + to, back, err
+	}
+	return "deleted here", "", removePlain(o.root, to)
+}
+
+// parting is the name of a local file between its upload and its end, the same for all attempts of a job. It is that of a claim,
+// which no scan sends or sweeps away: until it was looked at, it may be a file that somebody has put there instead.
+func (o *op) parting() string {
+	return path.Join(path.Dir(o.Path), scan.ClaimName(path.Base(o.Path), o.env.Instance, uint64(o.job.ID)))
+}
+
+// finishParting ends what an attempt before was cut off in: the file that was sent goes, another one gets its name back.
+func (o *op) finishParting() error {
+	if !o.retried() || !o.env.Sync.Upload.After.Delete {
+		return nil
+	}
+	left, err := scan.StatLocal(o.root, o.parting())
+	if err != nil || left.Kind == entry.Absent {
+		return err
+	}
+	if left.Kind == entry.File && unchanged(o.Local.Entry, left) {
+		return removePlain(o.root, o.parting())
+	}
+	_, err = moveLocal(o.root, o.parting(), o.Path)
+	return err
 }
 
 // mayGo reports whether source is on the server already, so that it may go without being sent. That it has the same size and
@@ -71,16 +134,27 @@ func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool
 		return false, err
 	}
 	defer file.Close()
-	if o.retried() {
-		// The attempt before has most likely sent it: its hash or, without one, its end tells.
-		arrived, err = o.conn.SamePrefix(ctx, o.target(), file, source.Size)
-	} else {
-		var how string
-		how, err = o.verifyHash(ctx, o.target(), file, source.Size)
-		arrived = err == nil && !strings.HasPrefix(how, string(VerifySize))
+	return o.sameWhole(ctx, o.target(), file, source.Size)
+}
+
+// sameWhole reports whether the file p on the server is the first size bytes of local, all of them: one of the two is to go for
+// that. Where the server computes no hash it is read back if the attempt before has most likely brought it there, or if it is
+// small and would come here; else to transfer it once more costs less than to be wrong.
+func (o *op) sameWhole(ctx context.Context, p string, local io.ReaderAt, size int64) (bool, error) {
+	how, err := o.verifyHash(ctx, p, local, size)
+	if err == nil && strings.HasPrefix(how, string(VerifySize)) {
+		if !o.retried() && (o.Action == plan.Upload || size > comparedWhole) {
+			return false, nil
+		}
+		if err = o.reread(ctx, p, local, size); err != nil && !o.conn.Usable() && errors.Is(err, errContent) {
+			return false, o.reconnect(ctx, err) // it was not read to its end
+		}
 	}
 	if errors.Is(err, errContent) || o.refusesToTell(err) {
 		return false, nil
 	}
-	return arrived, err
+	return err == nil, err
 }
+
+// comparedWhole is up to what size a file is read back to find out whether it has to be transferred.
+const comparedWhole = 64 << 10

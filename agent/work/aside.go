@@ -94,12 +94,9 @@ func (o *op) bothSides(ctx context.Context) (local, remote entry.Entry, err erro
 
 // statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent.
 func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
-	found, err := o.conn.Stat(ctx, p)
+	found, err := o.remote.Look(ctx, p)
 	if isAbsent(err) {
 		return entry.Entry{}, nil
 	}
-	if err != nil {
-		return entry.Entry{}, err
-	}
-	return scan.RemoteEntry(found), nil
+	return found, err
 }

@@ -29,7 +29,7 @@ func (o *op) claimPath() string {
 
 // origin finds the remote file: where an attempt before has claimed it, else under its own name.
 func (o *op) origin(ctx context.Context) (origin, error) {
-	if o.env.Sync.Claim && o.retried() {
+	if (o.env.Sync.Claim || o.env.Sync.Download.After.acts()) && o.retried() {
 		look, err := o.statRemote(ctx, o.claimPath())
 		if err != nil || look.Kind != entry.Absent {
 			return origin{o.claimPath(), look, true}, err
@@ -41,6 +41,9 @@ func (o *op) origin(ctx context.Context) (origin, error) {
 
 // errTaken: somebody else has claimed the file.
 var errTaken = errors.New("somebody else has taken the file")
+
+// errVanished: a file is not there under the name that it was given, or the server does not show such names.
+var errVanished = errors.New("the server says that it has renamed the file, and has not")
 
 // claim renames the file on the server, so that nobody else takes it. Of several who try, one has renamed it then and the
 // others find nothing under its name. The error is errTaken if somebody else was faster.
@@ -64,7 +67,10 @@ func (o *op) claim(ctx context.Context, from origin) (origin, error) {
 	if err == nil {
 		claimed.look, err = o.statRemote(ctx, claimed.path)
 		if err == nil && claimed.look.Kind != entry.File {
-			err = errors.New("the server says that it has renamed the file, and has not")
+			err = errVanished
+			if back := o.conn.Rename(ctx, claimed.path, from.path); back != nil {
+				o.env.Logger.Debug("rename back", "path", o.Path, "error", back)
+			}
 		}
 	}
 	if err != nil {
@@ -98,33 +104,70 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		done.Replan = done.Replan || renamed
 		return done
 	}
-	look, err := o.statRemote(ctx, from.path)
+	from, err := o.partWith(ctx, from)
 	if err != nil {
 		return wrote(done.Temp, failed(err))
 	}
 	switch {
-	case look.Kind == entry.Absent: // by an attempt before
-	case !certain(look, o.Remote.Entry):
-		if _, err := o.giveBack(ctx, from); err != nil {
+	case from.look.Kind == entry.Absent: // by an attempt before
+	case !certain(from.look, o.Remote.Entry):
+		renamed, err := o.giveBack(ctx, from)
+		if err != nil {
 			return wrote(done.Temp, failed(err))
 		}
 		done.Reason, done.Replan = "the remote file changed and stays", true
+		if renamed {
+			done.Reason += " under another name"
+		}
 		return done
 	case after.Delete:
 		if err := o.removeRemote(ctx, from.path); err != nil {
-			return wrote(done.Temp, failed(fmt.Errorf("downloaded, but the remote file cannot be deleted: %w", err)))
+			return wrote(done.Temp, o.unclaim(ctx, from, failed(fmt.Errorf("downloaded, but the remote file cannot be deleted: %w", err))))
 		}
 	default:
 		to := after.Move(o.Path, time.Now())
 		if err := inside(path.Clean(to)); err != nil {
-			return wrote(done.Temp, failed(err))
+			return wrote(done.Temp, o.unclaim(ctx, from, failed(err)))
 		}
-		if _, err := o.moveRemote(ctx, from.path, o.remote.Path(to)); err != nil {
-			return wrote(done.Temp, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err)))
+		if _, err := o.putAwayRemote(ctx, from.path, to); err != nil {
+			return wrote(done.Temp, o.unclaim(ctx, from, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err))))
 		}
 	}
 	done.Base, done.Forget = nil, true
 	return done
+}
+
+// partWith looks at the remote file for the last time before it goes. Whoever writes to the server may replace it between that
+// look and the deletion, and nobody has the new one then: so it is claimed first, where the server lets files be renamed.
+func (o *op) partWith(ctx context.Context, from origin) (origin, error) {
+	look, err := o.statRemote(ctx, from.path)
+	if err != nil || from.claimed || look.Kind != entry.File || !certain(look, o.Remote.Entry) {
+		from.look = look
+		return from, err
+	}
+	claimed, err := o.claim(ctx, from)
+	switch {
+	case errors.Is(err, errTaken):
+		from.look = entry.Entry{}
+		return from, nil
+	case errors.Is(err, errVanished) && o.conn.Usable():
+		from.look, err = o.statRemote(ctx, from.path)
+		return from, err
+	case o.refusesToTell(err):
+		from.look = look
+		return from, nil
+	}
+	return claimed, err
+}
+
+// unclaim ends an attempt that cannot let a claimed file go: it has its own name again, if the server is there to say so.
+func (o *op) unclaim(ctx context.Context, from origin, outcome Outcome) Outcome {
+	if from.claimed && ctx.Err() == nil && o.conn.Usable() {
+		if _, err := o.giveBack(ctx, from); err != nil {
+			o.env.Logger.Warn("a claimed file keeps its name on the server for now", "path", o.Path, "error", err)
+		}
+	}
+	return outcome
 }
 
 // certain reports whether a file is what was seen before, with a size that is known.

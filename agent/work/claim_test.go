@@ -153,6 +153,28 @@ func TestWhatBecomesOfADownloadedFile(t *testing.T) {
 	}, "vsftpd", "pure-ftpd")
 }
 
+// TestAFileMayStandWhereAFolderIsNeeded: what went before was a file of the name that is a folder now.
+func TestAFileMayStandWhereAFolderIsNeeded(t *testing.T) {
+	move := After{Move: func(rel string, _ time.Time) string { return "done/today/" + rel }}
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.sync.Download.After, b.sync.Upload.After = move, move
+		for _, name := range []string{"z", "z/d"} {
+			b.sync.Rules.Direction = plan.Down
+			b.offer(name, "from there")
+			mustBe(t, Done, b.download(t.Context(), b.planned(plan.Download, name), 1))
+			if err := os.Remove(filepath.Join(b.local, name)); err != nil {
+				t.Fatal(err)
+			}
+			b.sync.Rules.Direction = plan.Up
+			b.write(name, "from here")
+			b.mustUpload(name, 1)
+			remove(b, name)
+		}
+		holds(t, b.remote, map[string]string{"done/today/z": "from there", "done/today/z 2/d": "from there"})
+		holds(t, b.local, map[string]string{"done/today/z": "from here", "done/today/z 2/d": "from here"})
+	}, "proftpd")
+}
+
 func claimed(b *bench) { rename(b, "a.txt", claimedBy("a.txt", instance)) }
 
 func rename(b *bench, from, to string) {

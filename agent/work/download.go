@@ -72,19 +72,13 @@ func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bo
 	if err != nil || last != nil && unchanged(last.Local, local) && entry.Same(last.Remote, from.look) {
 		return err == nil, err
 	}
-	if local.Size > comparedWhole && len(o.conn.Hashes()) == 0 && !o.retried() {
-		return false, nil // to fetch it once more costs less than to be wrong
-	}
 	file, err := scan.OpenLocal(o.root, o.Path)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	return o.conn.SamePrefix(ctx, from.path, file, local.Size)
+	return o.sameWhole(ctx, from.path, file, local.Size)
 }
-
-// comparedWhole is up to what size ftpclient.SamePrefix compares all bytes where the server has no hash.
-const comparedWhole = 64 << 10
 
 // arrivedBefore is also the end of an attempt that was cut off between its rename and its commit: without it, our own file would
 // look like somebody else's. Its new name may not be on disk yet.
@@ -117,12 +111,7 @@ func (o *op) overtaken(local entry.Entry, from origin) string {
 // withdraw ends an attempt after which nothing of it is to be left.
 func (o *op) withdraw(ctx context.Context, from origin, outcome Outcome) Outcome {
 	o.discardLocal()
-	if from.claimed && ctx.Err() == nil && o.conn.Usable() {
-		if _, err := o.giveBack(ctx, from); err != nil {
-			o.env.Logger.Warn("a claimed file keeps its name on the server for now", "path", o.Path, "error", err)
-		}
-	}
-	return outcome
+	return o.unclaim(ctx, from, outcome)
 }
 
 func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcome {

@@ -136,6 +136,7 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 	content := noise(size, 4)
 	altered := []byte(content[:there])
 	altered[there-1]++
+	holed := content[:there/2] + strings.Repeat("\x00", 4096) + content[there/2+4096:there]
 	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
 		for _, row := range []struct {
 			name    string
@@ -144,6 +145,8 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 			before  int64 // size of another version whose download was begun
 			came    int64
 		}{
+			{"a part that was being written when the program was killed", 2, map[string]string{"1": content[:there]}, 0, size - there},
+			{"one that was being written when the power failed", 2, map[string]string{"1": holed}, 0, size},
 			{"a part of the last attempt", 2, map[string]string{"1": content[:there]}, 0, size - there},
 			{"a part of the attempt before the last", 3, map[string]string{"1": content[:there]}, 0, size - there},
 			{"the newest of two, though it is shorter", 3, map[string]string{"1": content[:there], "2": content[:1<<20]}, 0, size - 1<<20},
@@ -160,6 +163,12 @@ func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 				b.offer("big.bin", content)
 				for attempt, part := range row.left {
 					b.write(partOf(attempt), part)
+				}
+				since, _ := uptime()
+				for cause, written := range map[string]time.Time{"killed": time.Now(), "power": time.Now().Add(-since - time.Minute)} {
+					if strings.Contains(row.name, cause) {
+						os.Chtimes(filepath.Join(b.local, partOf("1")), written, written)
+					}
 				}
 				op := b.planned(plan.Download, "big.bin")
 				if row.before > 0 {

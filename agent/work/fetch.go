@@ -50,6 +50,9 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		return got, err
 	}
 	reread, err := o.rereads(file, offset)
+	if err == nil && offset > 0 { // the mark of keepPart has to be gone before more is written
+		err = errors.Join(o.root.Chtimes(o.localTemp(), time.Time{}, time.Now()), file.Sync())
+	}
 	if err == nil {
 		err = o.place(file, offset)
 	}
@@ -58,14 +61,14 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	}
 	if err != nil {
 		transfer.Abort(ctx)
-		return got, errors.Join(err, file.Sync())
+		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
 	got.Result, err = transfer.Finish(ctx)
 	if errors.Is(err, ftpclient.ErrUnconfirmed) && offset+got.Bytes == from.look.Size {
 		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
 	}
 	if err != nil {
-		return got, errors.Join(err, file.Sync())
+		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
 	size, err := o.conn.Size(ctx, from.path)
 	if err != nil {
@@ -122,10 +125,10 @@ func (o *op) retrieve(ctx context.Context, from origin, part *os.File, length in
 
 // resumeAt goes on at the end of a part; nil if anything speaks against it.
 func (o *op) resumeAt(ctx context.Context, from origin, part *os.File, length int64) (*ftpclient.Transfer, int64, error) {
-	same := true
-	var err error
-	if len(o.conn.Hashes()) > 0 { // of all of it: after a power failure, there may be holes in the middle
-		same, err = o.conn.SamePrefix(ctx, from.path, part, length)
+	// All of it has to be proven where that can be, and must be where a loss of power may have made holes in it.
+	same, err := o.conn.SameHashedPrefix(ctx, from.path, part, length)
+	if o.refusesToTell(err) {
+		same, err = surelyOnDisk(part, from.look), nil
 	}
 	if err == nil && same {
 		var transfer *ftpclient.Transfer
@@ -144,10 +147,38 @@ func (o *op) resumeAt(ctx context.Context, from origin, part *os.File, length in
 	return nil, 0, nil
 }
 
+// keepPart has what was received on disk, and marks it as such by the time of the remote file. What bears another time was being
+// written when the program ended.
+func (o *op) keepPart(file *os.File, remote entry.Entry) error {
+	if err := file.Sync(); err != nil || remote.ModTime.IsZero() {
+		return err
+	}
+	return o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
+}
+
+// surelyOnDisk reports whether all of a part has its place: it was marked by keepPart, or the system that it was written on is
+// still running. Else the system may have lost what it had not written to disk yet, and its end alone would not show that.
+func surelyOnDisk(part *os.File, remote entry.Entry) bool {
+	info, err := part.Stat()
+	if err != nil {
+		return false
+	}
+	written, now := info.ModTime(), time.Now()
+	if !remote.ModTime.IsZero() && written.Truncate(time.Second).Equal(remote.ModTime.Truncate(time.Second)) {
+		return true
+	}
+	since, known := uptime()
+	return known && !written.After(now) && written.After(now.Add(-since).Add(bootSlack))
+}
+
+// bootSlack is how exactly it is known when the system was started.
+const bootSlack = 10 * time.Second
+
 // openPart opens the temporary file, with what an attempt before has left in it if that may be gone on with.
 func (o *op) openPart(remote entry.Entry) (file *os.File, length int64, err error) {
 	usable := o.resumable(remote)
 	o.removeLocal(o.localTemp())
+	var seen fs.FileInfo
 	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
 		part := o.localTempOf(attempt)
 		info, err := o.root.Lstat(part)
@@ -155,7 +186,7 @@ func (o *op) openPart(remote entry.Entry) (file *os.File, length int64, err erro
 			continue
 		}
 		if usable && length == 0 && info.Mode().IsRegular() && info.Size() <= remote.Size && renameNew(o.root, part, o.localTemp()) == nil {
-			length = info.Size()
+			seen, length = info, info.Size()
 			continue
 		}
 		o.removeLocal(part)
@@ -166,7 +197,13 @@ func (o *op) openPart(remote entry.Entry) (file *os.File, length int64, err erro
 		flags |= os.O_CREATE | os.O_EXCL
 	}
 	file, err = o.root.OpenFile(o.localTemp(), flags, 0o666)
-	return file, length, err
+	if err != nil || length == 0 {
+		return file, length, err
+	}
+	if opened, err := file.Stat(); err != nil || !os.SameFile(seen, opened) { // nothing is written through a link
+		return nil, 0, errors.Join(err, file.Close(), fmt.Errorf("%w: the temporary file was replaced", ErrUnsafe))
+	}
+	return file, length, nil
 }
 
 // resumable reports whether what attempts before have left can only be of the file that is there now: all that were begun since
@@ -194,7 +231,7 @@ func (o *op) resumable(remote entry.Entry) bool {
 // keeps reports whether what was received before an error is left for the next attempt.
 func (o *op) keeps(remote entry.Entry, err error) bool {
 	var here *fs.PathError
-	return remote.Size >= leastPart && !errors.As(err, &here) && !errors.Is(err, errShort) && !errors.Is(err, errGrew) &&
+	return remote.Size >= leastPart && !errors.As(err, &here) && !errors.Is(err, errShort) && !errors.Is(err, errGrew) && !errors.Is(err, errContent) &&
 		!errors.Is(err, ftpclient.ErrMismatch) && !errors.Is(err, fs.ErrNotExist)
 }
 

@@ -136,7 +136,7 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 		}
 		return Outcome{Result: Done, Forget: true, Verified: "moved to " + to}
 	}
-	if err := o.root.Remove(filepath.FromSlash(o.Path)); err != nil {
+	if err := removePlain(o.root, o.Path); err != nil {
 		if local.Kind == entry.Dir && len(scan.ReadLocal(o.root, o.Path).Names) > 0 {
 			return notEmpty("the local folder is not empty")
 		}
@@ -190,7 +190,7 @@ func sweepLocal(_ context.Context, e Env, job queue.Job) Outcome {
 		return failed(err)
 	}
 	defer root.Close()
-	if err := root.Remove(filepath.FromSlash(job.Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removePlain(root, job.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failed(err)
 	}
 	return Outcome{Result: Done}

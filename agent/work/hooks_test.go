@@ -116,7 +116,7 @@ func doHooked(t *testing.T, hooks Hooks, dir string, op plan.Op, steps ...step) 
 	var conn *ftpclient.Conn
 	var log strings.Builder
 	env := Env{
-		Sync:  Sync{Name: "s", Local: dir, Remote: "/site", Rules: plan.Rules{Direction: plan.Up}, Hooks: hooks},
+		Sync:  Sync{Name: "s", Local: dir, Remote: "/site", Rules: plan.Rules{Direction: plan.Up}, Upload: Upload{TempPrefix: "."}, Hooks: hooks},
 		State: noState{}, Instance: instance, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Connect: func(ctx context.Context) (_ *ftpclient.Conn, err error) {
 			if conn == nil || !conn.Usable() {

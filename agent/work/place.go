@@ -47,6 +47,60 @@ func throughLink(root *os.Root, rel string) error {
 	return nil
 }
 
+// plainFolder opens the folder rel below root, "" or "." for root itself, without going through a link at any step: what was
+// looked at before may have been replaced by one since. The names in it are safe to change by it then, whatever becomes of
+// the folders above. A link in the way is ErrUnsafe.
+func plainFolder(root *os.Root, rel string) (*os.Root, error) {
+	folder, err := root.OpenRoot(".")
+	for name := range strings.SplitSeq(filepath.ToSlash(rel), "/") {
+		if err != nil {
+			return nil, err
+		}
+		if name == "" || name == "." {
+			continue
+		}
+		var below *os.Root
+		below, err = plainSubfolder(folder, name)
+		folder.Close()
+		folder = below
+	}
+	return folder, err
+}
+
+// plainSubfolder opens the folder name in folder, if that is one and no link to one.
+func plainSubfolder(folder *os.Root, name string) (*os.Root, error) {
+	seen, err := folder.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if seen.Mode()&fs.ModeSymlink != 0 {
+		return nil, fmt.Errorf("%w: there is a symbolic link in the place of the local folder %q, and nothing is changed through links", ErrUnsafe, name)
+	}
+	below, err := folder.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := below.Stat(".")
+	if err == nil && !os.SameFile(seen, opened) {
+		err = fmt.Errorf("%w: the local folder %q was replaced at this moment", ErrUnsafe, name)
+	}
+	if err != nil {
+		below.Close()
+		return nil, err
+	}
+	return below, nil
+}
+
+// removePlain removes a file, a link or an empty folder, and goes through no link to it.
+func removePlain(root *os.Root, rel string) error {
+	folder, err := plainFolder(root, path.Dir(rel))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Remove(path.Base(rel))
+}
+
 // localFolder makes the folder that the local path rel is in.
 func localFolder(root *os.Root, rel string) error {
 	if err := throughLink(root, rel); err != nil {

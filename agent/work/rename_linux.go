@@ -10,12 +10,12 @@ import (
 
 // renameNew renames from to to, never over something: then the error is fs.ErrExist.
 func renameNew(root *os.Root, from, to string) error {
-	old, err := root.Open(filepath.Dir(from))
+	old, err := openPlain(root, filepath.Dir(from))
 	if err != nil {
 		return err
 	}
 	defer old.Close()
-	folder, err := root.Open(filepath.Dir(to))
+	folder, err := openPlain(root, filepath.Dir(to))
 	if err != nil {
 		return err
 	}
@@ -28,4 +28,14 @@ func renameNew(root *os.Root, from, to string) error {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
+}
+
+// openPlain is plainFolder as a file.
+func openPlain(root *os.Root, rel string) (*os.File, error) {
+	folder, err := plainFolder(root, rel)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.Open(".")
 }

@@ -39,14 +39,14 @@ var stamped = time.Date(2020, 2, 29, 12, 34, 56, 0, time.UTC)
 // noState is a state in which nothing is known.
 type noState struct{ base *state.Baseline }
 
-func (noState) Children(string) ([]state.Baseline, error)                  { return nil, nil }
-func (s noState) At(string) (*state.Baseline, error)                       { return s.base, nil }
-func (noState) Count() (int, error)                                        { return 1, nil }
-func (noState) Intents(string) ([]state.Intent, error)                     { return nil, nil }
-func (noState) Dirty(int) ([]state.Dirty, error)                           { return nil, nil }
-func (noState) Mark() (uint64, error)                                      { return 0, nil }
-func (noState) Identified(state.Sides, entry.Entry, int) ([]string, error) { return nil, nil }
-func (noState) Live(uint64, int) bool                                      { return true }
+func (noState) Children(string) ([]state.Baseline, error)                 { return nil, nil }
+func (s noState) At(string) (*state.Baseline, error)                      { return s.base, nil }
+func (noState) Count() (int, error)                                       { return 1, nil }
+func (noState) Intents(string) ([]state.Intent, error)                    { return nil, nil }
+func (noState) Dirty(int) ([]state.Dirty, error)                          { return nil, nil }
+func (noState) Mark() (uint64, error)                                     { return 0, nil }
+func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }
+func (noState) Live(uint64, int) bool                                     { return true }
 
 // login begins every connection.
 var login = []step{
@@ -262,6 +262,17 @@ func TestASecondAttempt(t *testing.T) {
 		dir, local := source(t, "hello")
 		o := do(t, dir, upload7(local), 2, nil, slices.Concat(left, has(final, 5))...)
 		if o.Result != Done || o.Bytes != 0 || o.Base == nil || o.Replan {
+			t.Errorf("outcome %+v", o)
+		}
+	})
+	t.Run("removes what those before it have left, too, where they went down before they could", func(t *testing.T) {
+		dir, local := source(t, "hello")
+		var all []step
+		for _, attempt := range []string{"3", "2", "1"} {
+			name := strings.TrimSuffix(temp, "1") + attempt
+			all = append(all, step{Expect: "DELE /site/" + name, Send: "250 Gone."}, step{Expect: "DELE /site/" + name[1:], Send: "550 No such file."})
+		}
+		if o := do(t, dir, upload7(local), 4, nil, slices.Concat(all, has(final, 5))...); o.Result != Done {
 			t.Errorf("outcome %+v", o)
 		}
 	})

@@ -116,13 +116,16 @@ func (o *op) discard(ctx context.Context, temp string) {
 	}
 }
 
-// removeTemp removes what the attempt before may have left, in both forms of the name. What
-// cannot be removed now, because the server still holds it, a full scan sweeps up later.
+// removeTemp removes what the attempts before may have left, in both forms of the name: one that the agent went down in has
+// removed nothing of those before it. What cannot be removed now, because the server still holds it, a full scan sweeps up later,
+// but for what listings hide.
 func (o *op) removeTemp(ctx context.Context) error {
-	last := o.tempOf(o.job.Claims - 1)
-	for _, name := range slices.Compact([]string{last, o.plain(last)}) {
-		if err := o.conn.Remove(ctx, name); err != nil && !o.conn.Usable() {
-			return err
+	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
+		last := o.tempOf(attempt)
+		for _, name := range slices.Compact([]string{last, o.plain(last)}) {
+			if err := o.conn.Remove(ctx, name); err != nil && !o.conn.Usable() {
+				return err
+			}
 		}
 	}
 	return nil

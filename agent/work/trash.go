@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +26,9 @@ func (o *op) trashed(now time.Time) string {
 	return path.Join(o.env.Sync.Trash, now.Format(time.DateOnly), o.Path)
 }
 
-// trashLocal and trashRemote move the path to the trash folder of its side and return its new name. A file that was deleted
-// earlier on the same day may stand where a folder is needed now: then the folder gets a number.
+// trashLocal and trashRemote move the path to the trash folder of its side and return its new name.
 func (o *op) trashLocal() (string, error) {
-	to, err := o.freeFolders(o.trashed(time.Now()), func(rel string) (entry.Entry, error) { return scan.StatLocal(o.root, rel) })
-	if err == nil {
-		to, err = moveLocal(o.root, o.Path, to)
-	}
+	to, err := o.putAwayLocal(o.trashed(time.Now()))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errTrash, err)
 	}
@@ -40,30 +36,47 @@ func (o *op) trashLocal() (string, error) {
 }
 
 func (o *op) trashRemote(ctx context.Context) (string, error) {
-	wanted := o.trashed(time.Now())
-	if err := o.conn.MakeDirs(ctx, o.remote.Path(path.Dir(wanted))); err != nil {
-		if !o.conn.Usable() {
-			return "", fmt.Errorf("%w: %w", errTrash, err)
-		}
-		free, freeErr := o.freeFolders(wanted, func(rel string) (entry.Entry, error) { return o.statRemote(ctx, o.remote.Path(rel)) })
-		if freeErr != nil || free == wanted {
-			return "", fmt.Errorf("%w: %w", errTrash, errors.Join(err, freeErr))
-		}
-		wanted = free
-	}
-	to, err := o.moveRemote(ctx, o.target(), o.remote.Path(wanted))
+	to, err := o.putAwayRemote(ctx, o.target(), o.trashed(time.Now()))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errTrash, err)
 	}
 	return to, nil
 }
 
-// freeFolders numbers those folders of a path in the trash in whose place something else is, but for the trash itself and the
-// folder of the day.
+// putAwayLocal and putAwayRemote move the file of this job, which is at from on the server, to a place that ends in its path and
+// return its new name. A file that was put away before may stand where a folder is needed now: then the folder gets a number.
+func (o *op) putAwayLocal(wanted string) (string, error) {
+	to, err := o.freeFolders(path.Clean(wanted), func(rel string) (entry.Entry, error) { return scan.StatLocal(o.root, rel) })
+	if err != nil {
+		return "", err
+	}
+	return moveLocal(o.root, o.Path, to)
+}
+
+func (o *op) putAwayRemote(ctx context.Context, from, wanted string) (string, error) {
+	wanted = path.Clean(wanted)
+	if err := o.conn.MakeDirs(ctx, o.remote.Path(path.Dir(wanted))); err != nil {
+		if !o.conn.Usable() {
+			return "", err
+		}
+		free, freeErr := o.freeFolders(wanted, func(rel string) (entry.Entry, error) { return o.statRemote(ctx, o.remote.Path(rel)) })
+		if freeErr != nil || free == wanted {
+			return "", errors.Join(err, freeErr)
+		}
+		wanted = free
+	}
+	return o.moveRemote(ctx, from, o.remote.Path(wanted))
+}
+
+// freeFolders numbers those folders of a path that ends in the one of this job in whose place something else is, but for what is
+// before: the trash itself and the folder of the day.
 func (o *op) freeFolders(rel string, look func(rel string) (entry.Entry, error)) (string, error) {
-	inTrash := len(rel) - len(o.Path)
+	if rel != o.Path && !strings.HasSuffix(rel, "/"+o.Path) {
+		return rel, nil
+	}
+	before := len(rel) - len(o.Path)
 	names := strings.Split(o.Path, "/")
-	folder := path.Clean(rel[:inTrash])
+	folder := path.Clean(rel[:before])
 	for _, name := range names[:len(names)-1] {
 		n := 1
 		for ; n <= mostNumbers; n++ {
@@ -95,6 +108,8 @@ type purging struct {
 	now     time.Time
 	keep    time.Duration
 	removed int
+	// left is how many things could not be removed.
+	left int
 	// refused is the first reason why something had to stay. It is tried again another day.
 	refused error
 }
@@ -114,6 +129,9 @@ func (p *purging) count(err error, goesOn bool) error {
 		if p.refused == nil {
 			p.refused = err
 		}
+		if p.left++; p.left >= mostPurged {
+			return errEnough // a server may show folders without end
+		}
 		return nil
 	}
 	if p.removed++; p.removed >= mostPurged {
@@ -127,7 +145,7 @@ func (p *purging) outcome(err error) Outcome {
 	if err != nil && !errors.Is(err, errEnough) {
 		return failed(fmt.Errorf("purge the trash: %w", err))
 	}
-	done := Outcome{Result: Done, More: err != nil, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
+	done := Outcome{Result: Done, More: p.removed >= mostPurged, Reason: fmt.Sprintf("%d files and folders removed from the trash", p.removed)}
 	if p.refused != nil {
 		done.Reason += fmt.Sprintf("; not all could be: %v", p.refused)
 	}
@@ -147,9 +165,17 @@ func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
 	if err := errors.Join(inside(e.Sync.Trash), throughLink(root, e.Sync.Trash+"/")); err != nil {
 		return failed(err)
 	}
-	for _, day := range scan.ReadLocal(root, e.Sync.Trash).Names {
+	trash, err := plainFolder(root, e.Sync.Trash)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.outcome(nil)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer trash.Close()
+	for _, day := range scan.ReadLocal(trash, "").Names {
 		if p.over(day.Name) && day.Kind == entry.Dir {
-			if err = p.local(ctx, root, path.Join(e.Sync.Trash, day.Name)); err != nil {
+			if err = p.local(ctx, trash, day.Name); err != nil {
 				break
 			}
 		}
@@ -157,9 +183,10 @@ func purgeLocal(ctx context.Context, e Env, _ queue.Job) Outcome {
 	return p.outcome(err)
 }
 
-// local removes a folder with all that is in it. Links are removed and not followed.
+// local removes the folder of a name in root with all that is in it. Links are removed and not followed, also one that somebody
+// puts in the place of a folder at this moment.
 func (p *purging) local(ctx context.Context, root *os.Root, folder string) error {
-	sub, err := root.OpenRoot(filepath.FromSlash(folder))
+	sub, err := plainSubfolder(root, folder)
 	if err != nil {
 		return p.count(err, true)
 	}
@@ -181,7 +208,7 @@ func (p *purging) local(ctx context.Context, root *os.Root, folder string) error
 	if found.Unknown != "" {
 		return p.count(errors.New(found.Unknown), true)
 	}
-	return p.count(root.Remove(filepath.FromSlash(folder)), true)
+	return p.count(root.Remove(folder), true)
 }
 
 func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
@@ -215,10 +242,13 @@ func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
 const deepestTrash = 100
 
 // remote removes a folder with all that is in it. Servers show links to folders as folders, so each is first deleted as if it
-// were a file: that removes a link, and servers refuse it of a folder. What goes all the same was in the trash, too.
+// were a file, and then as if it were empty: one or the other removes a link, and servers refuse both of a folder that holds
+// something. What goes all the same was in the trash, too.
 func (p *purging) remote(ctx context.Context, conn *ftpclient.Conn, folder string, depth int) error {
-	if err := conn.Remove(ctx, folder); err == nil || !conn.Usable() {
-		return p.count(err, false)
+	for _, remove := range []func(context.Context, string) error{conn.Remove, conn.RemoveDir} {
+		if err := remove(ctx, folder); err == nil || !conn.Usable() {
+			return p.count(err, false)
+		}
 	}
 	found, err := conn.List(ctx, folder)
 	if err != nil {

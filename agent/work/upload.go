@@ -18,6 +18,9 @@ import (
 // upload sends one file under a temporary name, verifies it and renames it. Nothing changes at the final name before
 // everything about the new content is known to be right; with Upload.Direct, nothing else does.
 func upload(ctx context.Context, o *op) Outcome {
+	if err := o.finishParting(); err != nil {
+		return failed(err)
+	}
 	local, err := o.source().Stat(o.Path)
 	if err != nil {
 		return failed(err)
@@ -72,10 +75,16 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			})
 			return nil, end
 		}
-		torn := o.env.Sync.Direct && o.retried() // the attempt before may have been cut off in the middle of it
-		if !changed && o.Remote.Knowledge != plan.Unknown && !torn && !o.expected(now) {
-			*end = stale("the remote file changed since it was planned")
-			return nil, end
+		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
+			torn, err := o.isTorn(ctx, local, now)
+			if err != nil {
+				*end = failed(err)
+				return nil, end
+			}
+			if !torn {
+				*end = stale("the remote file changed since it was planned")
+				return nil, end
+			}
 		}
 	}
 	if changed {
@@ -114,6 +123,24 @@ func (o *op) arrived(source, target entry.Entry) (bool, error) {
 		lastSource, lastTarget = last.Remote, last.Local
 	}
 	return !entry.Same(target, lastTarget) || entry.Same(source, lastSource), nil
+}
+
+// isTorn reports whether what is at the target is what an attempt before has left there that was cut off in the middle: the
+// beginning of the local file, whatever time it has.
+func (o *op) isTorn(ctx context.Context, local, target entry.Entry) (bool, error) {
+	if !o.env.Sync.Direct || !o.retried() || target.Kind != entry.File || target.Size < 0 || target.Size > local.Size {
+		return false, nil
+	}
+	file, err := o.source().Open(o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	same, err := o.conn.SamePrefix(ctx, o.target(), file, target.Size)
+	if o.refusesToTell(err) {
+		return false, nil
+	}
+	return same, err
 }
 
 // expected reports whether the remote file is what the plan goes by. A path assumed to be

@@ -62,6 +62,8 @@ func TestADirectUpload(t *testing.T) {
 			{"over a longer one", "something longer", plan.Side{}, 1, "hello", Done},
 			{"over what an attempt before has left in the middle", "hel", plan.Side{Knowledge: plan.Seen}, 2, "hello", Done},
 			{"not over what somebody else has put there", "other", plan.Side{Knowledge: plan.Seen}, 1, "hello", Stale},
+			{"not over what somebody else has put there since an attempt before", "other", plan.Side{Knowledge: plan.Seen}, 2, "hello", Stale},
+			{"nor over what is longer than that can have left", "hello you", plan.Side{Knowledge: plan.Seen}, 2, "hello", Stale},
 		} {
 			remove := func() {
 				if err := os.RemoveAll(filepath.Join(b.remote, "folder")); err != nil {

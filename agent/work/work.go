@@ -117,7 +117,7 @@ type State interface {
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
 	// Identified finds paths by what is there, see state.Identified.
-	Identified(side state.Sides, e entry.Entry, limit int) ([]string, error)
+	Identified(side state.Side, e entry.Entry, limit int) ([]string, error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
 }

@@ -15,6 +15,8 @@ type Ears struct {
 	Command func(line string) (answer string, more bool)
 	// Reply returns whether the line is passed on; if not, the connection ends before it.
 	Reply func(line string) (more bool)
+	// Rewrite returns what is passed on in place of a line of the server; nil for the line itself.
+	Rewrite func(line string) string
 }
 
 // Relay stands between clients and the server at target on control connections, as a firewall does, until the end of the
@@ -56,6 +58,9 @@ func relay(client net.Conn, target string, ears Ears) {
 			line, err := reader.ReadString('\n')
 			if err != nil || !ears.Reply(line) {
 				return
+			}
+			if ears.Rewrite != nil {
+				line = ears.Rewrite(line)
 			}
 			if _, err := io.WriteString(client, line); err != nil {
 				return
