@@ -113,7 +113,7 @@ func (l Limits) lets(code string) bool {
 		return false
 	}
 	if l.Halts == "" {
-		return code != HaltRootMissing && code != HaltRootEmpty && code != HaltOtherDevice
+		return code != HaltRootMissing && code != HaltRootEmpty && code != HaltOtherDevice && code != HaltOtherContent
 	}
 	for seen := range strings.FieldsSeq(l.Halts) {
 		if seen == code || code == HaltMaxDelete && (seen == HaltRootEmpty || seen == HaltFirstContact || seen == HaltOtherContent) {
@@ -127,7 +127,7 @@ func (l Limits) lets(code string) bool {
 func (l Limits) allows(deletes, known int) bool {
 	seen := 0
 	if l.lets(HaltMaxDelete) {
-		if l.Halts == "" || hasCode(l.Halts, HaltRootEmpty) {
+		if l.Halts == "" || hasCode(l.Halts, HaltRootEmpty) || hasCode(l.Halts, HaltOtherContent) {
 			return true
 		}
 		seen = l.Deletes

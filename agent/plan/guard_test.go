@@ -19,13 +19,13 @@ func TestGuard(t *testing.T) {
 		change(&t)
 		return t
 	}
+	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift, HaltOtherContent}, " ")
 	other := func(direction Direction, change func(*Content)) Totals {
 		c := Content{Looked: 20, Gone: 11, Changed: 3, Strange: 1}
 		change(&c)
 		return Totals{Known: 20, Direction: direction, There: c}
 	}
 	asIs := func(*Content) {}
-	all := strings.Join([]string{HaltRootMissing, HaltRootEmpty, HaltOtherDevice, HaltMarker, HaltMaxDelete, HaltFirstContact, HaltTimeShift, HaltOtherContent}, " ")
 	for _, test := range []struct {
 		name     string
 		totals   Totals
