@@ -108,7 +108,7 @@ func (s *simulation) drawSync() {
 	switch {
 	case o.Direction == config.Up && some(3):
 		o.RemoteName = mustTemplate(pick(random, "{stem}-sent{ext}", "{mtime:20060102150405}-{name}"))
-		o.Moves = false
+		o.Moves, s.server.Abilities.IgnoreCase = false, false // what clashes there is looked for among names that are not mapped
 	case o.Direction == config.Up && some(2):
 		o.AfterUpload, o.Moves = consumed, false
 	case o.Direction == config.Down && some(3):
