@@ -121,10 +121,10 @@ func (s *simulation) drawUploads() {
 	random, o := s.random, s.sync
 	some := func(n int) bool { return random.IntN(n) == 0 }
 	switch {
-	case some(8):
+	case some(8) && o.Direction == config.Up: // in both directions what a cut-off upload has left passes for a version of its own
 		o.Atomic = false
-		// Without renaming nothing is set aside or put into the trash.
-		s.server.Abilities.NoRename = some(2) && o.Direction == config.Up && o.Trash == ""
+		// Without renaming nothing is put into the trash.
+		s.server.Abilities.NoRename = some(2) && o.Trash == ""
 	case some(4):
 		o.TempFolder = ".incoming"
 	case some(4):
