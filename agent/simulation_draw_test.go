@@ -44,7 +44,7 @@ func (s *simulation) drawServer(t *testing.T) {
 	random := s.random
 	can := ftptest.Abilities{
 		MLSD: random.IntN(3) > 0, MDTM: true, MFMT: random.IntN(3) > 0, Restart: random.IntN(4) > 0,
-		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0,
+		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0,
 	}
 	if !can.MLSD {
 		can.Zone = pick(random, time.UTC, time.FixedZone("far", 5*3600+1800))
@@ -97,6 +97,9 @@ func (s *simulation) drawSync() {
 	}
 	if o.Direction != config.Down {
 		s.drawUploads()
+	} else {
+		// Such a server answers for a name that it has only in another case, so that what has that name here never goes.
+		s.server.Abilities.IgnoreCase = false
 	}
 	if o.Delete || s.ignores || s.links {
 		return
@@ -105,7 +108,7 @@ func (s *simulation) drawSync() {
 	switch {
 	case o.Direction == config.Up && some(3):
 		o.RemoteName = mustTemplate(pick(random, "{stem}-sent{ext}", "{mtime:20060102150405}-{name}"))
-		o.Moves = false
+		o.Moves, s.server.Abilities.IgnoreCase = false, false // what clashes there is looked for among names that are not mapped
 	case o.Direction == config.Up && some(2):
 		o.AfterUpload, o.Moves = consumed, false
 	case o.Direction == config.Down && some(3):
@@ -118,10 +121,10 @@ func (s *simulation) drawUploads() {
 	random, o := s.random, s.sync
 	some := func(n int) bool { return random.IntN(n) == 0 }
 	switch {
-	case some(8):
+	case some(8) && o.Direction == config.Up: // in both directions what a cut-off upload has left passes for a version of its own
 		o.Atomic = false
-		// Without renaming nothing is set aside or put into the trash.
-		s.server.Abilities.NoRename = some(2) && o.Direction == config.Up && o.Trash == ""
+		// Without renaming nothing is put into the trash.
+		s.server.Abilities.NoRename = some(2) && o.Trash == ""
 	case some(4):
 		o.TempFolder = ".incoming"
 	case some(4):

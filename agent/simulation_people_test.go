@@ -37,6 +37,15 @@ func (s *simulation) edit(n int, local, remote bool) {
 // simulatedNames has a name that is a file for one and a folder for another.
 var simulatedNames = []string{"a", "b", "c.txt", "x/a", "x/b", "x/y/c", "z", "z/d"}
 
+// name is one of them, or one in another case where that is the same one on the server.
+func (s *simulation) name() string {
+	name := pick(s.random, simulatedNames...)
+	if s.server.Abilities.IgnoreCase && name == "b" && s.random.IntN(2) == 0 {
+		return "B"
+	}
+	return name
+}
+
 // simulatedFolders are renamed and deleted as a whole.
 var simulatedFolders = []string{"x", "x/y", "z", "w"}
 
@@ -213,7 +222,7 @@ func (s *simulation) shift() {
 }
 
 func (s *simulation) editLocal() {
-	name := simulatedNames[s.random.IntN(len(simulatedNames))]
+	name := s.name()
 	files := s.localFiles()
 	full := filepath.Join(s.local, filepath.FromSlash(name))
 	old, exists := files[name]
@@ -252,7 +261,7 @@ func (s *simulation) editLocal() {
 		defer s.tell(name)
 		fmt.Fprintf(s, "%s PERSON deletes %s here\n", time.Now().Format("15:04:05.000"), name)
 	default:
-		to := simulatedNames[s.random.IntN(len(simulatedNames))]
+		to := s.name()
 		target := filepath.Join(s.local, filepath.FromSlash(to))
 		if to == name || os.MkdirAll(filepath.Dir(target), 0o700) != nil {
 			return
@@ -269,8 +278,13 @@ func (s *simulation) editLocal() {
 }
 
 func (s *simulation) editRemote() {
-	name := "/site/" + simulatedNames[s.random.IntN(len(simulatedNames))]
+	name := "/site/" + s.name()
 	files := s.server.Files()
+	for known := range files {
+		if s.server.Abilities.IgnoreCase && strings.EqualFold(known, name) {
+			name = known
+		}
+	}
 	old, exists := files[name]
 	for _, folder := range s.server.Folders() {
 		if folder == name {
@@ -298,7 +312,7 @@ func (s *simulation) editRemote() {
 		s.server.Remove(name)
 		fmt.Fprintf(s, "%s PERSON deletes %s there\n", time.Now().Format("15:04:05.000"), name)
 	default:
-		to := "/site/" + simulatedNames[s.random.IntN(len(simulatedNames))]
+		to := "/site/" + s.name()
 		if _, taken := files[to]; taken || to == name || slices.Contains(s.server.Folders(), to) || !slices.Contains(s.server.Folders(), path.Dir(to)) {
 			return
 		}

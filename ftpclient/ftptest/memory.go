@@ -53,6 +53,8 @@ type Abilities struct {
 	NoRename, NoReplace bool
 	// HideDots leaves names that begin with a dot out of listings.
 	HideDots bool
+	// IgnoreCase takes names that differ in case only for one, and keeps the case of the first.
+	IgnoreCase bool
 	// NoUnique leaves out the fact that tells one file from another.
 	NoUnique bool
 	Zone     *time.Location
@@ -186,6 +188,7 @@ func (m *Memory) accept() {
 func (m *Memory) Put(name, content string, modified time.Time) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	name = m.key(name)
 	m.makeAll(path.Dir(name))
 	m.nodes[name] = m.node(&memoryNode{content: []byte(content), modified: modified})
 }
@@ -247,6 +250,19 @@ func (m *Memory) Save() (restore func()) {
 		defer m.mutex.Unlock()
 		m.nodes = saved
 	}
+}
+
+// key is the name under which a file or folder of that name is known, or would be.
+func (m *Memory) key(name string) string {
+	if m.nodes[name] != nil || !m.Abilities.IgnoreCase || name == "/" {
+		return name
+	}
+	for known := range m.nodes {
+		if strings.EqualFold(known, name) {
+			return known
+		}
+	}
+	return path.Join(m.key(path.Dir(name)), path.Base(name))
 }
 
 func (m *Memory) copied() map[string]*memoryNode {

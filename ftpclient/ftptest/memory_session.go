@@ -125,7 +125,9 @@ func (s *memorySession) features() {
 
 // change carries out a command on files and folders and returns the reply. The server is locked.
 func (s *memorySession) change(verb, name, argument string) string {
-	m, node := s.server, s.server.nodes[name]
+	m, wanted := s.server, name
+	name = m.key(name)
+	node := m.nodes[name]
 	switch verb {
 	case "CWD":
 		if node == nil || !node.dir {
@@ -164,6 +166,9 @@ func (s *memorySession) change(verb, name, argument string) string {
 		s.from = name
 		return "350 to what"
 	case "RNTO":
+		if name == s.from && wanted != name { // only its case changes
+			name, node = path.Join(path.Dir(name), path.Base(wanted)), nil
+		}
 		moved, parent := m.nodes[s.from], m.nodes[path.Dir(name)]
 		if moved == nil || parent == nil || !parent.dir || node != nil && (node.dir || moved.dir) || strings.HasPrefix(name, s.from+"/") {
 			return "550 cannot"
@@ -177,7 +182,7 @@ func (s *memorySession) change(verb, name, argument string) string {
 		return "250 renamed"
 	case "MFMT":
 		stamp, file, _ := strings.Cut(argument, " ")
-		node := m.nodes[file]
+		node := m.nodes[m.key(file)]
 		modified, err := time.Parse("20060102150405", stamp)
 		if !m.Abilities.MFMT || node == nil || err != nil {
 			return "550 cannot"
@@ -302,7 +307,7 @@ func (s *memorySession) transfer(verb, name string) {
 	}
 	if verb == "STOR" || verb == "APPE" {
 		s.server.mutex.Lock()
-		s.server.told(name)
+		s.server.told(s.server.key(name))
 		s.server.mutex.Unlock()
 	}
 	s.reply("226 done")
@@ -323,6 +328,7 @@ func (s *memorySession) outgoing(verb, name string) (content []byte, refusal str
 	m := s.server
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	name = m.key(name)
 	node := m.nodes[name]
 	switch verb {
 	case "STOR", "APPE":
@@ -386,7 +392,7 @@ type memoryWriter struct {
 func (w memoryWriter) Write(p []byte) (int, error) {
 	w.server.mutex.Lock()
 	defer w.server.mutex.Unlock()
-	node := w.server.nodes[w.name]
+	node := w.server.nodes[w.server.key(w.name)]
 	if node == nil {
 		return 0, errors.New("the file is gone")
 	}
