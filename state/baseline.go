@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -96,7 +97,7 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 	t := tx.Table(tableBaseline)
 	key := baselineKey(sync, path)
 	old := t.Get(key)
-	if err := clearIntents(tx, sync, path); err != nil || old == nil {
+	if err := errors.Join(clearIntents(tx, sync, path), DeleteAppended(tx, sync, path)); err != nil || old == nil {
 		return err
 	}
 	if err := indexBaseline(tx, sync, path, key, old, nil); err != nil {
@@ -133,11 +134,10 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
-		return err
-	}
-	if _, err := tx.Table(tableIdentities).DeletePrefix(Key(sync, "")); err != nil {
-		return err
+	for _, table := range []string{tableIntents, tableAppended, tableIdentities} {
+		if _, err := tx.Table(table).DeletePrefix(Key(sync, "")); err != nil {
+			return err
+		}
 	}
 	delete(tx.indexed, sync)
 	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
