@@ -279,11 +279,23 @@ func (c *commit) remember(r report) (replan bool, err error) {
 				return false, err
 			}
 		}
-		return false, state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
+		err := state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
 			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
 		})
+		if err != nil || r.Moved != "" {
+			return false, err
+		}
+		return false, c.appended(r)
 	}
 	return false, nil
+}
+
+// appended keeps what was sent of a file that only ever grows. What any other transfer has put there is nothing to add to.
+func (c *commit) appended(r report) error {
+	if r.Appended == nil {
+		return state.DeleteAppended(c.tx, r.Job.Sync, r.Job.Path)
+	}
+	return state.PutAppended(c.tx, r.Job.Sync, r.Job.Path, *r.Appended)
 }
 
 func (c *commit) activityOf(r report, kind ActivityKind) Activity {

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"errors"
+
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -33,18 +35,21 @@ func (c *commit) moved(r report) error {
 			if row.Local.Kind == entry.Dir {
 				folders = append(folders, row.Path)
 			}
-			if err := c.forget(sync, row.Path); err != nil {
-				return err
+			old := row.Path
+			row.Path = to + old[len(from):]
+			if row.Bad == "" {
+				if err := errors.Join(state.MoveAppended(c.tx, sync, old, row.Path), state.PutBaseline(c.tx, sync, row)); err != nil {
+					return err
+				}
 			}
-			row.Path = to + row.Path[len(from):]
-			if row.Bad != "" {
-				continue
-			}
-			if err := state.PutBaseline(c.tx, sync, row); err != nil {
+			if err := c.forget(sync, old); err != nil {
 				return err
 			}
 		}
 		left -= len(rows)
+	}
+	if err := state.MoveAppended(c.tx, sync, from, to); err != nil {
+		return err
 	}
 	return c.forget(sync, from)
 }

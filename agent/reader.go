@@ -48,6 +48,17 @@ func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 	return intents, err
 }
 
+func (r reader) Appended(rel string) (row *state.Appended, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		found, ok, err := state.GetAppended(tx, r.sync, rel)
+		if ok {
+			row = &found
+		}
+		return err
+	})
+	return row, err
+}
+
 func (r reader) Identified(side state.Sides, e entry.Entry, limit int) (paths []string, err error) {
 	err = r.view(func(tx *state.Tx) error {
 		paths, err = state.Identified(tx, r.sync, side, e, limit)

@@ -242,7 +242,11 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
 	source := op.Local.Entry
 	switch op.Action {
-	case plan.Upload, plan.SetAsideLocal:
+	case plan.Upload:
+		if appends := c.d.agent.syncs[sync].Appends; appends != nil && appends(op.Path) {
+			return c.nextTail(sync, op)
+		}
+	case plan.SetAsideLocal:
 	case plan.Download, plan.SetAsideRemote:
 		source = op.Remote.Entry
 		// A second version within the unit of the server's times would not show.
@@ -260,6 +264,15 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		return latest
 	}
 	return ready
+}
+
+// nextTail is when more of a file that only ever grows is sent: it is never quiet, so the settle time is how often that happens.
+func (c *commit) nextTail(sync string, op plan.Op) time.Time {
+	settle := c.d.agent.syncs[sync].Settle
+	if op.Base == nil || op.Base.When.After(c.now) {
+		return c.now
+	}
+	return op.Base.When.Add(settle)
 }
 
 // leftAlone tells what a scan found and nothing is done about.
