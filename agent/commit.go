@@ -320,7 +320,14 @@ func (c *commit) stale(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
-	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)), !r.Settling)
+	at := c.now.Add(c.settle(r.Job.Sync))
+	for _, path := range r.Also {
+		other := queue.Job{New: queue.New{Sync: r.Job.Sync, Path: path}}
+		if err := c.lookAgain(other, r.Reason, at, true); err != nil {
+			return err
+		}
+	}
+	return c.lookAgain(r.Job, r.Reason, at, !r.Settling)
 }
 
 // waitForContent lets the deletion of a folder wait for one in it that has failed, or die of the same. To look again would

@@ -102,7 +102,9 @@ func (c *commit) dropJobs(sync, path string, folder bool, wanted func(kind strin
 // under its new name.
 func (c *commit) makeWay(sync string, op plan.Op) error {
 	folder := max(op.Local.Entry.Kind, op.Remote.Entry.Kind) == entry.Dir
-	return c.dropJobs(sync, op.From, folder, func(kind string) bool { return plan.Action(kind).Deletes() })
+	return c.dropJobs(sync, op.From, folder, func(kind string) bool {
+		return plan.Action(kind).Deletes() || op.Rotated && plan.Action(kind) == plan.Upload
+	})
 }
 
 // instead ends a job in favour of another one.

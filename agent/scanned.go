@@ -157,11 +157,27 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
 			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
+		if waits, err := c.isBeingSent(sync, op); err != nil || waits {
+			return err
+		}
 		if rests, err := c.rests(r, op); err != nil || rests {
 			return err
 		}
 	}
 	return c.enqueueOp(sync, op, r.Full)
+}
+
+// isBeingSent puts off the renaming of a file that was rotated while a job adds to it under its old name.
+func (c *commit) isBeingSent(sync string, op plan.Op) (bool, error) {
+	if !op.Rotated {
+		return false, nil
+	}
+	job, ok, err := queue.Lookup(c.tx, string(plan.Upload), sync, op.From)
+	if err != nil || !ok || job.State != queue.Running {
+		return false, err
+	}
+	later := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
+	return true, c.lookAgain(later, "rotated while it was sent", c.now.Add(c.settle(sync)), true)
 }
 
 // followUp enqueues what a scan asks for besides its operations.

@@ -39,6 +39,10 @@ type Request struct {
 	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
 	// is not looked for. See state.Identified.
 	Identified func(side state.Sides, e entry.Entry, limit int) ([]string, error)
+	// Appends tells the files that only ever grow, which are followed when they are rotated, and Appended what was sent of them;
+	// nil: none is followed.
+	Appends  func(rel string) bool
+	Appended func(rel string) (*state.Appended, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -172,6 +176,8 @@ type walker struct {
 	room    int
 	flushed time.Time
 	moves   moves
+	// rotations are those of the folder that is walked through, or was looked into last.
+	rotations rotations
 }
 
 // roots looks at both top folders. errStop means that the walk would be pointless: a guard
@@ -305,6 +311,11 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	s := w.spell(here.Names, &far, base)
 	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
 	if err != nil {
+		return true, err
+	}
+	before := w.rotations
+	defer func() { w.rotations = before }()
+	if err := w.rotate(rel, here.Names, base, farSides(far, remote, hidden)); err != nil {
 		return true, err
 	}
 	f := w.enter(at)
