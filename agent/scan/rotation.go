@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 
@@ -30,7 +33,7 @@ func (r *rotations) end(rel string) string {
 }
 
 // renamed pairs old and new paths in a folder by the IDs of what is there now and was there when both sides last agreed. What has
-// two names is left alone, and so are names that were exchanged in a circle. It is pure.
+// two names is left alone. It is pure.
 func renamed(folder string, here []Named, base []state.Baseline) (to map[string]string) {
 	names, now := map[uint64]string{}, map[string]entry.Entry{}
 	for _, n := range here {
@@ -61,6 +64,11 @@ func renamed(folder string, here []Named, base []state.Baseline) (to map[string]
 			to[path.Join(folder, old)] = path.Join(folder, name)
 		}
 	}
+	return to
+}
+
+// straight takes out the paths that were exchanged in a circle: none of them can go first. It is pure.
+func straight(to map[string]string) {
 	for rel := range to {
 		at := rel
 		for range len(to) + 1 {
@@ -74,7 +82,6 @@ func renamed(folder string, here []Named, base []state.Baseline) (to map[string]
 			at = next
 		}
 	}
-	return to
 }
 
 // rotate finds the rotations of a folder. far tells what is at a path on the server, if that was looked at.
@@ -104,6 +111,7 @@ func (w *walker) rotate(folder string, here []Named, base []state.Baseline, far 
 			delete(to, old)
 		}
 	}
+	straight(to)
 	w.rotations.to, w.rotations.from = to, make(map[string]string, len(to))
 	for old, name := range to {
 		w.rotations.from[name] = old
@@ -121,8 +129,8 @@ func (w *walker) mayRotate(was state.Baseline, over *state.Baseline, item plan.I
 	switch {
 	case sent == nil && !(w.request.Appends(was.Path) && entry.Same(was.Local, now)):
 		return false, nil // nothing would tell whether it is the same one
-	case sent != nil && now.Size < sent.Size:
-		return false, nil
+	case sent != nil && !w.beginsAs(item.Path, now, *sent):
+		return false, nil // the number of a file that is gone was given to this one
 	case IsTemp(path.Base(item.Path)) || w.excluded(item.Path, false) || w.filter.limited(plan.Up, item):
 		return false, nil
 	case w.excluded(was.Path, false) || w.linked(item) != "" || w.impossible(item) != "":
@@ -140,6 +148,24 @@ func (w *walker) mayRotate(was state.Baseline, over *state.Baseline, item plan.I
 		return w.unkept(item) == "", nil
 	}
 	return over != nil && entry.Same(over.Remote, there.Entry), nil
+}
+
+// beginsAs reports whether a file may begin with what was sent, as far as the first block tells.
+func (w *walker) beginsAs(rel string, now entry.Entry, sent state.Appended) bool {
+	if now.Size < sent.Size {
+		return false
+	}
+	file, err := w.local.Open(rel)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	first := make([]byte, min(sent.Size, state.AppendedBlock))
+	if _, err := io.ReadFull(file, first); err != nil {
+		return false
+	}
+	sum := sha256.Sum256(first)
+	return bytes.Equal(sum[:], sent.First)
 }
 
 // rotated decides about a path that was given another name as it was rotated, or is such a name. The path itself is left alone
