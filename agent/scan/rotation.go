@@ -84,11 +84,14 @@ func straight(to map[string]string) {
 	}
 }
 
+func (w *walker) followsRotation() bool {
+	return w.request.Appends != nil && w.request.Rules.Direction == plan.Up
+}
+
 // rotate finds the rotations of a folder. far tells what is at a path on the server, if that was looked at.
 func (w *walker) rotate(folder string, here []Named, base []state.Baseline, far func(rel string) (plan.Side, error)) error {
 	w.rotations = rotations{folder: folder, known: true}
-	r := w.request
-	if r.Appends == nil || r.Rules.Direction != plan.Up || len(base) == 0 {
+	if len(base) == 0 {
 		return nil
 	}
 	now := make(map[string]entry.Entry, len(here))
@@ -173,7 +176,7 @@ func (w *walker) beginsAs(rel string, now entry.Entry, sent state.Appended) bool
 func (w *walker) rotated(ctx context.Context, item plan.Item) (bool, error) {
 	is, known := item.Local.Entry, item.Base != nil
 	switch {
-	case w.request.Appends == nil || w.request.Rules.Direction != plan.Up || item.Doubt != "":
+	case !w.followsRotation() || item.Doubt != "":
 		return false, nil
 	case is.Kind != entry.File && (is.Kind != entry.Absent || !known) || known && is.Kind == entry.File && is.ID == item.Base.Local.ID:
 		return false, nil // it is what it was, or no file

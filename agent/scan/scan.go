@@ -313,10 +313,12 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	if err != nil {
 		return true, err
 	}
-	before := w.rotations
-	defer func() { w.rotations = before }()
-	if err := w.rotate(rel, here.Names, base, farSides(far, remote, hidden)); err != nil {
-		return true, err
+	if w.followsRotation() {
+		before := w.rotations
+		defer func() { w.rotations = before }()
+		if err := w.rotate(rel, here.Names, base, farSides(far, remote, hidden)); err != nil {
+			return true, err
+		}
 	}
 	f := w.enter(at)
 	defer w.leave(f)
