@@ -278,11 +278,23 @@ func (c *commit) remember(r report) (replan bool, err error) {
 				return false, err
 			}
 		}
-		return false, state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
+		err := state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
 			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
 		})
+		if err != nil || r.Moved != "" {
+			return false, err
+		}
+		return false, c.appended(r)
 	}
 	return false, nil
+}
+
+// appended keeps what was sent of a file that only ever grows. What any other transfer has put there is nothing to add to.
+func (c *commit) appended(r report) error {
+	if r.Appended == nil {
+		return state.DeleteAppended(c.tx, r.Job.Sync, r.Job.Path)
+	}
+	return state.PutAppended(c.tx, r.Job.Sync, r.Job.Path, *r.Appended)
 }
 
 func (c *commit) activityOf(r report, kind ActivityKind) Activity {
@@ -307,7 +319,14 @@ func (c *commit) stale(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
-	return c.lookAgain(r.Job, r.Reason, c.now.Add(c.settle(r.Job.Sync)), !r.Settling)
+	at := c.now.Add(c.settle(r.Job.Sync))
+	for _, path := range r.Also {
+		other := queue.Job{New: queue.New{Sync: r.Job.Sync, Path: path}}
+		if err := c.lookAgain(other, r.Reason, at, true); err != nil {
+			return err
+		}
+	}
+	return c.lookAgain(r.Job, r.Reason, at, !r.Settling)
 }
 
 // waitForContent lets the deletion of a folder wait for one in it that has failed, or die of the same. To look again would

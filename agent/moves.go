@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"path"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -34,18 +35,21 @@ func (c *commit) moved(r report) error {
 			if row.Local.Kind == entry.Dir {
 				folders = append(folders, row.Path)
 			}
-			if err := c.forget(sync, row.Path); err != nil {
-				return err
+			old := row.Path
+			row.Path = to + old[len(from):]
+			if row.Bad == "" {
+				if err := errors.Join(state.MoveAppended(c.tx, sync, old, row.Path), state.PutBaseline(c.tx, sync, row)); err != nil {
+					return err
+				}
 			}
-			row.Path = to + row.Path[len(from):]
-			if row.Bad != "" {
-				continue
-			}
-			if err := state.PutBaseline(c.tx, sync, row); err != nil {
+			if err := c.forget(sync, old); err != nil {
 				return err
 			}
 		}
 		left -= len(rows)
+	}
+	if err := state.MoveAppended(c.tx, sync, from, to); err != nil {
+		return err
 	}
 	return c.forget(sync, from)
 }
@@ -98,7 +102,9 @@ func (c *commit) dropJobs(sync, path string, folder bool, wanted func(kind strin
 // under its new name.
 func (c *commit) makeWay(sync string, op plan.Op) error {
 	folder := max(op.Local.Entry.Kind, op.Remote.Entry.Kind) == entry.Dir
-	return c.dropJobs(sync, op.From, folder, func(kind string) bool { return plan.Action(kind).Deletes() })
+	return c.dropJobs(sync, op.From, folder, func(kind string) bool {
+		return plan.Action(kind).Deletes() || op.Rotated && plan.Action(kind) == plan.Upload
+	})
 }
 
 // movedFrom are the old paths of what a scan has found under new names, or another one that is not renamed yet.

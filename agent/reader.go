@@ -55,6 +55,17 @@ func (r reader) Identified(side state.Side, e entry.Entry, limit int) (paths []s
 	return r.db.Identified(r.sync, side, e, limit)
 }
 
+func (r reader) Appended(rel string) (row *state.Appended, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		found, ok, err := state.GetAppended(tx, r.sync, rel)
+		if ok {
+			row = &found
+		}
+		return err
+	})
+	return row, err
+}
+
 func (r reader) Dirty(limit int) (paths []state.Dirty, err error) {
 	err = r.view(func(tx *state.Tx) error {
 		paths, err = state.DirtyPaths(tx, r.sync, limit)

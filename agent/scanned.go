@@ -157,11 +157,27 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			job := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
 			return c.lookAgain(job, "changed during the scan", c.now.Add(c.settle(sync)), true)
 		}
+		if waits, err := c.isBeingSent(sync, op); err != nil || waits {
+			return err
+		}
 		if rests, err := c.rests(r, op); err != nil || rests {
 			return err
 		}
 	}
 	return c.enqueueOp(sync, op, r.Full)
+}
+
+// isBeingSent puts off the renaming of a file that was rotated while a job adds to it under its old name.
+func (c *commit) isBeingSent(sync string, op plan.Op) (bool, error) {
+	if !op.Rotated {
+		return false, nil
+	}
+	job, ok, err := queue.Lookup(c.tx, string(plan.Upload), sync, op.From)
+	if err != nil || !ok || job.State != queue.Running {
+		return false, err
+	}
+	later := queue.Job{New: queue.New{Sync: sync, Path: op.Path}}
+	return true, c.lookAgain(later, "rotated while it was sent", c.now.Add(c.settle(sync)), true)
 }
 
 // followUp enqueues what a scan asks for besides its operations.
@@ -242,7 +258,11 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
 	source := op.Local.Entry
 	switch op.Action {
-	case plan.Upload, plan.SetAsideLocal:
+	case plan.Upload:
+		if appends := c.d.agent.syncs[sync].Appends; appends != nil && appends(op.Path) {
+			return c.nextTail(sync, op)
+		}
+	case plan.SetAsideLocal:
 	case plan.Download, plan.SetAsideRemote:
 		source = op.Remote.Entry
 		// A second version within the unit of the server's times would not show.
@@ -260,6 +280,15 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		return latest
 	}
 	return ready
+}
+
+// nextTail is when more of a file that only ever grows is sent: it is never quiet, so the settle time is how often that happens.
+func (c *commit) nextTail(sync string, op plan.Op) time.Time {
+	settle := c.d.agent.syncs[sync].Settle
+	if op.Base == nil || op.Base.When.After(c.now) {
+		return c.now
+	}
+	return op.Base.When.Add(settle)
 }
 
 // leftAlone tells what a scan found and nothing is done about.

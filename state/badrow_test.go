@@ -133,6 +133,7 @@ func everyTable(t *testing.T, db *DB) {
 		for _, path := range []string{"a", "d/\x00\x01", long} {
 			check(t, PutBaseline(tx, "s", Baseline{Path: path, When: noon}))
 			check(t, AddIntent(tx, "s", path, Intent{}))
+			check(t, PutAppended(tx, "s", path, wasSent(t, 0)))
 			check(t, MarkDirty(tx, "s\x01", path, "", true, noon))
 			check(t, Stage(tx, "s\x00", 7, []byte(path)))
 		}
@@ -181,6 +182,9 @@ func TestCheckRows(t *testing.T) {
 		{"conflict on another path", tableConflicts, noteKey("s", "a"), `{"path":"x"}`, []string{`another path, "x"`}},
 		{"staged key", tableStaged, []byte("short"), garbage, []string{`table "staged"`}},
 		{"intent", tableIntents, baselineKey("s", "a"), garbage, []string{`table "intents"`}},
+		{"what was sent", tableAppended, baselineKey("s", "a"), garbage, []string{`table "appended"`}},
+		{"what was sent, without hashes", tableAppended, baselineKey("s", "a"), `{"size":1}`, []string{`table "appended"`, "another length"}},
+		{"what was sent, of another path", tableAppended, Key("s"), `{"size":1}`, []string{`table "appended"`, "1 parts instead of 3"}},
 		{"server", tableServers, Key("acme"), garbage, []string{`table "servers"`}},
 		{"server key", tableServers, Key("a", "b"), "{}", []string{`table "servers"`, "2 parts instead of 1"}},
 		{"sync", tableSyncs, Key("s"), "null", []string{`table "syncs"`, "null"}},

@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -94,7 +95,7 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 	t := tx.Table(tableBaseline)
 	key := baselineKey(sync, path)
 	old := t.Get(key)
-	if err := clearIntents(tx, sync, path); err != nil || old == nil {
+	if err := errors.Join(clearIntents(tx, sync, path), DeleteAppended(tx, sync, path)); err != nil || old == nil {
 		return err
 	}
 	if err := t.Delete(key); err != nil {
@@ -138,8 +139,10 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	if _, err := tx.Table(tableIntents).DeletePrefix(Key(sync, "")); err != nil {
-		return err
+	for _, table := range []string{tableIntents, tableAppended} {
+		if _, err := tx.Table(table).DeletePrefix(Key(sync, "")); err != nil {
+			return err
+		}
 	}
 	return tx.Table(tableCounts).Delete(baselineCount(sync).key)
 }

@@ -25,6 +25,7 @@ var rowChecks = map[string]rowCheck{
 	tableConflicts: {row: checkNote},
 	tableStaged:    {row: checkStaged, count: stagedNumber},
 	tableIntents:   {row: checkJSON[intentRow](3)},
+	tableAppended:  {row: checkAppended},
 	tableServers:   {row: checkJSON[Server](1)},
 	tableSyncs:     {row: checkJSON[SyncState](1)},
 	tableSchedules: {row: checkSchedule},

@@ -160,6 +160,9 @@ type Op struct {
 	To   string `json:"to,omitempty"`
 	// Unproven: whether what is at Path is what was at From, only a comparison of contents tells.
 	Unproven bool `json:"unproven,omitempty"`
+	// Rotated: a move of a file that only ever grows and may have grown since; something else may be under its old name already.
+	// What both sides had in step at Path goes.
+	Rotated bool `json:"rotated,omitempty"`
 	// Reason is for people.
 	Reason string `json:"reason"`
 	// Extra marks the deletion of something that was never in step.

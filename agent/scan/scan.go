@@ -38,6 +38,10 @@ type Request struct {
 	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
 	// is not looked for. See state.Identified.
 	Identified func(side state.Side, e entry.Entry, limit int) ([]string, error)
+	// Appends tells the files that only ever grow, which are followed when they are rotated, and Appended what was sent of them;
+	// nil: none is followed.
+	Appends  func(rel string) bool
+	Appended func(rel string) (*state.Appended, error)
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -174,6 +178,8 @@ type walker struct {
 	// above are the folders on the server that lead to what is under way, and entered is the ID of the one that is entered next.
 	above   []farFolder
 	entered uint64
+	// rotations are those of the folder that is walked through, or was looked into last.
+	rotations rotations
 }
 
 // roots looks at both top folders. errStop means that the walk would be pointless: a guard
@@ -310,6 +316,13 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
 	if err != nil {
 		return true, err
+	}
+	if w.followsRotation() {
+		before := w.rotations
+		defer func() { w.rotations = before }()
+		if err := w.rotate(rel, here.Names, base, farSides(far, remote, hidden)); err != nil {
+			return true, err
+		}
 	}
 	f := w.enter(at)
 	defer w.leave(f)

@@ -207,6 +207,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		w.unknown(item.Path, unmounted)
 		return true, nil
 	}
+	if rotated, err := w.rotated(ctx, item); err != nil || rotated {
+		return true, err
+	}
 	resumed := len(at) > 0 && at[0].holds(w.request.Rules.Direction, item)
 	if !resumed {
 		at = []Level{{}}

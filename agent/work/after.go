@@ -146,7 +146,7 @@ func (o *op) sameWhole(ctx context.Context, p string, local io.ReaderAt, size in
 		if !o.retried() && (o.Action == plan.Upload || size > comparedWhole) {
 			return false, nil
 		}
-		if err = o.reread(ctx, p, local, size); err != nil && !o.conn.Usable() && errors.Is(err, errContent) {
+		if err = o.reread(ctx, p, local, 0, size); err != nil && !o.conn.Usable() && errors.Is(err, errContent) {
 			return false, o.reconnect(ctx, err) // it was not read to its end
 		}
 	}

@@ -36,6 +36,11 @@ func follow(ctx context.Context, o *op) Outcome {
 	if row == nil {
 		return stale("nothing is known of the old name any more")
 	}
+	if m.Rotated {
+		if end := m.provesRotated(ctx, row); end != nil {
+			return *end
+		}
+	}
 	done, end := m.lookAtTarget(ctx, row)
 	if end != nil {
 		return *end
@@ -60,6 +65,10 @@ func follow(ctx context.Context, o *op) Outcome {
 		base = &plan.Base{Local: target, Remote: m.source}
 	}
 	outcome := Outcome{Result: Done, Base: base, Moved: o.From, Verified: "renamed"}
+	if m.Rotated {
+		// What was in step is what was sent: the next look finds out whether there is more.
+		base.Local, outcome.Replan, outcome.Also = row.Local, true, []string{o.From}
+	}
 	if done {
 		outcome.Reason = "was renamed already"
 	}
@@ -72,6 +81,10 @@ type follower struct {
 	far bool // it renames on the server
 	// source is what is under the new name on the other side, and was what both agreed on of the one that changes.
 	source, was entry.Entry
+	// sent is what was sent of a file that was rotated, nil if nobody knows.
+	sent *state.Appended
+	// replaces: there is something under the new name that may go.
+	replaces bool
 }
 
 // look looks at a path on one side. Of a file on the server it asks for what stands in the baseline: exact times.
@@ -132,14 +145,14 @@ func (m *follower) lookAtSource(ctx context.Context) *Outcome {
 	if m.source, err = m.look(ctx, !m.far, m.Path); err != nil {
 		return ended(failed(err))
 	}
-	if planned := m.planned(); !alike(m.source, planned) || m.source.ID != planned.ID && planned.ID != 0 && m.source.ID != 0 {
+	if planned := m.planned(); !m.Rotated && !alike(m.source, planned) || !sameID(m.source, planned) || m.source.Kind != planned.Kind {
 		return ended(stale("it changed since it was found under its new name"))
 	}
 	old, err := m.look(ctx, !m.far, m.From)
 	if err != nil {
 		return ended(failed(err))
 	}
-	if old.Kind != entry.Absent && !m.otherSpelling(old, m.source) {
+	if old.Kind != entry.Absent && !m.otherSpelling(old, m.source) && (!m.Rotated || sameID(old, m.source)) {
 		again := stale("there is something under its old name again")
 		again.Also = []string{m.From}
 		return &again
@@ -167,6 +180,12 @@ func (m *follower) lookAtTarget(ctx context.Context, row *state.Baseline) (done 
 			return false, ended(failed(err))
 		}
 		other = !two
+	}
+	if m.Rotated {
+		if end := m.lookAtRotated(ctx, old, now); end != nil {
+			return false, end
+		}
+		other = other || m.replaces
 	}
 	switch {
 	case row.Bad != "":
@@ -232,7 +251,12 @@ func (m *follower) rename(ctx context.Context) *Outcome {
 			return ended(failed(err))
 		}
 	}
-	err := m.renameRemote(ctx, m.remote.Path(m.From), m.target())
+	var err error
+	if m.replaces {
+		_, err = m.op.rename(ctx, m.remote.Path(m.From), true)
+	} else {
+		err = m.renameRemote(ctx, m.remote.Path(m.From), m.target())
+	}
 	if m.refusesToTell(err) {
 		return m.instead(err.Error())
 	}
@@ -276,7 +300,9 @@ func (m *follower) instead(reason string) *Outcome {
 	if !m.far {
 		file, folder = plan.Download, plan.MakeLocalDir
 	}
-	other.Action = file
+	if other.Action = file; m.Rotated {
+		other.Base = m.Base
+	}
 	if m.kind() == entry.Dir {
 		other.Action, other.Replan = folder, true
 	}

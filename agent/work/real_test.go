@@ -39,8 +39,11 @@ type bench struct {
 // knownState is a state with what a test puts there.
 type knownState struct {
 	noState
-	intents []state.Intent
+	intents  []state.Intent
+	appended *state.Appended
 }
+
+func (s *knownState) Appended(string) (*state.Appended, error) { return s.appended, nil }
 
 func (s *knownState) At(string) (*state.Baseline, error)     { return s.base, nil }
 func (s *knownState) Intents(string) ([]state.Intent, error) { return s.intents, nil }

@@ -21,7 +21,7 @@ const (
 // resumes reports whether what earlier attempts may have left under temporary names can only be parts of the source as it
 // is now: no transfer of another version of it was begun since the last one that was completed.
 func (o *op) resumes(local entry.Entry) (bool, error) {
-	if !o.retried() || o.env.Sync.Direct || local.Kind != entry.File || local.Size < resumeFrom || !unchanged(o.Local.Entry, local) {
+	if !o.retried() || o.env.Sync.Direct || local.Kind != entry.File || local.Size < resumeFrom || !o.continues(o.Local.Entry, local) {
 		return false, nil
 	}
 	begun, err := o.env.State.Intents(o.Path)
@@ -29,11 +29,19 @@ func (o *op) resumes(local entry.Entry) (bool, error) {
 		return false, err
 	}
 	for _, intent := range begun {
-		if !intent.Down && !unchanged(intent.Source, local) {
+		if !intent.Down && !o.continues(intent.Source, local) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// continues reports whether what was sent of one look at the source is a part of another one.
+func (o *op) continues(was, now entry.Entry) bool {
+	if o.growth != nil {
+		return was.ID != 0 && o.isStill(now, was)
+	}
+	return unchanged(was, now)
 }
 
 // unchanged is entry.Same for a file that is also the same one as before, as far as that is known.

@@ -162,6 +162,9 @@ func requestOf(e Env) scan.Request {
 	}
 	if e.Sync.Moves {
 		request.Identified = e.State.Identified
+		if e.Sync.RemoteName == nil {
+			request.Appends, request.Appended = e.Sync.Appends, e.State.Appended
+		}
 	}
 	return request
 }

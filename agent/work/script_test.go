@@ -43,6 +43,7 @@ func (noState) Children(string) ([]state.Baseline, error)                 { retu
 func (s noState) At(string) (*state.Baseline, error)                      { return s.base, nil }
 func (noState) Count() (int, error)                                       { return 1, nil }
 func (noState) Intents(string) ([]state.Intent, error)                    { return nil, nil }
+func (noState) Appended(string) (*state.Appended, error)                  { return nil, nil }
 func (noState) Dirty(int) ([]state.Dirty, error)                          { return nil, nil }
 func (noState) Mark() (uint64, error)                                     { return 0, nil }
 func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }

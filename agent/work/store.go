@@ -48,14 +48,27 @@ func (o *op) store(ctx context.Context, file *os.File, size int64, resumes bool)
 	if err != nil {
 		return s, err
 	}
-	if _, err := file.Seek(s.offset, io.SeekStart); err != nil {
+	content, err := o.content(ctx, file, s.offset, size)
+	if err != nil {
 		transfer.Abort(ctx)
 		return s, err
 	}
 	// An error of the copy is in Finish's verdict, together with the server's reason for it.
-	transfer.ReadFrom(file)
+	transfer.ReadFrom(content)
 	s.result, err = transfer.Finish(ctx)
 	return s, err
+}
+
+// content is what is to be sent of the file, from offset on.
+func (o *op) content(ctx context.Context, file *os.File, offset, size int64) (io.Reader, error) {
+	if o.growth == nil {
+		_, err := file.Seek(offset, io.SeekStart)
+		return file, err
+	}
+	if err := o.growth.sent.upTo(ctx, file, offset); err != nil {
+		return nil, err
+	}
+	return o.growth.from(file, offset, size), nil
 }
 
 // startStore starts an upload from the beginning. Two refusals have a cure: the folder is missing

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"time"
 
@@ -18,8 +19,15 @@ import (
 // upload sends one file under a temporary name, verifies it and renames it. Nothing changes at the final name before
 // everything about the new content is known to be right; with Upload.Direct, nothing else does.
 func upload(ctx context.Context, o *op) Outcome {
-	if err := o.finishParting(); err != nil {
+	err := o.finishParting()
+	if err != nil {
 		return failed(err)
+	}
+	if o.growth, err = o.grows(); err != nil {
+		return failed(err)
+	}
+	if o.growth != nil {
+		return o.uploadGrowing(ctx)
 	}
 	local, err := o.source().Stat(o.Path)
 	if err != nil {
@@ -166,6 +174,11 @@ func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resum
 	if !entry.Same(scan.LocalEntry(info), local) {
 		return stale("the local file changed since it was planned")
 	}
+	return o.sendOpen(ctx, file, local, old, resumes)
+}
+
+// sendOpen sends the file that is open.
+func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old *list.Entry, resumes bool) Outcome {
 	s, err := o.store(ctx, file, local.Size, resumes)
 	if errors.Is(err, ftpclient.ErrUnconfirmed) {
 		err = o.reconnect(ctx, err) // all was sent: it may well be there
@@ -176,7 +189,7 @@ func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resum
 	}
 	how, err := o.verifyStored(ctx, &s, file)
 	after, statErr := o.source().Stat(o.Path)
-	if statErr != nil || !entry.Same(after, local) || s.total() != local.Size {
+	if statErr != nil || !o.isStill(after, local) || s.total() != local.Size {
 		o.discard(ctx, s.name)
 		return s.wrote(stale("the local file changed during the upload"))
 	}

@@ -48,7 +48,7 @@ func verifyRemote(ctx context.Context, o *op, p string, local io.ReaderAt, size 
 	case VerifyHash:
 		return o.verifyHash(ctx, p, local, size)
 	case VerifyReread:
-		return "reread", o.reread(ctx, p, local, size)
+		return "reread", o.reread(ctx, p, local, 0, size)
 	}
 	return "size", nil
 }
@@ -127,13 +127,13 @@ func shortRead(n, size int64) error {
 	return nil
 }
 
-// reread downloads the file p and compares it with local.
-func (o *op) reread(ctx context.Context, p string, local io.ReaderAt, size int64) error {
-	transfer, err := o.conn.Retrieve(ctx, p, 0)
+// reread downloads the file p from a byte on and compares it with local.
+func (o *op) reread(ctx context.Context, p string, local io.ReaderAt, from, size int64) error {
+	transfer, err := o.conn.Retrieve(ctx, p, from)
 	if err != nil {
 		return err
 	}
-	compare := &comparer{local: local, size: size}
+	compare := &comparer{local: local, size: size, at: from}
 	if _, err := copyAll(ctx, compare, transfer); err != nil {
 		transfer.Abort(ctx)
 		return err
@@ -142,7 +142,7 @@ func (o *op) reread(ctx context.Context, p string, local io.ReaderAt, size int64
 		return err
 	}
 	if compare.at != size {
-		return fmt.Errorf("%w: %d bytes came back, not %d", errContent, compare.at, size)
+		return fmt.Errorf("%w: %d bytes came back, not %d", errContent, compare.at-from, size-from)
 	}
 	return nil
 }

@@ -113,6 +113,8 @@ type State interface {
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at their targets.
 	Intents(rel string) ([]state.Intent, error)
+	// Appended returns what was sent of a file that only ever grows (nil: nothing is known).
+	Appended(rel string) (*state.Appended, error)
 	// Dirty returns the marks of changed paths, at most limit of them, and Mark the number of the newest one ever made.
 	Dirty(limit int) ([]state.Dirty, error)
 	Mark() (uint64, error)
@@ -171,6 +173,8 @@ type Outcome struct {
 	// Base is the new baseline of the job's path; nil and Forget removes it.
 	Base   *plan.Base
 	Forget bool
+	// Appended is what was sent of a file that only ever grows, written down together with Base.
+	Appended *state.Appended
 	// Replan: look at the path again, at the far side too.
 	Replan bool
 	// Also are further paths that have to be looked at, at the far side too.
@@ -362,6 +366,8 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
+	// growth, if not nil: the file is one that only ever grows.
+	growth *growth
 }
 
 // about is the name that the operation is about, on the side that it changes.
