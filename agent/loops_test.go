@@ -127,12 +127,14 @@ func changesWithinTheMinute(t *testing.T, r *rig, source string, unit time.Durat
 func TestServersThatDoNotRename(t *testing.T) {
 	for _, name := range []string{"vsftpd", "pyftpdlib"} {
 		for _, direction := range []string{"up", "both"} {
-			t.Run(name+"/not at all/"+direction, func(t *testing.T) {
-				t.Parallel()
-				r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction, `upload = { atomic = false }`, "moves = true")
-				r.without("RNFR", "RNTO")
-				threePasses(t, r)
-			})
+			if direction == "up" { // in both directions, half of a file could come back
+				t.Run(name+"/not at all/"+direction, func(t *testing.T) {
+					t.Parallel()
+					r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction, `upload = { atomic = false }`, "moves = true")
+					r.without("RNFR", "RNTO")
+					threePasses(t, r)
+				})
+			}
 			t.Run(name+"/not over anything/"+direction, func(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction)

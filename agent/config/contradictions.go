@@ -78,10 +78,13 @@ func (l *loader) otherDirection(at key, sync *Sync, file *rawSync) {
 			l.faulty(at.child(c.key), `is for direction = %s: remove the line`, c.where)
 		}
 	}
+	upload := at.child("upload")
+	if both && !sync.Atomic {
+		l.faulty(upload.child("atomic"), `false is not for direction = "both": half of a file, of an upload that was cut off, would pass for a new version and come back: remove it`)
+	}
 	if !down {
 		return
 	}
-	upload := at.child("upload")
 	for _, c := range []struct {
 		key         string
 		contradicts bool

@@ -64,6 +64,7 @@ remote = "/drop"
 direction = "up"
 time_zone = "UTC"
 remote_name = "{stem}{ext}"
+upload = { atomic = false }
 mode = "append"
 rules = [{ match = "*.csv", mode = "whole" }, { match = ["/x/**"], mode = "append" }]
 [sync.eaten]
@@ -81,7 +82,6 @@ remote = "/pair"
 direction = "both"
 watch = true
 conflict = "newer"
-upload = { atomic = false }
 hooks = { on_error = "echo failed | tee log", shell = true }
 `
 
@@ -105,7 +105,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	web.TempPrefix, web.TempSuffix, web.TempFolder, web.Mode = "", ".part", "in/coming", 0o640
 	drop := ofDefaults(Sync{Name: "drop@acme", Family: "drop", Local: here, Remote: "/drop", Direction: Up, Enabled: true})
 	drop.RemoteName = NameTemplate{"{stem}{ext}", time.UTC}
-	drop.Moves = false
+	drop.Moves, drop.Atomic = false, false
 	drop.Append = []string{"**", "!*.csv", "/x/**"}
 	second := *drop
 	second.Name, second.Server = "drop@other", "other"
@@ -114,7 +114,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	eaten.Moves = false
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
-	pair.Conflict, pair.Atomic = ConflictNewer, false
+	pair.Conflict = ConflictNewer
 	pair.Hooks = Hooks{OnError: []string{"echo failed | tee log"}, Shell: true, Timeout: time.Minute}
 	want := map[string]*Sync{"web": web, "drop@acme": drop, "drop@other": &second, "eaten": eaten, "pair": pair}
 	sameZone := compare.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
@@ -220,6 +220,8 @@ upload = { folder = ".ferry-trash/in" }`,
 		`agent.toml:9: sync.web.upload.folder: has no meaning with atomic = false, which uses no temporary name: remove one of them
 agent.toml:9: sync.web.upload.prefix: has no meaning with atomic = false, which uses no temporary name: remove one of them
 agent.toml:9: sync.web.upload.suffix: has no meaning with atomic = false, which uses no temporary name: remove one of them`},
+	{"files that are not complete, both ways", "both", `upload = { atomic = false }`,
+		`agent.toml:9: sync.web.upload.atomic: false is not for direction = "both": half of a file, of an upload that was cut off, would pass for a new version and come back: remove it`},
 	{"temporary names that cannot be", "up", `upload = { prefix = "a/b", suffix = "1", folder = "/in", chmod = "999" }`,
 		`agent.toml:9: sync.web.upload.chmod: "999" are no permissions: write them as three or four octal digits, such as "0644", up to "0777"
 agent.toml:9: sync.web.upload.folder: "/in" is not below the folder of the sync: write a folder relative to it, such as ".incoming"
