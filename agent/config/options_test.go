@@ -125,7 +125,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 agent.toml:27: sync.web.hooks.after: the program "HERE/hook" cannot be run (no such file or directory): install it or write its whole path
 agent.toml:27: sync.web.hooks.before: the program "NAME OF THIS TEST" cannot be run (executable file not found in $PATH): install it or write its whole path
 agent.toml:29: sync.drop: has neither watch nor schedule: it runs only by "ftpferry once drop"
-agent.toml:38: sync.eaten: has neither watch nor schedule: it runs only by "ftpferry once eaten"`)
+agent.toml:39: sync.eaten: has neither watch nor schedule: it runs only by "ftpferry once eaten"`)
 }
 
 // optionTable: settings of a sync that is otherwise good, and exactly what Load says about them.
