@@ -60,10 +60,14 @@ func wordsOf(a agent.Activity) (what, how string) {
 	default:
 		return "done", action + " " + took
 	}
-	if a.Text != "" { // why it was not transferred
+	if a.Text != "" && a.Method == "" { // why it was not transferred
 		return "same", a.Text + ", " + a.Verified + " verified"
 	}
-	return what, fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
+	how := fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
+	if a.Text != "" {
+		how += " (" + a.Text + ")"
+	}
+	return what, how
 }
 
 // tally counts what happened, by the word for it, and "bytes".
