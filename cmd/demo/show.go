@@ -63,7 +63,7 @@ func wordsOf(a agent.Activity) (what, how string) {
 	if a.Text != "" && a.Method == "" { // why it was not transferred
 		return "same", a.Text + ", " + a.Verified + " verified"
 	}
-	how := fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
+	how = fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
 	if a.Text != "" {
 		how += " (" + a.Text + ")"
 	}
