@@ -123,3 +123,22 @@ func TestAFullPlaceIsTwoRows(t *testing.T) {
 		}
 	})
 }
+
+// TestATransferThatBeganBeforeTheDiskWasFullProvesNoRoom: what has its room already may well come to its end.
+func TestATransferThatBeganBeforeTheDiskWasFullProvesNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if job.Path == "a0" {
+				return work.Outcome{Err: errQuota}
+			}
+			time.Sleep(10 * time.Second)
+			return done
+		})
+		b.enqueue(string(plan.Upload), "up", begin, paths("a", 2)...)
+		b.run(func() { time.Sleep(time.Minute) })
+		if got := results(b.troubles("acme")); !slices.Equal(got, []string{"full"}) {
+			t.Errorf("told: %q, while the upload that was under way ended well", got)
+		}
+	})
+}
