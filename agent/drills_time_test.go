@@ -125,8 +125,13 @@ func TestAMissingMarker(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction, `marker = ".mounted"`)
 				const reason = `the marker file ".mounted" is missing in the local folder`
-				fill(t, r.remote, drillTree)
-				fill(t, r.local, drillTree)
+				now := time.Now().Truncate(time.Second)
+				for _, root := range []string{r.local, r.remote} {
+					fill(t, root, drillTree)
+					for name := range drillTree {
+						setTime(t, root, name, now) // or else it may be another version, a second later
+					}
+				}
 				r.mustHalt("at first", plan.HaltMarker, reason)
 				// On the server it may be too, or not.
 				for _, root := range []string{r.local, r.remote} {
