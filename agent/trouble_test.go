@@ -30,6 +30,7 @@ func results(rows []state.History) (results []string) {
 
 // TestAWeekWithoutAServerIsTwoRows of the history, whatever is tried and however often the agent starts meanwhile.
 func TestAWeekWithoutAServerIsTwoRows(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		up := begin.Add(7 * 24 * time.Hour)
@@ -71,6 +72,7 @@ func TestAWeekWithoutAServerIsTwoRows(t *testing.T) {
 
 // TestAServerThatComesAndGoes does not fill the history, but when it stays away at last that is told.
 func TestAServerThatComesAndGoes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		gone := begin.Add(4 * time.Hour)
@@ -99,6 +101,7 @@ func TestAServerThatComesAndGoes(t *testing.T) {
 
 // TestAFullPlaceIsTwoRows: of the server for uploads, of the sync for downloads.
 func TestAFullPlaceIsTwoRows(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		b := newBreaker(t, func(queue.Job) work.Outcome {
