@@ -173,7 +173,7 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 	if err != nil && !errors.Is(err, state.ErrBadRow) {
 		return nil, err
 	}
-	until, closed := closedUntil(configured, now)
+	window := windowStop(configured, now)
 	full := func(hold state.Hold) bool {
 		return hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay)
 	}
@@ -190,8 +190,8 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):
 		return &control.Stop{By: control.StopPause, Reason: server.LastError, Until: server.NotBefore}, nil
-	case closed:
-		return &control.Stop{By: control.StopWindow, Reason: closedReason(configured.Allowed, now, until), Until: until}, nil
+	case window != nil:
+		return window, nil
 	case full(hold):
 		return &control.Stop{By: control.StopFull, Reason: hold.Reason, Until: hold.Until}, nil
 	}

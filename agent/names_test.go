@@ -42,7 +42,7 @@ func TestNamesThatTheServerChanges(t *testing.T) {
 			first := r.once()
 			parked := map[string]string{}
 			for _, dead := range first.Dead {
-				parked[dead.Path] = dead.Reason
+				parked[string(dead.Path)] = dead.Reason
 			}
 			mustSay("first pass", parked)
 			for _, pass := range []string{"second pass", "third pass"} {
@@ -52,7 +52,7 @@ func TestNamesThatTheServerChanges(t *testing.T) {
 				}
 				left := map[string]string{}
 				for _, c := range again.Conflicts {
-					left[c.Path] = c.Reason
+					left[string(c.Path)] = c.Reason
 				}
 				mustSay(pass, left)
 			}

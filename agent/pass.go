@@ -113,7 +113,7 @@ func (s *passSync) count(r report) {
 // take adds what a scan found to the report.
 func (s *passSync) take(found scanned) {
 	for _, n := range found.result.Plan.Notes {
-		reason := control.PathReason{Path: n.Path, Reason: n.Text}
+		reason := control.PathReason{Path: state.Text(n.Path), Reason: n.Text}
 		if n.Conflict {
 			s.report.Conflicts = appendBounded(s.report.Conflicts, reason)
 		} else {
@@ -121,7 +121,7 @@ func (s *passSync) take(found scanned) {
 		}
 	}
 	for _, u := range found.result.Unknown {
-		s.report.Unknown = appendBounded(s.report.Unknown, control.PathReason{Path: u.Path, Reason: u.Reason})
+		s.report.Unknown = appendBounded(s.report.Unknown, control.PathReason{Path: state.Text(u.Path), Reason: u.Reason})
 	}
 }
 
@@ -253,7 +253,7 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 // collect lists what is left; held is why transfers wait that nobody has tried, and with closed everything that changes something.
 func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 	err := queue.Each(tx, queue.Filter{Sync: s.report.Sync}, func(job queue.Job) (bool, error) {
-		reason := control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError}
+		reason := control.PathReason{Path: state.Text(job.Path), Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {
 			reason.Reason = job.Kind + ": " + job.Why
 			if held != "" && (isTransfer(job.Kind) || closed && isOperation(job.Kind)) {
@@ -288,7 +288,7 @@ func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 	// What nobody can tell the sync of may be of any, so each pass tells of it.
 	return queue.Each(tx, queue.Filter{Kind: queue.KindUnreadable, State: queue.Dead}, func(job queue.Job) (bool, error) {
 		if job.Sync == "" {
-			s.report.Dead = appendBounded(s.report.Dead, control.PathReason{Path: job.Path, Reason: job.Kind + ": " + job.LastError})
+			s.report.Dead = appendBounded(s.report.Dead, control.PathReason{Path: state.Text(job.Path), Reason: job.Kind + ": " + job.LastError})
 		}
 		return true, nil
 	})

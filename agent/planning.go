@@ -7,9 +7,11 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -41,7 +43,7 @@ func (a *Agent) Plan(ctx context.Context, syncs []string) ([]control.SyncPlan, e
 func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Locator) control.SyncPlan {
 	planned := control.SyncPlan{Sync: s.Name}
 	r := reader{a.db, s.Name}
-	halt, row, anew, facts, err := a.standing(s)
+	halt, anew, facts, err := a.standing(s)
 	if err != nil {
 		planned.Failure = err.Error()
 		return planned
@@ -54,7 +56,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		defer w.pool.Close()
 	}
 	defer w.release()
-	if planned.Halt = halt; anew {
+	if anew {
 		r.db = nil // it points elsewhere than before: nothing is known
 	}
 	env := work.Env{
@@ -68,72 +70,86 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		planned.Unavailable = class == ftpclient.ClassUnavailable || class == ftpclient.ClassBusy || isNoData(err)
 		return planned
 	}
-	if result.Totals.OtherDevice, err = a.otherDevice(s.Name, result.Device); err != nil {
-		planned.Failure = err.Error()
-		return planned
+	planned.Ops, planned.Totals = control.Planned(result.Plan.Ops)
+	if halt == nil {
+		if halt, err = a.wouldHalt(s, result, anew); err != nil {
+			planned.Failure = err.Error()
+			return planned
+		}
 	}
-	if result.Totals.Elsewhere, err = a.elsewhere(s.Name, anew); err != nil {
-		planned.Failure = err.Error()
-		return planned
+	if halt != nil {
+		planned.Halt = &control.Halt{Code: halt.Code, Reason: halt.Reason, Deletes: max(halt.Deletes, planned.Totals.Deletes)}
 	}
-	if halt := plan.Guard(result.Totals, approvedLimits(row, plan.Limits{AllowsDeletes: s.MaxDelete.Allows})); planned.Halt == nil {
-		planned.Halt = halt
+	if len(planned.Ops) > 0 {
+		planned.Waits = windowStop(s, time.Now())
 	}
-	planned.Ops, planned.Note = result.Plan.Ops, result.Plan.Notes
+	for _, n := range result.Plan.Notes {
+		planned.Note = append(planned.Note, control.PlannedNote{Path: state.Text(n.Path), Conflict: n.Conflict, Text: n.Text})
+	}
 	planned.Adopt, planned.Known = len(result.Plan.Agree), result.Totals.Known
 	for _, u := range result.Unknown {
-		planned.Unknown = append(planned.Unknown, control.PathReason{Path: u.Path, Reason: u.Reason})
+		planned.Unknown = append(planned.Unknown, control.PathReason{Path: state.Text(u.Path), Reason: u.Reason})
 	}
 	return planned
 }
 
-// otherDevice is what the guard has to know of the filesystem of a local folder.
-func (a *Agent) otherDevice(sync string, is state.Device) (text string, err error) {
+// wouldHalt is the verdict of the guard on a scan that comes in one piece and is not carried out. A sync that starts anew has
+// nothing left of what was found, approved or queued before.
+func (a *Agent) wouldHalt(s *config.Sync, found *scan.Result, anew bool) (halt *plan.Halt, err error) {
+	limits := plan.Limits{AllowsDeletes: s.MaxDelete.Allows}
 	if a.db == nil {
-		return "", nil
+		return plan.Guard(found.Totals, limits), nil
 	}
 	err = a.db.View(func(tx *state.Tx) error {
-		row, err := state.GetSync(tx, sync)
-		text = otherDevice(is, row.Device)
+		row, err := state.GetSync(tx, s.Name)
+		if err != nil {
+			return err
+		}
+		if anew {
+			known, err := state.CountBaseline(tx, s.Name)
+			totals := found.Totals
+			totals.Elsewhere = known > 0 || row.Elsewhere
+			halt = plan.Guard(totals, limits)
+			return err
+		}
+		c := &commit{transition: newTransition(), d: &dispatcher{agent: a}, tx: tx, now: time.Now()}
+		job := queue.Job{New: queue.New{Kind: work.KindScan, Sync: s.Name, Server: s.Server}}
+		scanning := &scanning{row: row, first: true, last: true}
+		scanning.report.Outcome = work.Outcome{Job: job, Scan: found, Full: true}
+		scanning.progress.Known = found.Totals.Known
+		if _, err := c.pendingAmong(scanning); err != nil {
+			return err
+		}
+		halt, _, err = c.veto(scanning)
 		return err
 	})
-	return text, err
+	return halt, err
 }
 
-// elsewhere reports whether something was in step when a sync had other folders than now; anew says that it starts anew.
-func (a *Agent) elsewhere(sync string, anew bool) (elsewhere bool, err error) {
-	if a.db == nil {
-		return false, nil
+// windowStop says that a sync may change nothing now, nil if it may.
+func windowStop(s *config.Sync, now time.Time) *control.Stop {
+	until, closed := closedUntil(s, now)
+	if !closed {
+		return nil
 	}
-	err = a.db.View(func(tx *state.Tx) error {
-		row, err := state.GetSync(tx, sync)
-		known := 0
-		if err == nil && anew {
-			known, err = state.CountBaseline(tx, sync)
-		}
-		elsewhere = row.Elsewhere || known > 0
-		return err
-	})
-	return elsewhere, err
+	return &control.Stop{By: control.StopWindow, Reason: closedReason(s.Allowed, now, until), Until: until}
 }
 
-// standing returns the halt that holds a sync, its row, in which is what a person has let pass, whether
-// it would start anew, and what is known about its server.
-func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, row state.SyncState, anew bool, facts map[string]ftpclient.Facts, err error) {
+// standing returns the halt that holds a sync, whether it would start anew, which ends a halt, and what is known about its server.
+func (a *Agent) standing(s *config.Sync) (halt *plan.Halt, anew bool, facts map[string]ftpclient.Facts, err error) {
 	if a.db == nil {
-		return nil, row, false, facts, nil
+		return nil, false, facts, nil
 	}
 	err = a.db.View(func(tx *state.Tx) error {
-		var err error
-		row, err = state.GetSync(tx, s.Name)
-		if row.Halt != "" {
-			halt = &plan.Halt{Code: row.HaltCode, Reason: row.Halt}
-		}
+		row, err := state.GetSync(tx, s.Name)
 		anew = row.Identity != "" && row.Identity != identity(a.cfg, s)
+		if row.Halt != "" && !anew {
+			halt = &plan.Halt{Code: row.HaltCode, Reason: row.Halt, Deletes: row.HaltDeletes}
+		}
 		if err == nil {
 			_, facts, err = loadServer(tx, s.Server, addressesOf(a.cfg.Servers[s.Server]))
 		}
 		return err
 	})
-	return halt, row, anew, facts, err
+	return halt, anew, facts, err
 }

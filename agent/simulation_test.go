@@ -354,7 +354,7 @@ func (s *simulation) pass(most int) {
 			// the place of a folder, and names that are one name on the server.
 			s.conflicts = map[string]bool{}
 			for _, conflict := range told.Conflicts {
-				s.conflicts[conflict.Path] = true
+				s.conflicts[string(conflict.Path)] = true
 			}
 			told.Conflicts = slices.DeleteFunc(told.Conflicts, func(conflict control.PathReason) bool {
 				return s.sync.Direction != config.Both || s.sync.Conflict != config.ConflictCopy || strings.Contains(conflict.Reason, "in case only")

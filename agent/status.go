@@ -137,7 +137,8 @@ func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explana
 		e.History = append(e.History, shownHistory(h))
 		return len(e.History) < explained, nil
 	})
-	e.Next = nextStep(e, time.Now())
+	limited := s.Rules.Direction != plan.Up && s.Filter.HasLimits()
+	e.Next = nextStep(e, limited, time.Now())
 	return e, err
 }
 
@@ -210,8 +211,9 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 	return err
 }
 
-// nextStep says what happens next to a path.
-func nextStep(e control.Explanation, now time.Time) string {
+// nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
+// no trace in the state.
+func nextStep(e control.Explanation, limited bool, now time.Time) string {
 	if e.Excluded != "" {
 		return "nothing: " + e.Excluded
 	}
@@ -247,6 +249,8 @@ func nextStep(e control.Explanation, now time.Time) string {
 		return "it is looked at soon: " + e.Marked
 	case e.LocalError != "":
 		return "unknown, as the local side cannot be looked at: " + e.LocalError
+	case e.Agreed == nil && e.Local.Kind == entry.Absent && limited:
+		return "nothing: it is neither here nor was it ever in step; if it is on the server, its size or age may be beyond the limits (min_size, max_size, min_age, max_age), else the next full scan finds it"
 	case e.Agreed == nil && e.Local.Kind == entry.Absent:
 		return "nothing: it is neither here nor was it ever in step; if it is on the server, the next full scan finds it"
 	case e.Agreed == nil:

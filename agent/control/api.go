@@ -8,7 +8,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // Service is what a running agent offers. Its methods may be called at the same time.
@@ -111,41 +111,6 @@ func (s SyncReport) needsPerson() bool {
 
 // PathReason is a path and something about it that a person can read.
 type PathReason struct {
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
-}
-
-// SyncPlan is what a pass over one sync would do.
-type SyncPlan struct {
-	Sync string      `json:"sync"`
-	Ops  []plan.Op   `json:"ops"`
-	Halt *plan.Halt  `json:"halt,omitempty"`
-	Note []plan.Note `json:"notes,omitempty"`
-	// Adopt counts the paths that are in step and were not known to be.
-	Adopt int `json:"adopt"`
-	// Known is the number of paths that were in step before.
-	Known   int          `json:"known"`
-	Unknown []PathReason `json:"unknown,omitempty"`
-	// Failure says why no plan could be made, Unavailable that the server is the reason.
-	Failure     string `json:"failure,omitempty"`
-	Unavailable bool   `json:"unavailable,omitempty"`
-}
-
-// PlanExitCode is the exit code of a program that printed these plans.
-func PlanExitCode(plans []SyncPlan) int {
-	code := ExitDone
-	for _, p := range plans {
-		switch {
-		case p.Unavailable:
-			code = ExitUnavailable
-		case p.Failure != "" || p.Halt != nil || len(p.Unknown) > 0:
-			return ExitNeedsPerson
-		}
-		for _, n := range p.Note {
-			if n.Conflict {
-				return ExitNeedsPerson
-			}
-		}
-	}
-	return code
+	Path   state.Text `json:"path"`
+	Reason string     `json:"reason"`
 }

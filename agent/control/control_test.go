@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -39,7 +38,7 @@ func (f fake) Pass(ctx context.Context, syncs []string) (Report, error) {
 }
 
 func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
-	return []SyncPlan{{Sync: syncs[0], Ops: []plan.Op{{Action: plan.Upload, Path: "a"}}}}, nil
+	return []SyncPlan{{Sync: syncs[0], Ops: []Op{{Action: "upload", Path: "a"}}}}, nil
 }
 
 func (fake) Approve(_ context.Context, sync string) error {
@@ -266,9 +265,9 @@ func TestExitCodes(t *testing.T) {
 		plan SyncPlan
 		want int
 	}{
-		{"a plan with something to do", SyncPlan{Ops: make([]plan.Op, 1)}, ExitDone},
-		{"one that would halt", SyncPlan{Halt: &plan.Halt{}}, ExitNeedsPerson},
-		{"one with a conflict", SyncPlan{Note: []plan.Note{{Conflict: true}}}, ExitNeedsPerson},
+		{"a plan with something to do", SyncPlan{Ops: make([]Op, 1)}, ExitDone},
+		{"one that would halt", SyncPlan{Halt: &Halt{}}, ExitNeedsPerson},
+		{"one with a conflict", SyncPlan{Note: []PlannedNote{{Conflict: true}}}, ExitNeedsPerson},
 		{"no plan for lack of a server", SyncPlan{Failure: "refused", Unavailable: true}, ExitUnavailable},
 		{"no plan for another reason", SyncPlan{Failure: "odd"}, ExitNeedsPerson},
 	} {

@@ -76,10 +76,9 @@ const (
 
 // Halt is a guard's veto: nothing of the plan may be done until a person approves.
 type Halt struct {
-	Code   string `json:"code"`
-	Reason string `json:"reason"`
+	Code, Reason string
 	// Deletes is how many files would be deleted.
-	Deletes int `json:"-"`
+	Deletes int
 }
 
 // Codes of halts.

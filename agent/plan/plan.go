@@ -91,6 +91,17 @@ const (
 	Seen
 )
 
+// String is a word for people.
+func (k Knowledge) String() string {
+	switch k {
+	case Assumed:
+		return "assumed"
+	case Seen:
+		return "seen"
+	}
+	return "unknown"
+}
+
 // Side is what is known about one side of a path.
 type Side struct {
 	Knowledge Knowledge   `json:"knowledge"`

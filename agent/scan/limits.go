@@ -11,12 +11,17 @@ func gone(item plan.Item) bool {
 		item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.Absent
 }
 
+// HasLimits reports whether the size or the age of a file may keep it out of the sync.
+func (f Filter) HasLimits() bool {
+	o := f.options
+	return o.MinSize > 0 || o.MaxSize > 0 || o.MinAge > 0 || o.MaxAge > 0
+}
+
 // limited reports whether the size or the age of a file keeps it out of the sync for now. It is the source that counts, which is
 // both sides where both are. What is in step is as old as the older one of its two files: a server may have given its own the
 // time of the transfer. A size or time that is not known is within all limits.
 func (f *Filtering) limited(direction plan.Direction, item plan.Item) bool {
-	o := f.filter.options
-	if o.MinSize == 0 && o.MaxSize == 0 && o.MinAge == 0 && o.MaxAge == 0 {
+	if !f.filter.HasLimits() {
 		return false
 	}
 	var judged []entry.Entry

@@ -110,7 +110,7 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 			continue // it waits for the same approval
 		}
 		for _, item := range list.paths {
-			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(item.Path), account.headline(item.Reason))
+			fmt.Fprintf(p.stdout, "  %s: %s: %s\n", list.name, pathText(string(item.Path)), account.headline(item.Reason))
 			if list.name != "left" || r.Unavailable == "" {
 				account.print() // else it is the account of the server, perhaps of an earlier try
 			}

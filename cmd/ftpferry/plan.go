@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,8 +47,14 @@ func (p *program) plan(ctx context.Context, names []string) error {
 				return err
 			}
 		} else {
-			for _, planned := range plans {
-				p.printPlan(planned)
+			err := p.printing(func(out *bufio.Writer) error {
+				for _, planned := range plans {
+					printPlan(out, planned)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
 			}
 		}
 		if code := control.PlanExitCode(plans); code != control.ExitDone {
@@ -56,41 +64,65 @@ func (p *program) plan(ctx context.Context, names []string) error {
 	})
 }
 
-func (p *program) printPlan(planned control.SyncPlan) {
+func printPlan(out io.Writer, planned control.SyncPlan) {
 	if planned.Failure != "" {
-		account := &account{to: p.stdout}
-		fmt.Fprintf(p.stdout, "%s: no plan: %s\n", planned.Sync, account.headline(planned.Failure))
+		account := &account{to: out}
+		fmt.Fprintf(out, "%s: no plan: %s\n", planned.Sync, account.headline(planned.Failure))
 		account.print()
 		return
 	}
-	counts := map[string]int{}
 	for _, op := range planned.Ops {
-		action := strings.ReplaceAll(string(op.Action), "_", " ")
-		counts[action]++
-		size := ""
-		if n := max(op.Local.Entry.Size, op.Remote.Entry.Size); n > 0 && !op.Action.Deletes() {
-			size = " [" + bytesText(n) + "]"
+		where := pathText(string(op.Path))
+		switch {
+		case op.From != "":
+			where = pathText(string(op.From)) + " -> " + where
+		case op.To != "":
+			where += " -> " + pathText(string(op.To))
 		}
-		fmt.Fprintf(p.stdout, "%s: %s %s%s: %s\n", planned.Sync, action, pathText(op.Path), size, op.Reason)
+		if op.Bytes > 0 {
+			where += " [" + bytesText(op.Bytes) + "]"
+		}
+		fmt.Fprintf(out, "%s: %s %s: %s\n", planned.Sync, actionText(op.Action), where, oneLine(op.Reason))
 	}
 	for _, n := range planned.Note {
-		fmt.Fprintf(p.stdout, "%s: leave %s: %s\n", planned.Sync, pathText(n.Path), n.Text)
+		fmt.Fprintf(out, "%s: leave %s: %s\n", planned.Sync, pathText(string(n.Path)), oneLine(n.Text))
 	}
 	for _, u := range planned.Unknown {
-		fmt.Fprintf(p.stdout, "%s: cannot see %s: %s\n", planned.Sync, pathText(u.Path), oneLine(u.Reason))
+		fmt.Fprintf(out, "%s: cannot see %s: %s\n", planned.Sync, pathText(string(u.Path)), oneLine(u.Reason))
 	}
 	if planned.Halt != nil {
-		fmt.Fprintf(p.stdout, "%s: WOULD HALT (%s): %s\n", planned.Sync, planned.Halt.Code, planned.Halt.Reason)
+		fmt.Fprintf(out, "%s: WOULD HALT (%s): %s\n", planned.Sync, planned.Halt.Code, oneLine(planned.Halt.Reason))
 	}
-	var totals []string
-	for _, action := range []string{"upload", "download", "link remote", "link local", "make remote dir", "make local dir", "move remote", "move local",
-		"set aside remote", "set aside local", "delete remote", "delete local"} {
-		if counts[action] > 0 {
-			totals = append(totals, fmt.Sprintf("%d x %s", counts[action], action))
+	if planned.Waits != nil {
+		fmt.Fprintf(out, "%s: %s\n", planned.Sync, oneLine(planned.Waits.Reason))
+	}
+	fmt.Fprintf(out, "%s: %s; %d paths known, %d more found in step\n", planned.Sync, totalsText(planned.Totals), planned.Known, planned.Adopt)
+}
+
+func actionText(action string) string { return strings.ReplaceAll(action, "_", " ") }
+
+// totalsText says in one line how much there is to do.
+func totalsText(totals control.PlanTotals) string {
+	var parts []string
+	for _, action := range []string{"upload", "download", "link_remote", "link_local", "make_remote_dir", "make_local_dir", "move_remote", "move_local",
+		"set_aside_remote", "set_aside_local", "delete_remote", "delete_local"} {
+		if totals.Actions[action] == 0 {
+			continue
 		}
+		text := fmt.Sprintf("%d x %s", totals.Actions[action], actionText(action))
+		switch action {
+		case "upload":
+			text += " [" + bytesText(totals.BytesUp) + "]"
+		case "download":
+			text += " [" + bytesText(totals.BytesDown) + "]"
+		}
+		parts = append(parts, text)
 	}
-	if len(totals) == 0 {
-		totals = []string{"nothing to do"}
+	if len(parts) == 0 {
+		return "nothing to do"
 	}
-	fmt.Fprintf(p.stdout, "%s: %s; %d paths known, %d more found in step\n", planned.Sync, strings.Join(totals, ", "), planned.Known, planned.Adopt)
+	if folders := totals.Actions["delete_remote"] + totals.Actions["delete_local"] - totals.Deletes; folders > 0 {
+		parts = append(parts, fmt.Sprintf("%d files and %d folders deleted in all", totals.Deletes, folders))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -146,5 +148,51 @@ func TestJobsOfAnAgentThatIsGone(t *testing.T) {
 	if code := run([]string{"-c", p.configPath, "queue"}, p.env, told, told); code != 0 ||
 		!strings.Contains(told.String(), " running   cut off     0  upload         web: a\n") || !strings.Contains(told.String(), "web: 1 cut off in the middle\n") {
 		t.Errorf("exit code %d:\n%s", code, told)
+	}
+}
+
+// TestAPlanForPeople: what names and servers say moves nothing on a terminal, and the numbers are at the end.
+func TestAPlanForPeople(t *testing.T) {
+	var out strings.Builder
+	printPlan(&out, control.SyncPlan{
+		Sync: "web", Known: 7, Adopt: 1,
+		Ops: []control.Op{
+			{Action: "upload", Path: "a", Bytes: 2048, Reason: "new"},
+			{Action: "move_remote", Path: "new\x1b", From: "old", Reason: "renamed here\nfrom \"old\""},
+			{Action: "set_aside_local", Path: "c", To: "c (conflict)", Reason: "changed on both sides"},
+			{Action: "delete_remote", Path: "d/e", Reason: "deleted here"},
+			{Action: "delete_remote", Path: "d", Reason: "deleted here"},
+		},
+		Totals: control.PlanTotals{BytesUp: 2048, Deletes: 1, Actions: map[string]int{
+			"upload": 1, "move_remote": 1, "set_aside_local": 1, "delete_remote": 2,
+		}},
+		Note:  []control.PlannedNote{{Path: "l\xc9", Text: "left\x1b[2J"}},
+		Halt:  &control.Halt{Code: "max-delete", Reason: "too\nmany", Deletes: 1},
+		Waits: &control.Stop{By: control.StopWindow, Reason: "waits until 22:00: outside of the allowed times"},
+	})
+	want := `web: upload a [2.0 KiB]: new
+web: move remote old -> "new\x1b": renamed here from "old"
+web: set aside local c -> c (conflict): changed on both sides
+web: delete remote d/e: deleted here
+web: delete remote d: deleted here
+web: leave "l\xc9": left [2J
+web: WOULD HALT (max-delete): too many
+web: waits until 22:00: outside of the allowed times
+web: 1 x upload [2.0 KiB], 1 x move remote, 1 x set aside local, 2 x delete remote, 1 files and 1 folders deleted in all; 7 paths known, 1 more found in step
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestAClosedWindowIsToldAsATime, not as the word that stands for it in JSON.
+func TestAClosedWindowIsToldAsATime(t *testing.T) {
+	var text strings.Builder
+	out := bufio.NewWriter(&text)
+	stop := &control.Stop{By: control.StopWindow, Reason: "waits until Mon 22:00: outside of the allowed times"}
+	printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{Sync: "web", Server: "acme", Direction: "up", State: stop.By, Jobs: control.SyncJobs{Stop: stop}})
+	out.Flush()
+	if !strings.HasPrefix(text.String(), "web: waits until Mon 22:00; to acme, ") {
+		t.Error(text.String())
 	}
 }

@@ -74,7 +74,11 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if !s.LastScan.IsZero() {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
-	fmt.Fprintf(l.out, "%s: %s; %s, %d paths in step; %s\n", oneLine(s.Sync), s.State, arrow(s.Direction)+" "+oneLine(s.Server), s.Known, scanned)
+	word := s.State
+	if stop := s.Jobs.Stop; word == control.StopWindow && stop != nil {
+		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+	}
+	fmt.Fprintf(l.out, "%s: %s; %s, %d paths in step; %s\n", oneLine(s.Sync), word, arrow(s.Direction)+" "+oneLine(s.Server), s.Known, scanned)
 	if parts := l.counts(s.Jobs); len(parts) > 0 {
 		fmt.Fprintf(l.out, "  jobs: %s\n", strings.Join(parts, ", "))
 	}
