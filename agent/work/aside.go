@@ -139,9 +139,13 @@ func (o *op) bothSides(ctx context.Context) (local, remote entry.Entry, err erro
 	return local, remote, err
 }
 
-// statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent.
+// statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent. A link is looked for
+// where the plan knows of one on either side.
 func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
 	found, err := o.remote.Look(ctx, p)
+	if o.Remote.Entry.Kind == entry.Link || o.Local.Entry.Kind == entry.Link || o.Base != nil && o.Base.Remote.Kind == entry.Link {
+		found, err = o.remote.WithoutFollowing(ctx, p, found, err)
+	}
 	if isAbsent(err) {
 		return entry.Entry{}, nil
 	}
