@@ -27,10 +27,10 @@ import (
 )
 
 var (
-	partKills = flag.Int("kills", 5, "how often the agent is killed in each phase of a scan in parts")
+	partKills = flag.Int("kills", 3, "how often the agent is killed in each phase of a scan in parts")
 	partSeed  = flag.Uint64("seed", 0, "what these kills begin with; 0 for the time")
-	partBound = flag.Int("bound", 250, "how many jobs may be open meanwhile")
-	partFiles = flag.Int("files", 900, "how many files there are meanwhile")
+	partBound = flag.Int("bound", 170, "how many jobs may be open meanwhile")
+	partFiles = flag.Int("files", 600, "how many files there are meanwhile")
 )
 
 // asAgent makes the test binary be an agent of the configuration that it names, which makes a pass. With asAgentPerson

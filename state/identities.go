@@ -237,6 +237,9 @@ func (x *index) find(hash uint32, first []byte) (runs []run) {
 	return runs
 }
 
+// mostExpected is for how many rows build makes room beforehand.
+const mostExpected = 4 << 20
+
 // build reads all rows of the sync, unless that is done. Others may write meanwhile.
 func (db *DB) build(x *index, of sideOf) error {
 	x.building.Lock()
@@ -256,7 +259,8 @@ func (db *DB) build(x *index, of sideOf) error {
 				if err != nil {
 					return err
 				}
-				rows = make([]uint64, 0, max(known, 0))
+				// The count is a hint, and may be one that cannot be.
+				rows = make([]uint64, 0, min(max(known, 0), mostExpected))
 			}
 			return tx.Table(tableBaseline).Scan(prefix, next, func(key, value []byte) (bool, error) {
 				if seen%readRows == 0 && seen > 0 && !bytes.Equal(key, next) {
