@@ -238,6 +238,7 @@ var (
 // TestAServerThatIsDownIsOneFact: after the first moment one job at a time asks whether it is back, less and less often,
 // and no job is blamed; when it is, all go on. Meanwhile another server's jobs do not notice.
 func TestAServerThatIsDownIsOneFact(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		up := begin.Add(3 * time.Hour)
@@ -292,6 +293,7 @@ func TestAServerThatIsDownIsOneFact(t *testing.T) {
 
 // TestATransientFailureNeverGivesUp: a job that fails for hours is tried every fifteen minutes at least.
 func TestATransientFailureNeverGivesUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		b := newBreaker(t, func(queue.Job) work.Outcome {
@@ -314,6 +316,7 @@ func TestATransientFailureNeverGivesUp(t *testing.T) {
 // TestADeadFileIsNotHammered by scans that find it unchanged again and again, and is tried again twice a day. All the
 // time it is there to be seen.
 func TestADeadFileIsNotHammered(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		op := plan.Op{Action: plan.Upload, Path: "a", Local: plan.Side{Entry: entry.Entry{Kind: entry.File, Size: 7, ModTime: begin}}}
@@ -357,6 +360,7 @@ func TestADeadFileIsNotHammered(t *testing.T) {
 // TestAFullServerHoldsItsUploads: those of all syncs, after one alert, and one is tried every fifteen minutes. What looks
 // and what deletes goes on, and so do downloads. A person's word tries at once.
 func TestAFullServerHoldsItsUploads(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var room atomic.Bool
@@ -414,6 +418,7 @@ func TestAFullServerHoldsItsUploads(t *testing.T) {
 // TestAFileThatIsTooBigForTheRestOfAQuota: the others get through, at the price of a pause, and the alert stands until it
 // does, without being told again and again.
 func TestAFileThatIsTooBigForTheRestOfAQuota(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var room atomic.Bool

@@ -15,6 +15,7 @@ import (
 
 // TestAClockThatIsSet, by whomever, makes nobody wait for longer than what was meant.
 func TestAClockThatIsSet(t *testing.T) {
+	t.Parallel()
 	t.Run("a state from the future", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(t, func(queue.Job) work.Outcome { return done })
@@ -64,9 +65,9 @@ func TestAClockThatIsSet(t *testing.T) {
 					}
 					return work.Outcome{Err: &ftpclient.Error{Op: "delete", Command: "DELE", Code: 450, Text: "File busy"}}
 				})
-				b.enqueue(work.KindSweepRemote, "far", b.now(), paths("a", 20)...)
-				b.enqueue(string(plan.Upload), "up", b.now(), paths("b", 20)...)
-				b.enqueue(work.KindSweepRemote, "down", b.now(), paths("c", 20)...)
+				b.enqueue(work.KindSweepRemote, "far", b.now(), paths("a", 5)...)
+				b.enqueue(string(plan.Upload), "up", b.now(), paths("b", 5)...)
+				b.enqueue(work.KindSweepRemote, "down", b.now(), paths("c", 5)...)
 				b.run(func() {
 					time.Sleep(time.Hour)
 					b.step.Store(int64(step))

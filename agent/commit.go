@@ -222,8 +222,11 @@ func (c *commit) report(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
-	activity := c.activityOf(r, ActivityDone)
-	c.happened(activity)
+	kind := ActivityDone
+	if r.leaves() {
+		kind = ActivitySkipped
+	}
+	c.happened(c.activityOf(r, kind))
 	if isPurge(r.Job.Kind) {
 		return c.purged(r)
 	}
@@ -247,8 +250,17 @@ func (c *commit) report(r report) error {
 	if err := state.DropNote(c.tx, r.Job.Sync, r.Job.Path); err != nil {
 		return err
 	}
+	if r.leaves() {
+		if _, err := state.PutNote(c.tx, r.Job.Sync, state.Note{Path: r.Job.Path, Kind: state.NoteSkipped, Text: r.Base.Left}, c.now); err != nil {
+			return err
+		}
+		return c.history(r, resultSkipped)
+	}
 	return c.history(r, resultDone)
 }
+
+// leaves reports a job that has found out that its path has to be left alone.
+func (r report) leaves() bool { return r.Base != nil && r.Base.Left != "" }
 
 func isOperation(kind string) bool {
 	switch kind {
@@ -279,7 +291,7 @@ func (c *commit) remember(r report) (replan bool, err error) {
 			}
 		}
 		err := state.PutBaseline(c.tx, r.Job.Sync, state.Baseline{
-			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID),
+			Path: r.Job.Path, Local: r.Base.Local, Remote: r.Base.Remote, When: c.now, Job: uint64(r.Job.ID), Left: r.Base.Left,
 		})
 		if err != nil || r.Moved != "" {
 			return false, err

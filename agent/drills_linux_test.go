@@ -42,7 +42,7 @@ func mount(t *testing.T, folder string) (unmount func()) {
 }
 
 // TestALocalDiskThatIsNotMounted: the folder below it is empty, or holds what somebody has left there, and that many files
-// may be deleted.
+// may be deleted. An approval covers what a person has been shown: what shows only then is asked about once more.
 func TestALocalDiskThatIsNotMounted(t *testing.T) {
 	ftptest.Need(t, "tmpfs")
 	for i, below := range []map[string]string{nil, strangers} {
@@ -66,6 +66,14 @@ func TestALocalDiskThatIsNotMounted(t *testing.T) {
 				r.mustHalt("without the disk", plan.HaltOtherDevice, reason)
 				r.mustHalt("without the disk, after a restart", plan.HaltOtherDevice, reason)
 				r.approve()
+				switch {
+				case below == nil:
+					r.mustHalt("approved, and it is empty", plan.HaltRootEmpty, "the local folder is empty, but 18 paths were in step before")
+					r.approve()
+				case direction != "up": // there it is the source, of which any number may be deleted
+					r.mustHalt("approved, and it holds something else", plan.HaltOtherContent, "the local folder holds none of the 14 files")
+					r.approve()
+				}
 				r.mustBeInStep("approved: this is the folder now")
 			})
 		}

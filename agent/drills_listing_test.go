@@ -159,6 +159,9 @@ func TestListingsThatAreNotWhole(t *testing.T) {
 		}, "", ""},
 	} {
 		for j, direction := range []string{"up", "down", "both"} {
+			if test.unknown != "" && j != i%3 {
+				continue // what is unknown is left alone in any direction
+			}
 			name := ftptest.RealServers[(i+j)%len(ftptest.RealServers)]
 			t.Run(fmt.Sprintf("%s/%s/%s", test.name, direction, name), func(t *testing.T) {
 				t.Parallel()

@@ -15,63 +15,61 @@ import (
 // TestWhatComesBackBeforeItsDeletion stays: a file that is made anew when its deletion is planned already, on the side where it
 // was missing.
 func TestWhatComesBackBeforeItsDeletion(t *testing.T) {
-	for _, name := range ftptest.RealServers {
-		for _, test := range []struct{ direction, side string }{{"up", "local"}, {"down", "remote"}, {"both", "local"}, {"both", "remote"}} {
-			t.Run(fmt.Sprintf("%s/%s of %s", name, test.side, test.direction), func(t *testing.T) {
-				t.Parallel()
-				r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), test.direction)
-				relay := r.behind()
-				root := *r.side(test.side)
-				fill(t, root, drillTree)
-				r.mustBeInStep("at first")
-				remove(t, root, "x")
-				var happened atomic.Bool
-				// When the server has listed the top folder, both sides of it are read.
-				relay.cut = func(reply string) bool {
-					if strings.HasPrefix(reply, "226") && happened.CompareAndSwap(false, true) {
-						fill(t, root, map[string]string{"x": "back again"})
-					}
-					return false
+	for i, test := range []struct{ direction, side string }{{"up", "local"}, {"down", "remote"}, {"both", "local"}, {"both", "remote"}} {
+		name := ftptest.RealServers[i]
+		t.Run(fmt.Sprintf("%s/%s of %s", name, test.side, test.direction), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), test.direction)
+			relay := r.behind()
+			root := *r.side(test.side)
+			fill(t, root, drillTree)
+			r.mustBeInStep("at first")
+			remove(t, root, "x")
+			var happened atomic.Bool
+			// When the server has listed the top folder, both sides of it are read.
+			relay.cut = func(reply string) bool {
+				if strings.HasPrefix(reply, "226") && happened.CompareAndSwap(false, true) {
+					fill(t, root, map[string]string{"x": "back again"})
 				}
-				if report := r.once(); report.Deleted > 0 || !happened.Load() {
-					t.Errorf("%+v", report)
+				return false
+			}
+			if report := r.once(); report.Deleted > 0 || !happened.Load() {
+				t.Errorf("%+v", report)
+			}
+			r.mustBeInStep("afterwards")
+			for _, side := range r.sides() {
+				if side["x"] != "back again" {
+					t.Errorf("the file has %q", side["x"])
 				}
-				r.mustBeInStep("afterwards")
-				for _, side := range r.sides() {
-					if side["x"] != "back again" {
-						t.Errorf("the file has %q", side["x"])
-					}
-				}
-			})
-		}
+			}
+		})
 	}
 }
 
 // TestAFolderThatGetsAFileWhileItIsDeleted keeps it, and comes back with it.
 func TestAFolderThatGetsAFileWhileItIsDeleted(t *testing.T) {
-	for _, name := range ftptest.RealServers {
-		for _, side := range []string{"local", "remote"} {
-			t.Run(name+"/"+side, func(t *testing.T) {
-				t.Parallel()
-				r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "both")
-				fill(t, r.local, drillTree)
-				r.mustBeInStep("at first")
-				other := map[string]string{"local": "remote", "remote": "local"}[side]
-				remove(t, *r.side(side), "a")
-				var happened atomic.Bool
-				r.observe = func(a agent.Activity) {
-					if a.Kind == agent.ActivityQueued && a.Path == "a" && happened.CompareAndSwap(false, true) {
-						fill(t, *r.side(other), map[string]string{"a/new": "just in time"})
-					}
+	for i, name := range ftptest.RealServers {
+		side := []string{"local", "remote"}[i%2]
+		t.Run(name+"/"+side, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "both")
+			fill(t, r.local, drillTree)
+			r.mustBeInStep("at first")
+			other := map[string]string{"local": "remote", "remote": "local"}[side]
+			remove(t, *r.side(side), "a")
+			var happened atomic.Bool
+			r.observe = func(a agent.Activity) {
+				if a.Kind == agent.ActivityQueued && a.Path == "a" && happened.CompareAndSwap(false, true) {
+					fill(t, *r.side(other), map[string]string{"a/new": "just in time"})
 				}
-				r.once()
-				r.observe = nil
-				r.mustBeInStep("afterwards")
-				if got := r.sides()[side]; !happened.Load() || got["a/new"] != "just in time" {
-					t.Errorf("happened %v, there is %v", happened.Load(), got)
-				}
-			})
-		}
+			}
+			r.once()
+			r.observe = nil
+			r.mustBeInStep("afterwards")
+			if got := r.sides()[side]; !happened.Load() || got["a/new"] != "just in time" {
+				t.Errorf("happened %v, there is %v", happened.Load(), got)
+			}
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	resultFailed   = "failed" // and it is tried again
 	resultDead     = "dead"
 	resultConflict = "conflict"
+	resultSkipped  = "skipped"
 	// Those of a server or a folder, not of a path.
 	resultPaused  = "paused"
 	resultBlocked = "blocked"
@@ -49,6 +50,9 @@ func (c *commit) history(r report, result string) error {
 	}
 	if r.Hook != "" {
 		h.Error = brief(r.Hook)
+	}
+	if r.leaves() {
+		h.Error = brief(r.Base.Left)
 	}
 	if r.Err != nil {
 		h.Tries++

@@ -35,6 +35,7 @@ func parseWindows(t *testing.T, texts ...string) (windows []config.Window) {
 // TestChangesWaitForTheirWindow: outside of it a sync looks and scans, and changes nothing; what runs at its end goes on. New
 // starts and a clock that is set change nothing about that.
 func TestChangesWaitForTheirWindow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
@@ -114,6 +115,7 @@ func TestChangesWaitForTheirWindow(t *testing.T) {
 
 // TestAPassOutsideOfTheWindow ends when it has looked, and says until when the rest waits.
 func TestAPassOutsideOfTheWindow(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
 		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Allowed = parseWindows(t, "22:00-06:00", "12:00-13:00") }
@@ -143,6 +145,7 @@ func TestAPassOutsideOfTheWindow(t *testing.T) {
 
 // TestTransfersOfASyncAtATime: no more than configured, in streams too, and the connections that are left serve others.
 func TestTransfersOfASyncAtATime(t *testing.T) {
+	t.Parallel()
 	for _, most := range []int{0, 1, 2} {
 		synctest.Test(t, func(t *testing.T) {
 			var mutex sync.Mutex
@@ -244,6 +247,7 @@ func TestAnAddressMoreIsAnotherLogin(t *testing.T) {
 
 // TestBandwidthFollowsTheTimeOfDay, for what is under way too, in both directions and on all connections together.
 func TestBandwidthFollowsTheTimeOfDay(t *testing.T) {
+	t.Parallel()
 	const rate = 100_000
 	synctest.Test(t, func(t *testing.T) {
 		table, err := config.ParseTimetable("01:00,100KB 02:00,200KB 03:00,off")
@@ -305,6 +309,7 @@ func TestBandwidthFollowsTheTimeOfDay(t *testing.T) {
 // TestAHookThatFailsBlamesNobodyElse: the file is tried again, whatever this machine had against the hook, and the history
 // tells of one behind a transfer.
 func TestAHookThatFailsBlamesNobodyElse(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			if job.Path == "told" {

@@ -135,9 +135,10 @@ func (b *breaker) most(sync string, during time.Duration) (most int) {
 // TestAFullServerIsEmptied: the deletions that make room are found and done although the transfers that wait for it fill the
 // queue, and then all the rest is done.
 func TestAFullServerIsEmptied(t *testing.T) {
+	t.Parallel()
 	for sentence, deletions := range map[string]int{
 		"a few deletions, behind more transfers than there is room for": 20,
-		"more deletions than there is room for":                         300,
+		"more deletions than there is room for":                         90,
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -153,8 +154,8 @@ func TestAFullServerIsEmptied(t *testing.T) {
 					sent[job.Path] = true
 					return done
 				})
-				all := append(opsOf(plan.Upload, "u", 500), opsOf(plan.DeleteRemote, "x", deletions)...)
-				for _, op := range all[500:] {
+				all := append(opsOf(plan.Upload, "u", 150), opsOf(plan.DeleteRemote, "x", deletions)...)
+				for _, op := range all[150:] {
 					left[op.Path] = true
 				}
 				b.walk = func(queue.Job) (ops []plan.Op) {
@@ -168,7 +169,7 @@ func TestAFullServerIsEmptied(t *testing.T) {
 					}
 					return ops
 				}
-				b.bound = 200
+				b.bound = 60
 				b.enqueue(work.KindScan, "up", b.now(), "")
 				b.run(func() {
 					if most := b.most("up", 90*time.Minute); most > b.bound || most < b.bound*4/5 {
@@ -188,6 +189,7 @@ func TestAFullServerIsEmptied(t *testing.T) {
 
 // TestWhatChangesNowDoesNotWaitForWhatFails: a look has room when all that a scan has found fails.
 func TestWhatChangesNowDoesNotWaitForWhatFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			if job.Kind == string(plan.Upload) && job.Path[0] == 'u' {
@@ -195,16 +197,16 @@ func TestWhatChangesNowDoesNotWaitForWhatFails(t *testing.T) {
 			}
 			return done
 		})
-		b.bound = 200
+		b.bound = 120
 		b.walk = func(job queue.Job) []plan.Op {
 			if job.Kind == work.KindScan {
-				return opsOf(plan.Upload, "u", 500)
+				return opsOf(plan.Upload, "u", 300)
 			}
 			return opsOf(plan.Upload, "edited", 3)
 		}
 		b.enqueue(work.KindScan, "up", b.now(), "")
 		b.run(func() {
-			if most := b.most("up", 10*time.Minute); most > b.bound || most < b.bound*4/5 {
+			if most := b.most("up", 3*time.Minute); most > b.bound || most < b.bound*4/5 {
 				t.Errorf("%d jobs were open at a time", most)
 			}
 			edited := time.Now()
@@ -227,6 +229,7 @@ func TestWhatChangesNowDoesNotWaitForWhatFails(t *testing.T) {
 
 // TestADroppedScanLeavesNothingStaged, in an agent that goes on without it.
 func TestADroppedScanLeavesNothingStaged(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			if job.Kind == string(plan.Upload) {
@@ -234,9 +237,9 @@ func TestADroppedScanLeavesNothingStaged(t *testing.T) {
 			}
 			return done
 		})
-		b.bound = 200
+		b.bound = 60
 		b.walk = func(queue.Job) []plan.Op {
-			return append(opsOf(plan.DeleteRemote, "x", 30), opsOf(plan.Upload, "u", 500)...)
+			return append(opsOf(plan.DeleteRemote, "x", 30), opsOf(plan.Upload, "u", 150)...)
 		}
 		b.enqueue(work.KindScan, "up", b.now(), "")
 		b.run(func() { time.Sleep(time.Minute) })
@@ -278,6 +281,7 @@ func (b *breaker) history() (rows []state.History) {
 
 // TestTheHistoryIsBounded by what is configured, the oldest rows going first.
 func TestTheHistoryIsBounded(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		rows int
@@ -306,6 +310,7 @@ func TestTheHistoryIsBounded(t *testing.T) {
 
 // TestAClockThatIsAheadKeepsTheHistory, but for a day of it.
 func TestAClockThatIsAheadKeepsTheHistory(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
 		b.ninetyDays()

@@ -20,6 +20,7 @@ import (
 
 // TestARefusedLoginIsTriedOnce, over days and new starts, until the password is another one or a person asks.
 func TestARefusedLoginIsTriedOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, nil)
 		b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 50)...)

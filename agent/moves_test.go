@@ -93,18 +93,14 @@ func copyWithTimes(t *testing.T, root, from, to string) {
 
 // TestRenamesHere renames files and folders in the local folder. What is only renamed is not sent again.
 func TestRenamesHere(t *testing.T) {
-	for _, name := range []string{"vsftpd", "proftpd"} {
-		for _, direction := range []string{"up", "both"} {
-			t.Run(name+"/"+direction, func(t *testing.T) {
-				t.Parallel()
-				m := newMoveRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction)
-				files := 300
-				if direction == "both" {
-					files = 30
-				}
-				renamesHere(t, m, files)
-			})
-		}
+	for _, test := range []struct {
+		server, direction string
+		files             int
+	}{{"vsftpd", "up", 90}, {"proftpd", "both", 30}} {
+		t.Run(test.server+"/"+test.direction, func(t *testing.T) {
+			t.Parallel()
+			renamesHere(t, newMoveRig(t, ftptest.Real(t, test.server, ftptest.RealOptions{}), test.direction), test.files)
+		})
 	}
 }
 

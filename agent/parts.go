@@ -193,13 +193,36 @@ func (c *commit) notAtWork(s *scanning) ([]state.Dirty, error) {
 	return slices.DeleteFunc(slices.Clone(s.Dirty), func(mark state.Dirty) bool { return running[mark.Path] }), nil
 }
 
-// noticed asks for a look at a path that was marked while a job was at it.
+// noticed asks for a look at a path that was marked while a job was at it. Looks and scans that began before the job ended do not
+// clear the mark, because it is another one then.
 func (c *commit) noticed(job queue.Job) error {
 	mark, ok := state.GetDirty(c.tx, job.Sync, job.Path)
 	if !ok {
 		return nil
 	}
-	return c.enqueueScan(job.Sync, work.KindLook, mark.Why, priorityLook, c.now.Add(c.settle(job.Sync)))
+	return c.lookAgain(job, mark.Why, c.now.Add(c.settle(job.Sync)), mark.Remote)
+}
+
+// clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
+// notAtWork.
+func (c *commit) clearMarks(s *scanning) error {
+	var kept []state.Dirty
+	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
+		if mark, ok := state.GetDirty(c.tx, s.sync(), job.Path); ok && isOperation(job.Kind) {
+			mark.Path = job.Path
+			kept = append(kept, mark)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, mark := range kept {
+		if err := state.MarkDirty(c.tx, s.sync(), mark.Path, mark.Why, mark.Remote, c.now); err != nil {
+			return err
+		}
+	}
+	return state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark)
 }
 
 // count adds a part to the numbers of its scan.
@@ -314,7 +337,7 @@ func (c *commit) finish(s *scanning) error {
 	if !s.Full {
 		return nil
 	}
-	if err := state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark); err != nil {
+	if err := c.clearMarks(s); err != nil {
 		return err
 	}
 	s.row.LastFullScan = c.now

@@ -24,6 +24,7 @@ import (
 // TestAScanThatIsInterruptedGoesOn from its last part that was written down, in the same agent or in the next, and has
 // staged nothing twice.
 func TestAScanThatIsInterruptedGoesOn(t *testing.T) {
+	t.Parallel()
 	const before, place = 36, 48 // of the part written down last, and of the one in which it happens
 	fails := func(err error) func(l *long, stop func()) func(part *work.Outcome) {
 		return func(*long, func()) func(part *work.Outcome) {
@@ -107,6 +108,7 @@ func TestAScanThatIsInterruptedGoesOn(t *testing.T) {
 
 // TestASyncThatIsOffKeepsItsScan, and nothing of it is done meanwhile.
 func TestASyncThatIsOffKeepsItsScan(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		l.run(func() { time.Sleep(time.Minute) })
@@ -135,6 +137,7 @@ func TestASyncThatIsOffKeepsItsScan(t *testing.T) {
 
 // TestASyncThatPointsElsewhereForgetsItsScan, and what that has staged.
 func TestASyncThatPointsElsewhereForgetsItsScan(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		l.run(func() { time.Sleep(time.Minute) })
@@ -158,6 +161,7 @@ func TestASyncThatPointsElsewhereForgetsItsScan(t *testing.T) {
 
 // TestAWaitingScanCanBeDropped while the agent works, in its middle and in its release; the next one is a whole one.
 func TestAWaitingScanCanBeDropped(t *testing.T) {
+	t.Parallel()
 	for sentence, release := range map[string]bool{"in the middle": false, "in the release": true} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -196,6 +200,7 @@ func TestAWaitingScanCanBeDropped(t *testing.T) {
 // TestAVetoInTheMiddleOfAScan: when the root vanishes between two parts nothing counts any more that the scan says, and an
 // approval begins another one.
 func TestAVetoInTheMiddleOfAScan(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		vetoed := false
@@ -237,6 +242,7 @@ func TestAVetoInTheMiddleOfAScan(t *testing.T) {
 // TestAHaltByAnotherJobOfTheSync: a scan in the middle of its way waits for the person's word and goes on then, and as what
 // the person has let pass may lie behind it, another scan follows.
 func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
+	t.Parallel()
 	deletions := opsOf(plan.DeleteRemote, "y", 25)
 	for _, row := range []struct {
 		sentence string
@@ -307,6 +313,7 @@ func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
 // TestARequestInTheMiddleOfAScan: a whole scan follows, and the pass is not over before it has found what lay behind the
 // first one. Of the first one nothing is in its report.
 func TestARequestInTheMiddleOfAScan(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		l.each = func(part *work.Outcome) {
@@ -419,6 +426,7 @@ func TestDeletionsOfTwoScansAtATime(t *testing.T) {
 // TestALookInParts clears the marks of what it has handed over, and no mark that was made since it began; what it has not
 // read another look works off. The looks are real ones, at a local folder.
 func TestALookInParts(t *testing.T) {
+	t.Parallel()
 	const files, gone = 60, 10_001 // together more marks than a look reads
 	for sentence, row := range map[string]struct {
 		gone  int

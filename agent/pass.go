@@ -107,6 +107,10 @@ func (s *passSync) count(r report) {
 		s.report.Folders++
 	case plan.MoveRemote, plan.MoveLocal:
 		s.report.Renamed++
+	case plan.SetAsideRemote, plan.SetAsideLocal:
+		if r.Already {
+			s.report.Adopted++
+		}
 	}
 }
 

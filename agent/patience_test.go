@@ -14,6 +14,7 @@ import (
 // TestNothingStarves: small files that keep coming in, faster than they can be sent, hold up a scan and the deletions of
 // their sync for a while, but not for ever.
 func TestNothingStarves(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name     string
 		kind     string
@@ -59,6 +60,7 @@ func TestNothingStarves(t *testing.T) {
 // TestDeletionsGoLastAfterAnOutage: a server that was away for as long as deletions have patience has made nobody wait for what
 // keeps coming in. (Longer, and they would have been tried in vain, and be patient again.)
 func TestDeletionsGoLastAfterAnOutage(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		b := newBreaker(t, func(queue.Job) work.Outcome {

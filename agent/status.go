@@ -188,7 +188,7 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 	if row, ok, err := state.GetBaseline(tx, e.Sync, rel); err != nil {
 		return err
 	} else if ok {
-		e.Agreed = &control.Agreed{Local: row.Local, Remote: row.Remote, When: row.When, Unreadable: row.Bad != ""}
+		e.Agreed = &control.Agreed{Local: row.Local, Remote: row.Remote, When: row.When, Left: row.Left, Unreadable: row.Bad != ""}
 	}
 	if n, ok := state.GetNote(tx, e.Sync, rel); ok {
 		shown := shownNote(n)

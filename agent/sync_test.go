@@ -236,23 +236,21 @@ func remove(t *testing.T, root string, paths ...string) {
 	}
 }
 
-// TestOneWayMirror makes a tree, changes it and shrinks it, on each server, in each direction,
-// with and without TLS.
+// TestOneWayMirror makes a tree, changes it and shrinks it: on each server in each direction, one of them with TLS.
 func TestOneWayMirror(t *testing.T) {
-	for _, name := range ftptest.RealServers {
-		for _, withTLS := range []bool{false, true} {
-			for _, direction := range []string{"up", "down"} {
-				t.Run(fmt.Sprintf("%s/tls=%v/%s", name, withTLS, direction), func(t *testing.T) {
-					t.Parallel()
-					server := ftptest.Real(t, name, ftptest.RealOptions{TLS: withTLS, RequireTLS: withTLS})
-					r := newRig(t, server, direction)
-					source := r.local
-					if direction == "down" {
-						source = r.remote
-					}
-					mirror(t, r, source)
-				})
-			}
+	for i, name := range ftptest.RealServers {
+		for j, direction := range []string{"up", "down"} {
+			withTLS := (i+j)%2 == 0
+			t.Run(fmt.Sprintf("%s/tls=%v/%s", name, withTLS, direction), func(t *testing.T) {
+				t.Parallel()
+				server := ftptest.Real(t, name, ftptest.RealOptions{TLS: withTLS, RequireTLS: withTLS})
+				r := newRig(t, server, direction)
+				source := r.local
+				if direction == "down" {
+					source = r.remote
+				}
+				mirror(t, r, source)
+			})
 		}
 	}
 }

@@ -30,6 +30,7 @@ func results(rows []state.History) (results []string) {
 
 // TestAWeekWithoutAServerIsTwoRows of the history, whatever is tried and however often the agent starts meanwhile.
 func TestAWeekWithoutAServerIsTwoRows(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		up := begin.Add(7 * 24 * time.Hour)
@@ -71,6 +72,7 @@ func TestAWeekWithoutAServerIsTwoRows(t *testing.T) {
 
 // TestAServerThatComesAndGoes does not fill the history, but when it stays away at last that is told.
 func TestAServerThatComesAndGoes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		gone := begin.Add(4 * time.Hour)
@@ -99,6 +101,7 @@ func TestAServerThatComesAndGoes(t *testing.T) {
 
 // TestAFullPlaceIsTwoRows: of the server for uploads, of the sync for downloads.
 func TestAFullPlaceIsTwoRows(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		b := newBreaker(t, func(queue.Job) work.Outcome {
@@ -120,6 +123,25 @@ func TestAFullPlaceIsTwoRows(t *testing.T) {
 			if !strings.Contains(rows[0].Error, "Quota exceeded") || rows[0].Direction != direction || rows[0].Op != "transfer" || rows[1].Duration < 23*time.Hour {
 				t.Errorf("%+v", rows)
 			}
+		}
+	})
+}
+
+// TestATransferThatBeganBeforeTheDiskWasFullProvesNoRoom: what has its room already may well come to its end.
+func TestATransferThatBeganBeforeTheDiskWasFullProvesNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if job.Path == "a0" {
+				return work.Outcome{Err: errQuota}
+			}
+			time.Sleep(10 * time.Second)
+			return done
+		})
+		b.enqueue(string(plan.Upload), "up", begin, paths("a", 2)...)
+		b.run(func() { time.Sleep(time.Minute) })
+		if got := results(b.troubles("acme")); !slices.Equal(got, []string{"full"}) {
+			t.Errorf("told: %q, while the upload that was under way ended well", got)
 		}
 	})
 }

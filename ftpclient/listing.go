@@ -54,19 +54,23 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 	if err != nil {
 		return Listing{}, err
 	}
-	broken := false
+	var refused error
 	if c.hasMLSD() {
 		l, err := c.listWith(ctx, p, "MLSD", "", "mlsd")
-		if err == nil || !brokenMLSD(err) {
+		if err == nil || !brokenMLSD(err) && !mayBreakMLSD(err) {
 			return l, err
 		}
-		broken = true
+		refused = err
 	}
 	l, err := c.listLines(ctx, p)
-	if err != nil {
+	switch {
+	case refused != nil && !brokenMLSD(refused) && c.Usable() && ctx.Err() == nil && (err != nil || len(l.Entries) == 0 && !l.Hidden):
+		// Servers show nothing by LIST of what may not be read: that proves nothing.
+		return Listing{}, refused
+	case err != nil:
 		return Listing{}, err
 	}
-	c.facts.MLSDBroken = c.facts.MLSDBroken || broken // and it is not the folder
+	c.facts.MLSDBroken = c.facts.MLSDBroken || refused != nil // and it is not the folder
 	return l, c.fixTimes(ctx, c.Absolute(p), &l)
 }
 
@@ -74,6 +78,13 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 // folder that has gone in between, too.
 func brokenMLSD(err error) bool {
 	return errors.Is(err, errNoFacts) || refusedCommand(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission)
+}
+
+// mayBreakMLSD reports whether an error of MLSD in a folder that is there may be about the command: a server may forbid it
+// (<Limit MLSD> of ProFTPD, which goes on naming it in FEAT) in the words in which it keeps a folder from being read.
+func mayBreakMLSD(err error) bool {
+	e, ok := err.(*Error)
+	return ok && (e.Code == 550 || refusedCommand(err)) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // errNoFacts: what came by MLSD is none of its lines.

@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,9 +80,21 @@ func TestList(t *testing.T) {
 			want:   outcome{code: 550, class: ftpclient.ClassPermanent}, facts: listsSome},
 		{name: "a name that cannot be says nothing about MLSD", features: "MLST",
 			script: steps{cwd}.then(sent("MLSD", "type=file;size=1; a/b\r\n")...), unparsed: []string{"type=file;size=1; a/b"}, incomplete: "1 lines", facts: epsv},
-		{name: "MLSD without rights is an error", features: "MLST",
-			script: steps{cwd, passive}.then(talk("MLSD", "550 Permission denied")...),
-			want:   outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}},
+		{name: "MLSD without rights is an error where LIST shows nothing", features: "MLST", change: known("no"),
+			script: steps{cwd, passive}.then(talk("MLSD", "550 Permission denied")...).then(sent("LIST")...),
+			want:   outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}, facts: listsSome},
+		{name: "MLSD without rights is an error where LIST is one", features: "MLST", change: known("no"),
+			script: steps{cwd, passive}.then(talk("MLSD", "550 Permission denied")...).then(passive).then(talk("LIST", "450 later")...),
+			want:   outcome{is: fs.ErrPermission, code: 550, class: ftpclient.ClassPermanent}, facts: listsSome},
+		{name: "MLSD that is forbidden gives way to LIST that shows something, for good", features: "MLST", change: known("no"),
+			script: steps{cwd, passive}.then(talk("MLSD", "550 Unable to handle command")...).then(sent("LIST", a)...),
+			names:  []string{"a"}, facts: broken},
+		{name: "MLSD that is forbidden gives way to LIST that shows the folder itself", features: "MLST", change: known("yes"),
+			script: steps{cwd, passive}.then(talk("MLSD", "550 Operation not permitted")...).then(sent("LIST -a", itself)...), hidden: true,
+			facts: with(func(f *ftpclient.Facts) { f.MLSDBroken, f.ListAll = true, "yes" })},
+		{name: "MLSD of a folder that has gone by now is an error", features: "MLST",
+			script: steps{cwd, passive}.then(talk("MLSD", "550 /d: No such file or directory")...),
+			want:   outcome{is: fs.ErrNotExist, code: 550, class: ftpclient.ClassPermanent}},
 		{name: "LIST -a shows more and is taken from then on",
 			script: steps{cwd}.then(sent("LIST", "total 3\r\n", a)...).then(sent("LIST -a", hidden, a)...),
 			names:  []string{".h", "a"}, hidden: true, facts: listsAll},
@@ -291,5 +306,40 @@ func TestWordsForAnEmptyFolderBesideDataThatNobodySaw(t *testing.T) {
 	}
 	if err := conn.Noop(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMLSDAndMLSTThatAreForbidden and still listed: what they would tell is asked for in other ways.
+func TestMLSDAndMLSTThatAreForbidden(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "proftpd", ftptest.RealOptions{Deny: []string{"MLSD", "MLST"}})
+	conn := dial(t, t.Context(), server.Addr, optionsFor(server, securities[0]))
+	if !conn.Features().Has("MLST") {
+		t.Fatal("MLST is not listed")
+	}
+	store := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(server.Root, name), []byte("five5"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store("f")
+	if entry, found, err := conn.StatFile(t.Context(), "/f"); err != nil || !found || entry.Size != 5 {
+		t.Errorf("a file: %+v, %v, %v", entry, found, err)
+	}
+	if err := os.Mkdir(filepath.Join(server.Root, "empty"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string][]string{"/empty": {}, "/": {"empty", "f"}} {
+		l, err := conn.List(t.Context(), folder)
+		if err != nil || l.Incomplete != "" {
+			t.Errorf("%s: %v, %q", folder, err, l.Incomplete)
+		}
+		if diff := cmp.Diff(want, slices.Sorted(slices.Values(namesOf(l)))); diff != "" && len(want)+len(l.Entries) > 0 {
+			t.Errorf("%s (-want +got):\n%s", folder, diff)
+		}
+	}
+	if !conn.Facts().MLSDBroken {
+		t.Error("that is not remembered")
 	}
 }

@@ -66,8 +66,11 @@ func (c *Conn) StatFile(ctx context.Context, p string) (entry list.Entry, found 
 		if err != nil {
 			return list.Entry{}, false, err
 		}
-		if entry, ok := c.parseMLST(reply, p); ok && tells(entry) || reply.Code == 550 {
-			return entry, ok && entry.Type == list.File, nil
+		if entry, ok := c.parseMLST(reply, p); ok && tells(entry) {
+			return entry, entry.Type == list.File, nil
+		}
+		if !reply.Completed() && errors.Is(c.refusal("stat", p, "MLST", reply), fs.ErrNotExist) {
+			return list.Entry{}, false, nil // any other refusal may be of the command itself
 		}
 	}
 	return c.statBySize(ctx, p)

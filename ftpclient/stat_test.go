@@ -122,11 +122,17 @@ func TestStatFile(t *testing.T) {
 			then(sent("LIST", "drwxr-xr-x   1 ferry ferry  5 Jan 02  2024 f\r\n")...), false},
 		{"without SIZE a file is missed in the listing of its parent",
 			talk("SIZE /d/f", "502 what?", "CWD /d", "250 ok").then(sent("LIST")...), false},
+		{"MLST may say that nothing is there", talk("MLST /d/f", "550 /d/f: No such file or directory"), false},
+		{"MLST that is forbidden says nothing", talk("MLST /d/f", "550 Operation not permitted", "SIZE /d/f", "213 5", "MDTM /d/f", "213 20240102030405"), true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			conn, _ := connect(t, session("", test.script), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
+			features := ""
+			if test.script[0].Expect[:4] == "MLST" {
+				features = "MLST"
+			}
+			conn, _ := connect(t, session(features, test.script), func(o *ftpclient.Options) { o.Facts.ListAll = "no" })
 			entry, found, err := conn.StatFile(t.Context(), "/d/f")
 			if err != nil || found != test.found || found && (entry.Name != "f" || entry.Size != 5) {
 				t.Errorf("%+v, %v, %v", entry, found, err)

@@ -24,6 +24,8 @@ type Baseline struct {
 	Remote entry.Entry `json:"remote"`
 	When   time.Time   `json:"when,omitzero"`
 	Job    uint64      `json:"job,omitempty"`
+	// Left, if not "", says why the two are not alike: nothing is done about the path while both sides stay as they were.
+	Left string `json:"left,omitempty"`
 	// Bad says why the row could not be read, "" if it could. Of a bad row nothing but the path is known: both sides did
 	// agree once, so nothing may be deleted there for want of a baseline.
 	Bad string `json:"-"`

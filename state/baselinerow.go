@@ -25,6 +25,7 @@ import (
 //	job           number
 //	identities    of the local and the remote entry, where flags say so: a varint, and 8 bytes
 //	targets       of links, likewise: length and text
+//	left          likewise: length and text
 //	path          only where the key holds a hash in place of a part of it: the rest of the row before the sum
 //	sum           4 bytes: CRC-32C of the key and of all before
 //
@@ -43,6 +44,7 @@ const (
 	flagRemoteID
 	flagLocalTarget
 	flagRemoteTarget
+	flagLeft
 	flagsBaseline = 1<<iota - 1
 )
 
@@ -76,7 +78,7 @@ func encodeBaseline(key []byte, b Baseline) ([]byte, error) {
 	var flags byte
 	for i, there := range [...]bool{
 		!b.Local.ModTime.IsZero(), !b.Remote.ModTime.IsZero(), !b.When.IsZero(),
-		b.Local.ID != 0, b.Remote.ID != 0, b.Local.Target != "", b.Remote.Target != "",
+		b.Local.ID != 0, b.Remote.ID != 0, b.Local.Target != "", b.Remote.Target != "", b.Left != "",
 	} {
 		if there {
 			flags |= 1 << i
@@ -88,6 +90,7 @@ func encodeBaseline(key []byte, b Baseline) ([]byte, error) {
 	row = appendTime(row, b.When, max(origin, later))
 	row = binary.AppendUvarint(row, b.Job)
 	row = appendIdentities(row, b.Local, b.Remote)
+	row = appendText(row, b.Left)
 	if !tellsPath(key) {
 		row = append(row, b.Path...)
 	}
@@ -117,11 +120,17 @@ func appendIdentities(row []byte, local, remote entry.Entry) []byte {
 		row = binary.BigEndian.AppendUint64(row, remote.ID)
 	}
 	for _, target := range [...]string{local.Target, remote.Target} {
-		if target != "" {
-			row = append(binary.AppendUvarint(row, uint64(len(target))), target...)
-		}
+		row = appendText(row, target)
 	}
 	return row
+}
+
+// appendText writes nothing for no text.
+func appendText(row []byte, text string) []byte {
+	if text == "" {
+		return row
+	}
+	return append(binary.AppendUvarint(row, uint64(len(text))), text...)
 }
 
 func appendTime(row []byte, t time.Time, origin int64) []byte {
@@ -276,6 +285,10 @@ func decodeBaselineBody(key, body []byte, path string) (Baseline, error) {
 	b.When = r.time(flags&flagWhen != 0, max(origin, later))
 	b.Job = r.unsigned()
 	r.identities(flags, &b.Local, &b.Remote)
+	if flags&flagLeft != 0 {
+		b.Left = string(r.bytes(r.unsigned()))
+		r.bad = r.bad || b.Left == ""
+	}
 	if r.bad {
 		return Baseline{}, errors.New("a number in it is wrong")
 	}

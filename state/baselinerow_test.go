@@ -65,6 +65,7 @@ func TestBaselineRowKeepsEveryValue(t *testing.T) {
 		"folders told apart here":     {Local: entry.Entry{Kind: entry.Dir, ID: math.MaxUint64}, Remote: entry.Entry{Kind: entry.Dir}},
 		"folders told apart there":    {Local: entry.Entry{Kind: entry.Dir}, Remote: entry.Entry{Kind: entry.Dir, ID: 1}},
 		"links":                       {Local: entry.Entry{Kind: entry.Link, Target: "../there"}, Remote: entry.Entry{Kind: entry.Link, Target: strings.Repeat("t", 4096), ID: 1}},
+		"a link that is left":         {Local: entry.Entry{Kind: entry.Link, Target: "/there"}, Left: "it leads elsewhere", Job: 1},
 		"a link with two names there": {Remote: entry.Entry{Kind: entry.Link, Target: "there"}, Job: math.MaxUint64},
 		"other time zones":            {Local: at(entry.File, 1, noon.In(time.FixedZone("", 3600)), 1), When: noon.Local()},
 	} {

@@ -51,6 +51,8 @@ const (
 	blockRows, readRows = 256, 20_000
 	// fewAdded, and a share of what it held at first, is how many rows are added to an index before it is made anew.
 	fewAdded, shareAdded = 4096, 32
+	// mostRead is how many rows are read for the one with the same ID, where more than enough have the same size and time.
+	mostRead = 4096
 )
 
 // identities are indexes of the baseline in memory. Scans seldom need them, and they can be made anew: in the file they would
@@ -137,7 +139,8 @@ func (x *index) add(row recentRow) (old bool) {
 }
 
 // Identified returns up to limit paths that are in the baseline with what e, as it is on one side, is known by: files with its
-// size and time, or folders with its ID. The first call for a side reads all rows of the sync.
+// size and time, or folders with its ID. Those with the same ID come first; of very many files some may be missed. The first call
+// for a side reads all rows of the sync.
 func (db *DB) Identified(sync string, side Side, e entry.Entry, limit int) (paths []string, err error) {
 	id, ok := identityOf(e)
 	if !ok {
@@ -152,12 +155,14 @@ func (db *DB) Identified(sync string, side Side, e entry.Entry, limit int) (path
 	if len(runs) == 0 {
 		return nil, nil
 	}
+	found := candidates{limit: limit, id: e.ID}
 	err = db.View(func(tx *Tx) error {
 		for _, r := range runs {
 			err := tx.Table(tableBaseline).Scan(Key(sync, ""), r.from, func(key, value []byte) (bool, error) {
-				if r.to != nil && bytes.Compare(key, r.to) >= 0 || len(paths) >= limit {
+				if r.to != nil && bytes.Compare(key, r.to) >= 0 || found.enough() {
 					return false, nil
 				}
+				found.read++
 				row := readBaseline(key, value, "")
 				if has, ok := identityOf(row.on(side)); !ok || has != id {
 					return true, nil
@@ -165,9 +170,7 @@ func (db *DB) Identified(sync string, side Side, e entry.Entry, limit int) (path
 				if row.Path == "" {
 					row.Path = pathOf(key)
 				}
-				if !slices.Contains(paths, row.Path) {
-					paths = append(paths, row.Path)
-				}
+				found.add(row.Path, row.on(side).ID)
 				return true, nil
 			})
 			if err != nil {
@@ -176,7 +179,35 @@ func (db *DB) Identified(sync string, side Side, e entry.Entry, limit int) (path
 		}
 		return nil
 	})
-	return paths, err
+	return found.paths(), err
+}
+
+// candidates are paths that something may have had before.
+type candidates struct {
+	limit      int
+	id         uint64
+	same, like []string // with the ID id, and others
+	read       int
+}
+
+func (c *candidates) add(path string, id uint64) {
+	switch {
+	case slices.Contains(c.same, path) || slices.Contains(c.like, path):
+	case c.id != 0 && id == c.id:
+		c.same = append(c.same, path)
+	case len(c.like) < c.limit:
+		c.like = append(c.like, path)
+	}
+}
+
+// enough reports whether nothing is to be gained from further rows.
+func (c *candidates) enough() bool {
+	return len(c.same)+len(c.like) >= c.limit && (c.id == 0 || len(c.same) > 0 || c.read >= mostRead)
+}
+
+func (c *candidates) paths() []string {
+	all := append(c.same, c.like...)
+	return all[:min(len(all), c.limit)]
 }
 
 // run is a range of keys; to is nil for the last one of a sync.

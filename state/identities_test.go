@@ -197,6 +197,40 @@ func TestIndexOfManyRows(t *testing.T) {
 	}
 }
 
+// TestTheSameIDComesFirst among many files of one size and time, as programs make that set times: renamed is one of them.
+func TestTheSameIDComesFirst(t *testing.T) {
+	const files, limit = 2000, 64
+	for _, when := range []string{"indexed before", "indexed after"} {
+		db := openNew(t)
+		if when == "indexed before" {
+			identified(t, db, LocalSide, fileAt(1, 1, 1), 1)
+		}
+		update(t, db, func(tx *Tx) error {
+			for i := range files {
+				if err := PutBaseline(tx, "s", Baseline{Path: fmt.Sprintf("%06d", i), Local: fileAt(5, 0, uint64(100+i)), Remote: fileAt(5, 0, 0)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, i := range []int{0, limit - 1, limit, 1234, files - 1} {
+			paths := identified(t, db, LocalSide, fileAt(5, 0, uint64(100+i)), limit)
+			if want := fmt.Sprintf("%06d", i); len(paths) != limit || paths[0] != want {
+				t.Errorf("%s: %d paths, the first is %q, want %q", when, len(paths), paths[0], want)
+			}
+		}
+		for name, paths := range map[string][]string{
+			"another ID":             identified(t, db, LocalSide, fileAt(5, 0, 99), limit),
+			"no ID":                  identified(t, db, LocalSide, fileAt(5, 0, 0), limit),
+			"a side that has no IDs": identified(t, db, RemoteSide, fileAt(5, 0, 100), limit),
+		} {
+			if len(paths) != limit {
+				t.Errorf("%s, %s: %d paths", when, name, len(paths))
+			}
+		}
+	}
+}
+
 // Who writes while an index is being made does not write past it.
 func TestIndexMadeWhileOthersWrite(t *testing.T) {
 	db := openNew(t)

@@ -55,6 +55,9 @@ func (l *loader) contradictions(at key, sync *Sync, file *rawSync) {
 	if sync.Claim && sync.AfterDownload == (After{}) && sync.Direction == Down {
 		l.warn(at.child("claim"), `is of little use with after_download = "keep": the file gets its name back, and others take it, too`)
 	}
+	if sync.AfterUpload != (After{}) && sync.Direction == Up && !sync.Atomic {
+		l.warn(at.child("after_upload"), "with upload.atomic = false: a server that shows nothing of what it has proves by its final reply alone that the file is there, before it goes here")
+	}
 }
 
 // otherDirection refuses options of another direction.

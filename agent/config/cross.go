@@ -17,18 +17,19 @@ type flow struct {
 
 // place is a folder somewhere.
 type place struct {
-	where string // empty for this machine, else what identifies the server
-	path  string // cleaned
+	where []string // empty for this machine, else what identifies the server, by each of its addresses
+	path  string   // cleaned
 }
 
 // overlaps reports whether one of the folders is the other or inside it. Whether a relative remote path (from the login
 // folder) and an absolute one overlap cannot be known here.
 func (p place) overlaps(other place) bool {
 	separator := "/"
-	if p.where == "" {
+	if len(p.where) == 0 {
 		separator = string(filepath.Separator)
 	}
-	return p.where == other.where &&
+	known := func(where string) bool { return slices.Contains(other.where, where) }
+	return (slices.ContainsFunc(p.where, known) || len(p.where)+len(other.where) == 0) &&
 		(within(p.path, other.path, separator) || within(other.path, p.path, separator))
 }
 
@@ -53,7 +54,10 @@ func (l *loader) crossCheck(cfg *Config) {
 			continue
 		}
 		local := place{path: realPath(sync.Local)}
-		remote := place{where: strings.ToLower(server.Address+" "+server.VirtualHost) + " " + server.User, path: sync.Remote}
+		remote := place{path: sync.Remote}
+		for _, address := range server.Addresses {
+			remote.where = append(remote.where, strings.ToLower(address+" "+server.VirtualHost)+" "+server.User)
+		}
 		if cfg.Agent.StateDir != "" && within(state, local.path, string(filepath.Separator)) {
 			l.fail(key{"sync", sync.Family, "local"}, "contains state_dir (%s), which changes all the time: move one of them", cfg.Agent.StateDir)
 		}

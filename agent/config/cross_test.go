@@ -26,7 +26,7 @@ func TestSyncsAmongThemselves(t *testing.T) {
 			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
 		{"everything relative is inside the login folder", "a s1 x . up, b s1 y r up",
 			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
-		{"two names for one server are one server", "a s1 x /r up, b twin y /r up",
+		{"two names for one server are one server, by any address", "a s1 x /r up, b twin y /r up",
 			"agent.toml:22: sync.b.remote: sync.a writes to the same folder or one inside the other: a target has one source only", ""},
 		{"another user may have another root", "a s1 x /r up, b other y /r up", "", ""},
 		{"two sources to one local folder", "a s1 x/sub /r down, b s2 x /r down",
@@ -92,7 +92,7 @@ func TestSyncsAmongThemselves(t *testing.T) {
 // crossFile writes the syncs of a row behind twelve lines of servers; each takes six lines.
 func crossFile(syncs string) string {
 	text := "[agent]\nstate_dir = \"state\"\n[server.s1]\naddress = \"one\"\n[server.s2]\naddress = \"two\"\n" +
-		"[server.twin]\naddress = \"ONE:21\"\n[server.other]\naddress = \"one\"\nuser = \"other\"\n\n"
+		"[server.twin]\naddress = [\"three\", \"ONE:21\"]\n[server.other]\naddress = \"one\"\nuser = \"other\"\n\n"
 	for _, line := range strings.Split(syncs, ", ") {
 		field := strings.Fields(line)
 		direction, extra := field[4], `schedule = "@daily"`

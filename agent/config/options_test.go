@@ -359,3 +359,19 @@ agent.toml:12: sync.web.hooks.before: the program "no such program" cannot be ru
 agent.toml:19: sync.up.remote_name: "latest{ext}" holds nothing of the local name: of several files in a folder only one can be sent
 agent.toml:21: sync.up.hooks.shell: has no effect without before, after or on_error`)
 }
+
+// TestWhatADropBoxProves: what goes here may have nothing but the word of the server.
+func TestWhatADropBoxProves(t *testing.T) {
+	for settings, want := range map[string]string{
+		"after_upload = \"delete\"\n":                                               "",
+		"after_upload = \"keep\"\nupload = { atomic = false }\n":                    "",
+		"after_upload = \"delete\"\nupload = { atomic = false }\n":                  "agent.toml:9: ",
+		"upload = { atomic = false }\nafter_upload = { move = \"done/{date}/\" }\n": "agent.toml:10: ",
+	} {
+		cfg := mustLoad(t, server+sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"up\"\nschedule = \"@daily\"\n"+settings), nil)
+		if want != "" {
+			want += "sync.web.after_upload: with upload.atomic = false: a server that shows nothing of what it has proves by its final reply alone that the file is there, before it goes here"
+		}
+		expectProblems(t, &Error{cfg.Warnings}, want)
+	}
+}

@@ -93,6 +93,8 @@ type Agreed struct {
 	Local  entry.Entry `json:"local"`
 	Remote entry.Entry `json:"remote"`
 	When   time.Time   `json:"when,omitzero"`
+	// Left, if not "", says why the two are not alike and stay so.
+	Left string `json:"left,omitempty"`
 	// Unreadable: nobody can tell on what they agreed.
 	Unreadable bool `json:"unreadable,omitempty"`
 }

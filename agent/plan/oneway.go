@@ -256,7 +256,7 @@ func (d decider) versions() Decision {
 	case d.rules.Foreign == ForeignConflict:
 		return d.item.conflict(fmt.Sprintf("changed %s by somebody else; kept", d.targetName()))
 	case d.foreign():
-		return Decision{Keeps: true}
+		return d.item.skip(fmt.Sprintf("changed %s by somebody else; left alone until it changes %s", d.targetName(), d.sourceName()))
 	}
 	return d.transfer("changed " + d.targetName() + ", restored")
 }

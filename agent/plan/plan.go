@@ -114,6 +114,8 @@ type Base struct {
 	Remote entry.Entry `json:"remote"`
 	// When is the time of the agreement.
 	When time.Time `json:"when,omitzero"`
+	// Left, if not "", says why one of two links is not made like the other, or not at all: it is left so until one of them changes.
+	Left string `json:"left,omitempty"`
 	// Unreadable: they did agree, and nobody can tell on what. The rest is zero, and nothing is deleted for it.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
@@ -244,6 +246,14 @@ func Decide(rules Rules, item Item) Decision {
 	if item.Recognized != nil {
 		base = item.Recognized
 	}
+	if base != nil && base.Left != "" {
+		if rules.Links == LinksPreserve && item.isAs(*base) {
+			return item.skip(base.Left)
+		}
+		if base.Local.Kind == entry.Absent || base.Remote.Kind == entry.Absent {
+			base = nil // they never agreed
+		}
+	}
 	var decision Decision
 	if rules.Direction == Both {
 		decision = decideBoth(rules, item, base)
@@ -254,6 +264,11 @@ func Decide(rules Rules, item Item) Decision {
 		return item.conflict(fmt.Sprintf("%s, but %s; left alone", decision.Op.Reason, item.Doubt))
 	}
 	return decision
+}
+
+// isAs reports whether no side is known to differ from what it was.
+func (i Item) isAs(base Base) bool {
+	return (i.Local.Knowledge != Seen || same(i.Local.Entry, base.Local)) && (i.Remote.Knowledge != Seen || same(i.Remote.Entry, base.Remote))
 }
 
 func (i Item) op(action Action, reason string) *Op {

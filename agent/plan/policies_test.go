@@ -23,7 +23,7 @@ var exceptions = []struct {
 	{"a file in place of a folder that somebody else deleted is for a person", "conflict", "file changed", "absent", "folder", "*", "conflict, descend, keeps"},
 	{"a folder that somebody else deleted stays deleted, and what is new in it goes out", "keep", "folder assumed", "absent", "folder", "*", "skip, descend, keeps"},
 	{"a folder that somebody else deleted is for a person, and what is new in it goes out", "conflict", "folder assumed", "absent", "folder", "*", "conflict, descend, keeps"},
-	{"a file that somebody else changed stays so", "keep", "file assumed", "changed", "file", "*", "nothing, keeps"},
+	{"a file that somebody else changed stays so", "keep", "file assumed", "changed", "file", "*", "skip, keeps"},
 	{"a file that somebody else changed is for a person", "conflict", "file assumed", "changed", "file", "*", "conflict, keeps"},
 	{"a file that changed on both sides is for a person", "keep conflict", "changed", "changed", "file", "*", "conflict, keeps"},
 	{"files in place of a folder on both sides are for a person", "keep conflict", "file changed", "file changed", "folder", "*", "conflict, descend, keeps"},

@@ -215,6 +215,60 @@ func (r *Remote) Look(ctx context.Context, full string) (entry.Entry, error) {
 	return behind, nil // MLST of ProFTPD calls a link a file, of the size and time of the link
 }
 
+// WithoutFollowing corrects what Look has told of the absolute path of what may be a link, where that is of interest. It costs a
+// listing. What is not in that, though Look has told of it, has a name that listings do not show.
+func (r *Remote) WithoutFollowing(ctx context.Context, full string, found entry.Entry, err error) (entry.Entry, error) {
+	absent := errors.Is(err, fs.ErrNotExist)
+	if !r.Targets || err != nil && !absent || found.Kind == entry.Link && found.Target != "" {
+		return found, err
+	}
+	listed, listErr := r.Conn.ReadLink(ctx, full)
+	switch {
+	case listErr == nil && listed.Type == list.Link:
+		return RemoteEntry(listed), nil
+	case listErr == nil && absent:
+		return found, fmt.Errorf("the server lists %q and says that it is not there", path.Base(full))
+	case listErr == nil || errors.Is(listErr, fs.ErrNotExist):
+		return found, err
+	}
+	return found, listErr
+}
+
+// mayBeLink reports whether what a question about one path has told may be what a link points at: unless that is as it was.
+func mayBeLink(item plan.Item) bool {
+	if item.Local.Entry.Kind == entry.Link || item.Base != nil && item.Base.Remote.Kind == entry.Link {
+		return true
+	}
+	now := item.Remote.Entry
+	return now.Kind != entry.Absent && (item.Base == nil || !entry.Same(now, item.Base.Remote))
+}
+
+// statItem is statRemote for the path of an item, which is not followed if it is a link and those are to be told.
+func (w *walker) statItem(ctx context.Context, item plan.Item) (plan.Side, error) {
+	rel := w.farRel(item)
+	var err error
+	item.Remote, err = w.statRemote(ctx, rel)
+	r := w.request.Remote
+	if err != nil || !r.Targets || item.Remote.Knowledge != plan.Seen || !mayBeLink(item) || sendable(rel) != "" {
+		return item.Remote, err
+	}
+	told := error(nil)
+	if item.Remote.Entry.Kind == entry.Absent {
+		told = fs.ErrNotExist
+	}
+	found, err := r.WithoutFollowing(ctx, r.Path(rel), item.Remote.Entry, told)
+	switch {
+	case err == nil:
+		item.Remote.Entry = found
+	case !r.Conn.Usable():
+		return plan.Side{}, err
+	case !errors.Is(err, fs.ErrNotExist):
+		w.unknown(rel, fmt.Sprintf("cannot look at the server: %v", err))
+		return plan.Side{}, nil
+	}
+	return item.Remote, nil
+}
+
 // followAll puts what links point at in their places, as far as the server tells. Errors end the connection.
 func (r *Remote) followAll(ctx context.Context, rel string, found []Named) error {
 	for i, link := range found {

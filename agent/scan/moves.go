@@ -16,7 +16,7 @@ import (
 const (
 	// mostMoves is how many renames one run of a scan finds; beyond that files are transferred.
 	mostMoves = 1000
-	// mostOrigins is how many paths are looked at for the one that a file had before.
+	// mostOrigins is how many paths are looked at for the one that a file had before. That with the same ID is among them.
 	mostOrigins = 64
 )
 

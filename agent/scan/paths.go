@@ -157,7 +157,7 @@ func (w *walker) item(ctx context.Context, rel string) (plan.Item, error) {
 	}
 	if w.remoteRoot == there {
 		item.Doubt = w.sharesName(item)
-		item.Remote, err = w.statRemote(ctx, w.farRel(item))
+		item.Remote, err = w.statItem(ctx, item)
 		return item, err
 	}
 	item.Remote = side(nil, "", w.remoteRoot, item.Base, true)

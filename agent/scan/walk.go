@@ -33,7 +33,7 @@ func baseOf(row *state.Baseline) *plan.Base {
 	if row == nil {
 		return nil
 	}
-	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When, Unreadable: row.Bad != ""}
+	return &plan.Base{Local: row.Local, Remote: row.Remote, When: row.When, Left: row.Left, Unreadable: row.Bad != ""}
 }
 
 func (w *walker) readLocal(rel string, p presence) Entries {
@@ -431,7 +431,7 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 	if !expected || item.Remote.Knowledge != plan.Seen || item.Remote.Entry.Kind != entry.Absent {
 		return item, nil
 	}
-	remote, err := w.statRemote(ctx, w.farRel(item))
+	remote, err := w.statItem(ctx, item)
 	item.Remote = remote
 	if remote.Entry.Kind != entry.Absent && w.result.Totals.Remote == plan.RootEmpty {
 		w.result.Totals.Remote = plan.RootFilled // the listing did not show it

@@ -141,9 +141,14 @@ func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool
 // that. Where the server computes no hash it is read back if the attempt before has most likely brought it there, or if it is
 // small and would come here; else to transfer it once more costs less than to be wrong.
 func (o *op) sameWhole(ctx context.Context, p string, local io.ReaderAt, size int64) (bool, error) {
+	return o.identical(ctx, p, local, size, o.retried() || o.Action != plan.Upload && size <= comparedWhole)
+}
+
+// identical is sameWhole. back: where the server computes no hash, the file is read back; else it is not the same.
+func (o *op) identical(ctx context.Context, p string, local io.ReaderAt, size int64, back bool) (bool, error) {
 	how, err := o.verifyHash(ctx, p, local, size)
 	if err == nil && strings.HasPrefix(how, string(VerifySize)) {
-		if !o.retried() && (o.Action == plan.Upload || size > comparedWhole) {
+		if !back {
 			return false, nil
 		}
 		if err = o.reread(ctx, p, local, 0, size); err != nil && !o.conn.Usable() && errors.Is(err, errContent) {

@@ -26,6 +26,9 @@ func setAsideLocal(ctx context.Context, o *op) Outcome {
 	if !entry.Same(local, o.Local.Entry) || o.Remote.Knowledge == plan.Seen && !entry.Same(remote, o.Remote.Entry) {
 		return stale("one of the sides changed since the conflict was seen")
 	}
+	if end := o.sameAfterAll(ctx, local, remote); end != nil {
+		return *end
+	}
 	name, err := moveLocal(o.root, o.Path, o.To)
 	if err != nil {
 		return failed(fmt.Errorf("set aside: %w", err))
@@ -47,6 +50,9 @@ func setAsideRemote(ctx context.Context, o *op) Outcome {
 	if !entry.Same(remote, o.Remote.Entry) || o.Local.Knowledge == plan.Seen && !entry.Same(local, o.Local.Entry) {
 		return stale("one of the sides changed since the conflict was seen")
 	}
+	if end := o.sameAfterAll(ctx, local, remote); end != nil {
+		return *end
+	}
 	if err := o.conn.KeepsName(ctx, o.remote.Root, path.Base(o.To)); err != nil {
 		return failed(err)
 	}
@@ -55,6 +61,47 @@ func setAsideRemote(ctx context.Context, o *op) Outcome {
 		return failed(fmt.Errorf("set aside: %w", err))
 	}
 	return setAside(path.Join(path.Dir(o.To), path.Base(name)))
+}
+
+// sameAfterAll compares what is on both sides, and ends the job if that is the same: there is nothing to set aside then. Where two
+// people hold one file, its times may differ, and servers may tell none, or in a zone of their own. Read in vain, it costs less
+// than a copy that nobody wants: that would be transferred to both sides.
+func (o *op) sameAfterAll(ctx context.Context, local, remote entry.Entry) *Outcome {
+	if local.Kind != entry.File || remote.Kind != entry.File || local.Size < 0 || local.Size != remote.Size {
+		return nil
+	}
+	same, err := o.readsTheSame(ctx, local.Size)
+	if err != nil {
+		return ended(failed(fmt.Errorf("compare both versions: %w", err)))
+	}
+	here, there, err := o.bothSides(ctx)
+	switch {
+	case err != nil:
+		return ended(failed(err))
+	case !entry.Same(here, local) || !entry.Same(there, remote):
+		return ended(stale("one of the sides changed while they were compared"))
+	case !same:
+		return nil
+	}
+	if o.Remote.Knowledge == plan.Seen {
+		remote = o.Remote.Entry // as listings tell it, which may say more of its time
+	}
+	return &Outcome{
+		Result: Done, Already: true, Reason: "the same on both sides: nothing was set aside",
+		Base: &plan.Base{Local: local, Remote: remote}, Verified: "content",
+	}
+}
+
+func (o *op) readsTheSame(ctx context.Context, size int64) (bool, error) {
+	if size == 0 {
+		return true, nil
+	}
+	file, err := scan.OpenLocal(o.root, o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return o.identical(ctx, o.target(), file, size, true)
 }
 
 func setAside(name string) Outcome {
@@ -92,9 +139,13 @@ func (o *op) bothSides(ctx context.Context) (local, remote entry.Entry, err erro
 	return local, remote, err
 }
 
-// statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent.
+// statRemote looks at an absolute path on the server; what is proven not to be there is of kind Absent. A link is looked for
+// where the plan knows of one on either side.
 func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
 	found, err := o.remote.Look(ctx, p)
+	if o.Remote.Entry.Kind == entry.Link || o.Local.Entry.Kind == entry.Link || o.Base != nil && o.Base.Remote.Kind == entry.Link {
+		found, err = o.remote.WithoutFollowing(ctx, p, found, err)
+	}
 	if isAbsent(err) {
 		return entry.Entry{}, nil
 	}

@@ -71,6 +71,49 @@ func TestTheLoserOfAConflictIsSetAside(t *testing.T) {
 	}, "vsftpd", "proftpd")
 }
 
+// TestWhatIsTheSameIsNotSetAside, whatever its times are. Other content of the same size is.
+func TestWhatIsTheSameIsNotSetAside(t *testing.T) {
+	large := strings.Repeat("the same on both sides ", 50_000)
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, row := range []struct {
+			name, here, far string
+			same            bool
+		}{
+			{"the same", "here", "here", true},
+			{"nothing", "", "", true},
+			{"much", large, large, true},
+			{"another one of the same size", "here", "hera", false},
+			{"a large one that differs at its beginning", large, "T" + large[1:], false},
+			{"a large one that differs at its end", large, large[:len(large)-1] + ".", false},
+		} {
+			for _, action := range []plan.Action{plan.SetAsideRemote, plan.SetAsideLocal} {
+				t.Run(row.name+"/"+string(action), func(t *testing.T) {
+					b := first.again(t)
+					b.sync.Rules.Direction = plan.Both
+					b.write("d/a.txt", row.here)
+					b.offer("d/a.txt", row.far)
+					op := b.planned(action, "d/a.txt")
+					op.To = conflictName
+					o := mustBe(t, Done, b.do(t.Context(), op, 1))
+					here, far := map[string]string{"d/a.txt": row.here}, map[string]string{"d/a.txt": row.far}
+					switch {
+					case row.same:
+						if o.Base == nil || o.Base.Local != op.Local.Entry || o.Base.Remote != op.Remote.Entry || o.Forget || o.Replan || !o.Already {
+							t.Errorf("%+v", o)
+						}
+					case action == plan.SetAsideRemote:
+						far = map[string]string{conflictName: row.far}
+					default:
+						here = map[string]string{conflictName: row.here}
+					}
+					holds(t, b.local, here)
+					holds(t, b.remote, far)
+				})
+			}
+		}
+	}, "vsftpd", "proftpd")
+}
+
 // TestNothingIsRenamedOverAnything: not even what comes between look and rename, where the system has such a rename.
 func TestNothingIsRenamedOverAnything(t *testing.T) {
 	folder := t.TempDir()

@@ -73,14 +73,14 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 			return Outcome{Result: Done, Reason: fmt.Sprintf("on the server it is the same as %q, which is here: kept", twin), Forget: true}
 		}
 	}
-	found, err := o.conn.Stat(ctx, o.target())
-	if isAbsent(err) {
-		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent", Reply: o.conn.LastReply()}
-	}
+	found, err := o.statRemote(ctx, o.target())
 	if err != nil {
 		return failed(err)
 	}
-	if !o.expected(scan.RemoteEntry(found)) {
+	if found.Kind == entry.Absent {
+		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent", Reply: o.conn.LastReply()}
+	}
+	if !o.expected(found) {
 		return stale("the remote side changed since the deletion was planned")
 	}
 	if o.Remote.Entry.Kind != entry.Dir && o.env.Sync.Trash != "" {
@@ -106,11 +106,8 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 }
 
 func deleteLocal(ctx context.Context, o *op) Outcome {
-	found, err := o.conn.Stat(ctx, o.target())
-	remote := entry.Entry{}
-	if err == nil {
-		remote = scan.RemoteEntry(found)
-	} else if !isAbsent(err) {
+	remote, err := o.statRemote(ctx, o.target())
+	if err != nil {
 		return failed(err)
 	}
 	if remote.Kind != o.Remote.Entry.Kind {

@@ -30,11 +30,17 @@ func linkLocal(ctx context.Context, o *op) Outcome {
 	if err != nil {
 		return failed(err)
 	}
+	if local.Kind != entry.Absent && local.Kind != entry.Link {
+		return stale("the local side changed since it was planned")
+	}
 	target, err := o.localTarget(found.Target)
+	if errors.Is(err, ErrUnsafe) {
+		return left(local, found, fmt.Sprintf("it points at %q on the server, which is not in the folder of the sync", found.Target))
+	}
 	if err != nil {
 		return failed(err)
 	}
-	if local.Target != target && !o.MayReplace(o.env.Sync.Rules, local) || local.Kind != entry.Absent && local.Kind != entry.Link {
+	if local.Target != target && !o.MayReplace(o.env.Sync.Rules, local) {
 		return stale("the local side changed since it was planned")
 	}
 	done := Outcome{
@@ -130,11 +136,7 @@ func (o *op) linkOnServer(ctx context.Context) (entry.Entry, error) {
 	if err != nil {
 		return entry.Entry{}, err
 	}
-	look := scan.RemoteEntry(found)
-	if look.Kind == entry.Link {
-		look.Target = found.Target
-	}
-	return look, nil
+	return scan.RemoteEntry(found), nil
 }
 
 // linkRemote makes the local link on the server, where that can make links.
@@ -146,16 +148,19 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 	if local.Kind != entry.Link || o.Local.Entry.Target != "" && local.Target != o.Local.Entry.Target {
 		return stale("the local link changed since it was planned")
 	}
+	remote, err := o.linkOnServer(ctx)
+	if err != nil {
+		return failed(err)
+	}
 	if path.IsAbs(local.Target) || filepath.IsAbs(filepath.FromSlash(local.Target)) {
-		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: it points at %q, which means nothing on the server", local.Target)}
+		return left(local, remote, fmt.Sprintf("it points at %q, which means nothing on the server", local.Target))
 	}
 	if staysInside(o.Path, local.Target) != nil { // whoever writes here must not reach the rest of the server by that
-		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: it points at %q, which is not in the folder of the sync", local.Target)}
+		return left(local, remote, fmt.Sprintf("it points at %q, which is not in the folder of the sync", local.Target))
 	}
 	if err := o.keepsNames(ctx); err != nil {
 		return failed(err)
 	}
-	remote, err := o.linkOnServer(ctx)
 	if err == nil && remote.Kind == entry.Absent {
 		err = o.conn.MakeDirs(ctx, path.Dir(o.target())) // its own job may come later
 	}
@@ -171,12 +176,13 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		if err := o.conn.Remove(ctx, o.target()); err != nil {
 			return failed(err)
 		}
+		remote = entry.Entry{}
 	case remote.Kind != entry.Absent:
 		return stale("something that is no link, as far as the server shows, is in the way")
 	}
 	err = o.conn.Symlink(ctx, local.Target, o.target())
 	if errors.Is(err, ftpclient.ErrUnsupported) {
-		return Outcome{Result: Done, Reason: fmt.Sprintf("skipped: %v", err)}
+		return left(local, remote, err.Error())
 	}
 	if err != nil {
 		return failed(err)
@@ -186,6 +192,11 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		done.Base.Remote, done.Verified = now, "listing"
 	}
 	return done
+}
+
+// left is the end of a link that is not made, while both sides stay as they are.
+func left(local, remote entry.Entry, why string) Outcome {
+	return Outcome{Result: Done, Reason: "skipped: " + why, Base: &plan.Base{Local: local, Remote: remote, Left: "not made as a link: " + why}}
 }
 
 // pointsAt reports whether a link on the server points at what a local one does: servers make paths absolute.

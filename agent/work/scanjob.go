@@ -183,7 +183,7 @@ func run(ctx context.Context, e Env, request scan.Request, look bool) (*scan.Res
 		if err != nil {
 			return nil, err
 		}
-		request.Remote = &scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote()}
+		request.Remote = &scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 	}
 	return scan.Run(ctx, request)
 }

@@ -337,7 +337,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if err != nil {
 			return failed(err)
 		}
-		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote()}
+		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
 		if planned.Action == plan.Upload {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)

@@ -19,7 +19,7 @@ const bold = "1"
 // colours are the ANSI codes for what happens.
 var colours = map[string]string{
 	"watch": "36", "start": "36", "schedule": "36", "looked": "2", "queued": "2",
-	"sent": "32", "fetched": "32", "same": "32", "made": "32", "deleted": "33",
+	"sent": "32", "fetched": "32", "same": "32", "made": "32", "deleted": "33", "renamed": "32",
 	"stale": "33", "retry": "33", "paused": "33", "skipped": "33", "dead": "1;31", "halted": "1;31",
 }
 
@@ -49,6 +49,8 @@ func wordsOf(a agent.Activity) (what, how string) {
 	switch plan.Action(a.Action) {
 	case plan.MakeRemoteDir, plan.MakeLocalDir:
 		return "made", "folder " + took
+	case plan.MoveRemote, plan.MoveLocal:
+		return "renamed", strings.TrimSpace(a.Text + " " + took)
 	case plan.DeleteRemote, plan.DeleteLocal:
 		return "deleted", strings.TrimSpace(a.Text + " " + took)
 	case plan.Upload:
@@ -58,10 +60,14 @@ func wordsOf(a agent.Activity) (what, how string) {
 	default:
 		return "done", action + " " + took
 	}
-	if a.Text != "" { // why it was not transferred
+	if a.Text != "" && a.Method == "" { // why it was not transferred
 		return "same", a.Text + ", " + a.Verified + " verified"
 	}
-	return what, fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
+	how = fmt.Sprintf("%s %s over %s, %s verified, renamed into place", bytesText(a.Bytes), took, a.Method, a.Verified)
+	if a.Text != "" {
+		how += " (" + a.Text + ")"
+	}
+	return what, how
 }
 
 // tally counts what happened, by the word for it, and "bytes".
@@ -70,7 +76,7 @@ type tally map[string]int64
 // String is what counts in the end.
 func (t tally) String() string {
 	parts := []string{}
-	for _, what := range []string{"made", "sent", "fetched", "deleted"} {
+	for _, what := range []string{"made", "sent", "fetched", "renamed", "deleted"} {
 		if t[what] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", t[what], what))
 		}

@@ -157,6 +157,14 @@ func (c *churn) writeInPlace() {
 	})
 }
 
+// inherit notes that what was seen under a name may be seen under another one: a file that is renamed is renamed at the target,
+// too, with the content that it has there by then.
+func (c *churn) inherit(from, to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.Copy(c.seen[to], c.seen[from])
+}
+
 func (c *churn) remove(rel string) {
 	c.check(os.Remove(c.path(rel)))
 	delete(c.files, rel)
@@ -168,6 +176,7 @@ func (c *churn) moveFile() {
 	to := fmt.Sprintf("f%d/moved %d%s", c.random.IntN(3), c.version, filepath.Ext(rel))
 	c.check(os.MkdirAll(filepath.Dir(c.path(to)), 0o777))
 	c.appear(to, c.files[rel])
+	c.inherit(rel, to)
 	c.check(os.Rename(c.path(rel), c.path(to)))
 	delete(c.files, rel)
 }
@@ -192,6 +201,7 @@ func (c *churn) moveFolder() {
 	for rel, digest := range maps.Clone(c.files) {
 		if rest, inside := strings.CutPrefix(rel, from+"/"); inside {
 			c.appear(to+"/"+rest, digest)
+			c.inherit(rel, to+"/"+rest)
 			delete(c.files, rel)
 		}
 	}
