@@ -11,18 +11,26 @@ type plainOp Op
 // opJSON is the form of an Op in the state file, in which names survive that are not UTF-8.
 type opJSON struct {
 	plainOp
-	FromBytes []byte `json:"from_bytes,omitempty"`
-	ToBytes   []byte `json:"to_bytes,omitempty"`
+	FromBytes   []byte `json:"from_bytes,omitempty"`
+	ToBytes     []byte `json:"to_bytes,omitempty"`
+	LocalTarget []byte `json:"local_target_bytes,omitempty"` // of links
+	FarTarget   []byte `json:"remote_target_bytes,omitempty"`
 }
 
-// MarshalJSON writes From and To as bytes too where text would not keep them. Path is for whoever stores the Op.
+// names are those of an Op that have a form in bytes, in the same order as those.
+func (j *opJSON) names() (texts [4]*string, raw [4]*[]byte) {
+	return [...]*string{&j.From, &j.To, &j.Local.Entry.Target, &j.Remote.Entry.Target},
+		[...]*[]byte{&j.FromBytes, &j.ToBytes, &j.LocalTarget, &j.FarTarget}
+}
+
+// MarshalJSON writes names as bytes too where text would not keep them. Path is for whoever stores the Op.
 func (o Op) MarshalJSON() ([]byte, error) {
 	j := opJSON{plainOp: plainOp(o)}
-	if !utf8.ValidString(o.From) {
-		j.FromBytes = []byte(o.From)
-	}
-	if !utf8.ValidString(o.To) {
-		j.ToBytes = []byte(o.To)
+	texts, raw := j.names()
+	for i, text := range texts {
+		if !utf8.ValidString(*text) {
+			*raw[i] = []byte(*text)
+		}
 	}
 	return json.Marshal(j)
 }
@@ -33,12 +41,12 @@ func (o *Op) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
+	texts, raw := j.names()
+	for i, bytes := range raw {
+		if *bytes != nil {
+			*texts[i] = string(*bytes)
+		}
+	}
 	*o = Op(j.plainOp)
-	if j.FromBytes != nil {
-		o.From = string(j.FromBytes)
-	}
-	if j.ToBytes != nil {
-		o.To = string(j.ToBytes)
-	}
 	return nil
 }
