@@ -119,3 +119,41 @@ func TestLinksArePreserved(t *testing.T) {
 		})
 	}
 }
+
+// TestALinkThatCannotBeMadeIsLeft: it is told in each pass, tried once, and made when it points at something else.
+func TestALinkThatCannotBeMadeIsLeft(t *testing.T) {
+	for _, direction := range []string{"up", "down", "both"} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}})
+			r := newRig(t, server, direction, `symlinks = "preserve"`)
+			from, to := r.local, r.remote
+			if direction == "down" {
+				from, to = to, from
+			}
+			fill(t, from, map[string]string{"a": "a", "d/in": "in d"})
+			fill(t, filepath.Dir(r.remote), map[string]string{"outside": "secret"}) // ProFTPD does not show links that lead nowhere
+			pointLink(t, "../../outside", from, "d/out")
+			for pass := range 3 {
+				report := r.once()
+				if code := (control.Report{Syncs: []control.SyncReport{report}}).ExitCode(); code != 0 {
+					t.Fatalf("pass %d: %+v", pass, report)
+				}
+				if pass > 0 && (len(report.Skipped) != 1 || report.Skipped[0].Path != "d/out" || !strings.Contains(report.Skipped[0].Reason, "not in the folder")) {
+					t.Errorf("pass %d: skipped %+v", pass, report.Skipped)
+				}
+				if _, err := os.Lstat(filepath.Join(to, "d", "out")); !os.IsNotExist(err) {
+					t.Errorf("pass %d: it was made (%v)", pass, err)
+				}
+			}
+			pointLink(t, "in", from, "d/out")
+			r.once()
+			if report := r.once(); len(report.Skipped) > 0 {
+				t.Errorf("still skipped: %+v", report.Skipped)
+			}
+			if got := linkedTree(t, server, to)["d/out"]; got != "-> in" {
+				t.Errorf("the link is %q", got)
+			}
+		})
+	}
+}
