@@ -62,14 +62,7 @@ func quoteWord(p string) string {
 // listing is whole and has no such name.
 func (c *Conn) ReadLink(ctx context.Context, p string) (list.Entry, error) {
 	at := c.Absolute(p)
-	reply, err := c.changeFolder(ctx, "read link", path.Dir(at)) // as in List
-	if err == nil && !reply.Completed() {
-		err = c.refusal("read link", p, "CWD", reply)
-	}
-	if err != nil {
-		return list.Entry{}, err
-	}
-	l, err := c.listLines(ctx, path.Dir(at))
+	l, err := c.ReadLinks(ctx, path.Dir(at))
 	if err != nil {
 		return list.Entry{}, err
 	}
@@ -82,4 +75,17 @@ func (c *Conn) ReadLink(ctx context.Context, p string) (list.Entry, error) {
 		return list.Entry{}, &Error{Op: "read link", Path: p, Err: fmt.Errorf("%w: %s", ErrIncomplete, reason)}
 	}
 	return list.Entry{}, &Error{Op: "read link", Path: p, Err: fs.ErrNotExist}
+}
+
+// ReadLinks lists the folder p by LIST, for what the links in it point at.
+func (c *Conn) ReadLinks(ctx context.Context, p string) (Listing, error) {
+	at := c.Absolute(p)
+	reply, err := c.changeFolder(ctx, "read link", at) // as in List
+	if err == nil && !reply.Completed() {
+		err = c.refusal("read link", p, "CWD", reply)
+	}
+	if err != nil {
+		return Listing{}, err
+	}
+	return c.listLines(ctx, at)
 }

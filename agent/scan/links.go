@@ -269,6 +269,25 @@ func (w *walker) statItem(ctx context.Context, item plan.Item) (plan.Side, error
 	return item.Remote, nil
 }
 
+// targets adds what links point at where the listing does not tell, as MLSD of most servers, and LIST does. An error ends the
+// connection.
+func (r *Remote) targets(ctx context.Context, rel string, found []Named) error {
+	if !slices.ContainsFunc(found, func(n Named) bool { return n.Kind == entry.Link && n.Target == "" }) {
+		return nil
+	}
+	lines, err := r.Conn.ReadLinks(ctx, r.Path(rel))
+	if err != nil {
+		return r.ended(err)
+	}
+	for _, told := range remoteEntries(lines).Names { // sorted, and without names that are there twice
+		i, known := slices.BinarySearchFunc(found, told, byName)
+		if known && found[i].Kind == entry.Link && told.Kind == entry.Link {
+			found[i].Target = told.Target
+		}
+	}
+	return nil
+}
+
 // followAll puts what links point at in their places, as far as the server tells. Errors end the connection.
 func (r *Remote) followAll(ctx context.Context, rel string, found []Named) error {
 	for i, link := range found {

@@ -46,6 +46,10 @@ func (copies) Usable() bool              { return true }
 func (copies) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
 func (copies) Listed(name string) string { return name }
 
+func (copies) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
+	return ftpclient.Listing{}, errors.ErrUnsupported
+}
+
 func (copies) ReadLink(context.Context, string) (list.Entry, error) {
 	return list.Entry{}, fs.ErrNotExist
 }

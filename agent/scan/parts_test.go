@@ -72,6 +72,10 @@ func (model) Usable() bool              { return true }
 func (model) Facts() ftpclient.Facts    { return ftpclient.Facts{} }
 func (model) Listed(name string) string { return name }
 
+func (model) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
+	return ftpclient.Listing{}, fs.ErrNotExist
+}
+
 func (model) ReadLink(context.Context, string) (list.Entry, error) {
 	return list.Entry{}, fs.ErrNotExist
 }

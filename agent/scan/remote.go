@@ -32,6 +32,7 @@ type Conn interface {
 	List(ctx context.Context, path string) (ftpclient.Listing, error)
 	Stat(ctx context.Context, path string) (list.Entry, error)
 	ReadLink(ctx context.Context, path string) (list.Entry, error)
+	ReadLinks(ctx context.Context, path string) (ftpclient.Listing, error)
 	Size(ctx context.Context, path string) (int64, error)
 	ModTimes(ctx context.Context, paths []string) ([]ftpclient.FileTime, error)
 	// Usable reports whether the connection has survived its last command.
@@ -73,6 +74,9 @@ func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	found := remoteEntries(l)
 	if r.Follow {
 		err = r.followAll(ctx, rel, found.Names)
+	}
+	if r.Targets {
+		err = r.targets(ctx, rel, found.Names)
 	}
 	return found, l.Hidden, err
 }

@@ -1,0 +1,158 @@
+package agent_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+func pointLink(t *testing.T, target, root, rel string) {
+	t.Helper()
+	name := filepath.Join(root, filepath.FromSlash(rel))
+	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// linkedTree is tree with links as what they point at, relative to the folder they are in.
+func linkedTree(t *testing.T, server *ftptest.RealServer, root string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == root {
+			return err
+		}
+		rel, _ := filepath.Rel(root, name)
+		switch {
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(name)
+			if path.IsAbs(target) { // servers make them so
+				within, _ := filepath.EvalSymlinks(filepath.Dir(name))
+				target, _ = filepath.Rel(within, filepath.Join(server.Root, strings.TrimPrefix(target, server.Root)))
+			}
+			found[rel] = "-> " + target
+			return err
+		case d.IsDir():
+			found[rel+"/"] = ""
+			return nil
+		}
+		content, err := os.ReadFile(name)
+		found[rel] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestLinksArePreserved makes links, lets them point at something else and deletes them. ProFTPD shows links in listings, and
+// answers questions about one path with what is behind it.
+func TestLinksArePreserved(t *testing.T) {
+	for _, direction := range []string{"up", "both"} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}})
+			r := newRig(t, server, direction, `symlinks = "preserve"`)
+			inStep := func(what string, want map[string]string) {
+				t.Helper()
+				report := r.once()
+				if code := (control.Report{Syncs: []control.SyncReport{report}}).ExitCode(); code != 0 {
+					t.Fatalf("%s: %+v", what, report)
+				}
+				for side, root := range map[string]string{"local": r.local, "remote": r.remote} {
+					if diff := cmp.Diff(want, linkedTree(t, server, root)); diff != "" {
+						t.Fatalf("%s: %s: wanted -, got +:\n%s", what, side, diff)
+					}
+				}
+				if again := r.once(); again.Transferred+again.Deleted+again.Folders+again.Adopted+len(again.Conflicts)+len(again.Dead) > 0 {
+					t.Fatalf("%s: a second pass did something: %+v", what, again)
+				}
+			}
+			want := map[string]string{"a": "a", "b": "b", "d/": "", "d/in": "in d", "e/": "", "e/in": "in e"}
+			fill(t, r.local, want)
+			inStep("files", want)
+
+			pointLink(t, "a", r.local, "to file")
+			pointLink(t, "d", r.local, "to folder")
+			pointLink(t, "../b", r.local, "d/up")
+			maps.Copy(want, map[string]string{"to file": "-> a", "to folder": "-> d", "d/up": "-> ../b"})
+			inStep("links", want)
+
+			pointLink(t, "b", r.local, "to file")
+			pointLink(t, "e", r.local, "to folder")
+			maps.Copy(want, map[string]string{"to file": "-> b", "to folder": "-> e"})
+			inStep("other targets", want)
+
+			gone := []string{"to file", "to folder", "d/up"}
+			if direction == "both" {
+				pointLink(t, "a", r.remote, "to file")
+				want["to file"] = "-> a"
+				inStep("another target on the server", want)
+				remove(t, r.remote, "to folder", "d/up")
+				delete(want, "to folder")
+				delete(want, "d/up")
+				inStep("deleted on the server", want)
+				pointLink(t, "d", r.local, "to folder")
+				want["to folder"] = "-> d"
+				inStep("there again", want)
+				gone = []string{"to file", "to folder"}
+			}
+			remove(t, r.local, gone...)
+			for _, name := range gone {
+				delete(want, name)
+			}
+			inStep("deleted here", want)
+		})
+	}
+}
+
+// TestALinkThatCannotBeMadeIsLeft: it is told in each pass, tried once, and made when it points at something else.
+func TestALinkThatCannotBeMadeIsLeft(t *testing.T) {
+	for _, direction := range []string{"up", "down", "both"} {
+		t.Run(direction, func(t *testing.T) {
+			t.Parallel()
+			server := ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}})
+			r := newRig(t, server, direction, `symlinks = "preserve"`)
+			from, to := r.local, r.remote
+			if direction == "down" {
+				from, to = to, from
+			}
+			fill(t, from, map[string]string{"a": "a", "d/in": "in d"})
+			fill(t, filepath.Dir(r.remote), map[string]string{"outside": "secret"}) // ProFTPD does not show links that lead nowhere
+			pointLink(t, "../../outside", from, "d/out")
+			for pass := range 3 {
+				report := r.once()
+				if code := (control.Report{Syncs: []control.SyncReport{report}}).ExitCode(); code != 0 {
+					t.Fatalf("pass %d: %+v", pass, report)
+				}
+				if pass > 0 && (len(report.Skipped) != 1 || report.Skipped[0].Path != "d/out" || !strings.Contains(report.Skipped[0].Reason, "not in the folder")) {
+					t.Errorf("pass %d: skipped %+v", pass, report.Skipped)
+				}
+				if _, err := os.Lstat(filepath.Join(to, "d", "out")); !os.IsNotExist(err) {
+					t.Errorf("pass %d: it was made (%v)", pass, err)
+				}
+			}
+			pointLink(t, "in", from, "d/out")
+			r.once()
+			if report := r.once(); len(report.Skipped) > 0 {
+				t.Errorf("still skipped: %+v", report.Skipped)
+			}
+			if got := linkedTree(t, server, to)["d/out"]; got != "-> in" {
+				t.Errorf("the link is %q", got)
+			}
+		})
+	}
+}
