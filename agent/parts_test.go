@@ -232,8 +232,9 @@ func TestAScanGoesOnWhereItWas(t *testing.T) {
 	r.quiet(&g, func(a *agent.Agent) {
 		eventually(t, "all is done", func() bool { return counted(t, r.remote) == folders*files })
 	})
-	// Each of its runs lists the root and the folder in the middle of which it goes on.
-	if again := listed() - first; again > folders-first+2*folders*files/bound+6 || scans != 1 {
+	// Each of its runs lists the root and the folder in the middle of which it goes on; a slow machine has a few more of them. A
+	// scan that began anew would list all that was listed before once more.
+	if again := listed() - first; again > folders-first+2*folders*files/bound+first || scans != 1 {
 		t.Errorf("%d folders were listed after the restart and %d before, of %d; %d scans have ended", again, first, folders, scans)
 	}
 	if g.most > bound {
