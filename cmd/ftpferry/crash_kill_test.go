@@ -143,7 +143,7 @@ func finish(t *testing.T, g *pair) {
 			if !strings.HasPrefix(line, "{") && !strings.HasPrefix(line, "ftpferry: warning") {
 				t.Logf("pass %d after the last kill: %s", attempt, line)
 			}
-			// Killed before the first commit, and the source went away; or before the commit of the deletions that have emptied
+			// Killed before the first commit, and the source went away; or, most likely, before the commit of deletions that emptied
 			// the target, of what the source does not have any more.
 			if strings.Contains(line, "HALTED: first contact") || strings.Contains(line, " folder is empty, but ") {
 				g.mustRun(0, nil, "approve", "s")
