@@ -18,7 +18,10 @@ type Event struct {
 	Sync  string   // name of the sync
 	Paths []string // slash separated, relative to the sync's root, sorted, a folder standing for all below it; empty: everything
 	Why   string   // for people: "watch", "watch overflow", "schedule 0 3 * * *", "start", ...
-	Fired *Fired   // set by Schedule alone
+	// Local: what happened may be seen without the server. Together with no Paths the whole local folder is compared with what was
+	// in step, and the server is asked only where the sync cannot do without it.
+	Local bool
+	Fired *Fired // set by Schedule alone
 }
 
 // Fired says which schedule entry fired and for which time. Whoever takes the Event stores it, and hands
