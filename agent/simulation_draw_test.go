@@ -113,6 +113,9 @@ func (s *simulation) drawSync() {
 	if s.links && o.Direction == config.Up && some(2) {
 		o.Links = config.LinksFollow
 	}
+	if o.Direction == config.Up && some(2) {
+		o.Append = []string{pick(random, "*.log", "*.log*")}
+	}
 	if o.Direction != config.Down {
 		s.drawUploads()
 	} else {
@@ -125,10 +128,13 @@ func (s *simulation) drawSync() {
 	consumed := pick(random, config.After{Delete: true}, config.After{Move: mustTemplate("done/{date}/")})
 	switch {
 	case o.Direction == config.Up && some(3):
-		o.RemoteName = mustTemplate(pick(random, "{stem}-sent{ext}", "{mtime:20060102150405}-{name}"))
+		o.RemoteName = mustTemplate("{stem}-sent{ext}")
+		if len(o.Append) == 0 && some(2) {
+			o.RemoteName = mustTemplate("{mtime:20060102150405}-{name}")
+		}
 		o.Moves = false
 		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false }) // what clashes there is looked for among names that are not mapped
-	case o.Direction == config.Up && len(s.sites) == 1 && some(2):
+	case o.Direction == config.Up && len(s.sites) == 1 && len(o.Append) == 0 && some(2):
 		o.AfterUpload, o.Moves = consumed, false
 	case o.Direction == config.Down && some(3):
 		o.AfterDownload, o.Moves = consumed, false
@@ -171,9 +177,9 @@ func (s *simulation) kind() string {
 		remove = "trash"
 	}
 	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, "+
-		"remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v",
+		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v",
 		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix,
-		o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts)
+		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts)
 	for name, server := range s.servers {
 		text += fmt.Sprintf("; server %s: connections %d, latency %s, %+v", name, s.cfg.Servers[name].Connections, server.Latency, server.Abilities)
 	}
@@ -227,7 +233,7 @@ func (s *simulation) changed(name, content string) {
 	}
 	v := s.facts[content]
 	if v == nil {
-		if s.sync.Atomic {
+		if s.sync.Atomic && !s.grows(name) {
 			s.wrong = append(s.wrong, fmt.Sprintf("%d bytes that nobody has written at %s on the server", len(content), name))
 		}
 		return
