@@ -105,6 +105,11 @@ func (s *simulation) drawSync() {
 		s.bound = pick(random, 10, 20, 40)
 	}
 	o.Transfers = pick(random, 0, 0, 0, 1)
+	if some(6) {
+		for hour := range time.Duration(24) {
+			o.Allowed = append(o.Allowed, config.Window{From: hour * time.Hour, To: hour*time.Hour + 25*time.Minute, Zone: time.UTC})
+		}
+	}
 	s.watched = some(2)
 	if s.ignores = some(4); s.ignores {
 		o.IgnoreFile = ".ferryignore"
@@ -177,9 +182,9 @@ func (s *simulation) kind() string {
 		remove = "trash"
 	}
 	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, "+
-		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v",
+		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v, allowed times %v",
 		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix,
-		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts)
+		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, len(o.Allowed) > 0)
 	for name, server := range s.servers {
 		text += fmt.Sprintf("; server %s: connections %d, latency %s, %+v", name, s.cfg.Servers[name].Connections, server.Latency, server.Abilities)
 	}
@@ -231,6 +236,7 @@ func (s *simulation) changed(name, content string) {
 	if s.dead || scan.IsTemp(name) {
 		return
 	}
+	s.allowed("written", name)
 	v := s.facts[content]
 	if v == nil {
 		if s.sync.Atomic && !s.grows(name) {
@@ -241,10 +247,22 @@ func (s *simulation) changed(name, content string) {
 	v.arrived[name]++
 }
 
+// allowed notes what the agent does to a name on the server long after the time in which it may begin with that.
+func (s *simulation) allowed(what, name string) {
+	now := time.Now()
+	yes, _ := config.Allowed(s.sync.Allowed, now)
+	if before, _ := config.Allowed(s.sync.Allowed, now.Add(-5*time.Minute)); !yes && !before {
+		s.wrong = append(s.wrong, fmt.Sprintf("%s at %s, outside of the allowed times: %s", what, now.Format("15:04"), name))
+	}
+}
+
 // lost sees what the agent makes an end to on the server.
 func (s *simulation) lost(can *ftptest.Abilities, verb, name, content string) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	if !s.dead && !scan.IsTemp(name) {
+		s.allowed(verb, name)
+	}
 	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || can.NoReplace || s.facts[content] == nil {
 		return
 	}
