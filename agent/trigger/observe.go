@@ -31,7 +31,9 @@ type observer struct {
 	open   func() (feed, error)
 	ready  func() // nil once called
 	log    *slog.Logger
-	report func(rel, why string)
+	report func(change)
+	unread func(more bool) // told when that changes; see Coalescer
+	more   bool            // what it was told last
 
 	feed     feed        // zero while nothing can be watched
 	identity fs.FileInfo // of the root that is watched; nil while it is missing
@@ -62,7 +64,7 @@ type visit struct {
 	report bool
 }
 
-func (w Watch) observer(report func(rel, why string)) *observer {
+func (w Watch) observer(report func(change)) *observer {
 	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report,
 		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
 	if o.skip == nil {
@@ -93,6 +95,10 @@ func (o *observer) run(ctx context.Context, look time.Duration) {
 	for ctx.Err() == nil {
 		if len(o.pending) == 0 {
 			o.settled()
+		}
+		if more := len(o.pending) > 0; more != o.more {
+			o.more = more
+			o.unread(more)
 		}
 		var more <-chan struct{}
 		if len(o.pending) > 0 {
@@ -139,7 +145,7 @@ func (o *observer) tick(now time.Time) {
 	case info == nil:
 		o.log.Warn("root folder is gone, waiting for it", "error", err)
 		o.detach()
-		o.report("", "watch root gone")
+		o.report(change{why: "watch root gone"})
 		return
 	case before == nil || o.lost || !os.SameFile(before, info):
 		o.log.Info("root folder is back, watching it")
@@ -155,7 +161,7 @@ func (o *observer) tick(now time.Time) {
 	incomplete := o.feed.watcher == nil || len(o.unwatched) > 0
 	if incomplete && now.Sub(o.polled) >= pollEvery {
 		o.polled = now
-		o.report("", "watch incomplete")
+		o.report(change{why: "watch incomplete"})
 		for _, rel := range o.unwatched {
 			o.pending = append(o.pending, visit{rel, true})
 		}
@@ -220,7 +226,7 @@ func (o *observer) full(rel string) string { return filepath.Join(o.base, filepa
 // growing delays. Everything is reported before and after.
 func (o *observer) restart(now time.Time, why string) {
 	o.detach()
-	o.report("", why)
+	o.report(change{why: why})
 	if now.Sub(o.opened) > retryMax {
 		o.delay = 0
 	}
@@ -257,7 +263,7 @@ func (o *observer) visit(v visit) {
 		err = o.list(v, full)
 	}
 	if v.report {
-		o.report(v.rel, "")
+		o.report(change{path: v.rel, gone: errors.Is(err, fs.ErrNotExist)})
 	}
 	isRoot := v.rel == ""
 	switch {
@@ -303,7 +309,7 @@ func (o *observer) settled() {
 		o.log.Info("all folders are watched again")
 	}
 	if o.why != "" {
-		o.report("", o.why)
+		o.report(change{why: o.why})
 		o.why = ""
 	}
 	if o.ready != nil {
@@ -317,7 +323,7 @@ func (o *observer) settled() {
 func (o *observer) handle(e fsnotify.Event) {
 	rel, err := filepath.Rel(o.base, e.Name)
 	if err != nil {
-		o.report("", "watch error")
+		o.report(change{why: "watch error"})
 		return
 	}
 	rel = filepath.ToSlash(rel)
@@ -331,7 +337,7 @@ func (o *observer) handle(e fsnotify.Event) {
 		o.forget(rel)
 		o.moved = o.moved || known && e.Has(fsnotify.Rename)
 		if !o.skip(rel, known) {
-			o.report(rel, "")
+			o.report(change{path: rel, gone: true})
 		}
 		return
 	}
@@ -341,7 +347,7 @@ func (o *observer) handle(e fsnotify.Event) {
 		return
 	}
 	if !isDir {
-		o.report(rel, "")
+		o.report(change{path: rel, gone: errors.Is(err, fs.ErrNotExist)})
 	} else if !known || e.Has(fsnotify.Create) {
 		o.pending = append(o.pending, visit{rel, true})
 	} // else a folder's own time or mode: what changed in it has its own event

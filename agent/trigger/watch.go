@@ -28,6 +28,7 @@ type Watch struct {
 	Skip  func(rel string, isDir bool) bool
 	Quiet time.Duration // see Coalescer
 	Limit time.Duration
+	Gone  time.Duration
 	// Ready, if set, is called once, when every change from now on will lead to an Event. A full scan
 	// that starts after it leaves no gap. It is called even if Root is missing or cannot be watched,
 	// and must not block.
@@ -39,41 +40,52 @@ type Watch struct {
 }
 
 // change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is
-// the empty path.
-type change struct{ path, why string }
+// the empty path, and gone says that the path is not there any more.
+type change struct {
+	path, why string
+	gone      bool
+}
 
 // Run implements Trigger.
 func (w Watch) Run(ctx context.Context, emit Emit) error {
 	ctx, cancel := context.WithCancel(ctx)
-	changes := make(chan change)
+	changes, unread := make(chan change), make(chan bool)
 	var observing sync.WaitGroup
 	defer observing.Wait()
 	defer cancel()
 	observing.Go(func() {
-		w.observer(func(path, why string) {
+		o := w.observer(func(c change) {
 			select {
-			case changes <- change{path, why}:
+			case changes <- c:
 			case <-ctx.Done():
 			}
-		}).run(ctx, cmp.Or(w.look, lookAtRoot))
+		})
+		o.unread = func(more bool) {
+			select {
+			case unread <- more:
+			case <-ctx.Done():
+			}
+		}
+		o.run(ctx, cmp.Or(w.look, lookAtRoot))
 	})
-	return w.gather(ctx, changes, emit)
+	return w.gather(ctx, changes, unread, emit)
 }
 
 // gather coalesces changes and emits them, one Event at a time. It never waits for the receiver, so that
-// the observer can go on reading and the kernel's queue does not overflow meanwhile.
-func (w Watch) gather(ctx context.Context, changes <-chan change, emit Emit) error {
-	batch := Coalescer{Quiet: w.Quiet, Limit: w.Limit}
+// the observer can go on reading and the kernel's queue does not overflow meanwhile. Of unread comes whether the observer knows of
+// more changes than it has handed over.
+func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan bool, emit Emit) error {
+	batch := Coalescer{Quiet: w.Quiet, Limit: w.Limit, Gone: w.Gone}
 	var (
 		why   string     // of the empty path, while it is held
 		sent  chan error // not nil while an Event is with the receiver
-		armed bool       // timer will fire in time for all that is held
+		armed bool       // timer will fire, at next, in time for all that is held
+		next  time.Time
 	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		if !armed && sent == nil {
-			var next time.Time
 			if next, armed = batch.Next(); armed {
 				timer.Reset(time.Until(next))
 			}
@@ -89,15 +101,19 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, emit Emit) err
 			}
 			return nil
 		case c := <-changes:
-			batch.Add(time.Now(), c.path)
+			now := time.Now()
+			batch.Add(now, c.path, c.gone)
 			why = cmp.Or(c.why, why)
+			armed = armed && !next.After(now.Add(batch.quiet()))
+		case batch.Unread = <-unread:
+			armed = false
 		case <-due:
 			armed = false
 			paths, ok := batch.Take(time.Now())
 			if !ok {
 				continue
 			}
-			e := Event{Sync: w.Sync, Paths: paths, Why: "watch"}
+			e := Event{Sync: w.Sync, Paths: paths, Why: "watch", Local: true}
 			if len(paths) == 0 {
 				e.Why, why = cmp.Or(why, e.Why), ""
 			}
