@@ -19,6 +19,7 @@ import (
 func (s *simulation) edit(n int, local, remote bool) {
 	for range n {
 		time.Sleep(time.Duration(1+s.random.IntN(90)) * time.Second)
+		s.turn()
 		switch here := s.random.IntN(2) == 0; {
 		case s.ignores && local && s.random.IntN(8) == 0:
 			s.editIgnore()
@@ -167,7 +168,9 @@ func (s *simulation) tell(paths ...string) {
 		paths = nil
 	}
 	slices.Sort(paths)
-	d.emit(ctx, trigger.Event{Sync: "s", Paths: paths, Why: "watch"}) // an event that is lost is one of many
+	for _, site := range s.sites {
+		d.emit(ctx, trigger.Event{Sync: site.member, Paths: paths, Why: "watch"}) // an event that is lost is one of many
+	}
 }
 
 // simulatedPatterns are what people write into .ferryignore, and whether that leaves a file out.
