@@ -8,13 +8,17 @@ import (
 	"time"
 )
 
+// DefaultPoll is how often everything is reported where events cannot be relied on.
+const DefaultPoll = time.Minute
+
 // Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed,
 // except for Root itself, which may be one. Content that was there before Run is not reported.
 //
 // An Event without paths and with one of these reasons means that changes may have gone unseen:
-// "watch overflow" and "watch error" (the watches were set again), "watch incomplete" (some folders have
-// no watch; every minute), "watch root gone" and "watch root back" (Root may be missing for as long as
-// it likes, at the start too).
+// "watch overflow" and "watch error" (the watches were set again), "watch incomplete" (nothing can be watched) and "watch poll"
+// (events cannot be relied on), both every Poll, "watch root gone" and "watch root back" (Root may be missing for as long as
+// it likes, at the start too). A folder in Root that has no watch, or is on a filesystem that does not tell of every change, is
+// reported every Poll.
 //
 // On Windows a folder with sub-folders cannot be renamed while it is watched, because each sub-folder is held
 // open (fsnotify#356). On the BSDs and macOS every file costs an open descriptor (fsnotify#129); once they
@@ -29,14 +33,22 @@ type Watch struct {
 	Quiet time.Duration // see Coalescer
 	Limit time.Duration
 	Gone  time.Duration
+	// Poll is how often everything is reported where events cannot be relied on; zero: DefaultPoll.
+	Poll time.Duration
+	// Canary is the path of a file in Root that nobody else uses and Skip skips: it is made and removed at the start, to find out
+	// whether events come. Empty: that is taken for granted.
+	Canary string
+	// Health, if set, is called with each change of how changes are noticed, at the start too, by one goroutine. It must not block.
+	Health func(Health)
 	// Ready, if set, is called once, when every change from now on will lead to an Event. A full scan
 	// that starts after it leaves no gap. It is called even if Root is missing or cannot be watched,
 	// and must not block.
 	Ready  func()
 	Logger *slog.Logger // nil: silent
 
-	open func() (feed, error) // nil: fsnotify
-	look time.Duration        // zero: lookAtRoot
+	open   func() (feed, error)     // nil: fsnotify
+	remote func(path string) string // nil: remoteFilesystem
+	look   time.Duration            // zero: lookAtRoot
 }
 
 // change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is
