@@ -138,8 +138,7 @@ func (c *commit) event(e trigger.Event) error {
 		}
 	}
 	if len(e.Paths) == 0 {
-		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Text: e.Why})
-		return c.enqueueScan(e.Sync, work.KindScan, e.Why, priorityScan, c.now)
+		return c.lookAtAll(e)
 	}
 	for _, path := range e.Paths {
 		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Path: path, Text: e.Why})
