@@ -174,7 +174,7 @@ func (c *commit) rests(r report, op plan.Op) (bool, error) {
 	if err != nil || !ok || job.State != queue.Dead {
 		return false, err
 	}
-	anew := !looksAtAll(r.Job) || r.Job.Priority < queue.Urgent || !waits(job.Died.Add(deadRest), c.now, deadRest)
+	anew := !r.Full && r.Job.Kind != work.KindRescan || r.Job.Priority < queue.Urgent || !waits(job.Died.Add(deadRest), c.now, deadRest)
 	if anew && !job.Crashed() {
 		return false, nil
 	}

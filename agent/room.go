@@ -45,14 +45,15 @@ type room struct {
 	without bool
 }
 
-// free is how many more jobs a sync may have. There is always a place for its jobs that look.
+// free is how many more jobs a sync may have. There is always a place for its two jobs that look
+// at both sides.
 func (c *commit) free(sync string) (int, error) {
 	counts, err := queue.Summary(c.tx, sync)
 	if err != nil {
 		return 0, err
 	}
 	taken := counts.Due + counts.Waiting + counts.Running
-	for _, kind := range work.Scans() {
+	for _, kind := range []string{work.KindScan, work.KindLook} {
 		job, ok, err := queue.Lookup(c.tx, kind, sync, "")
 		if err != nil {
 			return 0, err
