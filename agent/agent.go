@@ -158,6 +158,7 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 		if configured.Watch {
 			a.startWatch(ctx, group, s, trigger.Start{Sync: name, After: after[k], Local: true}, emit)
 		}
+		a.startLooks(ctx, group, configured, after[k], emit)
 		if len(configured.Schedules) == 0 {
 			continue
 		}

@@ -254,6 +254,11 @@ func (c *commit) clearMarks(s *scanning) error {
 func (s *scanning) count() {
 	found := &s.progress.Found
 	found.Planned += len(s.Scan.Plan.Ops)
+	for _, op := range s.Scan.Plan.Ops {
+		if changedThere(op) {
+			found.There++
+		}
+	}
 	found.Agreed += len(s.Scan.Plan.Agree)
 	found.Unseen = s.Scan.Unseen
 }
@@ -359,6 +364,13 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
+	regular := isRegular(s.Job)
+	if regular {
+		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
+	}
+	if !s.Full && regular {
+		return state.PutSync(c.tx, s.sync(), s.row)
+	}
 	if !s.Full {
 		return nil
 	}
@@ -366,6 +378,7 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.row.LastFullScan = c.now
+	s.polled()
 	if err := c.purge(s); err != nil {
 		return err
 	}

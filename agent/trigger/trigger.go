@@ -1,5 +1,5 @@
 // Package trigger holds the reasons to look at a sync: changes in its local tree (Watch), the clock
-// (Schedule) and the start of the agent (Start). A trigger says where to look and why; it never says
+// (Schedule, Rescan, Poll) and the start of the agent (Start). A trigger says where to look and why; it never says
 // what to do, and an Event too many is harmless.
 //
 // What a trigger cannot see for certain it reports as "look at everything": an overflow, a folder
