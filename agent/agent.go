@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -150,11 +151,14 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 }
 
 func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
-	for name, s := range a.syncs {
-		configured := a.cfg.Syncs[name]
+	names := slices.Sorted(maps.Keys(a.syncs))
+	after := trigger.Spread(len(names))
+	for k, name := range names {
+		s, configured := a.syncs[name], a.cfg.Syncs[name]
 		if configured.Watch {
-			a.startWatch(ctx, group, s, emit)
+			a.startWatch(ctx, group, s, trigger.Start{Sync: name, After: after[k], Local: true}, emit)
 		}
+		a.startLooks(ctx, group, configured, after[k], emit)
 		if len(configured.Schedules) == 0 {
 			continue
 		}
@@ -167,9 +171,8 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 	return nil
 }
 
-// startWatch watches, and looks at everything once the watch stands: what happened while the
-// agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, emit trigger.Emit) {
+// startWatch watches, and runs start once the watch stands: what happened while the agent was not there left no event.
+func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, start trigger.Trigger, emit trigger.Emit) {
 	ready := make(chan struct{})
 	watch := trigger.Watch{
 		Sync: s.Name, Root: s.Local, Logger: a.logger,
@@ -182,7 +185,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 	group.Go(func() error {
 		select {
 		case <-ready:
-			return trigger.Start{Sync: s.Name}.Run(ctx, emit)
+			return start.Run(ctx, emit)
 		case <-ctx.Done():
 			return nil
 		}

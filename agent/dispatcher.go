@@ -53,6 +53,8 @@ type dispatcher struct {
 	wake        time.Time
 	nextTrim    time.Time
 	deletions   map[string]waitingDeletions
+	// untold are changes that no event has told of so far, by sync.
+	untold map[string][]untold
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -126,7 +128,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -251,11 +253,12 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
+		c.untold = d.untold
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || !waits(d.nextTrim, now, trimInterval)
-		next = c.nextChange(c.nextTry(next))
+		ready = ready || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(now.Add(maxSleep)).After(now)
+		next = c.nextMissed(c.nextChange(c.nextTry(next)))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
@@ -353,7 +356,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms = t.rooms
+	d.rooms, d.untold = t.rooms, t.untold
+	for _, m := range t.missed {
+		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
+	}
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
 	maps.Copy(d.closed, t.closed)

@@ -37,7 +37,10 @@ func (s *scanning) whole() bool { return s.first && s.last }
 func (s *scanning) sync() string { return s.Job.Sync }
 
 // isScanning reports the jobs that may come in parts.
-func isScanning(kind string) bool { return kind == work.KindScan || kind == work.KindLook }
+func isScanning(kind string) bool { return work.IsScan(kind) }
+
+// looksAtAll reports a scan of everything, on the local side at least.
+func looksAtAll(job queue.Job) bool { return job.Kind == work.KindScan || job.Kind == work.KindRescan }
 
 // scanned takes over what a scan job reports.
 func (c *commit) scanned(r report) error {
@@ -194,13 +197,35 @@ func (c *commit) notAtWork(s *scanning) ([]state.Dirty, error) {
 }
 
 // noticed asks for a look at a path that was marked while a job was at it. Looks and scans that began before the job ended do not
-// clear the mark, because it is another one then.
+// clear the mark, because it is another one then. A scan of everything that is under way may have found a path in step that is
+// there again and that the job has just deleted on the other side, without a mark if the event was lost.
 func (c *commit) noticed(job queue.Job) error {
 	mark, ok := state.GetDirty(c.tx, job.Sync, job.Path)
+	if !ok && plan.Action(job.Kind).Deletes() {
+		var err error
+		if ok, err = c.isWalked(job.Sync); err != nil {
+			return err
+		}
+		mark.Why = "deleted during a scan"
+	}
 	if !ok {
 		return nil
 	}
 	return c.lookAgain(job, mark.Why, c.now.Add(c.settle(job.Sync)), mark.Remote)
+}
+
+// isWalked reports whether a scan of everything is under way that has not seen all yet.
+func (c *commit) isWalked(sync string) (bool, error) {
+	for _, kind := range []string{work.KindScan, work.KindRescan} {
+		job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+		if err != nil {
+			return false, err
+		}
+		if ok && (job.State == queue.Running || len(job.Progress) > 0) && !progressOf(job).Release {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
@@ -229,6 +254,11 @@ func (c *commit) clearMarks(s *scanning) error {
 func (s *scanning) count() {
 	found := &s.progress.Found
 	found.Planned += len(s.Scan.Plan.Ops)
+	for _, op := range s.Scan.Plan.Ops {
+		if changedThere(op) {
+			found.There++
+		}
+	}
 	found.Agreed += len(s.Scan.Plan.Agree)
 	found.Unseen = s.Scan.Unseen
 }
@@ -334,6 +364,13 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
+	regular := isRegular(s.Job)
+	if regular {
+		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
+	}
+	if !s.Full && regular {
+		return state.PutSync(c.tx, s.sync(), s.row)
+	}
 	if !s.Full {
 		return nil
 	}
@@ -341,6 +378,7 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.row.LastFullScan = c.now
+	s.polled()
 	if err := c.purge(s); err != nil {
 		return err
 	}

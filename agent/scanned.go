@@ -164,6 +164,9 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			return err
 		}
 	}
+	if err := c.notTold(r.Job, op); err != nil {
+		return err
+	}
 	return c.enqueueOp(sync, op, r.Full)
 }
 

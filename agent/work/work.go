@@ -216,6 +216,8 @@ const (
 	KindScan = "scan"
 	// KindLook looks at the paths that are marked dirty.
 	KindLook = "look"
+	// KindRescan looks at the whole local folder, and takes the server's word of last time for what is there.
+	KindRescan = "rescan"
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
@@ -224,12 +226,19 @@ const (
 	KindPurgeLocal  = "purge_local"
 )
 
+// Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
+func Scans() []string { return []string{KindScan, KindLook, KindRescan} }
+
+// IsScan reports whether a kind is one of Scans.
+func IsScan(kind string) bool { return kind == KindScan || kind == KindLook || kind == KindRescan }
+
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
 
 // kinds is the table of everything that can be in the queue.
 var kinds = map[string]action{
 	KindScan:                   runScan,
 	KindLook:                   runScan,
+	KindRescan:                 runScan,
 	KindSweepRemote:            sweepRemote,
 	KindSweepLocal:             sweepLocal,
 	string(plan.Upload):        operation(upload),
@@ -251,7 +260,7 @@ var kinds = map[string]action{
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.
 func FileKinds() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return kind == KindScan || kind == KindLook })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), IsScan)
 }
 
 // Operations returns the kinds of jobs that are a plan.Action.
@@ -270,7 +279,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
 		return true
 	}
 	return false
