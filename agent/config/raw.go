@@ -97,7 +97,7 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
-	Schedule  stringOrList `toml:"schedule"`
+	Schedule  rawSchedules `toml:"schedule"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
 	Marker    string       `toml:"marker"`
