@@ -53,6 +53,9 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 		return s, err
 	}
 	s.LastScan = row.LastFullScan
+	if s.Schedules, err = a.schedulesOf(tx, configured, time.Now()); err != nil {
+		return s, err
+	}
 	if s.Known, err = state.CountBaseline(tx, name); err != nil {
 		return s, err
 	}

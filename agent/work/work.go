@@ -222,6 +222,8 @@ const (
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
@@ -270,7 +272,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
