@@ -14,7 +14,7 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// runLook is how often it is looked whether a run of a schedule is over.
+// runLook is how often it is looked at first whether a run of a schedule is over; the longer it takes, the less often.
 const runLook = 2 * time.Second
 
 // run is what a line of a schedule has begun. It is over when nothing is left to be waited for of what its scan has found, as with
@@ -45,7 +45,8 @@ func (r *run) of() *passSync { return r.pass.syncs[r.sync] }
 func (d *dispatcher) lookAtRuns(now time.Time) error {
 	for _, key := range slices.Sorted(maps.Keys(d.runs)) {
 		r := d.runs[key]
-		if !r.of().over && !waits(r.looked.Add(runLook), now, runLook) {
+		every := min(max(now.Sub(r.begun)/32, runLook), maxSleep)
+		if !r.of().over && !waits(r.looked.Add(every), now, every) {
 			r.looked = now
 			if err := d.look(r.pass, r.of(), now); err != nil {
 				return err
@@ -55,7 +56,7 @@ func (d *dispatcher) lookAtRuns(now time.Time) error {
 			d.wake = now
 			continue
 		}
-		d.wake = earlier(d.wake, r.looked.Add(runLook))
+		d.wake = earlier(d.wake, r.looked.Add(every))
 	}
 	return nil
 }
