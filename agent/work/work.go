@@ -224,6 +224,8 @@ const (
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
 
 // Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
@@ -279,7 +281,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
