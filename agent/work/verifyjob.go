@@ -119,13 +119,19 @@ type comparing struct {
 	progress VerifyProgress
 	findings []Finding
 	began    time.Time // of this run
-	handed   time.Time // when findings were handed over last
+	// handed is when findings were handed over last, and every how often that is done.
+	handed time.Time
+	every  time.Duration
 }
 
 // verify compares what the files that are in step hold on both sides, and changes nothing on either. The server's hash is compared
 // where it computes one, else the file is read back. Whatever has changed by size or time is left to a look.
 func verify(ctx context.Context, e Env, job queue.Job) Outcome {
-	c := &comparing{env: e, job: job, progress: VerifyProgressOf(job), began: time.Now(), handed: time.Now()}
+	return verifyEvery(ctx, e, job, compareTime)
+}
+
+func verifyEvery(ctx context.Context, e Env, job queue.Job, every time.Duration) Outcome {
+	c := &comparing{env: e, job: job, progress: VerifyProgressOf(job), began: time.Now(), handed: time.Now(), every: every}
 	if c.progress.Began.IsZero() {
 		c.progress.Began = c.began
 	}
@@ -168,7 +174,7 @@ func (c *comparing) handOver(ctx context.Context) (goOn bool, err error) {
 	return room > 0, nil
 }
 
-func (c *comparing) isTime() bool { return time.Since(c.handed) >= compareTime }
+func (c *comparing) isTime() bool { return time.Since(c.handed) >= c.every }
 
 // compareAll goes on at the place that was come to, until nothing is left (all) or others are to go on first.
 func (c *comparing) compareAll(ctx context.Context) (all bool, err error) {
