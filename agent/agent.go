@@ -19,7 +19,6 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -51,6 +50,7 @@ type Agent struct {
 	ended    chan struct{}              // closed when Run returns
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
+	watching  watching
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -165,28 +165,6 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 		group.Go(func() error { return schedule.Run(ctx, emit) })
 	}
 	return nil
-}
-
-// startWatch watches, and looks at everything once the watch stands: what happened while the
-// agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, emit trigger.Emit) {
-	ready := make(chan struct{})
-	watch := trigger.Watch{
-		Sync: s.Name, Root: s.Local, Logger: a.logger,
-		Ready: sync.OnceFunc(func() { close(ready) }),
-		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
-		},
-	}
-	group.Go(func() error { return watch.Run(ctx, emit) })
-	group.Go(func() error {
-		select {
-		case <-ready:
-			return trigger.Start{Sync: s.Name}.Run(ctx, emit)
-		case <-ctx.Done():
-			return nil
-		}
-	})
 }
 
 // schedule reads when each line of a schedule last fired. A line that is new is noted as of

@@ -153,6 +153,7 @@ type Sync struct {
 	Remote    string // cleaned by path.Clean; relative to the login folder unless it begins with a slash
 	Direction Direction
 	Watch     bool
+	WatchPoll time.Duration // how often everything is looked at where Watch cannot rely on events; at least a second
 	Schedules []Schedule
 	Include   []string // valid patterns, at least one that is not negated by "!"
 	Exclude   []string // valid patterns

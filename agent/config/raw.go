@@ -97,6 +97,7 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
+	WatchPoll duration     `toml:"watch_poll"`
 	Schedule  stringOrList `toml:"schedule"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
@@ -183,6 +184,7 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
+		WatchPoll:       defaultWatchPoll,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,
 		Include:         []string{"**"},
