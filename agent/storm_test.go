@@ -8,13 +8,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
 // stormFiles: "-run TestStorms -storm 50000" is the full size.
-var stormFiles = flag.Int("storm", 1200, "how many files TestStorms makes")
+var stormFiles = flag.Int("storm", 400, "how many files TestStorms makes")
 
 // TestStorms has several programs make, rename, replace and remove files and folders as fast as they can while the agent watches and
 // works. Both sides end equal without anybody asking for it.
@@ -33,29 +34,38 @@ func TestStorms(t *testing.T) {
 			})
 		}
 		writers.Wait()
-		eventually(t, "both sides are equal", r.equal)
+		stormIsOver(t, r)
 		// Once more, and now with all that is known.
-		again := filepath.Join(r.local, "again")
 		for w := range 4 {
-			if err := os.Rename(filepath.Join(r.local, fmt.Sprint("writer ", w)), again); err != nil {
+			writer := filepath.Join(r.local, fmt.Sprint("writer ", w))
+			if err := os.Rename(writer, filepath.Join(r.local, fmt.Sprint("again ", w))); err != nil {
 				t.Fatal(err)
 			}
-			if err := storm(filepath.Join(r.local, fmt.Sprint("writer ", w)), *stormFiles/40); err != nil {
+			if err := storm(writer, *stormFiles/40); err != nil {
 				t.Error(err)
 			}
-			if err := os.RemoveAll(again); err != nil {
+			if err := os.RemoveAll(filepath.Join(r.local, fmt.Sprint("again ", w), "1")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "both sides are equal again", r.equal)
+		stormIsOver(t, r)
 	})
 	r.mustBeInStep("afterwards")
 }
 
-// storm makes files in nested folders, 100 in each, renames every third of those with all that is in it, and removes and makes anew
+func stormIsOver(t *testing.T, r *rig) {
+	t.Helper()
+	for end := time.Now().Add(2*time.Minute + time.Duration(*stormFiles)*10*time.Millisecond); !r.equal(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the two sides do not become equal")
+		}
+	}
+}
+
+// storm makes files in nested folders, renames every third of those with all that is in it, and removes and makes anew
 // every fourth; some files are replaced as editors do it.
 func storm(root string, files int) error {
-	const each = 100
+	each := max(20, files/125) // in each folder
 	for i := range (files + each - 1) / each {
 		folder := filepath.Join(root, fmt.Sprint(i%7), filepath.FromSlash(strings.Repeat("nested/", i%5)), fmt.Sprint(i))
 		if i%4 == 3 {

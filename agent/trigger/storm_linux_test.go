@@ -1,12 +1,17 @@
 package trigger
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"testing"
 )
+
+// stormFiles: "-run TestWatchOfAStorm -storm 50000" is the full size.
+var stormFiles = flag.Int("storm", 800, "how many files TestWatchOfAStorm makes")
 
 // TestWatchSurvivesTheOverflowOfItsQueue makes more events, while nobody reads, than wait for anybody. Everything is looked at, and
 // then each folder is watched again.
@@ -42,7 +47,9 @@ func TestWatchSurvivesTheOverflowOfItsQueue(t *testing.T) {
 
 // TestWatchOfAStorm makes folders and files as fast as several programs can. Each file is reported after it was there.
 func TestWatchOfAStorm(t *testing.T) {
-	const writers, folders, files = 4, 10, 20
+	const writers = 4
+	files := max(20, *stormFiles/500)
+	folders := *stormFiles / writers / files
 	r := record(t, Watch{Root: smallTree(t)})
 	var done sync.WaitGroup
 	var mu sync.Mutex
@@ -70,5 +77,10 @@ func TestWatchOfAStorm(t *testing.T) {
 	for _, rel := range names {
 		r.covered(rel)
 	}
-	r.watched("w3/0/deep/9")
+	r.watched(path.Dir(names[len(names)-1]))
+	whys := map[string]int{}
+	for _, e := range r.all() {
+		whys[e.Why]++
+	}
+	t.Logf("%d files, %d folders, Events by reason: %v", len(names), writers*folders, whys)
 }
