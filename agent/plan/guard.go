@@ -64,7 +64,7 @@ type Content struct {
 type Root uint8
 
 const (
-	// RootUnseen: nobody looked.
+	// RootUnseen: nobody looked, or nothing was to be seen, as nothing of what is known has ever been there.
 	RootUnseen Root = iota
 	// RootMissing: the folder does not exist.
 	RootMissing
