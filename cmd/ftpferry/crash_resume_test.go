@@ -16,10 +16,10 @@ func TestAKilledUploadGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const size = 20 << 20
-			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 24 << 20})
+			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 5 << 20})
 			g := newPair(t, server, plot{direction: "up", settings: "connections = 1"})
 			fill(t, g.local, map[string]int{"abcdefgh": size / 8})
-			left := g.killAt(size * 3 / 10)
+			left := g.killAt(server, size*3/10)
 			if len(left) != 1 {
 				t.Fatalf("temporary files: %v", left)
 			}
@@ -39,8 +39,8 @@ func TestAKilledUploadGoesOn(t *testing.T) {
 	}
 }
 
-// killAt kills a pass when so many bytes are there under a name, and returns the names with their sizes.
-func (g *pair) killAt(size int64) (left map[string]int64) {
+// killAt kills a pass, and the server, when so many bytes are there under a name, and returns the names with their sizes.
+func (g *pair) killAt(server *ftptest.RealServer, size int64) (left map[string]int64) {
 	g.t.Helper()
 	program := g.start("once", "-v")
 	waitFor(g.t, "some of the file", func() bool {
@@ -50,6 +50,8 @@ func (g *pair) killAt(size int64) (left map[string]int64) {
 		return false
 	})
 	program.kill()
+	server.Stop() // or else it goes on writing what it has got, for as long as it likes
+	server.Start()
 	return sizes(g.remote)
 }
 
@@ -76,12 +78,12 @@ func TestAKilledDirectUploadIsRepaired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const size = 8 << 20
-			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 16 << 20})
+			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 2 << 20})
 			g := newPair(t, server, plot{direction: "up", rules: "upload = { atomic = false }\non_foreign_change = \"" + policy + "\"\n"})
 			fill(t, g.local, map[string]int{"abcdefgh": 2})
 			g.mustRun(0, []string{"in step"}, "once")
 			fill(t, g.local, map[string]int{"abcdefgh": size / 8})
-			if left := g.killAt(size * 3 / 10); len(left) != 1 || len(temporary(g.remote)) > 0 {
+			if left := g.killAt(server, size*3/10); len(left) != 1 || len(temporary(g.remote)) > 0 {
 				t.Errorf("left: %v", left)
 			}
 			g.mustBeInStep("after the next start")
