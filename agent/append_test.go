@@ -143,10 +143,10 @@ func TestLogsOnAServerThatForbidsToAdd(t *testing.T) {
 
 // TestALogThatSomebodyElseChanges is left alone where that is the policy.
 func TestALogThatSomebodyElseChanges(t *testing.T) {
-	for _, policy := range []string{"keep", "conflict"} {
-		t.Run(policy, func(t *testing.T) {
+	for _, row := range [][2]string{{"keep", "vsftpd"}, {"conflict", "vsftpd"}, {"keep", "pure-ftpd"}, {"conflict", "proftpd"}} {
+		t.Run(row[0]+" "+row[1], func(t *testing.T) {
 			t.Parallel()
-			l := newLogRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), fmt.Sprintf("on_foreign_change = %q", policy))
+			l := newLogRig(t, ftptest.Real(t, row[1], ftptest.RealOptions{}), fmt.Sprintf("on_foreign_change = %q", row[0]))
 			fill(t, l.local, map[string]string{"app.log": "one\n"})
 			l.sends("first pass", map[string]int{"app.log": 4})
 			l.add("app.log", "two\n")

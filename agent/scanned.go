@@ -164,6 +164,9 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			return err
 		}
 	}
+	if err := c.notTold(r.Job, op); err != nil {
+		return err
+	}
 	return c.enqueueOp(sync, op, r.Full)
 }
 
@@ -188,6 +191,15 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 			return err
 		}
 	}
+	for _, n := range found.Plan.Notes {
+		if !n.Again {
+			continue
+		}
+		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
+		if err := c.lookAgain(job, n.Text, c.now.Add(c.patienceWith(sync, n.Path, n.Text)), false); err != nil {
+			return err
+		}
+	}
 	for _, orphan := range found.Orphans {
 		kind := work.KindSweepLocal
 		if orphan.Remote {
@@ -205,6 +217,10 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 }
 
 func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
+	readyAt, err := c.quietAt(sync, op, c.readyAt(sync, op, full))
+	if err != nil {
+		return err
+	}
 	data, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
@@ -212,7 +228,7 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	job := queue.New{
 		Kind: string(op.Action), Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Path: op.Path,
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
-		RunAt: c.readyAt(sync, op, full),
+		RunAt: readyAt,
 	}
 	if isMove(op.Action) {
 		if err := c.makeWay(sync, op); err != nil {
@@ -233,6 +249,9 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	return nil
 }
 
+// leastGone is several times what a watch takes to tell of a change, and a look to plan for it.
+const leastGone = 2 * time.Second
+
 func priorityOf(op plan.Op) uint8 {
 	switch op.Action {
 	case plan.MakeLocalDir, plan.MakeRemoteDir, plan.MoveLocal, plan.MoveRemote:
@@ -252,8 +271,9 @@ func priorityOf(op plan.Op) uint8 {
 
 // readyAt is when an operation may start: a file must have been quiet for the settle time. A
 // time in the future is no proof of anything and gets the full wait. A deletion noticed by an
-// event waits as long: programs delete files to write them anew, and rename them for it. What is set aside must be quiet too,
-// as whoever writes it would go on under the other name.
+// event waits as long: programs delete files to write them anew, and rename them for it. With a watch that is leastGone at least,
+// even for what a look after a job of ours found: what was renamed is still on its way through the watch under its new name.
+// What is set aside must be quiet too, as whoever writes it would go on under the other name.
 func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
 	source := op.Local.Entry
@@ -268,14 +288,20 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		// A second version within the unit of the server's times would not show.
 		settle = max(settle, min(source.Precision, time.Second))
 	case plan.DeleteLocal, plan.DeleteRemote, plan.MoveLocal, plan.MoveRemote:
-		if !full {
-			return c.now.Add(settle)
+		if full {
+			return c.now
 		}
-		return c.now
+		if a := c.d.agent; op.Action.Deletes() && a.options.Triggers && a.cfg.Syncs[sync].Watch {
+			settle = max(settle, leastGone)
+		}
+		return c.now.Add(settle)
 	default:
 		return c.now
 	}
 	ready := source.ModTime.Add(settle)
+	if op.Touched.After(source.ModTime) {
+		ready = op.Touched.Add(settle)
+	}
 	if latest := c.now.Add(settle); ready.After(latest) {
 		return latest
 	}
@@ -294,6 +320,9 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 // leftAlone tells what a scan found and nothing is done about.
 func (c *commit) leftAlone(sync string, result *scan.Result) {
 	for _, n := range result.Plan.Notes {
+		if n.Held {
+			continue // told when it begins
+		}
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
 	}
 	for _, u := range result.Unknown {
