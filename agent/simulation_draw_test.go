@@ -123,9 +123,6 @@ func (s *simulation) drawSync() {
 	}
 	if o.Direction != config.Down {
 		s.drawUploads()
-	} else {
-		// Such a server answers for a name that it has only in another case, so that what has that name here never goes.
-		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false })
 	}
 	if o.Delete || s.ignores || s.links {
 		return
