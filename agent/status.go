@@ -53,6 +53,13 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 		return s, err
 	}
 	s.LastScan = row.LastFullScan
+	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
+	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
+		s.NextPoll = nextPoll(configured, row, time.Now())
+	}
+	if s.Schedules, err = a.schedulesOf(tx, configured, time.Now()); err != nil {
+		return s, err
+	}
 	if s.Known, err = state.CountBaseline(tx, name); err != nil {
 		return s, err
 	}

@@ -97,7 +97,9 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
-	Schedule  stringOrList `toml:"schedule"`
+	Schedule  rawSchedules `toml:"schedule"`
+	Rescan    duration     `toml:"rescan"`
+	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
 	Marker    string       `toml:"marker"`
@@ -183,6 +185,7 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
+		Rescan:          defaultRescan,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,
 		Include:         []string{"**"},

@@ -32,6 +32,46 @@ type SyncStatus struct {
 	Skipped   int    `json:"skipped"`
 	Unknown   int    `json:"unknown"`
 	Notes     []Note `json:"notes,omitempty"`
+	// Watch says how local changes are noticed; nil if the sync does not watch, or nobody runs.
+	Watch *Watch `json:"watch,omitempty"`
+	// Schedules are the lines of the schedule, in the order of the configuration.
+	Schedules []Schedule `json:"schedules,omitempty"`
+	// Held are files that wait until they are complete, with the reasons, at most as many as StatusFilter.Notes; HeldAll counts them.
+	Held    []PathReason `json:"held,omitempty"`
+	HeldAll int          `json:"held_all,omitempty"`
+	// Rescans counts the looks at the whole local folder that no event had asked for, and OnlyByRescan the changes that they found
+	// and no event had told of: with a watch that works, 0.
+	Rescans      uint64    `json:"rescans"`
+	OnlyByRescan uint64    `json:"only_by_rescan"`
+	LastRescan   time.Time `json:"last_rescan,omitzero"`
+	// NextPoll is when the server is asked again for what has changed there; zero if it is not asked by itself.
+	NextPoll time.Time `json:"next_poll,omitzero"`
+}
+
+// Watch says how the changes in a local folder are noticed.
+type Watch struct {
+	// State is watching, starting, degraded, polling or missing.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	Cure   string `json:"cure,omitempty"`
+	// Every is how often everything is looked at, in nanoseconds, because there are no events to rely on; 0 if there are.
+	Every   time.Duration `json:"every,omitempty"`
+	Folders int           `json:"folders"`
+	Since   time.Time     `json:"since,omitzero"`
+}
+
+// Schedule is how one line of a schedule stands.
+type Schedule struct {
+	Spec string `json:"spec"`
+	// Do is what it does: sync, scan, verify or purge.
+	Do string `json:"do"`
+	// Fired is the time for which it was last carried out, and Missed how many times were left out since then or before that.
+	Fired  time.Time `json:"last_fired,omitzero"`
+	Missed uint64    `json:"missed"`
+	Next   time.Time `json:"next,omitzero"`
+	// Finished is when the last run was over, and Result what came of it, for people.
+	Finished time.Time `json:"last_finished,omitzero"`
+	Result   string    `json:"result,omitempty"`
 }
 
 // The states of a sync. One that is stopped says so before anything else, by the words of Stop.By.

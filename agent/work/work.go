@@ -216,13 +216,23 @@ const (
 	KindScan = "scan"
 	// KindLook looks at the paths that are marked dirty.
 	KindLook = "look"
+	// KindRescan looks at the whole local folder, and takes the server's word of last time for what is there.
+	KindRescan = "rescan"
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
+
+// Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
+func Scans() []string { return []string{KindScan, KindLook, KindRescan} }
+
+// IsScan reports whether a kind is one of Scans.
+func IsScan(kind string) bool { return kind == KindScan || kind == KindLook || kind == KindRescan }
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
 
@@ -230,6 +240,7 @@ type action func(ctx context.Context, e Env, job queue.Job) Outcome
 var kinds = map[string]action{
 	KindScan:                   runScan,
 	KindLook:                   runScan,
+	KindRescan:                 runScan,
 	KindSweepRemote:            sweepRemote,
 	KindSweepLocal:             sweepLocal,
 	string(plan.Upload):        operation(upload),
@@ -251,7 +262,7 @@ var kinds = map[string]action{
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.
 func FileKinds() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return kind == KindScan || kind == KindLook })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), IsScan)
 }
 
 // Operations returns the kinds of jobs that are a plan.Action.
@@ -270,7 +281,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
