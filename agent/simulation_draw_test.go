@@ -124,7 +124,7 @@ func (s *simulation) drawSync() {
 	if o.Direction != config.Down {
 		s.drawUploads()
 	}
-	if o.Delete || s.ignores || s.links {
+	if o.Delete || s.links {
 		return
 	}
 	consumed := pick(random, config.After{Delete: true}, config.After{Move: mustTemplate("done/{date}/")})
