@@ -153,6 +153,7 @@ type Sync struct {
 	Remote    string // cleaned by path.Clean; relative to the login folder unless it begins with a slash
 	Direction Direction
 	Watch     bool
+	WatchPoll time.Duration // how often everything is looked at where Watch cannot rely on events; at least a second
 	Schedules []Schedule
 	Rescan    time.Duration // how often the whole local folder is looked at beside Watch, >= 1 min; 0: never
 	Poll      time.Duration // how often the server is asked for what has changed there, >= 10 s; 0: never, as for Up

@@ -97,6 +97,7 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
+	WatchPoll duration     `toml:"watch_poll"`
 	Schedule  rawSchedules `toml:"schedule"`
 	Rescan    duration     `toml:"rescan"`
 	Poll      age          `toml:"poll"`
@@ -185,6 +186,7 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
+		WatchPoll:       defaultWatchPoll,
 		Rescan:          defaultRescan,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,

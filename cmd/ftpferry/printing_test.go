@@ -196,3 +196,29 @@ func TestAClosedWindowIsToldAsATime(t *testing.T) {
 		t.Error(text.String())
 	}
 }
+
+func TestAWatchIsToldOfWhenItIsNotTheUsualOne(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		watch control.Watch
+		want  string
+	}{
+		"it works":     {control.Watch{State: control.WatchWorks, Folders: 3}, ""},
+		"it is begun":  {control.Watch{State: control.WatchStarting, Folders: 3}, "  watch: starting, 3 folders so far\n"},
+		"nobody tells": {control.Watch{State: control.WatchPolling, Every: time.Minute, Reason: "NFS does not tell of every change"}, "  watch: polling every 60s: NFS does not tell of every change\n"},
+		"not all fits": {control.Watch{State: control.WatchDegraded, Every: 5 * time.Minute, Reason: `"a" cannot be watched`, Cure: "sysctl x=1"}, "  watch: degraded, polling every 5m: \"a\" cannot be watched; sysctl x=1\n"},
+		"it is gone":   {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var text strings.Builder
+			out := bufio.NewWriter(&text)
+			printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{Sync: "web", Server: "acme", Direction: "up", Watch: &row.watch})
+			if err := out.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			_, got, _ := strings.Cut(text.String(), "\n")
+			if row.want == "" && got != "" || !strings.HasPrefix(got, row.want) || strings.Contains(got, "\x1b") {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}

@@ -85,6 +85,9 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
+	if s.Watch != nil && s.Watch.State != control.WatchWorks {
+		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
+	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(l.out, "  %-8s %s\n", n.Kind, pathText(string(n.Path)))
 		l.out.WriteString(wrap(oneLine(n.Reason), "           ", 3))
@@ -103,6 +106,25 @@ func printHeld(l *jobList, s control.SyncStatus) {
 	if rest := s.HeldAll - len(s.Held); rest > 0 {
 		fmt.Fprintf(l.out, "  ... and %d more files that are not complete; --json names them\n", rest)
 	}
+}
+
+// watchText says how changes are noticed, if not in the usual way.
+func watchText(w control.Watch) string {
+	if w.State == control.WatchStarting {
+		return fmt.Sprintf("starting, %d folders so far", w.Folders)
+	}
+	text := w.State
+	if w.Every > 0 {
+		text = fmt.Sprintf("polling every %s", ago(w.Every))
+		if w.State == control.WatchDegraded {
+			text = "degraded, " + text
+		}
+	}
+	text += ": " + oneLine(w.Reason)
+	if w.Cure != "" {
+		text += "; " + oneLine(w.Cure)
+	}
+	return text
 }
 
 func arrow(direction string) string {
