@@ -192,24 +192,6 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 	})
 }
 
-// schedule reads when each line of a schedule last fired. A line that is new is noted as of
-// now, so that its very first run can be missed and made up for.
-func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
-	schedule := trigger.Schedule{Sync: s.Name, Logger: a.logger}
-	err := a.db.View(func(tx *state.Tx) error {
-		schedule.Entries = nil
-		for _, line := range s.Schedules {
-			row, err := state.GetSchedule(tx, s.Name, line.Spec)
-			if err != nil {
-				return err
-			}
-			schedule.Entries = append(schedule.Entries, trigger.Entry{Spec: line.Spec, Next: line.Next, Last: row.LastFired})
-		}
-		return nil
-	})
-	return schedule, err
-}
-
 // request asks the dispatcher for something; answer gets a value when it is committed.
 type request struct {
 	pass    *pass

@@ -41,6 +41,8 @@ type transition struct {
 	trials      map[place]queue.ID
 	closed      map[string]bool // syncs whose window has closed, or opened
 	asked       map[string]bool // servers that a person wants to be tried
+	runs        map[string]*run // that have begun, and nil for those that are over
+	purges      bool            // the history is to be trimmed at once
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
@@ -59,6 +61,7 @@ func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
+		runs: map[string]*run{},
 	}
 }
 
@@ -105,6 +108,9 @@ func (c *commit) run() error {
 			return fmt.Errorf("take request: %w", err)
 		}
 	}
+	if err := c.endRuns(); err != nil {
+		return fmt.Errorf("end runs of schedules: %w", err)
+	}
 	if err := c.saveServers(); err != nil {
 		return err
 	}
@@ -138,9 +144,7 @@ func (c *commit) event(e trigger.Event) error {
 		return nil
 	}
 	if e.Fired != nil {
-		if err := state.PutSchedule(c.tx, e.Sync, e.Fired.Spec, state.Schedule{LastFired: e.Fired.At}); err != nil {
-			return err
-		}
+		return c.fired(e)
 	}
 	c.toldOf(e)
 	if len(e.Paths) == 0 {
@@ -272,7 +276,7 @@ func (r report) leaves() bool { return r.Base != nil && r.Base.Left != "" }
 
 func isOperation(kind string) bool {
 	switch kind {
-	case work.KindSweepLocal, work.KindSweepRemote:
+	case work.KindSweepLocal, work.KindSweepRemote, work.KindVerify:
 		return false
 	}
 	return !isScanning(kind) && !isPurge(kind)

@@ -43,6 +43,7 @@ type dispatcher struct {
 	// outstanding are the assignments whose jobs have not all been reported.
 	outstanding map[queue.ID]*assigned
 	passes      []*pass
+	runs        map[string]*run // of lines of schedules, by run.key
 	halted      map[string]bool
 	rooms       map[queue.ID]room     // of the scans under way
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
@@ -128,7 +129,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -257,7 +258,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(now.Add(maxSleep)).After(now)
+		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(now.Add(maxSleep)).After(now)
 		next = c.nextMissed(c.nextChange(c.nextTry(next)))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -388,6 +389,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)
 	}
+	if t.purges {
+		d.nextTrim = time.Time{}
+	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
 		if d.agent.options.Observe != nil {
@@ -402,6 +406,14 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, p := range d.passes {
 		p.observe(b.reports, t, b.now)
+	}
+	for key, r := range t.runs {
+		if d.runs[key] = r; r == nil {
+			delete(d.runs, key)
+		}
+	}
+	for _, r := range d.runs {
+		r.pass.observe(b.reports, t, b.now)
 	}
 	d.wake = t.wake
 	for name := range t.busy {

@@ -29,6 +29,8 @@ type scanning struct {
 	again bool
 	// without: see room.
 	without bool
+	// surveys: nothing is done about what it finds.
+	surveys bool
 }
 
 // whole reports a scan that comes in one piece: the guard sees it before anything of it is done.
@@ -61,7 +63,7 @@ func (c *commit) scanned(r report) error {
 
 // resume joins what a worker says with what is written down about its job.
 func (c *commit) resume(r report) (*scanning, error) {
-	s := &scanning{report: r}
+	s := &scanning{report: r, surveys: isSurvey(r.Job.New)}
 	var err error
 	if s.row, err = state.GetSync(c.tx, r.Job.Sync); err != nil {
 		return nil, err
@@ -115,7 +117,9 @@ func (c *commit) part(s *scanning) error {
 	}
 	s.count()
 	if s.last {
-		if err := c.settleApproval(s, approved); err != nil {
+		if s.surveys { // leaves to others what a person has let pass
+			approved = false
+		} else if err := c.settleApproval(s, approved); err != nil {
 			return err
 		}
 		took := s.Duration
@@ -134,12 +138,15 @@ func (c *commit) part(s *scanning) error {
 	if err := c.operations(s, approved, pending); err != nil {
 		return err
 	}
-	if err := c.followUp(s.sync(), s.Scan); err != nil {
-		return err
+	if !s.surveys {
+		if err := c.followUp(s.sync(), s.Scan); err != nil {
+			return err
+		}
 	}
 	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
 		return err
 	}
+	found.would = s.progress.Found.Would
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
@@ -265,6 +272,10 @@ func (s *scanning) count() {
 
 // operations turns those of a part into jobs, or stages them.
 func (c *commit) operations(s *scanning, approved bool, pending map[string]pendingDelete) error {
+	if s.surveys {
+		s.survey()
+		return nil
+	}
 	rules := c.d.agent.syncs[s.sync()].Rules
 	for _, op := range s.Scan.Plan.Ops {
 		if s.without && isTransfer(string(op.Action)) {
@@ -374,10 +385,16 @@ func (c *commit) finish(s *scanning) error {
 	if !s.Full {
 		return nil
 	}
+	if s.surveys && s.row.LastFullScan.IsZero() {
+		return c.surveyed(s) // first contact is still to come, with the server asked for everything
+	}
+	s.row.LastFullScan = c.now
+	if s.surveys {
+		return c.surveyed(s)
+	}
 	if err := c.clearMarks(s); err != nil {
 		return err
 	}
-	s.row.LastFullScan = c.now
 	s.polled()
 	if err := c.purge(s); err != nil {
 		return err
@@ -391,13 +408,18 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
-	unseen := s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
-	// What lies where nobody could look is as it was.
-	gone := func(n state.Note) bool { return !unseen || n.Kind == state.NoteUnknown }
-	if err := state.DropNotes(c.tx, s.sync(), s.progress.Began, gone); err != nil || unseen {
+	if unseen, err := c.dropNotes(s); err != nil || unseen {
 		return err
 	}
 	return c.dropObsolete(s.sync(), s.progress.Began)
+}
+
+// dropNotes removes those that a full scan has not made again, and reports whether it has not seen all.
+func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
+	unseen = s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
+	// What lies where nobody could look is as it was.
+	gone := func(n state.Note) bool { return !unseen || n.Kind == state.NoteUnknown }
+	return unseen, state.DropNotes(c.tx, s.sync(), s.progress.Began, gone)
 }
 
 // halt stops the sync. Of a whole scan nothing was done then, of a long one nothing that the
@@ -460,4 +482,5 @@ type scanned struct {
 	first, last bool
 	result      *scan.Result
 	halt        *plan.Halt
+	would       map[string]int // of a scan that does nothing about what it finds, with all parts before
 }

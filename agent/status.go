@@ -57,6 +57,9 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
 		s.NextPoll = nextPoll(configured, row, time.Now())
 	}
+	if s.Schedules, err = a.schedulesOf(tx, configured, time.Now()); err != nil {
+		return s, err
+	}
 	if s.Known, err = state.CountBaseline(tx, name); err != nil {
 		return s, err
 	}

@@ -101,7 +101,7 @@ agent.toml:3: agent.log: must be a table, not a string
 agent.toml:5: server.acme.address: must be a string or a list of strings, not a list with a whole number
 agent.toml:6: server.acme.connections: must be a whole number (without quotes), not a number with a fraction
 agent.toml:7: server.acme.password: must be a string in quotes or a table, not a whole number
-agent.toml:13: sync.web.schedule: must be a string or a list of strings, not a list with a whole number
+agent.toml:13: sync.web.schedule: must be a cron line such as "0 3 * * *", a table such as { cron = "0 3 * * *", do = "verify" }, or a list of such, not a list with a whole number
 agent.toml:14: sync.web.include: must be a list of strings, such as ["*.tmp", "cache/"], not a string
 agent.toml:15: sync.web.exclude: must be a list of strings, such as ["*.tmp", "cache/"], not a list with a whole number
 agent.toml:16: sync.web.max_delete: must be a percentage such as "10%" or a whole number of files such as 500, not true or false

@@ -97,7 +97,7 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
-	Schedule  stringOrList `toml:"schedule"`
+	Schedule  rawSchedules `toml:"schedule"`
 	Rescan    duration     `toml:"rescan"`
 	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`

@@ -26,11 +26,17 @@ type Event struct {
 	Fired   *Fired // set by Schedule alone
 }
 
-// Fired says which schedule entry fired and for which time. Whoever takes the Event stores it, and hands
-// it back as Entry.Last after a restart.
+// Fired says which schedule entry is due, and for which times. Whoever takes the Event stores Upto, and hands it back as Entry.Last
+// after a restart.
 type Fired struct {
 	Spec string
-	At   time.Time // the time the entry was due, not the time it was noticed
+	// Upto is the latest time that has passed: all up to it are dealt with.
+	Upto time.Time
+	// Times are those to run for, sorted; those at which a run was due, not at which that was noticed. None: there is nothing to
+	// do but to note what was missed.
+	Times []time.Time
+	// Missed is how many times were left out since the last Event of the entry.
+	Missed uint64
 }
 
 // Emit hands over an Event. It blocks until the Event is taken or ctx is done; in the second case it

@@ -2,9 +2,7 @@ package work
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"time"
@@ -187,8 +185,10 @@ func sweepLocal(_ context.Context, e Env, job queue.Job) Outcome {
 		return failed(err)
 	}
 	defer root.Close()
-	if err := removePlain(root, job.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failed(err)
+	if err := removePlain(root, job.Path); err != nil {
+		if left, statErr := scan.StatLocal(root, job.Path); statErr != nil || left.Kind != entry.Absent { // a file may have its folder's name
+			return failed(err)
+		}
 	}
 	return Outcome{Result: Done}
 }

@@ -224,6 +224,8 @@ const (
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
 
 // Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
@@ -279,7 +281,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
@@ -352,7 +354,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
 		}
 		if reason := o.overruled(); reason != "" {
-			return stale(reason)
+			return o.leavesNothing(ctx, stale(reason))
 		}
 		outcome := o.withHooks(ctx, do)
 		outcome.Final = o.about()
@@ -423,25 +425,6 @@ func (o *op) keepsNames(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// overruled says why an operation that was right when it was planned must not be carried out
-// any more, "" if it may: the configuration may have changed since, or the disk gone.
-func (o *op) overruled() string {
-	sync := o.env.Sync
-	if o.Action.Deletes() && !sync.Rules.Delete {
-		return "delete is off now"
-	}
-	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
-	if why := sync.Filter.In(o.source(), time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
-		return why
-	}
-	if sync.Marker != "" {
-		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
-			return "the marker file is missing"
-		}
-	}
-	return ""
 }
 
 // unsettled says for how long the source still has to be quiet, 0 if it was quiet for long
