@@ -284,3 +284,36 @@ func TestPollsThatFindNothingAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestAnApprovalIsForAllLooksAtEverything: the one that a restart asks for must not stop again what a person has let pass, and no
+// look lets more pass than that.
+func TestAnApprovalIsForAllLooksAtEverything(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		kind    string
+		deletes int
+		halts   bool
+	}{
+		"as much as the person has seen": {work.KindRescan, 1500, false},
+		"much more than that":            {work.KindRescan, 3000, true},
+		"by a look at single paths":      {work.KindLook, 1500, true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+				b.walk = func(queue.Job) []plan.Op { return opsOf(plan.DeleteRemote, "a", row.deletes) }
+				b.update(func(tx *state.Tx) error {
+					return state.PutSync(tx, "up", state.SyncState{
+						LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme",
+						Approved: b.now(), ApprovedHalts: plan.HaltMaxDelete, ApprovedDeletes: 1500,
+					})
+				})
+				b.enqueue(row.kind, "up", b.now(), "")
+				b.run(func() { time.Sleep(time.Minute) })
+				if got := b.syncRow("up"); (got.Halt != "") != row.halts {
+					t.Errorf("halted: %q, want it halted: %v", got.Halt, row.halts)
+				}
+			})
+		})
+	}
+}

@@ -85,12 +85,25 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
+	printLooks(l, s)
 	for _, n := range s.Notes {
 		fmt.Fprintf(l.out, "  %-8s %s\n", n.Kind, pathText(string(n.Path)))
 		l.out.WriteString(wrap(oneLine(n.Reason), "           ", 3))
 	}
 	if rest := s.Conflicts + s.Skipped + s.Unknown - len(s.Notes); rest > 0 {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown)
+	}
+}
+
+// printLooks tells what the watch has missed, and when the server is asked again.
+func printLooks(l *jobList, s control.SyncStatus) {
+	if s.OnlyByRescan > 0 {
+		text := fmt.Sprintf("%d changes were found by looks at the whole folder (%d so far, the last one %s ago) and no event has told of them",
+			s.OnlyByRescan, s.Rescans, ago(l.now.Sub(s.LastRescan)))
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
+	if !s.NextPoll.IsZero() {
+		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))
 	}
 }
 
