@@ -93,6 +93,17 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if rest := s.Conflicts + s.Skipped + s.Unknown - len(s.Notes); rest > 0 {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown)
 	}
+	printHeld(l, s)
+}
+
+func printHeld(l *jobList, s control.SyncStatus) {
+	for _, h := range s.Held {
+		fmt.Fprintf(l.out, "  %-8s %s\n", state.NoteHeld, pathText(string(h.Path)))
+		l.out.WriteString(wrap(oneLine(h.Reason), "           ", 3))
+	}
+	if rest := s.HeldAll - len(s.Held); rest > 0 {
+		fmt.Fprintf(l.out, "  ... and %d more files that are not complete; --json names them\n", rest)
+	}
 }
 
 // printLooks tells what the watch has missed, and when the server is asked again.
