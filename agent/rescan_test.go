@@ -47,6 +47,10 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[scan]", false},
+		"a file is not complete yet": {"up", local, func(tx *state.Tx) error {
+			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Kind: state.NoteHeld, Text: "still growing"}, time.Now())
+			return cmpErr(err, scanned(tx, "up"))
+		}, "[rescan]", false},
 		"something waits for a person, and it is time": {"up", due, func(tx *state.Tx) error {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
