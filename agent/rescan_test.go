@@ -221,7 +221,7 @@ func TestAWholeLookHoldsNothingUp(t *testing.T) {
 			if job.Kind == work.KindLook {
 				return nil
 			}
-			return opsOf(plan.Upload, "many", 1000)
+			return opsOf(plan.Upload, "many", 400)
 		}
 		b.update(func(tx *state.Tx) error {
 			return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
@@ -297,19 +297,20 @@ func TestAnApprovalIsForAllLooksAtEverything(t *testing.T) {
 		deletes int
 		halts   bool
 	}{
-		"as much as the person has seen": {work.KindRescan, 1500, false},
-		"much more than that":            {work.KindRescan, 3000, true},
-		"by a look at single paths":      {work.KindLook, 1500, true},
+		"as much as the person has seen": {work.KindRescan, 15, false},
+		"much more than that":            {work.KindRescan, 30, true},
+		"by a look at single paths":      {work.KindLook, 15, true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+				b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].MaxDelete = config.MaxDelete{Count: 10} }
 				b.walk = func(queue.Job) []plan.Op { return opsOf(plan.DeleteRemote, "a", row.deletes) }
 				b.update(func(tx *state.Tx) error {
 					return state.PutSync(tx, "up", state.SyncState{
 						LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme",
-						Approved: b.now(), ApprovedHalts: plan.HaltMaxDelete, ApprovedDeletes: 1500,
+						Approved: b.now(), ApprovedHalts: plan.HaltMaxDelete, ApprovedDeletes: 15,
 					})
 				})
 				b.enqueue(row.kind, "up", b.now(), "")
