@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -387,21 +388,12 @@ func TestBase(t *testing.T) {
 	}
 }
 
-func TestStartAsksForEverythingOnce(t *testing.T) {
-	var events []Event
-	err := Start{Sync: "s"}.Run(t.Context(), func(_ context.Context, e Event) error {
-		events = append(events, e)
-		return nil
-	})
-	if err != nil || len(events) != 1 || events[0].Sync != "s" || events[0].Why != "start" || len(events[0].Paths) != 0 {
-		t.Errorf("got %+v, %v", events, err)
-	}
-}
-
 func TestRunTellsARefusalFromBeingStopped(t *testing.T) {
 	refused := errors.New("refused")
 	triggers := map[string]Trigger{
 		"start":    Start{},
+		"rescan":   Rescan{Every: time.Nanosecond, Random: rand.Float64},
+		"poll":     Poll{Next: func(now time.Time) (time.Time, error) { return now, nil }},
 		"schedule": Schedule{Entries: []Entry{{Next: parse(t, "* * * * *"), Last: noon.Add(-1000 * time.Hour)}}},
 	}
 	for name, trigger := range triggers {
