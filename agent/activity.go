@@ -20,11 +20,14 @@ const (
 	ActivityRetry     ActivityKind = "retry"     // a job failed and will be tried again
 	ActivityDead      ActivityKind = "dead"      // a job failed and waits for a person
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
+	ActivityHeld      ActivityKind = "held"      // a file is not complete yet
 	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
 	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once
 	ActivityCleared   ActivityKind = "cleared"   // what was an alert works again
 	ActivityAddress   ActivityKind = "address"   // a server is used at another of its addresses
+	ActivityRan       ActivityKind = "ran"       // a run of a schedule is over
+	ActivityMissed    ActivityKind = "missed"    // times of a schedule were left out
 	ActivityWindow    ActivityKind = "window"    // the time in which a sync may change something has begun or ended
 )
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -150,11 +151,14 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 }
 
 func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
-	for name, s := range a.syncs {
-		configured := a.cfg.Syncs[name]
+	names := slices.Sorted(maps.Keys(a.syncs))
+	after := trigger.Spread(len(names))
+	for k, name := range names {
+		s, configured := a.syncs[name], a.cfg.Syncs[name]
 		if configured.Watch {
-			a.startWatch(ctx, group, s, emit)
+			a.startWatch(ctx, group, s, trigger.Start{Sync: name, After: after[k], Local: true}, emit)
 		}
+		a.startLooks(ctx, group, configured, after[k], emit)
 		if len(configured.Schedules) == 0 {
 			continue
 		}
@@ -165,24 +169,6 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 		group.Go(func() error { return schedule.Run(ctx, emit) })
 	}
 	return nil
-}
-
-// schedule reads when each line of a schedule last fired. A line that is new is noted as of
-// now, so that its very first run can be missed and made up for.
-func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
-	schedule := trigger.Schedule{Sync: s.Name, Logger: a.logger}
-	err := a.db.View(func(tx *state.Tx) error {
-		schedule.Entries = nil
-		for _, line := range s.Schedules {
-			row, err := state.GetSchedule(tx, s.Name, line.Spec)
-			if err != nil {
-				return err
-			}
-			schedule.Entries = append(schedule.Entries, trigger.Entry{Spec: line.Spec, Next: line.Next, Last: row.LastFired})
-		}
-		return nil
-	})
-	return schedule, err
 }
 
 // request asks the dispatcher for something; answer gets a value when it is committed.

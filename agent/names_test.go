@@ -89,7 +89,7 @@ func TestOddNamesThatTheServerKeeps(t *testing.T) {
 // cure, and all else goes on. When one of them is gone, the other one is a file like others.
 func TestNamesInTwoForms(t *testing.T) {
 	const composed, decomposed = "gr\u00fcn", "gru\u0308n"
-	for _, row := range [][2]string{{"vsftpd", "up"}, {"proftpd", "both"}, {"pure-ftpd", "down"}, {"pyftpdlib", "up"}} {
+	for _, row := range [][2]string{{"vsftpd", "up"}, {"proftpd", "both"}, {"pure-ftpd", "down"}} {
 		t.Run(row[0]+" "+row[1], func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, ftptest.Real(t, row[0], ftptest.RealOptions{}), row[1])

@@ -188,6 +188,9 @@ func TestLinksOnAServerThatMakesNone(t *testing.T) {
 				if exit(report) != 0 || report.Deleted > 0 {
 					t.Fatalf("pass %d: %+v", pass, report)
 				}
+				if planned := r.planned(); pass > 0 && (len(planned.Ops) > 0 || planned.Halt != nil || len(planned.Note) != 3) {
+					t.Errorf("pass %d: the plan after it: %+v", pass, planned)
+				}
 				if did := report.Transferred + report.Folders + report.Adopted; pass > 0 && did != pass/3 {
 					t.Errorf("pass %d did something: %+v", pass, report)
 				}

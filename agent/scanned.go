@@ -164,6 +164,9 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			return err
 		}
 	}
+	if err := c.notTold(r.Job, op); err != nil {
+		return err
+	}
 	return c.enqueueOp(sync, op, r.Full)
 }
 
@@ -188,6 +191,15 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 			return err
 		}
 	}
+	for _, n := range found.Plan.Notes {
+		if !n.Again {
+			continue
+		}
+		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
+		if err := c.lookAgain(job, n.Text, c.now.Add(c.patienceWith(sync, n.Path, n.Text)), false); err != nil {
+			return err
+		}
+	}
 	for _, orphan := range found.Orphans {
 		kind := work.KindSweepLocal
 		if orphan.Remote {
@@ -205,6 +217,10 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 }
 
 func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
+	readyAt, err := c.quietAt(sync, op, c.readyAt(sync, op, full))
+	if err != nil {
+		return err
+	}
 	data, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
@@ -212,7 +228,7 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	job := queue.New{
 		Kind: string(op.Action), Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Path: op.Path,
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
-		RunAt: c.readyAt(sync, op, full),
+		RunAt: readyAt,
 	}
 	if isMove(op.Action) {
 		if err := c.makeWay(sync, op); err != nil {
@@ -283,6 +299,9 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		return c.now
 	}
 	ready := source.ModTime.Add(settle)
+	if op.Touched.After(source.ModTime) {
+		ready = op.Touched.Add(settle)
+	}
 	if latest := c.now.Add(settle); ready.After(latest) {
 		return latest
 	}
@@ -301,6 +320,9 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 // leftAlone tells what a scan found and nothing is done about.
 func (c *commit) leftAlone(sync string, result *scan.Result) {
 	for _, n := range result.Plan.Notes {
+		if n.Held {
+			continue // told when it begins
+		}
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
 	}
 	for _, u := range result.Unknown {

@@ -28,11 +28,12 @@ func (s *simulation) inStep() {
 		s.wrongf("%s", what)
 	}
 	here := s.localFiles()
-	s.written(here)
+	s.written(here, here)
 	for _, s.site = range s.sites {
 		far := s.remoteFiles()
-		s.written(far)
+		s.written(far, here)
 		s.sameOnBoth(here, far)
+		s.permitted(far)
 	}
 	for content, v := range s.facts {
 		if !s.wasted[content] {
@@ -57,15 +58,44 @@ func (s *simulation) inStep() {
 }
 
 // written checks that on one side there is nothing but what somebody has put somewhere.
-func (s *simulation) written(side map[string]string) {
+func (s *simulation) written(side, here map[string]string) {
 	for name, content := range side {
-		if s.hidden(name) || !s.sync.Atomic && !s.takesPart(name) {
-			continue // an upload that was under way when its file was left out
+		if s.hidden(name) || s.isTorn(name, content, here) {
+			continue
 		}
 		if _, known := s.versions[content]; !known || scan.IsTemp(name) {
 			s.wrongf("%s holds %d bytes that nobody has written", name, len(content))
 		}
 	}
+}
+
+// permitted checks the permissions of what was sent under a temporary name.
+func (s *simulation) permitted(far map[string]string) {
+	if s.sync.Mode == 0 || !s.sync.Atomic || !s.server.Abilities.Chmod {
+		return
+	}
+	modes := s.server.Modes()
+	for name, content := range far {
+		if v := s.facts[content]; v != nil && v.here && modes["/site/"+name] != s.sync.Mode {
+			s.wrongf("%s has the permissions %s", name, modes["/site/"+name])
+		}
+	}
+}
+
+// isTorn reports that it may be a part of an upload to the final name that was under way when its file was deleted or left out.
+func (s *simulation) isTorn(name, content string, here map[string]string) bool {
+	if s.sync.Atomic && !s.grows(name) {
+		return false
+	}
+	if _, exists := here[name]; exists && s.takesPart(name) {
+		return false
+	}
+	for known := range s.versions {
+		if strings.HasPrefix(known, content) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *simulation) consumes() bool {

@@ -54,7 +54,7 @@ func (s *simulation) drawServer(t *testing.T) *ftptest.Memory {
 	random := s.random
 	can := ftptest.Abilities{
 		MLSD: random.IntN(3) > 0, MDTM: true, MFMT: random.IntN(3) > 0, Restart: random.IntN(4) > 0,
-		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0,
+		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0, Chmod: random.IntN(2) == 0,
 	}
 	if !can.MLSD {
 		can.Zone = pick(random, time.UTC, time.FixedZone("far", 5*3600+1800))
@@ -105,6 +105,11 @@ func (s *simulation) drawSync() {
 		s.bound = pick(random, 10, 20, 40)
 	}
 	o.Transfers = pick(random, 0, 0, 0, 1)
+	if some(6) {
+		for hour := range time.Duration(24) {
+			o.Allowed = append(o.Allowed, config.Window{From: hour * time.Hour, To: hour*time.Hour + 25*time.Minute, Zone: time.UTC})
+		}
+	}
 	s.watched = some(2)
 	if s.ignores = some(4); s.ignores {
 		o.IgnoreFile = ".ferryignore"
@@ -113,22 +118,25 @@ func (s *simulation) drawSync() {
 	if s.links && o.Direction == config.Up && some(2) {
 		o.Links = config.LinksFollow
 	}
+	if o.Direction == config.Up && some(2) {
+		o.Append = []string{pick(random, "*.log", "*.log*")}
+	}
 	if o.Direction != config.Down {
 		s.drawUploads()
-	} else {
-		// Such a server answers for a name that it has only in another case, so that what has that name here never goes.
-		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false })
 	}
-	if o.Delete || s.ignores || s.links {
+	if o.Delete || s.links {
 		return
 	}
 	consumed := pick(random, config.After{Delete: true}, config.After{Move: mustTemplate("done/{date}/")})
 	switch {
 	case o.Direction == config.Up && some(3):
-		o.RemoteName = mustTemplate(pick(random, "{stem}-sent{ext}", "{mtime:20060102150405}-{name}"))
+		o.RemoteName = mustTemplate("{stem}-sent{ext}")
+		if len(o.Append) == 0 && some(2) {
+			o.RemoteName = mustTemplate("{mtime:20060102150405}-{name}")
+		}
 		o.Moves = false
 		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false }) // what clashes there is looked for among names that are not mapped
-	case o.Direction == config.Up && len(s.sites) == 1 && some(2):
+	case o.Direction == config.Up && len(s.sites) == 1 && len(o.Append) == 0 && some(2):
 		o.AfterUpload, o.Moves = consumed, false
 	case o.Direction == config.Down && some(3):
 		o.AfterDownload, o.Moves = consumed, false
@@ -148,6 +156,9 @@ func (s *simulation) drawUploads() {
 		o.TempFolder = ".incoming"
 	case some(4):
 		o.TempPrefix, o.TempSuffix = pick(random, ".", "", "in."), pick(random, "", ".part")
+	}
+	if some(5) {
+		o.Mode = 0o640
 	}
 	if some(5) {
 		o.Verify = pick(random, config.VerifyHash, config.VerifyReread)
@@ -170,10 +181,10 @@ func (s *simulation) kind() string {
 	if o.Trash != "" {
 		remove = "trash"
 	}
-	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, "+
-		"remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v",
-		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix,
-		o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts)
+	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, mode %s, "+
+		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v, allowed times %v",
+		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix, o.Mode,
+		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, len(o.Allowed) > 0)
 	for name, server := range s.servers {
 		text += fmt.Sprintf("; server %s: connections %d, latency %s, %+v", name, s.cfg.Servers[name].Connections, server.Latency, server.Abilities)
 	}
@@ -225,9 +236,10 @@ func (s *simulation) changed(name, content string) {
 	if s.dead || scan.IsTemp(name) {
 		return
 	}
+	s.allowed("written", name)
 	v := s.facts[content]
 	if v == nil {
-		if s.sync.Atomic {
+		if s.sync.Atomic && !s.grows(name) {
 			s.wrong = append(s.wrong, fmt.Sprintf("%d bytes that nobody has written at %s on the server", len(content), name))
 		}
 		return
@@ -235,10 +247,22 @@ func (s *simulation) changed(name, content string) {
 	v.arrived[name]++
 }
 
+// allowed notes what the agent does to a name on the server long after the time in which it may begin with that.
+func (s *simulation) allowed(what, name string) {
+	now := time.Now()
+	yes, _ := config.Allowed(s.sync.Allowed, now)
+	if before, _ := config.Allowed(s.sync.Allowed, now.Add(-5*time.Minute)); !yes && !before {
+		s.wrong = append(s.wrong, fmt.Sprintf("%s at %s, outside of the allowed times: %s", what, now.Format("15:04"), name))
+	}
+}
+
 // lost sees what the agent makes an end to on the server.
 func (s *simulation) lost(can *ftptest.Abilities, verb, name, content string) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	if !s.dead && !scan.IsTemp(name) {
+		s.allowed(verb, name)
+	}
 	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || can.NoReplace || s.facts[content] == nil {
 		return
 	}

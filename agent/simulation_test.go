@@ -85,6 +85,7 @@ type simulation struct {
 	links    bool                       // people make symbolic links
 	live     atomic.Pointer[dispatcher] // of the agent that runs
 	clock    time.Duration              // by which the agent's is wrong
+	sent     atomic.Int64               // bytes of uploads
 
 	lock     sync.Mutex
 	trouble  float64        // share of commands with a fault
@@ -139,6 +140,7 @@ func (s *simulation) run() {
 	s.pass(20)
 	s.pass(1) // sweeps what jobs have left that were not over when the last one began
 	s.inStep()
+	s.growOne()
 	s.deleteOne()
 }
 
@@ -313,6 +315,9 @@ func (s *simulation) openState(name string) {
 // agent runs one while use does.
 func (s *simulation) agent(use func(a *Agent)) {
 	a := New(s.cfg, s.db, Options{Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelInfo})), Observe: func(activity Activity) {
+		if activity.Kind == ActivityDone && activity.Action == string(plan.Upload) {
+			s.sent.Add(activity.Bytes)
+		}
 		fmt.Fprintf(s, "%s %s %s %s %s\n", time.Now().Format("15:04:05.000"), activity.Kind, activity.Action, activity.Path, activity.Text)
 	}})
 	if s.bound > 0 {

@@ -40,9 +40,8 @@ func (w *watching) status(sync string) *control.Watch {
 	return &control.Watch{State: string(h.State), Reason: h.Reason, Cure: h.Cure, Every: h.Every, Folders: h.Folders, Since: h.Since}
 }
 
-// startWatch watches, and looks at everything once the watch stands: what happened while the
-// agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, emit trigger.Emit) {
+// startWatch watches, and runs start once the watch stands: what happened while the agent was not there left no event.
+func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, start trigger.Trigger, emit trigger.Emit) {
 	ready := make(chan struct{})
 	watch := trigger.Watch{
 		Sync: s.Name, Root: s.Local, Logger: a.logger, Poll: a.cfg.Syncs[s.Name].WatchPoll, Canary: canaryName(a.db.Instance(), s.Name),
@@ -56,7 +55,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 	group.Go(func() error {
 		select {
 		case <-ready:
-			return trigger.Start{Sync: s.Name}.Run(ctx, emit)
+			return start.Run(ctx, emit)
 		case <-ctx.Done():
 			return nil
 		}

@@ -155,9 +155,11 @@ type Sync struct {
 	Watch     bool
 	WatchPoll time.Duration // how often everything is looked at where Watch cannot rely on events; at least a second
 	Schedules []Schedule
-	Include   []string // valid patterns, at least one that is not negated by "!"
-	Exclude   []string // valid patterns
-	Delete    bool     // also with Trash
+	Rescan    time.Duration // how often the whole local folder is looked at beside Watch, >= 1 min; 0: never
+	Poll      time.Duration // how often the server is asked for what has changed there, >= 10 s; 0: never, as for Up
+	Include   []string      // valid patterns, at least one that is not negated by "!"
+	Exclude   []string      // valid patterns
+	Delete    bool          // also with Trash
 	MaxDelete MaxDelete
 	Settle    time.Duration // >= 0
 	Marker    string        // local path (slashes) below Local that must exist; empty: none

@@ -20,8 +20,7 @@ func ofDefaults(s Sync) *Sync {
 	if s.MaxDelete == (MaxDelete{}) {
 		s.MaxDelete = MaxDelete{Percent: 10, IsPercent: true}
 	}
-	s.Settle = cmp.Or(s.Settle, 5*time.Second)
-	s.WatchPoll = cmp.Or(s.WatchPoll, time.Minute)
+	s.Settle, s.Rescan, s.WatchPoll = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour), cmp.Or(s.WatchPoll, time.Minute)
 	s.IgnoreFile, s.DefaultExcludes, s.Moves = ".ferryignore", true, true
 	s.Links, s.OnForeignChange, s.Conflict, s.Verify = LinksSkip, ForeignRestore, ConflictCopy, VerifySize
 	s.TrashKeep, s.Hidden = 30*day, []string{".ferry-trash"}
@@ -82,6 +81,8 @@ local = "../pair"
 remote = "/pair"
 direction = "both"
 watch = true
+rescan = "30m"
+poll = "5m"
 watch_poll = "90s"
 conflict = "newer"
 hooks = { on_error = "echo failed | tee log", shell = true }
@@ -116,8 +117,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	eaten.Moves = false
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
-	pair.Conflict = ConflictNewer
-	pair.WatchPoll = 90 * time.Second
+	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second
 	pair.Hooks = Hooks{OnError: []string{"echo failed | tee log"}, Shell: true, Timeout: time.Minute}
 	want := map[string]*Sync{"web": web, "drop@acme": drop, "drop@other": &second, "eaten": eaten, "pair": pair}
 	sameZone := compare.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })

@@ -98,7 +98,9 @@ type rawSync struct {
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
 	WatchPoll duration     `toml:"watch_poll"`
-	Schedule  stringOrList `toml:"schedule"`
+	Schedule  rawSchedules `toml:"schedule"`
+	Rescan    duration     `toml:"rescan"`
+	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
 	Marker    string       `toml:"marker"`
@@ -185,6 +187,7 @@ func (s *rawServer) setDefaults() {
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
 		WatchPoll:       defaultWatchPoll,
+		Rescan:          defaultRescan,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,
 		Include:         []string{"**"},

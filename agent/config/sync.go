@@ -101,6 +101,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	l.transfer(at, sync, file)
 	l.naming(at, sync, file, zone)
 	l.pace(at, sync, file, zone)
+	l.looks(at, sync, file)
 	l.contradictions(at, sync, file)
 	// A file that was renamed has another remote name then, and one that is gone from the source was sent, not renamed.
 	sync.Moves = file.Moves && sync.RemoteName.IsZero() && sync.AfterUpload == (After{}) && sync.AfterDownload == (After{})
@@ -109,9 +110,6 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	}
 	if sync.Remote != "" {
 		sync.Remote = path.Clean(sync.Remote)
-	}
-	if sync.Watch && sync.Direction == Down {
-		l.fail(at.child("watch"), `an FTP server does not announce changes: with direction = "down" use schedule, such as "@every 10m"`)
 	}
 	switch {
 	case sync.WatchPoll < minWatchPoll && sync.WatchPoll >= 0:
@@ -122,8 +120,17 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	if file.Marker != "" && (!filepath.IsLocal(filepath.FromSlash(file.Marker)) || hasControl(file.Marker)) {
 		l.fail(at.child("marker"), `%q is not below the local folder: write a file name relative to it, such as ".mounted"`, file.Marker)
 	}
-	if sync.Enabled && !sync.Watch && len(sync.Schedules) == 0 {
-		l.warn(at, "has neither watch nor schedule: it runs only by \"ftpferry once %s\"", name)
+	if does := func(s Schedule) bool { return s.Do == DoSync }; sync.Enabled && !sync.Watch && sync.Poll == 0 && !slices.ContainsFunc(sync.Schedules, does) {
+		if len(sync.Schedules) == 0 {
+			l.warn(at, "has neither watch nor schedule: it runs only by \"ftpferry once %s\"", name)
+		} else if !l.faults[at.child("schedule").id()] {
+			l.warn(at, `has no watch, and no schedule that does "sync": files go only by "ftpferry once %s"`, name)
+		}
+	}
+	for _, s := range sync.Schedules {
+		if s.Do == DoPurge && sync.Trash == "" {
+			l.warn(at.child("schedule"), `%q: there is no trash to empty without delete = "trash": only the history is trimmed`, s.Name)
+		}
 	}
 	l.checkLocal(at.child("local"), sync)
 	return sync

@@ -95,7 +95,7 @@ const (
 // Note is a path about which nothing is done.
 type Note struct {
 	Path state.Text `json:"path"`
-	// Kind is conflict, skipped or unknown.
+	// Kind is conflict, skipped or unknown, and in an explanation held, too: the file is not complete yet.
 	Kind   string    `json:"kind"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`

@@ -42,6 +42,8 @@ type Request struct {
 	// nil: none is followed.
 	Appends  func(rel string) bool
 	Appended func(rel string) (*state.Appended, error)
+	// Settling says which files are complete, and may go.
+	Settling Settling
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.

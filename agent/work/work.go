@@ -185,8 +185,10 @@ type Outcome struct {
 	Instead *plan.Op
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
-	// Settling: the source is not quiet yet. Only that side has to be looked at again.
+	// Settling: the source is not complete yet. Only that side has to be looked at again.
 	Settling bool
+	// Held, if not "", says why a source is not complete yet, for people: it has changed, or somebody is writing it.
+	Held string
 
 	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
@@ -216,13 +218,23 @@ const (
 	KindScan = "scan"
 	// KindLook looks at the paths that are marked dirty.
 	KindLook = "look"
+	// KindRescan looks at the whole local folder, and takes the server's word of last time for what is there.
+	KindRescan = "rescan"
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
+
+// Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
+func Scans() []string { return []string{KindScan, KindLook, KindRescan} }
+
+// IsScan reports whether a kind is one of Scans.
+func IsScan(kind string) bool { return kind == KindScan || kind == KindLook || kind == KindRescan }
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
 
@@ -230,6 +242,7 @@ type action func(ctx context.Context, e Env, job queue.Job) Outcome
 var kinds = map[string]action{
 	KindScan:                   runScan,
 	KindLook:                   runScan,
+	KindRescan:                 runScan,
 	KindSweepRemote:            sweepRemote,
 	KindSweepLocal:             sweepLocal,
 	string(plan.Upload):        operation(upload),
@@ -251,7 +264,7 @@ var kinds = map[string]action{
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.
 func FileKinds() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return kind == KindScan || kind == KindLook })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), IsScan)
 }
 
 // Operations returns the kinds of jobs that are a plan.Action.
@@ -270,7 +283,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
@@ -310,6 +323,15 @@ func stale(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true}
 }
 
+// moving is stale for a source that was before and is now another one.
+func moving(reason string, before, now entry.Entry) Outcome {
+	o := stale(reason)
+	if now.Kind == entry.File {
+		o.Held = scan.Moving(before, now)
+	}
+	return o
+}
+
 func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
@@ -342,6 +364,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if planned.Action == plan.Upload {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
 		}
+		if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
+			o.touched = o.source().LastTouched(job.Path)
+		}
 		if reason := o.overruled(); reason != "" {
 			return o.leavesNothing(ctx, stale(reason))
 		}
@@ -366,6 +391,8 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
+	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
+	touched time.Time
 	// growth, if not nil: the file is one that only ever grows.
 	growth *growth
 }
@@ -416,15 +443,24 @@ func (o *op) keepsNames(ctx context.Context) error {
 	return nil
 }
 
-// unsettled says for how long the source still has to be quiet, 0 if it was quiet for long
-// enough. The plan has waited for that, but the file may have changed since. A time in the
-// future tells nothing.
-func (o *op) unsettled(source entry.Entry) time.Duration {
-	quiet := time.Since(source.ModTime)
-	if source.ModTime.IsZero() || quiet < 0 || quiet >= o.env.Sync.Settle {
-		return 0
+// unsettled says why the source is not complete yet, "" if it is: it was quiet for long enough, and nobody writes to it. The plan
+// has waited for that, but the file may have changed since. A time in the future tells nothing.
+func (o *op) unsettled(source entry.Entry) string {
+	settle := o.env.Sync.Settle
+	quiet := func(since time.Time) bool {
+		past := time.Since(since)
+		return since.IsZero() || past < 0 || past >= settle
 	}
-	return o.env.Sync.Settle - quiet
+	local := o.Action != plan.Download
+	switch {
+	case settle <= 0:
+		return ""
+	case !quiet(source.ModTime) || local && !quiet(o.touched):
+		return scan.Changing
+	case local && o.source().IsWritten(o.Path):
+		return scan.Written
+	}
+	return ""
 }
 
 // openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put

@@ -185,6 +185,26 @@ web: 1 x upload [2.0 KiB], 1 x move remote, 1 x set aside local, 2 x delete remo
 	}
 }
 
+// TestStatusTellsOfLooks: what a watch has missed, and when a server is asked, each only if there is something to tell.
+func TestStatusTellsOfLooks(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for want, s := range map[string]control.SyncStatus{
+		"": {Rescans: 7, LastRescan: now},
+		"  3 changes were found by looks at the whole folder (7 so far, the last one\n  5m ago) and no event has told of them\n": {
+			Rescans: 7, OnlyByRescan: 3, LastRescan: now.Add(-5 * time.Minute)},
+		"  the server is asked for changes in 4m\n": {NextPoll: now.Add(4 * time.Minute)},
+		"  the server is asked for changes in 0s\n": {NextPoll: now.Add(-time.Minute)},
+	} {
+		var text strings.Builder
+		out := bufio.NewWriter(&text)
+		printLooks(&jobList{out: out, now: now}, s)
+		out.Flush()
+		if text.String() != want {
+			t.Errorf("got %q, want %q", text.String(), want)
+		}
+	}
+}
+
 // TestAClosedWindowIsToldAsATime, not as the word that stands for it in JSON.
 func TestAClosedWindowIsToldAsATime(t *testing.T) {
 	var text strings.Builder

@@ -88,12 +88,24 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Watch != nil && s.Watch.State != control.WatchWorks {
 		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
 	}
+	printLooks(l, s)
 	for _, n := range s.Notes {
 		fmt.Fprintf(l.out, "  %-8s %s\n", n.Kind, pathText(string(n.Path)))
 		l.out.WriteString(wrap(oneLine(n.Reason), "           ", 3))
 	}
 	if rest := s.Conflicts + s.Skipped + s.Unknown - len(s.Notes); rest > 0 {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown)
+	}
+	printHeld(l, s)
+}
+
+func printHeld(l *jobList, s control.SyncStatus) {
+	for _, h := range s.Held {
+		fmt.Fprintf(l.out, "  %-8s %s\n", state.NoteHeld, pathText(string(h.Path)))
+		l.out.WriteString(wrap(oneLine(h.Reason), "           ", 3))
+	}
+	if rest := s.HeldAll - len(s.Held); rest > 0 {
+		fmt.Fprintf(l.out, "  ... and %d more files that are not complete; --json names them\n", rest)
 	}
 }
 
@@ -114,6 +126,18 @@ func watchText(w control.Watch) string {
 		text += "; " + oneLine(w.Cure)
 	}
 	return text
+}
+
+// printLooks tells what the watch has missed, and when the server is asked again.
+func printLooks(l *jobList, s control.SyncStatus) {
+	if s.OnlyByRescan > 0 {
+		text := fmt.Sprintf("%d changes were found by looks at the whole folder (%d so far, the last one %s ago) and no event has told of them",
+			s.OnlyByRescan, s.Rescans, ago(l.now.Sub(s.LastRescan)))
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
+	if !s.NextPoll.IsZero() {
+		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))
+	}
 }
 
 func arrow(direction string) string {
