@@ -100,6 +100,7 @@ type rawSync struct {
 	Schedule  stringOrList `toml:"schedule"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
+	Ready     string       `toml:"ready"`
 	Marker    string       `toml:"marker"`
 	Enabled   bool         `toml:"enabled"`
 
