@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -17,13 +18,7 @@ import (
 
 func newLocal(t *testing.T) (Local, string) {
 	t.Helper()
-	dir := t.TempDir()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return NewLocal(root, plan.Rules{Direction: plan.Up}), filepath.Join(dir, "a")
+	return newLocalIn(t, t.TempDir())
 }
 
 // TestWhoHasAFileOpen uses real files, on whatever disk the tests have: one without leases tells nothing.
@@ -174,4 +169,41 @@ func asOther() error {
 		return err
 	}
 	return nil
+}
+
+// TestAFileThatSomebodyHasOpenIsHeld by a look at it. A scan of all leaves that to the jobs, and files that only ever grow are never
+// held, nor any without a settle time.
+func TestAFileThatSomebodyHasOpenIsHeld(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		settling Settling
+		paths    []string
+		held     bool
+	}{
+		"a look":                               {Settling{Quiet: time.Second}, []string{"a"}, true},
+		"a scan of all":                        {Settling{Quiet: time.Second}, nil, false},
+		"nothing is waited for":                {Settling{}, []string{"a"}, false},
+		"the file is one that only ever grows": {Settling{Quiet: time.Second, Grows: func(rel string) bool { return rel == "a" }}, []string{"a"}, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			r := newRig(t, plan.Up)
+			r.change = func(request *Request) { request.Settling = row.settling }
+			file, err := os.Create(filepath.Join(r.local, "a"))
+			defer done(t, file, err)()
+			found := r.scan(row.paths...).Plan
+			if row.held {
+				want := plan.Note{Path: "a", Held: true, Again: true, Text: Written}
+				if len(found.Notes) != 1 || found.Notes[0] != want || hasUpload(found.Ops) {
+					t.Errorf("%+v", found)
+				}
+				return
+			}
+			if len(found.Notes) != 0 || !hasUpload(found.Ops) {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
+func hasUpload(ops []plan.Op) bool {
+	return slices.ContainsFunc(ops, func(op plan.Op) bool { return op.Action == plan.Upload })
 }

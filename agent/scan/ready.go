@@ -26,6 +26,7 @@ func NewReady(text string) Ready {
 	if text == "" {
 		return Ready{}
 	}
+	text = strings.ToValidUTF8(text, "_") // as everything in a configuration is
 	pattern := strings.NewReplacer(`\{name\}`, ".+", `\{stem\}`, ".+", `\{ext\}`, `(\.[^.]*)?`).Replace(regexp.QuoteMeta(text))
 	r := Ready{text: text, prefix: text, suffix: text, is: regexp.MustCompile("(?s)^" + pattern + "$")}
 	if first, last := strings.IndexByte(text, '{'), strings.LastIndexByte(text, '}'); first >= 0 && last > first {
