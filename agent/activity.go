@@ -20,6 +20,7 @@ const (
 	ActivityRetry     ActivityKind = "retry"     // a job failed and will be tried again
 	ActivityDead      ActivityKind = "dead"      // a job failed and waits for a person
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
+	ActivityHeld      ActivityKind = "held"      // a file is not complete yet
 	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
 	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once

@@ -350,6 +350,12 @@ func (c *commit) stale(r report) error {
 			return err
 		}
 	}
+	if r.Held != "" {
+		at = c.now.Add(c.patienceWith(r.Job.Sync, r.Job.Path, r.Held))
+		if err := c.noteHeld(r.Job.Sync, r.Job.Path, r.Held); err != nil {
+			return err
+		}
+	}
 	return c.lookAgain(r.Job, r.Reason, at, !r.Settling)
 }
 

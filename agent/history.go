@@ -134,8 +134,11 @@ const mostNotes = 10_000
 func (c *commit) notes(s *scanning, result *scan.Result) error {
 	for _, n := range result.Plan.Notes {
 		kind := state.NoteSkipped
-		if n.Conflict {
+		switch {
+		case n.Conflict:
 			kind = state.NoteConflict
+		case n.Held:
+			kind = state.NoteHeld
 		}
 		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text}); err != nil {
 			return err
@@ -155,6 +158,9 @@ func (c *commit) note(s *scanning, n state.Note) error {
 			return nil
 		}
 		s.progress.Found.Noted++
+	}
+	if n.Kind == state.NoteHeld {
+		return c.noteHeld(s.sync(), n.Path, n.Text)
 	}
 	news, err := state.PutNote(c.tx, s.sync(), n, c.now)
 	if err != nil || !news || n.Kind != state.NoteConflict {

@@ -159,6 +159,9 @@ func (c *commit) part(s *scanning) error {
 	if err := state.ClearDirty(c.tx, s.sync(), seen); err != nil {
 		return err
 	}
+	if err := c.forgetHeld(s); err != nil {
+		return err
+	}
 	if s.last {
 		if s.More {
 			if err := c.enqueueScan(s.sync(), work.KindLook, "more changes", priorityLook, c.now); err != nil {
@@ -418,7 +421,12 @@ func (c *commit) finish(s *scanning) error {
 func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
 	unseen = s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
 	// What lies where nobody could look is as it was.
-	gone := func(n state.Note) bool { return !unseen || n.Kind == state.NoteUnknown }
+	gone := func(n state.Note) bool {
+		if n.Kind == state.NoteHeld && c.isWaitedFor(s.sync(), n.Path) {
+			return false
+		}
+		return !unseen || n.Kind == state.NoteUnknown
+	}
 	return unseen, state.DropNotes(c.tx, s.sync(), s.progress.Began, gone)
 }
 

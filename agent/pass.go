@@ -95,7 +95,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		switch {
 		case found.full && !found.began.Before(p.begun):
 			if s.scanned = true; found.first {
-				s.report.Conflicts, s.report.Skipped, s.report.Unknown = nil, nil, nil
+				s.report.Conflicts, s.report.Skipped, s.report.Unknown, s.report.Held = nil, nil, nil, nil
 			}
 			s.take(found)
 			if found.would != nil {
@@ -131,9 +131,12 @@ func (s *passSync) count(r report) {
 func (s *passSync) take(found scanned) {
 	for _, n := range found.result.Plan.Notes {
 		reason := control.PathReason{Path: state.Text(n.Path), Reason: n.Text}
-		if n.Conflict {
+		switch {
+		case n.Conflict:
 			s.report.Conflicts = appendBounded(s.report.Conflicts, reason)
-		} else {
+		case n.Held:
+			s.report.Held = appendBounded(s.report.Held, reason)
+		default:
 			s.report.Skipped = appendBounded(s.report.Skipped, reason)
 		}
 	}

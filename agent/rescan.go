@@ -59,9 +59,9 @@ func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 		return false, err
 	}
 	enough := true
-	err = state.EachNote(c.tx, e.Sync, func(state.Note) (bool, error) {
-		enough = false
-		return false, nil
+	err = state.EachNote(c.tx, e.Sync, func(n state.Note) (bool, error) {
+		enough = n.Kind == state.NoteHeld // whose wait has an end of its own
+		return enough, nil
 	})
 	return enough, err
 }

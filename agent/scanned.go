@@ -191,6 +191,15 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 			return err
 		}
 	}
+	for _, n := range found.Plan.Notes {
+		if !n.Again {
+			continue
+		}
+		job := queue.Job{New: queue.New{Sync: sync, Path: n.Path}}
+		if err := c.lookAgain(job, n.Text, c.now.Add(c.patienceWith(sync, n.Path, n.Text)), false); err != nil {
+			return err
+		}
+	}
 	for _, orphan := range found.Orphans {
 		kind := work.KindSweepLocal
 		if orphan.Remote {
@@ -208,6 +217,10 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 }
 
 func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
+	readyAt, err := c.quietAt(sync, op, c.readyAt(sync, op, full))
+	if err != nil {
+		return err
+	}
 	data, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
@@ -215,7 +228,7 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	job := queue.New{
 		Kind: string(op.Action), Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Path: op.Path,
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
-		RunAt: c.readyAt(sync, op, full),
+		RunAt: readyAt,
 	}
 	if isMove(op.Action) {
 		if err := c.makeWay(sync, op); err != nil {
@@ -263,6 +276,9 @@ func priorityOf(op plan.Op) uint8 {
 // What is set aside must be quiet too, as whoever writes it would go on under the other name.
 func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
+	if op.Ready {
+		settle = 0
+	}
 	source := op.Local.Entry
 	switch op.Action {
 	case plan.Upload:
@@ -286,6 +302,9 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		return c.now
 	}
 	ready := source.ModTime.Add(settle)
+	if op.Touched.After(source.ModTime) {
+		ready = op.Touched.Add(settle)
+	}
 	if latest := c.now.Add(settle); ready.After(latest) {
 		return latest
 	}
@@ -304,6 +323,9 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 // leftAlone tells what a scan found and nothing is done about.
 func (c *commit) leftAlone(sync string, result *scan.Result) {
 	for _, n := range result.Plan.Notes {
+		if n.Held {
+			continue // told when it begins
+		}
 		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
 	}
 	for _, u := range result.Unknown {

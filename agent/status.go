@@ -47,7 +47,7 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.Syn
 
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
-	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction)}
+	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
 	row, err := state.GetSync(tx, name)
 	if err != nil {
 		return s, err
@@ -80,6 +80,8 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 			s.Skipped++
 		case state.NoteUnknown:
 			s.Unknown++
+		case state.NoteHeld:
+			return true, nil // see held
 		default:
 			s.Conflicts++
 		}
@@ -88,6 +90,9 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 		}
 		return true, nil
 	})
+	if err == nil {
+		s.Held, s.HeldAll, err = a.held(tx, name, most)
+	}
 	s.State = stateOf(s)
 	return s, err
 }
@@ -109,7 +114,7 @@ func stateOf(s control.SyncStatus) string {
 		return control.StateWorking
 	case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0:
 		return control.StatePerson
-	case s.Jobs.Waiting > 0:
+	case s.Jobs.Waiting > 0 || s.HeldAll > 0:
 		return control.StateWaiting
 	case s.LastScan.IsZero():
 		return control.StateNew
@@ -235,8 +240,13 @@ func nextStep(e control.Explanation, limited bool, now time.Time) string {
 			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, e.Stop.By, e.Stop.Reason)
 		case job.State == string(queue.Waiting):
 			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
-			if job.LastError != "" {
+			switch {
+			case job.LastError != "":
 				text += ", after " + job.LastError
+			case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
+				text += ": " + e.Note.Reason
+			case mayBeHeld(job.Kind):
+				text += ", if it was quiet until then"
 			}
 			return text
 		default:
@@ -248,6 +258,8 @@ func nextStep(e control.Explanation, limited bool, now time.Time) string {
 		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", e.Stop.By, e.Stop.Reason)
 	case e.Note != nil && e.Note.Kind == "conflict":
 		return "a person has to decide: " + e.Note.Reason
+	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
+		return "it is not complete yet: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == "unknown":
 		return "nothing until it can be looked at: " + e.Note.Reason
 	case e.Note != nil:

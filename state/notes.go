@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"strings"
 	"time"
 )
 
@@ -11,11 +12,12 @@ const tableConflicts = "conflicts"
 // NoteKind says why nothing is done about a path.
 type NoteKind string
 
-// The kinds: a person has to decide; a rule leaves it alone; nobody could look at it.
+// The kinds: a person has to decide; a rule leaves it alone; nobody could look at it; it is not complete yet.
 const (
 	NoteConflict NoteKind = ""
 	NoteSkipped  NoteKind = "skipped"
 	NoteUnknown  NoteKind = "unknown"
+	NoteHeld     NoteKind = "held"
 )
 
 // Note is a path about which nothing is done.
@@ -90,12 +92,31 @@ func DropNote(tx *Tx, sync, path string) error {
 	return t.Delete(key)
 }
 
+// DropNotesIn is DropNotes for a path and all below it.
+func DropNotesIn(tx *Tx, sync, path string, since time.Time, drop func(Note) bool) error {
+	if path == "" {
+		return DropNotes(tx, sync, since, drop)
+	}
+	if n, ok := GetNote(tx, sync, path); ok && n.Last.Before(since) && drop(n) {
+		if err := DropNote(tx, sync, path); err != nil {
+			return err
+		}
+	}
+	below := path + "/"
+	prefix := Key(sync, below[:min(len(below), longest)]) // of longer paths the rest is a hash
+	return dropNotes(tx, prefix, since, func(n Note) bool { return strings.HasPrefix(n.Path, below) && drop(n) })
+}
+
 // DropNotes forgets the notes of a sync that were not seen since a time, those that drop wants; nil means all of them, the zero
 // time that it does not matter when they were seen.
 func DropNotes(tx *Tx, sync string, since time.Time, drop func(Note) bool) error {
+	return dropNotes(tx, Key(sync, ""), since, drop)
+}
+
+func dropNotes(tx *Tx, prefix []byte, since time.Time, drop func(Note) bool) error {
 	t := tx.Table(tableConflicts)
 	var gone [][]byte
-	err := t.Scan(Key(sync, ""), nil, func(key, value []byte) (bool, error) {
+	err := t.Scan(prefix, nil, func(key, value []byte) (bool, error) {
 		noted, err := decodeNote(key, value)
 		if err != nil || (since.IsZero() || noted.Last.Before(since)) && (drop == nil || drop(noted)) {
 			gone = append(gone, bytes.Clone(key))

@@ -101,6 +101,9 @@ type SyncReport struct {
 	Conflicts []PathReason `json:"conflicts,omitempty"`
 	Skipped   []PathReason `json:"skipped,omitempty"`
 	Unknown   []PathReason `json:"unknown,omitempty"`
+	// Held are files that were not complete when they were looked at. Those of them that somebody is writing are among the
+	// unfinished as long as they are.
+	Held []PathReason `json:"held,omitempty"`
 
 	Took time.Duration `json:"took_ns"`
 }

@@ -184,6 +184,10 @@ type Op struct {
 	Approved bool `json:"approved,omitempty"`
 	// Replan: the path needs another look when this is done.
 	Replan bool `json:"replan,omitempty"`
+	// Touched is when the local file that goes was touched last in any way, which nobody can set back; zero: that is not known.
+	Touched time.Time `json:"touched,omitzero"`
+	// Ready: a file beside it says that the source is complete, so that nobody has to wait whether it changes.
+	Ready bool `json:"ready,omitempty"`
 }
 
 // target is the side that the operation changes.
@@ -224,6 +228,9 @@ type Note struct {
 	// Conflict: a person has to decide. Otherwise the path is skipped by rule.
 	Conflict bool   `json:"conflict"`
 	Text     string `json:"text"`
+	// Held: a file that is not complete yet. Again: nothing tells when it is, so that it has to be looked at again.
+	Held  bool `json:"held,omitempty"`
+	Again bool `json:"again,omitempty"`
 }
 
 // Decision is what Decide says about one path: at most one of Op, Agree, Forget and Note.

@@ -42,6 +42,8 @@ type Request struct {
 	// nil: none is followed.
 	Appends  func(rel string) bool
 	Appended func(rel string) (*state.Appended, error)
+	// Settling says which files are complete, and may go.
+	Settling Settling
 	// Known is the number of paths in the baseline.
 	Known int
 	// Paths restricts the scan to these paths and what is below them; nil means everything.
@@ -178,6 +180,7 @@ type walker struct {
 	// above are the folders on the server that lead to what is under way, and entered is the ID of the one that is entered next.
 	above   []farFolder
 	entered uint64
+	beside  beside // see readyFor
 	// rotations are those of the folder that is walked through, or was looked into last.
 	rotations rotations
 }

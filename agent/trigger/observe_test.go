@@ -414,7 +414,7 @@ func TestWatchTellsThatItsRootIsMissing(t *testing.T) {
 		f.sleep(time.Minute)
 		f.must(os.Rename(f.root, f.root+" away"))
 		f.sleep(time.Minute)
-		f.wantHealth("without it", HealthMissing, 0, "the root folder is missing", "")
+		f.wantHealth("without it", HealthMissing, 0, "the local folder is not there", "")
 		if now := f.health[len(f.health)-1].Since; now.Sub(since) < time.Minute {
 			t.Errorf("since %v", now)
 		}

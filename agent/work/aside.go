@@ -26,6 +26,9 @@ func setAsideLocal(ctx context.Context, o *op) Outcome {
 	if !entry.Same(local, o.Local.Entry) || o.Remote.Knowledge == plan.Seen && !entry.Same(remote, o.Remote.Entry) {
 		return stale("one of the sides changed since the conflict was seen")
 	}
+	if why := o.unsettled(local); why != "" { // whoever writes it would go on under the other name
+		return Outcome{Result: Stale, Reason: why, Settling: true, Held: why}
+	}
 	if end := o.sameAfterAll(ctx, local, remote); end != nil {
 		return *end
 	}

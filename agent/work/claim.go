@@ -123,8 +123,11 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		done.Replan = done.Replan || renamed
 		return done
 	}
-	from, err := o.partWith(ctx, from)
+	says, err := o.saidThere(ctx)
 	if err != nil {
+		return wrote(done.Temp, failed(err))
+	}
+	if from, err = o.partWith(ctx, from); err != nil {
 		return wrote(done.Temp, failed(err))
 	}
 	switch {
@@ -145,12 +148,16 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		}
 	default:
 		to := after.Move(o.Path, time.Now())
+		o.gone = to
 		if err := inside(path.Clean(to)); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(err)))
 		}
 		if _, err := o.putAwayRemote(ctx, from.path, to); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err))))
 		}
+	}
+	if err := o.followThere(ctx, says); err != nil {
+		return wrote(done.Temp, failed(says.stays(err)))
 	}
 	done.Base, done.Forget = nil, true
 	return done

@@ -39,11 +39,14 @@ func download(ctx context.Context, o *op) Outcome {
 	if arrived {
 		return o.arrivedBefore(ctx, local, from)
 	}
+	if !entry.Same(from.look, o.Remote.Entry) && from.look.Kind == entry.File {
+		return o.withdraw(ctx, from, moving("the remote file changed since it was planned", o.Remote.Entry, from.look))
+	}
 	if reason := o.overtaken(local, from); reason != "" {
 		return o.withdraw(ctx, from, stale(reason))
 	}
-	if o.unsettled(from.look) > 0 {
-		return o.withdraw(ctx, from, Outcome{Result: Stale, Reason: "still changing", Replan: true})
+	if why := o.unsettled(from.look); why != "" {
+		return o.withdraw(ctx, from, Outcome{Result: Stale, Reason: why, Replan: true, Held: why})
 	}
 	if o.env.Sync.Claim && !from.claimed {
 		if from, err = o.claim(ctx, from); errors.Is(err, errTaken) {
@@ -52,7 +55,7 @@ func download(ctx context.Context, o *op) Outcome {
 			return failed(err)
 		}
 		if !entry.Same(from.look, o.Remote.Entry) {
-			return o.withdraw(ctx, from, stale("the remote file changed since it was planned"))
+			return o.withdraw(ctx, from, moving("the remote file changed since it was planned", o.Remote.Entry, from.look))
 		}
 	}
 	return o.receive(ctx, local, from)
@@ -121,7 +124,9 @@ func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcom
 	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
 	got, err := o.fetch(ctx, from)
 	if errors.Is(err, errGrew) {
-		return wrote(temp, o.withdraw(ctx, from, stale("the remote file grew during the download")))
+		grew := stale("the remote file grew during the download")
+		grew.Held = scan.Growing
+		return wrote(temp, o.withdraw(ctx, from, grew))
 	}
 	if err != nil {
 		if o.keeps(from.look, err) {
@@ -134,7 +139,7 @@ func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcom
 		return wrote(temp, failed(err))
 	}
 	if !entry.Same(after, from.look) {
-		return wrote(temp, o.withdraw(ctx, from, stale("the remote file changed during the download")))
+		return wrote(temp, o.withdraw(ctx, from, moving("the remote file changed during the download", from.look, after)))
 	}
 	if now, err := scan.StatLocal(o.root, o.Path); err != nil || !entry.Same(now, local) {
 		return wrote(temp, o.withdraw(ctx, from, stale("the local file changed during the download")))

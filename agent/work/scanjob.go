@@ -156,6 +156,7 @@ func requestOf(e Env) scan.Request {
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder, RemoteName: e.Sync.RemoteName,
 		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
 		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
+		Settling: scan.Settling{Quiet: e.Sync.Settle, Grows: e.Sync.Appends},
 		Instance: e.Instance,
 		Orphan: func(instance string, job uint64, attempt int) bool {
 			return instance == e.Instance && !e.State.Live(job, attempt)

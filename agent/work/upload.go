@@ -96,11 +96,11 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 		}
 	}
 	if changed {
-		*end = stale("the local file changed since it was planned")
+		*end = moving("the local file changed since it was planned", o.Local.Entry, local)
 		return nil, end
 	}
-	if o.unsettled(local) > 0 {
-		*end = Outcome{Result: Stale, Reason: "still changing", Settling: true}
+	if why := o.unsettled(local); why != "" {
+		*end = Outcome{Result: Stale, Reason: why, Settling: true, Held: why}
 		return nil, end
 	}
 	if err := o.keepsNames(ctx); err != nil {
@@ -171,14 +171,15 @@ func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resum
 	if err != nil {
 		return failed(err)
 	}
-	if !entry.Same(scan.LocalEntry(info), local) {
-		return stale("the local file changed since it was planned")
+	if now := scan.LocalEntry(info); !entry.Same(now, local) {
+		return moving("the local file changed since it was planned", local, now)
 	}
 	return o.sendOpen(ctx, file, local, old, resumes)
 }
 
 // sendOpen sends the file that is open.
 func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old *list.Entry, resumes bool) Outcome {
+	touched := o.source().LastTouched(o.Path)
 	s, err := o.store(ctx, file, local.Size, resumes)
 	if errors.Is(err, ftpclient.ErrUnconfirmed) {
 		err = o.reconnect(ctx, err) // all was sent: it may well be there
@@ -191,7 +192,11 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 	after, statErr := o.source().Stat(o.Path)
 	if statErr != nil || !o.isStill(after, local) || s.total() != local.Size {
 		o.discard(ctx, s.name)
-		return s.wrote(stale("the local file changed during the upload"))
+		return s.wrote(moving("the local file changed during the upload", local, after))
+	}
+	if why := o.disturbed(file, touched); why != "" {
+		o.discard(ctx, s.name)
+		return s.wrote(Outcome{Result: Stale, Reason: why + " during the upload", Settling: true, Held: why})
 	}
 	if err != nil {
 		o.giveUp(ctx, s, local, err)
@@ -220,6 +225,20 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 		Result: Done, Reason: join(s.remark(), remark), Base: &plan.Base{Local: local, Remote: remote},
 		Bytes: s.result.Bytes, Method: s.result.Mode.String(), Verified: how, Reply: reply(s.result),
 	}))
+}
+
+// disturbed says why what was just read may be torn though size and time of the file are as before, "" if it is not: a program may
+// set times back, and what is written to a file that is mapped into memory need not show in them.
+func (o *op) disturbed(file *os.File, touched time.Time) string {
+	switch {
+	case o.env.Sync.Settle <= 0 || o.growth != nil:
+		return ""
+	case !o.source().LastTouched(o.Path).Equal(touched):
+		return scan.Changing
+	case scan.Writers(file):
+		return scan.Written
+	}
+	return ""
 }
 
 // final is the remote half of the baseline: what the server tells about what is there now. Of what nobody may look at it

@@ -34,6 +34,8 @@ type Sync struct {
 	Filter scan.Filter
 	Marker string
 	Settle time.Duration
+	// Ready is how the file is called that says of a source that it is complete; with it nobody waits for Settle.
+	Ready scan.Ready
 	// Moves: what was renamed on one side is looked for and renamed on the other one.
 	Moves bool
 	Upload
@@ -185,8 +187,10 @@ type Outcome struct {
 	Instead *plan.Op
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
-	// Settling: the source is not quiet yet. Only that side has to be looked at again.
+	// Settling: the source is not complete yet. Only that side has to be looked at again.
 	Settling bool
+	// Held, if not "", says why a source is not complete yet, for people: it has changed, or somebody is writing it.
+	Held string
 
 	// Progress is how far a scan job has come, nil for other jobs. Of one that failed it is in the job's row already.
 	Progress *Progress
@@ -321,6 +325,15 @@ func stale(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true}
 }
 
+// moving is stale for a source that was before and is now another one.
+func moving(reason string, before, now entry.Entry) Outcome {
+	o := stale(reason)
+	if now.Kind == entry.File {
+		o.Held = scan.Moving(before, now)
+	}
+	return o
+}
+
 func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
@@ -353,6 +366,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if planned.Action == plan.Upload {
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
 		}
+		if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
+			o.touched = o.source().LastTouched(job.Path)
+		}
 		if reason := o.overruled(); reason != "" {
 			return o.leavesNothing(ctx, stale(reason))
 		}
@@ -377,6 +393,10 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
+	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
+	touched time.Time
+	// gone is where the source was moved to after its transfer, relative to the root of its side.
+	gone string
 	// growth, if not nil: the file is one that only ever grows.
 	growth *growth
 }
@@ -427,15 +447,24 @@ func (o *op) keepsNames(ctx context.Context) error {
 	return nil
 }
 
-// unsettled says for how long the source still has to be quiet, 0 if it was quiet for long
-// enough. The plan has waited for that, but the file may have changed since. A time in the
-// future tells nothing.
-func (o *op) unsettled(source entry.Entry) time.Duration {
-	quiet := time.Since(source.ModTime)
-	if source.ModTime.IsZero() || quiet < 0 || quiet >= o.env.Sync.Settle {
-		return 0
+// unsettled says why the source is not complete yet, "" if it is: it was quiet for long enough, and nobody writes to it. The plan
+// has waited for that, but the file may have changed since. A time in the future tells nothing.
+func (o *op) unsettled(source entry.Entry) string {
+	settle := o.env.Sync.Settle
+	quiet := func(since time.Time) bool {
+		past := time.Since(since)
+		return since.IsZero() || past < 0 || past >= settle
 	}
-	return o.env.Sync.Settle - quiet
+	local := o.Action != plan.Download
+	switch {
+	case settle <= 0:
+		return ""
+	case !o.Ready && (!quiet(source.ModTime) || local && !quiet(o.touched)):
+		return scan.Changing
+	case local && o.source().IsWritten(o.Path):
+		return scan.Written
+	}
+	return ""
 }
 
 // openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put

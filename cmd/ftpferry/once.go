@@ -105,7 +105,7 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 	for _, list := range []struct {
 		name  string
 		paths []control.PathReason
-	}{{"parked", r.Dead}, {"conflict", r.Conflicts}, {"not to be seen", r.Unknown}, {"left", r.Waiting}, {"skipped", r.Skipped}} {
+	}{{"parked", r.Dead}, {"conflict", r.Conflicts}, {"not to be seen", r.Unknown}, {"left", r.Waiting}, {"held", r.Held}, {"skipped", r.Skipped}} {
 		if list.name == "left" && r.Halt != "" {
 			continue // it waits for the same approval
 		}

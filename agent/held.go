@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// Files that are not complete yet have a note, which says why, and remembers that they were seen to change: then two looks that
+// are the settle time apart have to be equal. The note goes with the transfer, or when a look finds nothing to transfer.
+
+// longestPatience is how long a file is left alone at most that somebody has open.
+const longestPatience = time.Minute
+
+// patience is when a file is looked at again that has been held for a time, if nothing tells that it is complete.
+func patience(settle, held time.Duration) time.Duration {
+	return max(settle, time.Second, min(held/4, longestPatience))
+}
+
+// patienceWith is patience with a file that is held for a reason. What is seen to change is looked at again after the settle time.
+func (c *commit) patienceWith(sync, path, why string) time.Duration {
+	settle := c.d.agent.syncs[sync].Settle
+	n, noted := state.GetNote(c.tx, sync, path)
+	if !noted || n.Kind != state.NoteHeld || n.Text != why || why != scan.Written {
+		return patience(settle, 0)
+	}
+	return patience(settle, c.now.Sub(n.First))
+}
+
+// noteHeld writes down why a file is not complete yet.
+func (c *commit) noteHeld(sync, path, why string) error {
+	news, err := state.PutNote(c.tx, sync, state.Note{Path: path, Kind: state.NoteHeld, Text: why}, c.now)
+	if news {
+		c.happened(Activity{Kind: ActivityHeld, Sync: sync, Path: path, Text: why})
+	}
+	return err
+}
+
+// forgetHeld forgets that files were held where a look has found nothing to hold, and no job is about to take them.
+func (c *commit) forgetHeld(s *scanning) error {
+	for _, mark := range s.Dirty {
+		err := state.DropNotesIn(c.tx, s.sync(), mark.Path, c.now, func(n state.Note) bool {
+			return n.Kind == state.NoteHeld && !c.isWaitedFor(s.sync(), n.Path)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isWaitedFor reports whether there is a job that takes the file when it is complete, or a mark to look at it. A job that nobody can
+// read is none.
+func (c *commit) isWaitedFor(sync, path string) bool {
+	if mark, ok := state.GetDirty(c.tx, sync, path); ok && mark.Path == path {
+		return true
+	}
+	for _, kind := range heldKinds {
+		if _, ok, err := queue.Lookup(c.tx, string(kind), sync, path); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// heldKinds are the actions that wait until a file is complete.
+var heldKinds = []plan.Action{plan.Upload, plan.Download, plan.SetAsideLocal, plan.SetAsideRemote}
+
+func mayBeHeld(kind string) bool {
+	for _, held := range heldKinds {
+		if kind == string(held) {
+			return true
+		}
+	}
+	return false
+}
+
+// quietAt is when an operation may begin that might at a time, as far as its file is quiet. One that was seen to change is looked at
+// twice, the settle time apart, whatever its times say. A job that waits for an earlier version begins anew with this one.
+func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, error) {
+	settle := c.d.agent.syncs[sync].Settle
+	if settle <= 0 || op.Ready || !mayBeHeld(string(op.Action)) {
+		return at, nil
+	}
+	if appends := c.d.agent.syncs[sync].Appends; op.Action == plan.Upload && appends != nil && appends(op.Path) {
+		return at, nil
+	}
+	old, ok, err := queue.Lookup(c.tx, string(op.Action), sync, op.Path)
+	if err != nil {
+		return at, err
+	}
+	if !ok {
+		if n, noted := state.GetNote(c.tx, sync, op.Path); !noted || n.Kind != state.NoteHeld || n.Text == scan.Written {
+			return at, nil
+		}
+		return later(at, c.now.Add(settle)), nil
+	}
+	var before plan.Op
+	if old.State != queue.Waiting || old.Claims > 0 || json.Unmarshal(old.Payload, &before) != nil {
+		return at, nil
+	}
+	was, now := before.Local.Entry, op.Local.Entry
+	if op.Action == plan.Download || op.Action == plan.SetAsideRemote {
+		was, now = before.Remote.Entry, op.Remote.Entry
+	}
+	if entry.Same(was, now) {
+		return at, nil
+	}
+	if err := c.noteHeld(sync, op.Path, scan.Moving(was, now)); err != nil {
+		return at, err
+	}
+	return later(at, c.now.Add(settle)), queue.Drop(c.tx, old.ID)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// held names files that are not complete yet, at most as many as asked for (0: all), and counts them: those with a note, and
+// those whose transfer waits for its first time.
+func (a *Agent) held(tx *state.Tx, sync string, most int) (list []control.PathReason, all int, err error) {
+	add := func(path, why string) {
+		if all++; most <= 0 || all <= most {
+			list = append(list, control.PathReason{Path: state.Text(path), Reason: why})
+		}
+	}
+	noted := func(n state.Note) bool { return n.Kind == state.NoteHeld }
+	err = state.EachNote(tx, sync, func(n state.Note) (bool, error) {
+		if noted(n) {
+			add(n.Path, n.Text)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	settle := a.syncs[sync].Settle
+	err = queue.Each(tx, queue.Filter{Sync: sync, State: queue.Waiting}, func(job queue.Job) (bool, error) {
+		if !mayBeHeld(job.Kind) || job.LastError != "" {
+			return true, nil
+		}
+		if n, ok := state.GetNote(tx, sync, job.Path); !ok || !noted(n) {
+			add(job.Path, fmt.Sprintf("changed a moment ago: it has to be quiet for %s", settle))
+		}
+		return true, nil
+	})
+	return list, all, err
+}
