@@ -86,7 +86,7 @@ func mayBeHeld(kind string) bool {
 // twice, the settle time apart, whatever its times say. A job that waits for an earlier version begins anew with this one.
 func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, error) {
 	settle := c.d.agent.syncs[sync].Settle
-	if settle <= 0 || !mayBeHeld(string(op.Action)) {
+	if settle <= 0 || op.Ready || !mayBeHeld(string(op.Action)) {
 		return at, nil
 	}
 	if appends := c.d.agent.syncs[sync].Appends; op.Action == plan.Upload && appends != nil && appends(op.Path) {

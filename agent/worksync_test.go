@@ -12,6 +12,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 )
 
@@ -50,6 +51,9 @@ func TestEveryOptionReachesTheWorkers(t *testing.T) {
 		"DefaultExcludes": {func(s *sync) { s.DefaultExcludes = true }, excludes(".git/config"), true},
 		"Delete":          {func(s *sync) { s.Delete = true }, func(s got) any { return s.Rules.Delete }, true},
 		"Settle":          {func(s *sync) { s.Settle = 7 }, func(s got) any { return s.Settle }, time.Duration(7)},
+		"Ready": {func(s *sync) { s.Ready = "{name}.ok" }, func(s got) any {
+			return s.Ready.Of("x/a.b") == "x/a.b.ok" && s.Filter.In(scan.Local{}, now).Excluded("x/a.b.ok", false) && !s.Filter.ExcludedAnywhere("x/a.b.ok", false)
+		}, true},
 		"Marker":          {func(s *sync) { s.Marker = "m" }, func(s got) any { return s.Marker }, "m"},
 		"OnForeignChange": {func(s *sync) { s.OnForeignChange = config.ForeignKeep }, func(s got) any { return s.Rules.Foreign }, plan.ForeignKeep},
 		"Conflict":        {func(s *sync) { s.Conflict = config.ConflictAsk }, func(s got) any { return s.Rules.Conflict }, plan.ResolveAsk},

@@ -162,6 +162,7 @@ type Sync struct {
 	Delete    bool          // also with Trash
 	MaxDelete MaxDelete
 	Settle    time.Duration // >= 0
+	Ready     string        // how the file is called that says of another one that it is complete, see scan.NewReady; empty: there is none
 	Marker    string        // local path (slashes) below Local that must exist; empty: none
 	Enabled   bool
 

@@ -75,6 +75,7 @@ direction = "down"
 time_zone = "UTC"
 after_download = { move = "done/{date}/" }
 claim = true
+ready = "{stem}.ok"
 [sync.pair]
 server = "other"
 local = "../pair"
@@ -114,7 +115,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	second.Name, second.Server = "drop@other", "other"
 	eaten := ofDefaults(Sync{Name: "eaten", Local: filepath.Join(filepath.Dir(here), "eaten"), Remote: "/eaten", Direction: Down, Enabled: true})
 	eaten.AfterDownload, eaten.Claim = After{Move: NameTemplate{"done/{date}/", time.UTC}}, true
-	eaten.Moves = false
+	eaten.Moves, eaten.Ready = false, "{stem}.ok"
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
 	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second

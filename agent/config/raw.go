@@ -103,6 +103,7 @@ type rawSync struct {
 	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
+	Ready     string       `toml:"ready"`
 	Marker    string       `toml:"marker"`
 	Enabled   bool         `toml:"enabled"`
 

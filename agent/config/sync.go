@@ -93,6 +93,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 		WatchPoll: l.duration(at.child("watch_poll"), file.WatchPoll, 0),
 		Schedules: l.schedules(at.child("schedule"), file.Schedule, zone),
 		Settle:    l.duration(at.child("settle"), file.Settle, 0),
+		Ready:     l.ready(at.child("ready"), file.Ready),
 		Marker:    file.Marker,
 		Enabled:   file.Enabled,
 	}

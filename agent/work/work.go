@@ -34,6 +34,8 @@ type Sync struct {
 	Filter scan.Filter
 	Marker string
 	Settle time.Duration
+	// Ready is how the file is called that says of a source that it is complete; with it nobody waits for Settle.
+	Ready scan.Ready
 	// Moves: what was renamed on one side is looked for and renamed on the other one.
 	Moves bool
 	Upload
@@ -393,6 +395,8 @@ type op struct {
 	remoteRel string
 	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
 	touched time.Time
+	// gone is where the source was moved to after its transfer, relative to the root of its side.
+	gone string
 	// growth, if not nil: the file is one that only ever grows.
 	growth *growth
 }
@@ -455,7 +459,7 @@ func (o *op) unsettled(source entry.Entry) string {
 	switch {
 	case settle <= 0:
 		return ""
-	case !quiet(source.ModTime) || local && !quiet(o.touched):
+	case !o.Ready && (!quiet(source.ModTime) || local && !quiet(o.touched)):
 		return scan.Changing
 	case local && o.source().IsWritten(o.Path):
 		return scan.Written

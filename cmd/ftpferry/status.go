@@ -85,6 +85,9 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
+	for _, schedule := range s.Schedules {
+		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 2))
+	}
 	if s.Watch != nil && s.Watch.State != control.WatchWorks {
 		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
 	}
@@ -138,6 +141,26 @@ func printLooks(l *jobList, s control.SyncStatus) {
 	if !s.NextPoll.IsZero() {
 		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))
 	}
+}
+
+// scheduleText says what a line of a schedule does, how it last went, and when it comes again.
+func scheduleText(s control.Schedule, now time.Time) string {
+	text := fmt.Sprintf("schedule %s, %s: ", oneLine(s.Spec), oneLine(s.Do))
+	if s.Fired.IsZero() {
+		text += "has not run yet"
+	} else {
+		text += "last for " + s.Fired.Local().Format(time.DateTime)
+	}
+	if s.Result != "" {
+		text += " (" + oneLine(s.Result) + ")"
+	}
+	if s.Missed > 0 {
+		text += fmt.Sprintf(", %d times left out", s.Missed)
+	}
+	if !s.Next.IsZero() {
+		text += fmt.Sprintf(", next in %s, %s", ago(s.Next.Sub(now)), s.Next.Local().Format(time.DateTime))
+	}
+	return text
 }
 
 func arrow(direction string) string {
