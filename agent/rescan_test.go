@@ -124,6 +124,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 		counted  uint64
 		marked   bool
 		isQueued bool
+		blind    bool
 	}{
 		"a new file":     {op: created, counted: 1},
 		"a changed file": {op: plan.Op{Action: plan.Upload, Path: "f/a", Local: seen(entry.File, 6), Base: base}, counted: 1},
@@ -137,6 +138,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 		"its event comes too late":                {op: created, event: []string{"f/a"}, after: rescans + 25*time.Second, counted: 1},
 		"its folder is marked":                    {op: created, marked: true},
 		"its job waits already":                   {op: created, isQueued: true},
+		"the filesystem tells of nothing":         {op: created, blind: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +169,11 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 					b.enqueue(string(row.op.Action), "up", b.now().Add(10*time.Minute), row.op.Path)
 				}
 				b.run(func() {
+					health := trigger.Health{State: trigger.HealthWatching}
+					if row.blind {
+						health.State = trigger.HealthPolling
+					}
+					b.agent.watching.set("up", health)
 					began := time.Now()
 					emit := func(at time.Duration, e trigger.Event) {
 						time.Sleep(at - time.Since(began))
