@@ -329,3 +329,51 @@ func TestAnApprovalIsForAllLooksAtEverything(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsDeletedDuringAScan of everything is looked at once more: the scan may have found it in step, there again, before the
+// job had removed it on the other side, and its event may be lost.
+func TestWhatIsDeletedDuringAScan(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		scan  string
+		takes time.Duration
+		looks bool
+	}{
+		"the local folder is looked at meanwhile": {work.KindRescan, 20 * time.Second, true},
+		"both sides are looked at meanwhile":      {work.KindScan, 20 * time.Second, true},
+		"the look is over by then":                {work.KindRescan, time.Second, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, func(job queue.Job) work.Outcome {
+					if job.Kind == string(plan.DeleteRemote) {
+						time.Sleep(10 * time.Second)
+					}
+					return done
+				})
+				looked := false
+				b.walk = func(job queue.Job) []plan.Op {
+					if job.Kind == row.scan {
+						time.Sleep(row.takes)
+					}
+					for _, mark := range b.marks() {
+						looked = looked || job.Kind == work.KindLook && mark.Path == "a"
+					}
+					return nil
+				}
+				b.enqueue(string(plan.DeleteRemote), "up", b.now(), "a")
+				b.run(func() {
+					time.Sleep(time.Second)
+					b.enqueue(row.scan, "up", b.now(), "")
+					if err := b.d.emit(t.Context(), trigger.Event{Sync: "far", Local: true, Paths: []string{"x"}}); err != nil { // wakes it up
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+				})
+				if looked != row.looks {
+					t.Errorf("looked at again: %v, want %v", looked, row.looks)
+				}
+			})
+		})
+	}
+}
