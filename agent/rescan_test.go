@@ -124,6 +124,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 		counted  uint64
 		marked   bool
 		isQueued bool
+		blind    bool
 	}{
 		"a new file":     {op: created, counted: 1},
 		"a changed file": {op: plan.Op{Action: plan.Upload, Path: "f/a", Local: seen(entry.File, 6), Base: base}, counted: 1},
@@ -137,6 +138,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 		"its event comes too late":                {op: created, event: []string{"f/a"}, after: rescans + 25*time.Second, counted: 1},
 		"its folder is marked":                    {op: created, marked: true},
 		"its job waits already":                   {op: created, isQueued: true},
+		"the filesystem tells of nothing":         {op: created, blind: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +169,11 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 					b.enqueue(string(row.op.Action), "up", b.now().Add(10*time.Minute), row.op.Path)
 				}
 				b.run(func() {
+					health := trigger.Health{State: trigger.HealthWatching}
+					if row.blind {
+						health.State = trigger.HealthPolling
+					}
+					b.agent.watching.set("up", health)
 					began := time.Now()
 					emit := func(at time.Duration, e trigger.Event) {
 						time.Sleep(at - time.Since(began))
@@ -317,6 +324,54 @@ func TestAnApprovalIsForAllLooksAtEverything(t *testing.T) {
 				b.run(func() { time.Sleep(time.Minute) })
 				if got := b.syncRow("up"); (got.Halt != "") != row.halts {
 					t.Errorf("halted: %q, want it halted: %v", got.Halt, row.halts)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatIsDeletedDuringAScan of everything is looked at once more: the scan may have found it in step, there again, before the
+// job had removed it on the other side, and its event may be lost.
+func TestWhatIsDeletedDuringAScan(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		scan  string
+		takes time.Duration
+		looks bool
+	}{
+		"the local folder is looked at meanwhile": {work.KindRescan, 20 * time.Second, true},
+		"both sides are looked at meanwhile":      {work.KindScan, 20 * time.Second, true},
+		"the look is over by then":                {work.KindRescan, time.Second, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBreaker(t, func(job queue.Job) work.Outcome {
+					if job.Kind == string(plan.DeleteRemote) {
+						time.Sleep(10 * time.Second)
+					}
+					return done
+				})
+				looked := false
+				b.walk = func(job queue.Job) []plan.Op {
+					if job.Kind == row.scan {
+						time.Sleep(row.takes)
+					}
+					for _, mark := range b.marks() {
+						looked = looked || job.Kind == work.KindLook && mark.Path == "a"
+					}
+					return nil
+				}
+				b.enqueue(string(plan.DeleteRemote), "up", b.now(), "a")
+				b.run(func() {
+					time.Sleep(time.Second)
+					b.enqueue(row.scan, "up", b.now(), "")
+					if err := b.d.emit(t.Context(), trigger.Event{Sync: "far", Local: true, Paths: []string{"x"}}); err != nil { // wakes it up
+						t.Fatal(err)
+					}
+					time.Sleep(time.Minute)
+				})
+				if looked != row.looks {
+					t.Errorf("looked at again: %v, want %v", looked, row.looks)
 				}
 			})
 		})
