@@ -26,6 +26,8 @@ const (
 	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once
 	ActivityCleared   ActivityKind = "cleared"   // what was an alert works again
 	ActivityAddress   ActivityKind = "address"   // a server is used at another of its addresses
+	ActivityRan       ActivityKind = "ran"       // a run of a schedule is over
+	ActivityMissed    ActivityKind = "missed"    // times of a schedule were left out
 	ActivityWindow    ActivityKind = "window"    // the time in which a sync may change something has begun or ended
 )
 

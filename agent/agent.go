@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,6 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -51,6 +51,7 @@ type Agent struct {
 	ended    chan struct{}              // closed when Run returns
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
+	watching  watching
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -150,11 +151,14 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 }
 
 func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
-	for name, s := range a.syncs {
-		configured := a.cfg.Syncs[name]
+	names := slices.Sorted(maps.Keys(a.syncs))
+	after := trigger.Spread(len(names))
+	for k, name := range names {
+		s, configured := a.syncs[name], a.cfg.Syncs[name]
 		if configured.Watch {
-			a.startWatch(ctx, group, s, emit)
+			a.startWatch(ctx, group, s, trigger.Start{Sync: name, After: after[k], Local: true}, emit)
 		}
+		a.startLooks(ctx, group, configured, after[k], emit)
 		if len(configured.Schedules) == 0 {
 			continue
 		}
@@ -165,46 +169,6 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 		group.Go(func() error { return schedule.Run(ctx, emit) })
 	}
 	return nil
-}
-
-// startWatch watches, and looks at everything once the watch stands: what happened while the
-// agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, emit trigger.Emit) {
-	ready := make(chan struct{})
-	watch := trigger.Watch{
-		Sync: s.Name, Root: s.Local, Logger: a.logger,
-		Ready: sync.OnceFunc(func() { close(ready) }),
-		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
-		},
-	}
-	group.Go(func() error { return watch.Run(ctx, emit) })
-	group.Go(func() error {
-		select {
-		case <-ready:
-			return trigger.Start{Sync: s.Name}.Run(ctx, emit)
-		case <-ctx.Done():
-			return nil
-		}
-	})
-}
-
-// schedule reads when each line of a schedule last fired. A line that is new is noted as of
-// now, so that its very first run can be missed and made up for.
-func (a *Agent) schedule(s *config.Sync) (trigger.Schedule, error) {
-	schedule := trigger.Schedule{Sync: s.Name, Logger: a.logger}
-	err := a.db.View(func(tx *state.Tx) error {
-		schedule.Entries = nil
-		for _, line := range s.Schedules {
-			row, err := state.GetSchedule(tx, s.Name, line.Spec)
-			if err != nil {
-				return err
-			}
-			schedule.Entries = append(schedule.Entries, trigger.Entry{Spec: line.Spec, Next: line.Next, Last: row.LastFired})
-		}
-		return nil
-	})
-	return schedule, err
 }
 
 // request asks the dispatcher for something; answer gets a value when it is committed.

@@ -46,10 +46,11 @@ func TestBothVersionsOfAConflictAreOnBothSides(t *testing.T) {
 
 // TestTheTrashIsPurgedOnceADay at the end of a full scan, and holds what was deleted since.
 func TestTheTrashIsPurgedOnceADay(t *testing.T) {
-	for _, direction := range []string{"up", "down"} {
-		t.Run(direction, func(t *testing.T) {
+	for _, row := range [][2]string{{"vsftpd", "up"}, {"pure-ftpd", "up"}, {"vsftpd", "down"}, {"proftpd", "down"}} {
+		t.Run(row[0]+" "+row[1], func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), direction, `trash = { keep = "30d" }`)
+			direction := row[1]
+			r := newRig(t, ftptest.Real(t, row[0], ftptest.RealOptions{}), direction, `trash = { keep = "30d" }`)
 			text, err := os.ReadFile(r.config)
 			if err != nil {
 				t.Fatal(err)

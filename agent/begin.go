@@ -89,17 +89,8 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 			}
 		}
 		d.halted[name] = row.Halt != ""
-		for _, line := range s.Schedules {
-			known, err := state.GetSchedule(tx, name, line.Spec)
-			if err != nil {
-				return err
-			}
-			if known.LastFired.IsZero() {
-				// From now on even the very first run can be missed and made up for.
-				if err := state.PutSchedule(tx, name, line.Spec, state.Schedule{LastFired: now}); err != nil {
-					return err
-				}
-			}
+		if err := d.loadSchedules(tx, s, now); err != nil {
+			return err
 		}
 		if err := requeueLook(tx, name, s.Server, now); err != nil {
 			return err

@@ -41,6 +41,8 @@ type transition struct {
 	trials      map[place]queue.ID
 	closed      map[string]bool // syncs whose window has closed, or opened
 	asked       map[string]bool // servers that a person wants to be tried
+	runs        map[string]*run // that have begun, and nil for those that are over
+	purges      bool            // the history is to be trimmed at once
 	assignments []assignment
 	activities  []Activity
 	scans       []scanned
@@ -51,12 +53,15 @@ type transition struct {
 	hastened    int                         // jobs that a wrong clock had kept waiting
 	busy        map[string]refusal
 	wake        time.Time
+	untold      map[string][]untold // see dispatcher
+	missed      []missed
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
+		runs: map[string]*run{},
 	}
 }
 
@@ -81,7 +86,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
-		t.deletions = d.deletions
+		t.deletions, t.untold = d.deletions, cloneUntold(d.untold)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -103,7 +108,13 @@ func (c *commit) run() error {
 			return fmt.Errorf("take request: %w", err)
 		}
 	}
+	if err := c.endRuns(); err != nil {
+		return fmt.Errorf("end runs of schedules: %w", err)
+	}
 	if err := c.saveServers(); err != nil {
+		return err
+	}
+	if err := c.countMissed(); err != nil {
 		return err
 	}
 	if !waits(c.d.nextTrim, c.now, trimInterval) {
@@ -133,13 +144,11 @@ func (c *commit) event(e trigger.Event) error {
 		return nil
 	}
 	if e.Fired != nil {
-		if err := state.PutSchedule(c.tx, e.Sync, e.Fired.Spec, state.Schedule{LastFired: e.Fired.At}); err != nil {
-			return err
-		}
+		return c.fired(e)
 	}
+	c.toldOf(e)
 	if len(e.Paths) == 0 {
-		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Text: e.Why})
-		return c.enqueueScan(e.Sync, work.KindScan, e.Why, priorityScan, c.now)
+		return c.lookAtAll(e)
 	}
 	for _, path := range e.Paths {
 		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Path: path, Text: e.Why})
@@ -153,12 +162,15 @@ func (c *commit) event(e trigger.Event) error {
 // enqueueScan asks for a look. One that took the agent down three times is a person's to bring back: with each event it
 // would do so again.
 func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Time) error {
-	if old, ok, err := queue.Lookup(c.tx, kind, sync, ""); err != nil || ok && old.Crashed() && priority >= queue.Urgent {
+	return c.enqueueLook(queue.New{Kind: kind, Sync: sync, Priority: priority, RunAt: at, Why: why})
+}
+
+func (c *commit) enqueueLook(job queue.New) error {
+	if old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, ""); err != nil || ok && old.Crashed() && job.Priority >= queue.Urgent {
 		return err
 	}
-	_, err := queue.Enqueue(c.tx, c.now, queue.New{
-		Kind: kind, Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Priority: priority, RunAt: at, Why: why,
-	})
+	job.Server = c.d.agent.cfg.Syncs[job.Sync].Server
+	_, err := queue.Enqueue(c.tx, c.now, job)
 	return err
 }
 
@@ -264,7 +276,7 @@ func (r report) leaves() bool { return r.Base != nil && r.Base.Left != "" }
 
 func isOperation(kind string) bool {
 	switch kind {
-	case work.KindSweepLocal, work.KindSweepRemote:
+	case work.KindSweepLocal, work.KindSweepRemote, work.KindVerify:
 		return false
 	}
 	return !isScanning(kind) && !isPurge(kind)

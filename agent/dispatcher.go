@@ -43,6 +43,7 @@ type dispatcher struct {
 	// outstanding are the assignments whose jobs have not all been reported.
 	outstanding map[queue.ID]*assigned
 	passes      []*pass
+	runs        map[string]*run // of lines of schedules, by run.key
 	halted      map[string]bool
 	rooms       map[queue.ID]room     // of the scans under way
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
@@ -53,6 +54,8 @@ type dispatcher struct {
 	wake        time.Time
 	nextTrim    time.Time
 	deletions   map[string]waitingDeletions
+	// untold are changes that no event has told of so far, by sync.
+	untold map[string][]untold
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -126,7 +129,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, rooms: map[queue.ID]room{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, over: make(chan struct{}), now: time.Now,
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -251,11 +254,12 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
+		c.untold = d.untold
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || !waits(d.nextTrim, now, trimInterval)
-		next = c.nextChange(c.nextTry(next))
+		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(now.Add(maxSleep)).After(now)
+		next = c.nextMissed(c.nextChange(c.nextTry(next)))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
@@ -353,7 +357,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms = t.rooms
+	d.rooms, d.untold = t.rooms, t.untold
+	for _, m := range t.missed {
+		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
+	}
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
 	maps.Copy(d.closed, t.closed)
@@ -382,6 +389,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	if t.trimmed {
 		d.nextTrim = b.now.Add(trimInterval)
 	}
+	if t.purges {
+		d.nextTrim = time.Time{}
+	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
 		if d.agent.options.Observe != nil {
@@ -396,6 +406,14 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, p := range d.passes {
 		p.observe(b.reports, t, b.now)
+	}
+	for key, r := range t.runs {
+		if d.runs[key] = r; r == nil {
+			delete(d.runs, key)
+		}
+	}
+	for _, r := range d.runs {
+		r.pass.observe(b.reports, t, b.now)
 	}
 	d.wake = t.wake
 	for name := range t.busy {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,6 +65,59 @@ func TestFilters(t *testing.T) {
 			delete(sent, "d/there.secret")
 			sent["d/x.secret"], sent["d/b"], sent["c"] = "s", "changed", "c"
 			pass("no more rules")
+		})
+	}
+}
+
+// TestLimitsAndCase in whole passes: patterns in any case, and files that are too young or too old. What grows too old stays at
+// the target, also when it is gone at the source.
+func TestLimitsAndCase(t *testing.T) {
+	for _, row := range [][2]string{{"vsftpd", "up"}, {"proftpd", "down"}, {"pyftpdlib", "down"}} {
+		t.Run(row[0]+" "+row[1], func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, row[0], ftptest.RealOptions{}), row[1],
+				`exclude = ["*.TMP", "/Cache/", "!KEEP.tmp"]`, `ignore_case = true`, `min_age = "48h"`, `max_age = "100d"`)
+			source, target := r.local, r.remote
+			if row[1] == "down" {
+				source, target = target, source
+			}
+			const day = 24 * time.Hour
+			ages := func(ages map[string]time.Duration) {
+				for name, age := range ages {
+					fill(t, source, map[string]string{name: name})
+					setTime(t, source, name, time.Now().Add(-age))
+				}
+			}
+			ages(map[string]time.Duration{
+				"a.tmp": 10 * day, "d/b.Tmp": 10 * day, "keep.TMP": 10 * day, "cache/x": 10 * day, "d/CACHE/x": 10 * day,
+				"young": time.Minute, "d/tomorrow": -day, "old": 300 * day, "right": 10 * day, "ages": 90 * day, "goes": 10 * day,
+			})
+			want := map[string]string{
+				"keep.TMP": "keep.TMP", "d/": "", "d/CACHE/": "", "d/CACHE/x": "d/CACHE/x", "right": "right", "ages": "ages", "goes": "goes",
+				"d/tomorrow": "d/tomorrow", // a time in the future tells nothing about the age
+			}
+			pass := func(what string, transferred, deleted int) {
+				t.Helper()
+				for again := range 2 {
+					report := r.once()
+					if exit(report) != 0 || again == 0 && (report.Transferred != transferred || report.Deleted != deleted) || again > 0 && report.Transferred+report.Deleted > 0 {
+						t.Errorf("%s: %+v", what, report)
+					}
+				}
+				if diff := cmp.Diff(want, tree(t, target)); diff != "" {
+					t.Errorf("%s: wanted -, got +:\n%s", what, diff)
+				}
+			}
+			pass("first pass", 6, 0)
+			ages(map[string]time.Duration{"young": 50 * time.Hour})
+			r.edit(`"100d"`, `"50d"`) // as if time had passed
+			remove(t, source, "goes")
+			want["young"] = "young"
+			delete(want, "goes")
+			pass("one has grown old enough, one too old, one is gone", 1, 1)
+			remove(t, source, "ages")
+			fill(t, source, map[string]string{"right": "changed, and too young now"})
+			pass("one is changed and too young, the one that is too old is gone", 0, 0)
 		})
 	}
 }

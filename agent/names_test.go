@@ -84,3 +84,52 @@ func TestOddNamesThatTheServerKeeps(t *testing.T) {
 		})
 	}
 }
+
+// TestNamesInTwoForms of Unicode are one name to some file systems: neither is sent, fetched or deleted, each is told with its
+// cure, and all else goes on. When one of them is gone, the other one is a file like others.
+func TestNamesInTwoForms(t *testing.T) {
+	const composed, decomposed = "gr\u00fcn", "gru\u0308n"
+	for _, row := range [][2]string{{"vsftpd", "up"}, {"proftpd", "both"}, {"pure-ftpd", "down"}} {
+		t.Run(row[0]+" "+row[1], func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, row[0], ftptest.RealOptions{}), row[1])
+			source, target := r.local, r.remote
+			if row[1] == "down" {
+				source, target = target, source
+			}
+			fill(t, source, map[string]string{"d/" + composed: "known", "plain": "1"})
+			r.mustBeInStep("one form")
+			fill(t, source, map[string]string{"d/" + decomposed: "the other form", "plain": "22"})
+			kept := map[string]string{"d/": "", "d/" + composed: "known", "plain": "22"}
+			for pass, transferred := range []int{1, 0} {
+				report := r.once()
+				if got := pathsOf(report.Conflicts); report.Transferred != transferred || !cmp.Equal(got, []string{"d/" + decomposed, "d/" + composed}) {
+					t.Errorf("pass %d: %+v", pass, report)
+				}
+				for _, conflict := range report.Conflicts {
+					if !strings.Contains(conflict.Reason, "another form of Unicode") || !strings.Contains(conflict.Reason, "rename") {
+						t.Errorf("pass %d: %+v", pass, conflict)
+					}
+				}
+				if diff := cmp.Diff(kept, tree(t, target)); diff != "" {
+					t.Errorf("pass %d: wanted -, got +:\n%s", pass, diff)
+				}
+			}
+			r.tellsOf("both forms", "conflict", "d/"+decomposed, "d/"+composed)
+			remove(t, source, "d/"+decomposed)
+			r.mustBeInStep("one form again")
+
+			fill(t, source, map[string]string{"d/" + decomposed: "the other form"})
+			remove(t, source, "d/"+composed)
+			report := r.once()
+			if got := pathsOf(report.Conflicts); !cmp.Equal(got, []string{"d/" + decomposed, "d/" + composed}) {
+				t.Errorf("one form on each side: %+v", report)
+			}
+			if diff := cmp.Diff(kept, tree(t, target)); diff != "" {
+				t.Errorf("one form on each side: wanted -, got +:\n%s", diff)
+			}
+			remove(t, target, "d/"+composed)
+			r.mustBeInStep("the other form")
+		})
+	}
+}

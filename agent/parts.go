@@ -29,6 +29,8 @@ type scanning struct {
 	again bool
 	// without: see room.
 	without bool
+	// surveys: nothing is done about what it finds.
+	surveys bool
 }
 
 // whole reports a scan that comes in one piece: the guard sees it before anything of it is done.
@@ -37,7 +39,10 @@ func (s *scanning) whole() bool { return s.first && s.last }
 func (s *scanning) sync() string { return s.Job.Sync }
 
 // isScanning reports the jobs that may come in parts.
-func isScanning(kind string) bool { return kind == work.KindScan || kind == work.KindLook }
+func isScanning(kind string) bool { return work.IsScan(kind) }
+
+// looksAtAll reports a scan of everything, on the local side at least.
+func looksAtAll(job queue.Job) bool { return job.Kind == work.KindScan || job.Kind == work.KindRescan }
 
 // scanned takes over what a scan job reports.
 func (c *commit) scanned(r report) error {
@@ -58,7 +63,7 @@ func (c *commit) scanned(r report) error {
 
 // resume joins what a worker says with what is written down about its job.
 func (c *commit) resume(r report) (*scanning, error) {
-	s := &scanning{report: r}
+	s := &scanning{report: r, surveys: isSurvey(r.Job.New)}
 	var err error
 	if s.row, err = state.GetSync(c.tx, r.Job.Sync); err != nil {
 		return nil, err
@@ -112,7 +117,9 @@ func (c *commit) part(s *scanning) error {
 	}
 	s.count()
 	if s.last {
-		if err := c.settleApproval(s, approved); err != nil {
+		if s.surveys { // leaves to others what a person has let pass
+			approved = false
+		} else if err := c.settleApproval(s, approved); err != nil {
 			return err
 		}
 		took := s.Duration
@@ -131,12 +138,15 @@ func (c *commit) part(s *scanning) error {
 	if err := c.operations(s, approved, pending); err != nil {
 		return err
 	}
-	if err := c.followUp(s.sync(), s.Scan); err != nil {
-		return err
+	if !s.surveys {
+		if err := c.followUp(s.sync(), s.Scan); err != nil {
+			return err
+		}
 	}
 	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
 		return err
 	}
+	found.would = s.progress.Found.Would
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
@@ -197,13 +207,35 @@ func (c *commit) notAtWork(s *scanning) ([]state.Dirty, error) {
 }
 
 // noticed asks for a look at a path that was marked while a job was at it. Looks and scans that began before the job ended do not
-// clear the mark, because it is another one then.
+// clear the mark, because it is another one then. A scan of everything that is under way may have found a path in step that is
+// there again and that the job has just deleted on the other side, without a mark if the event was lost.
 func (c *commit) noticed(job queue.Job) error {
 	mark, ok := state.GetDirty(c.tx, job.Sync, job.Path)
+	if !ok && plan.Action(job.Kind).Deletes() {
+		var err error
+		if ok, err = c.isWalked(job.Sync); err != nil {
+			return err
+		}
+		mark.Why = "deleted during a scan"
+	}
 	if !ok {
 		return nil
 	}
 	return c.lookAgain(job, mark.Why, c.now.Add(c.settle(job.Sync)), mark.Remote)
+}
+
+// isWalked reports whether a scan of everything is under way that has not seen all yet.
+func (c *commit) isWalked(sync string) (bool, error) {
+	for _, kind := range []string{work.KindScan, work.KindRescan} {
+		job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+		if err != nil {
+			return false, err
+		}
+		if ok && (job.State == queue.Running || len(job.Progress) > 0) && !progressOf(job).Release {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
@@ -232,12 +264,21 @@ func (c *commit) clearMarks(s *scanning) error {
 func (s *scanning) count() {
 	found := &s.progress.Found
 	found.Planned += len(s.Scan.Plan.Ops)
+	for _, op := range s.Scan.Plan.Ops {
+		if changedThere(op) {
+			found.There++
+		}
+	}
 	found.Agreed += len(s.Scan.Plan.Agree)
 	found.Unseen = s.Scan.Unseen
 }
 
 // operations turns those of a part into jobs, or stages them.
 func (c *commit) operations(s *scanning, approved bool, pending map[string]pendingDelete) error {
+	if s.surveys {
+		s.survey()
+		return nil
+	}
 	rules := c.d.agent.syncs[s.sync()].Rules
 	for _, op := range s.Scan.Plan.Ops {
 		if s.without && isTransfer(string(op.Action)) {
@@ -337,13 +378,27 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
+	regular := isRegular(s.Job)
+	if regular {
+		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
+	}
+	if !s.Full && regular {
+		return state.PutSync(c.tx, s.sync(), s.row)
+	}
 	if !s.Full {
 		return nil
+	}
+	if s.surveys && s.row.LastFullScan.IsZero() {
+		return c.surveyed(s) // first contact is still to come, with the server asked for everything
+	}
+	s.row.LastFullScan = c.now
+	if s.surveys {
+		return c.surveyed(s)
 	}
 	if err := c.clearMarks(s); err != nil {
 		return err
 	}
-	s.row.LastFullScan = c.now
+	s.polled()
 	if err := c.purge(s); err != nil {
 		return err
 	}
@@ -356,7 +411,15 @@ func (c *commit) finish(s *scanning) error {
 			return err
 		}
 	}
-	unseen := s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
+	if unseen, err := c.dropNotes(s); err != nil || unseen {
+		return err
+	}
+	return c.dropObsolete(s.sync(), s.progress.Began)
+}
+
+// dropNotes removes those that a full scan has not made again, and reports whether it has not seen all.
+func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
+	unseen = s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0
 	// What lies where nobody could look is as it was.
 	gone := func(n state.Note) bool {
 		if n.Kind == state.NoteHeld && c.isWaitedFor(s.sync(), n.Path) {
@@ -364,10 +427,7 @@ func (c *commit) finish(s *scanning) error {
 		}
 		return !unseen || n.Kind == state.NoteUnknown
 	}
-	if err := state.DropNotes(c.tx, s.sync(), s.progress.Began, gone); err != nil || unseen {
-		return err
-	}
-	return c.dropObsolete(s.sync(), s.progress.Began)
+	return unseen, state.DropNotes(c.tx, s.sync(), s.progress.Began, gone)
 }
 
 // halt stops the sync. Of a whole scan nothing was done then, of a long one nothing that the
@@ -430,4 +490,5 @@ type scanned struct {
 	first, last bool
 	result      *scan.Result
 	halt        *plan.Halt
+	would       map[string]int // of a scan that does nothing about what it finds, with all parts before
 }

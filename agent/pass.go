@@ -44,6 +44,10 @@ type passSync struct {
 	blind bool
 	over  bool
 	moved time.Time // the last time something got done
+	// run is that of a schedule; nil for what a person has asked for. would and said are what came of one that does nothing to files.
+	run   *run
+	would map[string]int
+	said  map[string]string // by kind of job
 }
 
 func newPass(names []string, now time.Time) *pass {
@@ -67,6 +71,12 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		if r.Result != work.Done {
 			continue
 		}
+		if s.run != nil && (isPurge(r.Job.Kind) || r.Job.Kind == work.KindVerify) {
+			if s.said == nil {
+				s.said = map[string]string{}
+			}
+			s.said[r.Job.Kind] = r.Reason
+		}
 		s.count(r)
 		if r.Scan == nil || r.Full {
 			s.moved = now
@@ -88,6 +98,9 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 				s.report.Conflicts, s.report.Skipped, s.report.Unknown, s.report.Held = nil, nil, nil, nil
 			}
 			s.take(found)
+			if found.would != nil {
+				s.would = found.would
+			}
 		case s.scanned:
 			s.take(found)
 		}
@@ -141,6 +154,9 @@ func appendBounded(list []control.PathReason, r control.PathReason) []control.Pa
 
 // finishPasses ends the passes that are over.
 func (d *dispatcher) finishPasses(now time.Time) error {
+	if err := d.lookAtRuns(now); err != nil {
+		return err
+	}
 	left := d.passes[:0]
 	for _, p := range d.passes {
 		open := 0
@@ -204,7 +220,11 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		}
 		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {
-			if busy, err := d.busy(tx, s, srv, now); err != nil || busy {
+			busy := d.busy
+			if s.run != nil {
+				busy = d.runBusy
+			}
+			if busy, err := busy(tx, s, srv, now); err != nil || busy {
 				return err
 			}
 		}
@@ -266,6 +286,9 @@ func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 			if held != "" && (isTransfer(job.Kind) || closed && isOperation(job.Kind)) {
 				reason.Reason += "; " + held
 			}
+		}
+		if s.run != nil && !s.run.until.IsZero() && job.Enqueued.After(s.run.until) {
+			return true, nil
 		}
 		if isScanning(job.Kind) {
 			staged, err := state.CountStaged(tx, job.Sync, uint64(job.ID))

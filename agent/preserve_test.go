@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -152,6 +153,85 @@ func TestALinkThatCannotBeMadeIsLeft(t *testing.T) {
 			}
 			if got := linkedTree(t, server, to)["d/out"]; got != "-> in" {
 				t.Errorf("the link is %q", got)
+			}
+		})
+	}
+}
+
+// TestLinksOnAServerThatMakesNone are told, tried once each, and left, and what is on the server stays. Where there is nothing
+// but such links the server's folder stays empty, and that is no reason for a halt.
+func TestLinksOnAServerThatMakesNone(t *testing.T) {
+	for _, row := range []struct {
+		server, direction string
+		files             map[string]string
+	}{
+		{"vsftpd", "up", map[string]string{"a": "a", "d/in": "in d"}},
+		{"vsftpd", "up", nil},
+		{"pure-ftpd", "up", nil},
+		{"pure-ftpd", "both", map[string]string{"a": "a", "d/in": "in d"}},
+		{"vsftpd", "both", nil},
+	} {
+		t.Run(fmt.Sprint(row.server, " ", row.direction, " ", len(row.files)), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, row.server, ftptest.RealOptions{}), row.direction, `symlinks = "preserve"`)
+			fill(t, r.local, row.files)
+			want := tree(t, r.local)
+			for _, name := range []string{"to a", "to b", "to c"} {
+				pointLink(t, strings.TrimPrefix(name, "to "), r.local, name)
+			}
+			for pass := range 4 {
+				if pass == 3 {
+					fill(t, r.local, map[string]string{"late": "late"})
+					want["late"] = "late"
+				}
+				report := r.once()
+				if exit(report) != 0 || report.Deleted > 0 {
+					t.Fatalf("pass %d: %+v", pass, report)
+				}
+				if planned := r.planned(); pass > 0 && (len(planned.Ops) > 0 || planned.Halt != nil || len(planned.Note) != 3) {
+					t.Errorf("pass %d: the plan after it: %+v", pass, planned)
+				}
+				if did := report.Transferred + report.Folders + report.Adopted; pass > 0 && did != pass/3 {
+					t.Errorf("pass %d did something: %+v", pass, report)
+				}
+				if pass > 0 && len(report.Skipped) != 3 {
+					t.Errorf("pass %d: skipped %+v", pass, report.Skipped)
+				}
+				for _, skipped := range report.Skipped {
+					if !strings.Contains(skipped.Reason, "not made as a link") {
+						t.Errorf("pass %d: %+v", pass, skipped)
+					}
+				}
+				if diff := cmp.Diff(want, tree(t, r.remote)); diff != "" {
+					t.Errorf("pass %d: on the server: wanted -, got +:\n%s", pass, diff)
+				}
+			}
+			if got := linkedTree(t, r.server, r.local); len(got) != len(want)+3 || got["to a"] != "-> a" {
+				t.Errorf("here: %v", got)
+			}
+		})
+	}
+}
+
+// TestLinksFromAServerThatLeadOut are the same with the sides exchanged: the folder here stays empty.
+func TestLinksFromAServerThatLeadOut(t *testing.T) {
+	for _, server := range []string{"proftpd", "vsftpd"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, server, ftptest.RealOptions{}), "down", `symlinks = "preserve"`)
+			fill(t, filepath.Dir(r.remote), map[string]string{"outside": "secret"})
+			for _, name := range []string{"x", "y", "z"} {
+				pointLink(t, "../outside", r.remote, name)
+			}
+			for pass := range 3 {
+				report := r.once()
+				if exit(report) != 0 || report.Transferred+report.Deleted+report.Folders+report.Adopted > 0 || pass > 0 && len(report.Skipped) != 3 {
+					t.Fatalf("pass %d: %+v", pass, report)
+				}
+			}
+			remove(t, r.remote, "x", "y", "z")
+			if report := r.once(); !strings.Contains(report.Halt, "the remote folder is empty") {
+				t.Errorf("the links were there, and are gone: %+v", report)
 			}
 		})
 	}

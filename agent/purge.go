@@ -20,13 +20,22 @@ func (c *commit) purge(s *scanning) error {
 		return nil
 	}
 	s.row.LastPurge = c.now
+	return c.purgeNow(s.sync())
+}
+
+// purgeNow asks for the trash of a sync, if there is one, to be emptied of what has been in it for long enough.
+func (c *commit) purgeNow(name string) error {
+	sync := c.d.agent.syncs[name]
+	if sync.Trash == "" || sync.TrashKeep <= 0 {
+		return nil
+	}
 	if sync.Rules.Direction != plan.Up {
-		if err := c.enqueuePurge(s.sync(), work.KindPurgeLocal); err != nil {
+		if err := c.enqueuePurge(name, work.KindPurgeLocal); err != nil {
 			return err
 		}
 	}
 	if sync.Rules.Direction != plan.Down {
-		return c.enqueuePurge(s.sync(), work.KindPurgeRemote)
+		return c.enqueuePurge(name, work.KindPurgeRemote)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		return v
 	case ftpclient.ClassPermanent, ftpclient.ClassParents, ftpclient.ClassOffset:
 		v := retry(queue.Delay(job.Attempts+1, r), false)
-		if job.Kind == work.KindScan || job.Kind == work.KindLook {
+		if isScanning(job.Kind) {
 			return v // what cannot be looked at now is looked at later: the changes stay
 		}
 		v.failure.Refused = true
@@ -174,7 +174,7 @@ func (c *commit) rests(r report, op plan.Op) (bool, error) {
 	if err != nil || !ok || job.State != queue.Dead {
 		return false, err
 	}
-	anew := !r.Full || r.Job.Priority < queue.Urgent || !waits(job.Died.Add(deadRest), c.now, deadRest)
+	anew := !r.Full && r.Job.Kind != work.KindRescan || r.Job.Priority < queue.Urgent || !waits(job.Died.Add(deadRest), c.now, deadRest)
 	if anew && !job.Crashed() {
 		return false, nil
 	}

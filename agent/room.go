@@ -23,7 +23,7 @@ type bounds struct {
 	wake int
 	// part is the room that a scan gets for one part; with less than least it does not begin one.
 	part, least int
-	// reserve is what a look leaves of all room for deletions, which make room elsewhere, and a full scan twice as much, so
+	// reserve is what a look leaves of all room for deletions, which make room elsewhere, and one of everything twice as much, so
 	// that what somebody changes now is not behind all that a scan has found and that fails.
 	reserve int
 	// release is how many staged operations become jobs in one commit.
@@ -45,7 +45,8 @@ type room struct {
 	without bool
 }
 
-// free is how many more jobs a sync may have. There is always a place for its two jobs that look.
+// free is how many more jobs a sync may have. There is always a place for its two jobs that look
+// at both sides.
 func (c *commit) free(sync string) (int, error) {
 	counts, err := queue.Summary(c.tx, sync)
 	if err != nil {
@@ -78,7 +79,7 @@ func (c *commit) allot(job queue.Job) (int, error) {
 	}
 	bounds, least := c.d.agent.bounds, 1
 	free -= bounds.reserve
-	if job.Kind == work.KindScan {
+	if job.Kind != work.KindLook {
 		free, least = free-bounds.reserve, bounds.least
 	}
 	r := room{sync: job.Sync, size: min(free, bounds.part)}
@@ -132,7 +133,7 @@ func (c *commit) wakeScans() error {
 		if counts.Due+counts.Waiting+counts.Running >= c.d.agent.bounds.wake {
 			continue
 		}
-		for _, kind := range []string{work.KindScan, work.KindLook} {
+		for _, kind := range work.Scans() {
 			job, ok, err := queue.Lookup(c.tx, kind, sync, "")
 			if err != nil {
 				return err

@@ -164,6 +164,9 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 			return err
 		}
 	}
+	if err := c.notTold(r.Job, op); err != nil {
+		return err
+	}
 	return c.enqueueOp(sync, op, r.Full)
 }
 
@@ -246,6 +249,9 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	return nil
 }
 
+// leastGone is several times what a watch takes to tell of a change, and a look to plan for it.
+const leastGone = 2 * time.Second
+
 func priorityOf(op plan.Op) uint8 {
 	switch op.Action {
 	case plan.MakeLocalDir, plan.MakeRemoteDir, plan.MoveLocal, plan.MoveRemote:
@@ -265,8 +271,9 @@ func priorityOf(op plan.Op) uint8 {
 
 // readyAt is when an operation may start: a file must have been quiet for the settle time. A
 // time in the future is no proof of anything and gets the full wait. A deletion noticed by an
-// event waits as long: programs delete files to write them anew, and rename them for it. What is set aside must be quiet too,
-// as whoever writes it would go on under the other name.
+// event waits as long: programs delete files to write them anew, and rename them for it. With a watch that is leastGone at least,
+// even for what a look after a job of ours found: what was renamed is still on its way through the watch under its new name.
+// What is set aside must be quiet too, as whoever writes it would go on under the other name.
 func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
 	if op.Ready {
@@ -284,10 +291,13 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 		// A second version within the unit of the server's times would not show.
 		settle = max(settle, min(source.Precision, time.Second))
 	case plan.DeleteLocal, plan.DeleteRemote, plan.MoveLocal, plan.MoveRemote:
-		if !full {
-			return c.now.Add(settle)
+		if full {
+			return c.now
 		}
-		return c.now
+		if a := c.d.agent; op.Action.Deletes() && a.options.Triggers && a.cfg.Syncs[sync].Watch {
+			settle = max(settle, leastGone)
+		}
+		return c.now.Add(settle)
 	default:
 		return c.now
 	}

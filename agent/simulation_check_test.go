@@ -27,21 +27,17 @@ func (s *simulation) inStep() {
 	for _, what := range wrong {
 		s.wrongf("%s", what)
 	}
-	here, far := s.localFiles(), s.remoteFiles()
-	for _, side := range []map[string]string{here, far} {
-		for name, content := range side {
-			if s.hidden(name) || !s.sync.Atomic && !s.takesPart(name) {
-				continue // an upload that was under way when its file was left out
-			}
-			if _, known := s.versions[content]; !known || scan.IsTemp(name) {
-				s.wrongf("%s holds %d bytes that nobody has written", name, len(content))
-			}
-		}
+	here := s.localFiles()
+	s.written(here, here)
+	for _, s.site = range s.sites {
+		far := s.remoteFiles()
+		s.written(far, here)
+		s.sameOnBoth(here, far)
+		s.permitted(far)
 	}
-	s.sameOnBoth(here, far)
 	for content, v := range s.facts {
 		if !s.wasted[content] {
-			s.isKept(content, v, here, far)
+			s.isKept(content, v, here)
 		}
 	}
 	s.agent(func(a *Agent) {
@@ -49,11 +45,57 @@ func (s *simulation) inStep() {
 			s.t.Error(err)
 		}
 		plans, err := a.Plan(s.t.Context(), nil)
-		if err != nil || len(plans[0].Ops) > 0 || plans[0].Failure != "" {
-			s.t.Logf("seed %d: a further plan: %v %+v", s.seed, err, plans)
-			s.wrongf("a further plan is not empty")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, p := range plans {
+			if len(p.Ops) > 0 || p.Failure != "" {
+				s.t.Logf("seed %d: a further plan: %+v", s.seed, p)
+				s.wrongf("a further plan is not empty")
+			}
 		}
 	})
+}
+
+// written checks that on one side there is nothing but what somebody has put somewhere.
+func (s *simulation) written(side, here map[string]string) {
+	for name, content := range side {
+		if s.hidden(name) || s.isTorn(name, content, here) {
+			continue
+		}
+		if _, known := s.versions[content]; !known || scan.IsTemp(name) {
+			s.wrongf("%s holds %d bytes that nobody has written", name, len(content))
+		}
+	}
+}
+
+// permitted checks the permissions of what was sent under a temporary name.
+func (s *simulation) permitted(far map[string]string) {
+	if s.sync.Mode == 0 || !s.sync.Atomic || !s.server.Abilities.Chmod {
+		return
+	}
+	modes := s.server.Modes()
+	for name, content := range far {
+		if v := s.facts[content]; v != nil && v.here && modes["/site/"+name] != s.sync.Mode {
+			s.wrongf("%s has the permissions %s", name, modes["/site/"+name])
+		}
+	}
+}
+
+// isTorn reports that it may be a part of an upload to the final name that was under way when its file was deleted or left out.
+func (s *simulation) isTorn(name, content string, here map[string]string) bool {
+	if s.sync.Atomic && !s.grows(name) {
+		return false
+	}
+	if _, exists := here[name]; exists && s.takesPart(name) {
+		return false
+	}
+	for known := range s.versions {
+		if strings.HasPrefix(known, content) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *simulation) consumes() bool {
@@ -129,8 +171,11 @@ func (s *simulation) targetName(name string) string {
 }
 
 // isKept checks that a version which nobody has thrown away is where it has to be.
-func (s *simulation) isKept(content string, v *version, here, far map[string]string) {
-	number, isHere, isFar := s.versions[content], holds(here, content), holds(far, content)
+func (s *simulation) isKept(content string, v *version, here map[string]string) {
+	number, isHere, isFar := s.versions[content], holds(here, content), false
+	for _, s.site = range s.sites {
+		isFar = isFar || holds(s.remoteFiles(), content)
+	}
 	o := s.sync
 	keepsForeign := o.OnForeignChange != config.ForeignRestore && (!o.Delete || o.Trash != "")
 	switch o.Direction {
@@ -166,10 +211,11 @@ func (s *simulation) isKept(content string, v *version, here, far map[string]str
 	}
 }
 
-// hasSuccessor reports that a later version may have taken the place of this one, which was let go at its source.
+// hasSuccessor reports that a later version may have taken the place of this one, which was let go at its source: under the name
+// that it had there, or the one that a person has given it there or here.
 func (s *simulation) hasSuccessor(content string, v *version) bool {
 	for other, w := range s.facts {
-		if w.here == v.here && s.versions[other] > s.versions[content] && (w.name == v.name || v.touchedThere || w.touchedThere) {
+		if w.here == v.here && s.versions[other] > s.versions[content] && (w.name == v.name || v.touchedHere || v.touchedThere || w.touchedThere) {
 			return true
 		}
 	}
@@ -181,6 +227,7 @@ func (s *simulation) rootAway() {
 	if s.random.IntN(4) > 0 || s.consumes() {
 		return
 	}
+	s.turn()
 	known := 0
 	here, far := s.localFiles(), s.remoteFiles()
 	for name := range here {
@@ -203,7 +250,7 @@ func (s *simulation) rootAway() {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if report.Syncs[0].Halt == "" {
+		if report.Syncs[slices.Index(s.sites, s.site)].Halt == "" {
 			s.wrongf("nobody halts at an empty folder in the place of a full one (remote %v): %+v", remote, report)
 		}
 	})
@@ -220,9 +267,9 @@ func (s *simulation) rootAway() {
 }
 
 // nothingDeleted checks that all is there that was there before a guard halted.
-func (s *simulation) nothingDeleted(here, far map[string]string, why string) {
-	nowHere, nowFar := s.localFiles(), s.server.Files()
-	for _, side := range []struct{ before, now map[string]string }{{here, nowHere}, {far, nowFar}} {
+func (s *simulation) nothingDeleted(before map[*site]map[string]string, why string) {
+	now := s.everywhere()
+	for _, side := range []struct{ before, now map[string]string }{{before[nil], now[nil]}, {before[s.site], now[s.site]}} {
 		for name, content := range side.before {
 			if _, ok := side.now[name]; !ok && !holds(side.now, content) {
 				s.wrongf("%s is gone after a halt (%s)", name, why)
@@ -231,8 +278,18 @@ func (s *simulation) nothingDeleted(here, far map[string]string, why string) {
 	}
 }
 
+// everywhere is what is on all sites, and here at nil.
+func (s *simulation) everywhere() map[*site]map[string]string {
+	files := map[*site]map[string]string{nil: s.localFiles()}
+	for _, site := range s.sites {
+		files[site] = site.server.Files()
+	}
+	return files
+}
+
 // deleteOne has somebody delete a file at a quiet time, and looks what becomes of it on the other side.
 func (s *simulation) deleteOne() {
+	s.turn()
 	here, far := s.localFiles(), s.remoteFiles()
 	if s.consumes() || !s.sync.RemoteName.IsZero() || s.shifts && s.sync.OnForeignChange != config.ForeignRestore {
 		return // what has another time may be somebody else's

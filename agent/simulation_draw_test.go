@@ -21,46 +21,64 @@ func newSimulation(t *testing.T, seed uint64, folder string) *simulation {
 	s := &simulation{
 		t: t, seed: seed, random: random, luck: rand.New(rand.NewPCG(seed, 2)),
 		folder: folder, local: filepath.Join(folder, "local"), versions: map[string]int{}, facts: map[string]*version{}, wasted: map[string]bool{},
+		servers: map[string]*ftptest.Memory{},
 	}
-	s.drawServer(t)
 	s.sync = &config.Sync{
-		Name: "s", Server: "acme", Local: s.local, Remote: "/site", Enabled: true, Family: "s",
+		Name: "s", Local: s.local, Remote: "/site", Enabled: true, Family: "s",
 		Direction: pick(random, config.Up, config.Down, config.Both, config.Both),
 		Delete:    random.IntN(3) > 0, MaxDelete: config.MaxDelete{Percent: 100, IsPercent: true},
 		Include: []string{"**"}, Conflict: config.ConflictCopy, OnForeignChange: config.ForeignRestore, Links: config.LinksSkip, Verify: config.VerifySize,
 		Atomic: true, TempPrefix: ".", Moves: random.IntN(4) > 0,
 	}
+	s.sites = []*site{{server: s.drawServer(t), member: "s"}}
+	if s.sync.Direction == config.Up && random.IntN(3) == 0 {
+		s.sites[0].member = "s@acme"
+		s.sites = append(s.sites, &site{server: s.drawServer(t), member: "s@other"})
+	}
 	s.drawSync()
-	server := plainServer(s.server.Addr, 1+random.IntN(4))
-	server.Addresses = []string{server.Address}
-	server.Proxy = config.NewSecret(ftptest.Proxy)
-	s.cfg = &config.Config{Servers: map[string]*config.Server{"acme": server}, Syncs: map[string]*config.Sync{"s": s.sync}}
+	s.cfg = &config.Config{Servers: map[string]*config.Server{}, Syncs: map[string]*config.Sync{}}
 	s.cfg.Agent.History = config.History{Keep: 1000 * time.Hour, Rows: 100_000}
 	s.cfg.Agent.StateDir = folder
+	for i, site := range s.sites {
+		server, member := plainServer(site.server.Addr, 1+random.IntN(4)), *s.sync
+		server.Name = []string{"acme", "other"}[i]
+		server.Addresses = []string{server.Address}
+		server.Proxy = config.NewSecret(ftptest.Proxy)
+		member.Name, member.Server = site.member, server.Name
+		s.servers[server.Name], s.cfg.Servers[server.Name], s.cfg.Syncs[site.member] = site.server, server, &member
+	}
 	return s
 }
 
-func (s *simulation) drawServer(t *testing.T) {
+func (s *simulation) drawServer(t *testing.T) *ftptest.Memory {
 	random := s.random
 	can := ftptest.Abilities{
 		MLSD: random.IntN(3) > 0, MDTM: true, MFMT: random.IntN(3) > 0, Restart: random.IntN(4) > 0,
-		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0,
+		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0, Chmod: random.IntN(2) == 0,
 	}
 	if !can.MLSD {
 		can.Zone = pick(random, time.UTC, time.FixedZone("far", 5*3600+1800))
 		can.MDTM = random.IntN(4) > 0
 	}
-	s.server = ftptest.NewMemory(t, can)
-	s.server.Latency = time.Duration(1+random.IntN(20)) * time.Millisecond
+	server := ftptest.NewMemory(t, can)
+	server.Latency = time.Duration(1+random.IntN(20)) * time.Millisecond
 	if random.IntN(10) == 0 {
-		s.server.Latency = time.Second
+		server.Latency = time.Second
 	}
-	s.server.Fault, s.server.Before = s.fault, s.before
-	s.server.Changed, s.server.Lost = s.changed, s.lost
+	server.Fault, server.Before, server.Changed = s.fault, s.before, s.changed
+	server.Lost = func(verb, name, content string) { s.lost(&server.Abilities, verb, name, content) }
 	if random.IntN(6) == 0 {
 		s.listings = 0.05
 	}
 	s.shifts = random.IntN(8) == 0
+	return server
+}
+
+// restrict takes abilities from all servers.
+func (s *simulation) restrict(take func(can *ftptest.Abilities)) {
+	for _, site := range s.sites {
+		take(&site.server.Abilities)
+	}
 }
 
 // drawSync draws options, none of which contradicts another one.
@@ -87,6 +105,11 @@ func (s *simulation) drawSync() {
 		s.bound = pick(random, 10, 20, 40)
 	}
 	o.Transfers = pick(random, 0, 0, 0, 1)
+	if some(6) {
+		for hour := range time.Duration(24) {
+			o.Allowed = append(o.Allowed, config.Window{From: hour * time.Hour, To: hour*time.Hour + 25*time.Minute, Zone: time.UTC})
+		}
+	}
 	s.watched = some(2)
 	if s.ignores = some(4); s.ignores {
 		o.IgnoreFile = ".ferryignore"
@@ -95,21 +118,25 @@ func (s *simulation) drawSync() {
 	if s.links && o.Direction == config.Up && some(2) {
 		o.Links = config.LinksFollow
 	}
+	if o.Direction == config.Up && some(2) {
+		o.Append = []string{pick(random, "*.log", "*.log*")}
+	}
 	if o.Direction != config.Down {
 		s.drawUploads()
-	} else {
-		// Such a server answers for a name that it has only in another case, so that what has that name here never goes.
-		s.server.Abilities.IgnoreCase = false
 	}
-	if o.Delete || s.ignores || s.links {
+	if o.Delete || s.links {
 		return
 	}
 	consumed := pick(random, config.After{Delete: true}, config.After{Move: mustTemplate("done/{date}/")})
 	switch {
 	case o.Direction == config.Up && some(3):
-		o.RemoteName = mustTemplate(pick(random, "{stem}-sent{ext}", "{mtime:20060102150405}-{name}"))
-		o.Moves, s.server.Abilities.IgnoreCase = false, false // what clashes there is looked for among names that are not mapped
-	case o.Direction == config.Up && some(2):
+		o.RemoteName = mustTemplate("{stem}-sent{ext}")
+		if len(o.Append) == 0 && some(2) {
+			o.RemoteName = mustTemplate("{mtime:20060102150405}-{name}")
+		}
+		o.Moves = false
+		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false }) // what clashes there is looked for among names that are not mapped
+	case o.Direction == config.Up && len(s.sites) == 1 && len(o.Append) == 0 && some(2):
 		o.AfterUpload, o.Moves = consumed, false
 	case o.Direction == config.Down && some(3):
 		o.AfterDownload, o.Moves = consumed, false
@@ -124,11 +151,14 @@ func (s *simulation) drawUploads() {
 	case some(8) && o.Direction == config.Up: // in both directions what a cut-off upload has left passes for a version of its own
 		o.Atomic = false
 		// Without renaming nothing is put into the trash.
-		s.server.Abilities.NoRename = some(2) && o.Trash == ""
+		s.restrict(func(can *ftptest.Abilities) { can.NoRename = some(2) && o.Trash == "" })
 	case some(4):
 		o.TempFolder = ".incoming"
 	case some(4):
 		o.TempPrefix, o.TempSuffix = pick(random, ".", "", "in."), pick(random, "", ".part")
+	}
+	if some(5) {
+		o.Mode = 0o640
 	}
 	if some(5) {
 		o.Verify = pick(random, config.VerifyHash, config.VerifyReread)
@@ -151,10 +181,14 @@ func (s *simulation) kind() string {
 	if o.Trash != "" {
 		remove = "trash"
 	}
-	return fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, "+
-		"remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v, connections %d, latency %s, server %+v",
-		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix,
-		o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, s.cfg.Servers["acme"].Connections, s.server.Latency, s.server.Abilities)
+	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, mode %s, "+
+		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v, allowed times %v",
+		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix, o.Mode,
+		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, len(o.Allowed) > 0)
+	for name, server := range s.servers {
+		text += fmt.Sprintf("; server %s: connections %d, latency %s, %+v", name, s.cfg.Servers[name].Connections, server.Latency, server.Abilities)
+	}
+	return text
 }
 
 // setTrouble sets how often things go wrong.
@@ -202,9 +236,10 @@ func (s *simulation) changed(name, content string) {
 	if s.dead || scan.IsTemp(name) {
 		return
 	}
+	s.allowed("written", name)
 	v := s.facts[content]
 	if v == nil {
-		if s.sync.Atomic {
+		if s.sync.Atomic && !s.grows(name) {
 			s.wrong = append(s.wrong, fmt.Sprintf("%d bytes that nobody has written at %s on the server", len(content), name))
 		}
 		return
@@ -212,11 +247,23 @@ func (s *simulation) changed(name, content string) {
 	v.arrived[name]++
 }
 
+// allowed notes what the agent does to a name on the server long after the time in which it may begin with that.
+func (s *simulation) allowed(what, name string) {
+	now := time.Now()
+	yes, _ := config.Allowed(s.sync.Allowed, now)
+	if before, _ := config.Allowed(s.sync.Allowed, now.Add(-5*time.Minute)); !yes && !before {
+		s.wrong = append(s.wrong, fmt.Sprintf("%s at %s, outside of the allowed times: %s", what, now.Format("15:04"), name))
+	}
+}
+
 // lost sees what the agent makes an end to on the server.
-func (s *simulation) lost(verb, name, content string) {
+func (s *simulation) lost(can *ftptest.Abilities, verb, name, content string) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || s.server.Abilities.NoReplace || s.facts[content] == nil {
+	if !s.dead && !scan.IsTemp(name) {
+		s.allowed(verb, name)
+	}
+	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || can.NoReplace || s.facts[content] == nil {
 		return
 	}
 	if verb == "DELE" && (!s.sync.Delete || s.sync.Trash != "") && !s.sync.AfterDownload.Delete {

@@ -19,9 +19,12 @@ import (
 func (s *simulation) edit(n int, local, remote bool) {
 	for range n {
 		time.Sleep(time.Duration(1+s.random.IntN(90)) * time.Second)
+		s.turn()
 		switch here := s.random.IntN(2) == 0; {
 		case s.ignores && local && s.random.IntN(8) == 0:
 			s.editIgnore()
+		case len(s.sync.Append) > 0 && local && s.random.IntN(3) == 0:
+			s.editLog()
 		case s.links && local && s.random.IntN(8) == 0:
 			s.editLink()
 		case local && remote && s.random.IntN(8) == 0:
@@ -39,7 +42,11 @@ var simulatedNames = []string{"a", "b", "c.txt", "x/a", "x/b", "x/y/c", "z", "z/
 
 // name is one of them, or one in another case where that is the same one on the server.
 func (s *simulation) name() string {
-	name := pick(s.random, simulatedNames...)
+	names := simulatedNames
+	if len(s.sync.Append) > 0 && s.random.IntN(4) == 0 {
+		names = simulatedLogs
+	}
+	name := pick(s.random, names...)
 	if s.server.Abilities.IgnoreCase && name == "b" && s.random.IntN(2) == 0 {
 		return "B"
 	}
@@ -111,11 +118,12 @@ func (s *simulation) editFolder(here bool) {
 	fmt.Fprintf(s, "%s PERSON renames folder %s to %s there\n", time.Now().Format("15:04:05.000"), from, to)
 }
 
-func (s *simulation) content(name string, here bool) string {
+// content is one that nobody has written before, with that beginning.
+func (s *simulation) content(name string, here bool, beginning string) string {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	number := len(s.versions) + 1
-	content := strings.Repeat(fmt.Sprintf("version %d of seed %d\n", number, s.seed), 1+s.random.IntN(60))
+	content := beginning + strings.Repeat(fmt.Sprintf("version %d of seed %d\n", number, s.seed), 1+s.random.IntN(60))
 	content += strings.Repeat(".", number)
 	for _, taken := s.versions[content]; taken; _, taken = s.versions[content] {
 		content += "."
@@ -167,7 +175,9 @@ func (s *simulation) tell(paths ...string) {
 		paths = nil
 	}
 	slices.Sort(paths)
-	d.emit(ctx, trigger.Event{Sync: "s", Paths: paths, Why: "watch"}) // an event that is lost is one of many
+	for _, site := range s.sites {
+		d.emit(ctx, trigger.Event{Sync: site.member, Paths: paths, Why: "watch"}) // an event that is lost is one of many
+	}
 }
 
 // simulatedPatterns are what people write into .ferryignore, and whether that leaves a file out.
@@ -234,7 +244,7 @@ func (s *simulation) editLocal() {
 		if os.MkdirAll(filepath.Dir(full), 0o700) != nil {
 			return // a file is in the way
 		}
-		content := s.content(name, true)
+		content := s.content(name, true, "")
 		// Written aside: a person's editor does not leave half of a file to be found.
 		aside := filepath.Join(s.folder, "aside")
 		if err := os.WriteFile(aside, []byte(content), 0o600); err != nil {
@@ -301,7 +311,7 @@ func (s *simulation) editRemote() {
 	}
 	switch act := s.random.IntN(10); {
 	case act < 6 || !exists:
-		content := s.content(strings.TrimPrefix(name, "/site/"), false)
+		content := s.content(strings.TrimPrefix(name, "/site/"), false, "")
 		if exists {
 			s.waste(old)
 		}

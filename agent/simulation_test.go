@@ -63,28 +63,29 @@ func TestSimulation(t *testing.T) {
 type simulation struct {
 	t       *testing.T
 	seed    uint64
-	random  *rand.Rand // of the test's goroutine
-	sync    *config.Sync
+	random  *rand.Rand   // of the test's goroutine
+	*site                // the one that it is about at the moment
+	sites   []*site      // in the order of their syncs' names
+	sync    *config.Sync // what all of their syncs have in common
 	cfg     *config.Config
-	server  *ftptest.Memory
-	folder  string // of state files
+	servers map[string]*ftptest.Memory // by the names in the configuration
+	folder  string                     // of state files
 	local   string
 	db      *state.DB
 	files   int // number of state files so far
 	log     bytes.Buffer
 	logLock sync.Mutex
 
-	bound     int // of open jobs; 0: the usual one
-	watched   bool
-	listings  float64                    // share of listings that are cut short
-	flips     bool                       // bytes of uploads
-	ignores   bool                       // people write .ferryignore
-	shifts    bool                       // the clock of the server jumps
-	links     bool                       // people make symbolic links
-	live      atomic.Pointer[dispatcher] // of the agent that runs
-	conflicts map[string]bool            // paths that are left to a person
-	down      bool                       // the server, in this round
-	clock     time.Duration              // by which the agent's is wrong
+	bound    int // of open jobs; 0: the usual one
+	watched  bool
+	listings float64                    // share of listings that are cut short
+	flips    bool                       // bytes of uploads
+	ignores  bool                       // people write .ferryignore
+	shifts   bool                       // the clock of the server jumps
+	links    bool                       // people make symbolic links
+	live     atomic.Pointer[dispatcher] // of the agent that runs
+	clock    time.Duration              // by which the agent's is wrong
+	sent     atomic.Int64               // bytes of uploads
 
 	lock     sync.Mutex
 	trouble  float64        // share of commands with a fault
@@ -100,6 +101,17 @@ type simulation struct {
 	dead     bool // what happens now is taken back
 }
 
+// site is one of the servers that the files are on, and the sync to it.
+type site struct {
+	server    *ftptest.Memory
+	member    string          // name of the sync
+	down      bool            // in this round
+	conflicts map[string]bool // paths that are left to a person
+}
+
+// turn is about any one of the sites from now on.
+func (s *simulation) turn() { s.site = pick(s.random, s.sites...) }
+
 func (s *simulation) run() {
 	defer func() {
 		if s.t.Failed() {
@@ -111,7 +123,9 @@ func (s *simulation) run() {
 	if err := os.Mkdir(s.local, 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	s.server.MakeDir("/site")
+	for _, s.site = range s.sites {
+		s.server.MakeDir("/site")
+	}
 	s.openState(filepath.Join(s.folder, "0.db"))
 	defer func() { s.db.Close() }()
 	s.edit(4+s.random.IntN(5), s.sync.Direction != config.Down, s.sync.Direction != config.Up)
@@ -126,6 +140,7 @@ func (s *simulation) run() {
 	s.pass(20)
 	s.pass(1) // sweeps what jobs have left that were not over when the last one began
 	s.inStep()
+	s.growOne()
 	s.deleteOne()
 }
 
@@ -135,15 +150,21 @@ func (s *simulation) round() {
 		s.shift()
 	}
 	s.edit(1+s.random.IntN(6), true, true)
-	if s.down = s.random.IntN(3) == 0; s.down {
-		s.server.SetDown(true)
-		defer s.server.SetDown(false)
+	s.turn()
+	if s.random.IntN(3) == 0 {
+		s.setDown(true)
+		defer s.site.setDown(false)
 	}
 	// Twice in a row, but what is under way in three deaths of the agent waits for a person.
 	if s.random.IntN(4) == 0 {
 		s.life(true)
 	}
 	s.life(s.random.IntN(2) == 0)
+}
+
+func (s *site) setDown(down bool) {
+	s.down = down
+	s.server.SetDown(down)
 }
 
 // life is the life of one agent.
@@ -219,15 +240,20 @@ func (s *simulation) kill() (restore func()) {
 	}
 	late := s.random.IntN(4) == 0
 	aside := filepath.Join(s.folder, fmt.Sprint("local", s.files))
-	restoreServer := s.server.Save()
+	var restoreServers []func()
+	for _, site := range s.sites {
+		restoreServers = append(restoreServers, site.server.Save())
+	}
 	if !late {
 		linkTree(s.t, s.local, aside)
 	}
 	s.lock.Lock()
 	s.dead, s.killAt = !late, 0
 	s.lock.Unlock()
-	if late {
-		s.server.SetDown(true)
+	for _, site := range s.sites {
+		if late {
+			site.server.SetDown(true)
+		}
 	}
 	close(s.thaw)
 	fmt.Fprintf(s, "%s KILLED, late %v\n", time.Now().Format("15:04:05.000"), late)
@@ -237,10 +263,14 @@ func (s *simulation) kill() (restore func()) {
 	return func() {
 		s.openState(copied)
 		if late {
-			s.server.SetDown(s.down)
+			for _, site := range s.sites {
+				site.server.SetDown(site.down)
+			}
 			return
 		}
-		restoreServer()
+		for _, restoreServer := range restoreServers {
+			restoreServer()
+		}
 		if err := os.RemoveAll(s.local); err != nil {
 			s.t.Fatal(err)
 		}
@@ -285,6 +315,9 @@ func (s *simulation) openState(name string) {
 // agent runs one while use does.
 func (s *simulation) agent(use func(a *Agent)) {
 	a := New(s.cfg, s.db, Options{Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelInfo})), Observe: func(activity Activity) {
+		if activity.Kind == ActivityDone && activity.Action == string(plan.Upload) {
+			s.sent.Add(activity.Bytes)
+		}
 		fmt.Fprintf(s, "%s %s %s %s %s\n", time.Now().Format("15:04:05.000"), activity.Kind, activity.Action, activity.Path, activity.Text)
 	}})
 	if s.bound > 0 {
@@ -300,7 +333,7 @@ func (s *simulation) agent(use func(a *Agent)) {
 	for _, server := range d.servers {
 		server.pool.Close()
 		o := clientOptions(server.config, ftpclient.Facts{}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
-		o.DialContext = s.server.Dial
+		o.DialContext = s.servers[server.config.Name].Dial
 		server.pool = ftpclient.NewAddresses(addressesOf(server.config), o, server.facts, ftpclient.PoolOptions{Max: server.config.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
@@ -328,43 +361,36 @@ func (s *simulation) Write(p []byte) (int, error) {
 
 // pass makes passes until both sides are in step.
 func (s *simulation) pass(most int) {
-	var report control.Report
+	defer func(at *site) { s.site = at }(s.site)
 	s.agent(func(a *Agent) {
+		var report control.Report
 		for tries, halts := 0, 0; tries < most; tries++ {
-			quiet := !s.deletionsWait()
-			here, far := s.localFiles(), s.server.Files()
+			quiet, before := !s.deletionsWait(), s.everywhere()
 			var err error
 			if report, err = a.Pass(s.t.Context(), nil); err != nil {
 				s.t.Fatalf("seed %d: pass: %v", s.seed, err)
 			}
-			told := report.Syncs[0]
-			if told.Halt != "" {
-				fmt.Fprintf(s, "%s HALT %s\n", time.Now().Format("15:04:05.000"), told.Halt)
-				if quiet {
-					s.nothingDeleted(here, far, told.Halt)
+			halted, done := false, true
+			for i, told := range report.Syncs {
+				s.site = s.sites[i]
+				if told.Halt != "" {
+					halted = true
+					fmt.Fprintf(s, "%s HALT %s %s\n", time.Now().Format("15:04:05.000"), told.Sync, told.Halt)
+					if quiet {
+						s.nothingDeleted(before, told.Halt)
+					}
+					if err := a.Approve(s.t.Context(), told.Sync); err != nil {
+						s.t.Fatal(err)
+					}
 				}
-				if err := a.Approve(s.t.Context(), "s"); err != nil {
-					s.t.Fatal(err)
-				}
-				if halts++; halts <= 5 { // an approval is for one reason, and there may be another one behind it
-					tries--
-				}
+				done = s.isDone(a, told) && done
 			}
-			// For a person is what somebody has changed at a target and deleted at the source, unless both are kept a file in
-			// the place of a folder, and names that are one name on the server.
-			s.conflicts = map[string]bool{}
-			for _, conflict := range told.Conflicts {
-				s.conflicts[string(conflict.Path)] = true
-			}
-			told.Conflicts = slices.DeleteFunc(told.Conflicts, func(conflict control.PathReason) bool {
-				return s.sync.Direction != config.Both || s.sync.Conflict != config.ConflictCopy || strings.Contains(conflict.Reason, "in case only")
-			})
-			if (control.Report{Syncs: []control.SyncReport{told}}).ExitCode() == control.ExitDone {
+			if done {
 				return
 			}
-			if slices.ContainsFunc(told.Dead, func(dead control.PathReason) bool { return strings.Contains(dead.Reason, "three crashes") }) {
-				if _, err := a.RetryJobs(s.t.Context(), control.JobFilter{State: "dead"}); err != nil {
-					s.t.Fatal(err)
+			if halted { // an approval is for one reason, and there may be another one behind it
+				if halts++; halts <= 5*len(s.sites) {
+					tries--
 				}
 			}
 			time.Sleep(20 * time.Minute)
@@ -373,11 +399,30 @@ func (s *simulation) pass(most int) {
 	})
 }
 
+// isDone reports whether nothing is left to do for the agent, and does what is left for a person.
+func (s *simulation) isDone(a *Agent, told control.SyncReport) bool {
+	// For a person is what somebody has changed at a target and deleted at the source, unless both are kept a file in
+	// the place of a folder, and names that are one name on the server.
+	s.conflicts = map[string]bool{}
+	for _, conflict := range told.Conflicts {
+		s.conflicts[string(conflict.Path)] = true
+	}
+	told.Conflicts = slices.DeleteFunc(told.Conflicts, func(conflict control.PathReason) bool {
+		return s.sync.Direction != config.Both || s.sync.Conflict != config.ConflictCopy || strings.Contains(conflict.Reason, "in case only")
+	})
+	if slices.ContainsFunc(told.Dead, func(dead control.PathReason) bool { return strings.Contains(dead.Reason, "three crashes") }) {
+		if _, err := a.RetryJobs(s.t.Context(), control.JobFilter{State: "dead"}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return (control.Report{Syncs: []control.SyncReport{told}}).ExitCode() == control.ExitDone
+}
+
 // deletionsWait reports whether there is a job that deletes something.
 func (s *simulation) deletionsWait() (waits bool) {
 	err := s.db.View(func(tx *state.Tx) error {
 		waits = false
-		return queue.Each(tx, queue.Filter{Sync: "s"}, func(job queue.Job) (bool, error) {
+		return queue.Each(tx, queue.Filter{}, func(job queue.Job) (bool, error) {
 			waits = waits || plan.Action(job.Kind).Deletes() || job.Kind == work.KindLook || len(job.Progress) > 0
 			return !waits, nil
 		})

@@ -47,12 +47,19 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.Syn
 
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
-	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction)}
+	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
 	row, err := state.GetSync(tx, name)
 	if err != nil {
 		return s, err
 	}
 	s.LastScan = row.LastFullScan
+	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
+	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
+		s.NextPoll = nextPoll(configured, row, time.Now())
+	}
+	if s.Schedules, err = a.schedulesOf(tx, configured, time.Now()); err != nil {
+		return s, err
+	}
 	if s.Known, err = state.CountBaseline(tx, name); err != nil {
 		return s, err
 	}

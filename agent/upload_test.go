@@ -96,6 +96,44 @@ func TestSourcesGoAfterTheirUpload(t *testing.T) {
 	}
 }
 
+// TestSourcesGoAfterTheirDownload: what has arrived is deleted or moved on the server, forgotten, and stays here; with a claim
+// before it, what another agent has claimed is left to it.
+func TestSourcesGoAfterTheirDownload(t *testing.T) {
+	t.Parallel()
+	for server, after := range map[string]string{"vsftpd": `"delete"`, "proftpd": `{ move = "done/{now:2006}" }`, "pure-ftpd": `{ move = "done" }`} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, ftptest.Real(t, server, ftptest.RealOptions{}), "down", "claim = true", "after_download = "+after)
+			r.edit("delete = true", "delete = false")
+			const others = ".c.txt.ftpferry-claim-0badcafe-7"
+			fill(t, r.remote, map[string]string{others: "c"})
+			arrived := map[string]string{}
+			for i, content := range []map[string]string{{"a.txt": "first", "in/b.txt": "b"}, {"a.txt": "other"}, {}} {
+				fill(t, r.remote, content)
+				report := r.once()
+				if report.Transferred != len(content) || exit(report) != 0 {
+					t.Errorf("pass %d: %+v", i+1, report)
+				}
+				maps.Copy(arrived, content)
+				here := tree(t, r.local)
+				delete(here, "in/")
+				if diff := cmp.Diff(arrived, here); diff != "" {
+					t.Errorf("pass %d: want (-) and local (+) differ:\n%s", i+1, diff)
+				}
+			}
+			want := map[string]string{"in/": "", others: "c"}
+			if folder := map[string]string{"proftpd": "done/" + time.Now().Format("2006") + "/", "pure-ftpd": "done/"}[server]; folder != "" {
+				maps.Copy(want, map[string]string{
+					"done/": "", folder: "", folder + "in/": "", folder + "a.txt": "first", folder + "a 2.txt": "other", folder + "in/b.txt": "b",
+				})
+			}
+			if diff := cmp.Diff(want, tree(t, r.remote)); diff != "" {
+				t.Errorf("want (-) and remote (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestFilesUnderAnotherName are in step under that name, and are sent once.
 func TestFilesUnderAnotherName(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,7 @@ import (
 const approvalCheck = time.Minute
 
 // veto asks the planner's guard: about the roots at every part, about everything at the end. An
-// approval serves full scans only, until one of them does not need it. A look has its guard in
-// any case.
+// approval serves looks at everything only, until a full scan does not need it. A look at single paths has its guard in any case.
 func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 	totals, err := c.totals(s)
 	if err != nil {
@@ -43,7 +42,7 @@ func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {
 		halt = plan.Guard(exact, limits)
 		totals = exact
 	}
-	if halt != nil && s.Full && !s.row.Approved.IsZero() {
+	if halt != nil && looksAtAll(s.Job) && !s.row.Approved.IsZero() {
 		limits = approvedLimits(s.row, limits)
 		first := halt
 		halt = plan.Guard(totals, limits)
@@ -125,31 +124,35 @@ func otherDevice(is, was state.Device) string {
 
 func suspicious(root plan.Root) bool { return root == plan.RootMissing || root == plan.RootEmpty }
 
-// passedGuard returns the other scan of a sync if what it has staged has passed its guard.
-func (c *commit) passedGuard(s *scanning) (job queue.Job, ok bool, err error) {
-	other := work.KindScan
-	if s.Job.Kind == work.KindScan {
-		other = work.KindLook
+// passedGuard returns the other scans of a sync of which what they have staged has passed its guard.
+func (c *commit) passedGuard(s *scanning) (passed []queue.Job, err error) {
+	for _, kind := range work.Scans() {
+		if kind == s.Job.Kind {
+			continue
+		}
+		job, ok, err := queue.Lookup(c.tx, kind, s.sync(), "")
+		if err != nil {
+			return nil, err
+		}
+		if p := progressOf(job); ok && p.Release && !p.Approved {
+			passed = append(passed, job)
+		}
 	}
-	if job, ok, err = queue.Lookup(c.tx, other, s.sync(), ""); err != nil || !ok {
-		return job, false, err
-	}
-	p := progressOf(job)
-	return job, p.Release && !p.Approved, nil
+	return passed, nil
 }
 
-// stagedElsewhere returns how many deletions of files the other scan of a sync has staged that have passed its guard. They
+// stagedElsewhere returns how many deletions of files the other scans of a sync have staged that have passed their guard. They
 // may be the same as those of this one.
-func (c *commit) stagedElsewhere(s *scanning) (int, error) {
-	job, ok, err := c.passedGuard(s)
-	if err != nil || !ok {
-		return 0, err
+func (c *commit) stagedElsewhere(s *scanning) (staged int, err error) {
+	passed, err := c.passedGuard(s)
+	for _, job := range passed {
+		staged += progressOf(job).Found.Staged
 	}
-	return progressOf(job).Found.Staged, nil
+	return staged, err
 }
 
 // distinctDeletes counts the files that would be deleted: those that a scan has found, those that wait in the queue, and
-// those that the other scan has staged, each of them once and none that a person has approved. Reading them all takes its
+// those that other scans have staged, each of them once and none that a person has approved. Reading them all takes its
 // time; max_delete bounds them, since each lot alone has passed it.
 func (c *commit) distinctDeletes(s *scanning) (int, error) {
 	files, approved := map[string]bool{}, 0
@@ -175,15 +178,14 @@ func (c *commit) distinctDeletes(s *scanning) (int, error) {
 			files[op.Path] = true
 		}
 	}
-	other, ok, err := c.passedGuard(s)
-	if err == nil && ok {
-		err = staged(other.ID)
-	}
-	if err == nil {
-		err = staged(s.Job.ID)
-	}
+	others, err := c.passedGuard(s)
 	if err != nil {
 		return 0, err
+	}
+	for _, job := range append(others, s.Job) {
+		if err := staged(job.ID); err != nil {
+			return 0, err
+		}
 	}
 	err = c.eachPending(s.sync(), func(job queue.Job, p pendingDelete) {
 		switch {

@@ -93,7 +93,7 @@ func TestBadSchedulesNeverFired(t *testing.T) {
 	update(t, db, func(tx *Tx) error {
 		check(t, PutSchedule(tx, "s", "@hourly", Schedule{LastFired: noon}))
 		check(t, tx.Table(tableSchedules).Put(Key("s", "@daily"), []byte(garbage)))
-		if row, err := GetSchedule(tx, "s", "@daily"); row != (Schedule{}) || err != nil {
+		if row, err := GetSchedule(tx, "s", "@daily"); !row.Passed().IsZero() || err != nil {
 			t.Errorf("%+v, %v", row, err)
 		}
 		all, err := Schedules(tx, "s")

@@ -10,9 +10,27 @@ const tableSchedules = "schedules"
 // Schedule is what happened to one line of a sync's schedule, so that what was missed while the
 // agent was down can be made up for.
 type Schedule struct {
-	LastFired    time.Time `json:"last_fired,omitzero"`
+	// Upto is the time up to which all is dealt with: fired, or left out. See Passed.
+	Upto time.Time `json:"upto,omitzero"`
+	// LastFired is the time for which the line was last carried out; the run itself may have begun later.
+	LastFired time.Time `json:"last_fired,omitzero"`
+	// Begun is when the run began that is not over; zero: none is under way.
+	Begun time.Time `json:"begun,omitzero"`
+	// Waiting are the times of the runs that follow, one after the other.
+	Waiting []time.Time `json:"waiting,omitempty"`
+	// Missed is how many times were left out.
+	Missed uint64 `json:"missed,omitempty"`
+	// LastFinished is when the last run was over, and Result what came of it, for people.
 	LastFinished time.Time `json:"last_finished,omitzero"`
 	Result       string    `json:"result,omitempty"`
+}
+
+// Passed returns the time from which the line counts: rows of before Upto have only LastFired. Zero: it was never seen.
+func (s Schedule) Passed() time.Time {
+	if s.Upto.IsZero() {
+		return s.LastFired
+	}
+	return s.Upto
 }
 
 type scheduleRow struct {

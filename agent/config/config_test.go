@@ -172,8 +172,11 @@ enabled = false
 		}},
 		Syncs: map[string]*Sync{"web.site": ofDefaults(Sync{
 			Name: "web.site", Local: filepath.Join(here, "www"), Remote: "in/y", Direction: Down,
-			Schedules: []Schedule{{Spec: "@every 90s", Cron: cron.Every(90 * time.Second), Zone: lisbon}},
-			Include:   []string{"*.html"}, Exclude: []string{"*.tmp", "/cache/", "a/**/b"},
+			Schedules: []Schedule{{
+				Name: "@every 90s", Spec: "@every 90s", Cron: cron.Every(90 * time.Second), Zone: lisbon,
+				Do: DoSync, Missed: MissedOnce, Overlap: OverlapSkip,
+			}},
+			Include: []string{"*.html"}, Exclude: []string{"*.tmp", "/cache/", "a/**/b"},
 			Delete: true, MaxDelete: MaxDelete{Count: 500}, Settle: 1, Marker: "sub/.mounted",
 		})},
 	}

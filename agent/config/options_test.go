@@ -20,7 +20,7 @@ func ofDefaults(s Sync) *Sync {
 	if s.MaxDelete == (MaxDelete{}) {
 		s.MaxDelete = MaxDelete{Percent: 10, IsPercent: true}
 	}
-	s.Settle = cmp.Or(s.Settle, 5*time.Second)
+	s.Settle, s.Rescan, s.WatchPoll = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour), cmp.Or(s.WatchPoll, time.Minute)
 	s.IgnoreFile, s.DefaultExcludes, s.Moves = ".ferryignore", true, true
 	s.Links, s.OnForeignChange, s.Conflict, s.Verify = LinksSkip, ForeignRestore, ConflictCopy, VerifySize
 	s.TrashKeep, s.Hidden = 30*day, []string{".ferry-trash"}
@@ -82,6 +82,9 @@ local = "../pair"
 remote = "/pair"
 direction = "both"
 watch = true
+rescan = "30m"
+poll = "5m"
+watch_poll = "90s"
 conflict = "newer"
 hooks = { on_error = "echo failed | tee log", shell = true }
 `
@@ -115,7 +118,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	eaten.Moves, eaten.Ready = false, "{stem}.ok"
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
-	pair.Conflict = ConflictNewer
+	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second
 	pair.Hooks = Hooks{OnError: []string{"echo failed | tee log"}, Shell: true, Timeout: time.Minute}
 	want := map[string]*Sync{"web": web, "drop@acme": drop, "drop@other": &second, "eaten": eaten, "pair": pair}
 	sameZone := compare.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
@@ -214,6 +217,14 @@ agent.toml:11: sync.web.min_age: is not less than max_age: no file would take pa
 	{"too old before it is settled", "up", `settle = "1h"
 max_age = "30m"`,
 		`agent.toml:10: sync.web.max_age: is not more than settle (1h0m0s): a file would be too old when it may be sent`},
+	{"polling without a pause", "up", `watch = true
+watch_poll = "500ms"`,
+		`agent.toml:10: sync.web.watch_poll: 500ms is too often: the whole folder is looked at each time, so write at least 1s`},
+	{"polling without a watch", "up", `watch_poll = "5m"`,
+		`agent.toml:9: sync.web.watch_poll: has no meaning without watch: write watch = true, or remove it`},
+	{"a poll in the past", "up", `watch = true
+watch_poll = "-5m"`,
+		`agent.toml:10: sync.web.watch_poll: -5m0s is negative`},
 	{"an age below zero", "up", `min_age = "-1h"
 max_age = 5`,
 		`agent.toml:9: sync.web.min_age: -1h0m0s is negative

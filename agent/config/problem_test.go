@@ -101,7 +101,7 @@ agent.toml:3: agent.log: must be a table, not a string
 agent.toml:5: server.acme.address: must be a string or a list of strings, not a list with a whole number
 agent.toml:6: server.acme.connections: must be a whole number (without quotes), not a number with a fraction
 agent.toml:7: server.acme.password: must be a string in quotes or a table, not a whole number
-agent.toml:13: sync.web.schedule: must be a string or a list of strings, not a list with a whole number
+agent.toml:13: sync.web.schedule: must be a cron line such as "0 3 * * *", a table such as { cron = "0 3 * * *", do = "verify" }, or a list of such, not a list with a whole number
 agent.toml:14: sync.web.include: must be a list of strings, such as ["*.tmp", "cache/"], not a string
 agent.toml:15: sync.web.exclude: must be a list of strings, such as ["*.tmp", "cache/"], not a list with a whole number
 agent.toml:16: sync.web.max_delete: must be a percentage such as "10%" or a whole number of files such as 500, not true or false
@@ -163,7 +163,13 @@ agent.toml:3: sync.web: server is required, such as server = "NAME of a [server.
 		`agent.toml:4: sync.a.server: there is no [server.amce] (did you mean "acme"?)
 agent.toml:10: sync.b.server: there is no [server.other] (known: acme)`},
 	{"a server cannot be watched", server + sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"down\"\nwatch = true\n"),
-		`agent.toml:8: sync.web.watch: an FTP server does not announce changes: with direction = "down" use schedule, such as "@every 10m"`},
+		`agent.toml:8: sync.web.watch: an FTP server does not announce changes: with direction = "down" use poll = "5m", or schedule, such as "@every 10m"`},
+	{"looks come too often", server + sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"both\"\nwatch = true\nrescan = \"59s\"\npoll = \"9s\"\n"),
+		`agent.toml:9: sync.web.rescan: 59s is too often for a look at the whole folder: write "1m" or more, such as "1h", or "0s" for never
+agent.toml:10: sync.web.poll: 9s is too often for a server to be asked: write "10s" or more, such as "5m", or "" for never`},
+	{"looks at nothing", server + sync("web", up+"rescan = \"-1h\"\npoll = \"5m\"\n"),
+		`agent.toml:9: sync.web.rescan: -1h0m0s is negative
+agent.toml:10: sync.web.poll: is for direction = "down" and "both": with "up" nothing comes from the server. Remove the line`},
 	{"paths are not expanded", server + sync("web", "local = \"~/www\"\nremote = \"/a\\r\\nb\"\ndirection = \"up\"\nwatch = true\n") +
 		"[agent]\nstate_dir = \"$HOME/x\"\n",
 		`agent.toml:5: sync.web.local: "~" is not expanded in "~/www": write the whole path (or "./~..." for a name that begins so)

@@ -97,7 +97,10 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
-	Schedule  stringOrList `toml:"schedule"`
+	WatchPoll duration     `toml:"watch_poll"`
+	Schedule  rawSchedules `toml:"schedule"`
+	Rescan    duration     `toml:"rescan"`
+	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
 	Ready     string       `toml:"ready"`
@@ -184,6 +187,8 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
+		WatchPoll:       defaultWatchPoll,
+		Rescan:          defaultRescan,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,
 		Include:         []string{"**"},

@@ -72,6 +72,11 @@ func noServer(name string, servers map[string]*rawServer) string {
 	return text
 }
 
+const (
+	defaultWatchPoll = duration(time.Minute)
+	minWatchPoll     = time.Second
+)
+
 func (l *loader) sync(name string, file *rawSync) *Sync {
 	at := key{"sync", name}
 	zone := l.zone(at.child("time_zone"), file.TimeZone)
@@ -85,6 +90,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 		Remote:    l.required(at, "remote", file.Remote, "/htdocs"),
 		Direction: l.direction(at, file.Direction),
 		Watch:     file.Watch,
+		WatchPoll: l.duration(at.child("watch_poll"), file.WatchPoll, 0),
 		Schedules: l.schedules(at.child("schedule"), file.Schedule, zone),
 		Settle:    l.duration(at.child("settle"), file.Settle, 0),
 		Ready:     l.ready(at.child("ready"), file.Ready),
@@ -96,6 +102,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	l.transfer(at, sync, file)
 	l.naming(at, sync, file, zone)
 	l.pace(at, sync, file, zone)
+	l.looks(at, sync, file)
 	l.contradictions(at, sync, file)
 	// A file that was renamed has another remote name then, and one that is gone from the source was sent, not renamed.
 	sync.Moves = file.Moves && sync.RemoteName.IsZero() && sync.AfterUpload == (After{}) && sync.AfterDownload == (After{})
@@ -105,14 +112,26 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	if sync.Remote != "" {
 		sync.Remote = path.Clean(sync.Remote)
 	}
-	if sync.Watch && sync.Direction == Down {
-		l.fail(at.child("watch"), `an FTP server does not announce changes: with direction = "down" use schedule, such as "@every 10m"`)
+	switch {
+	case sync.WatchPoll < minWatchPoll && sync.WatchPoll >= 0:
+		l.fail(at.child("watch_poll"), "%s is too often: the whole folder is looked at each time, so write at least %s", sync.WatchPoll, minWatchPoll)
+	case !sync.Watch && file.WatchPoll != defaultWatchPoll:
+		l.fail(at.child("watch_poll"), "has no meaning without watch: write watch = true, or remove it")
 	}
 	if file.Marker != "" && (!filepath.IsLocal(filepath.FromSlash(file.Marker)) || hasControl(file.Marker)) {
 		l.fail(at.child("marker"), `%q is not below the local folder: write a file name relative to it, such as ".mounted"`, file.Marker)
 	}
-	if sync.Enabled && !sync.Watch && len(sync.Schedules) == 0 {
-		l.warn(at, "has neither watch nor schedule: it runs only by \"ftpferry once %s\"", name)
+	if does := func(s Schedule) bool { return s.Do == DoSync }; sync.Enabled && !sync.Watch && sync.Poll == 0 && !slices.ContainsFunc(sync.Schedules, does) {
+		if len(sync.Schedules) == 0 {
+			l.warn(at, "has neither watch nor schedule: it runs only by \"ftpferry once %s\"", name)
+		} else if !l.faults[at.child("schedule").id()] {
+			l.warn(at, `has no watch, and no schedule that does "sync": files go only by "ftpferry once %s"`, name)
+		}
+	}
+	for _, s := range sync.Schedules {
+		if s.Do == DoPurge && sync.Trash == "" {
+			l.warn(at.child("schedule"), `%q: there is no trash to empty without delete = "trash": only the history is trimmed`, s.Name)
+		}
 	}
 	l.checkLocal(at.child("local"), sync)
 	return sync

@@ -62,19 +62,6 @@ func (l *loader) history(at key, file rawHistory) History {
 	return History{Keep: time.Duration(file.Keep), Rows: int(file.Rows)}
 }
 
-func (l *loader) schedules(at key, specs []string, zone *time.Location) []Schedule {
-	var schedules []Schedule
-	for _, spec := range specs {
-		schedule, err := ParseSchedule(spec, zone)
-		if err != nil {
-			l.fail(at, "%s", err)
-			continue
-		}
-		schedules = append(schedules, schedule)
-	}
-	return schedules
-}
-
 // zone returns nil for "", and for a name that is not known.
 func (l *loader) zone(at key, name string) *time.Location {
 	if name == "" {

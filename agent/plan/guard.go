@@ -64,7 +64,7 @@ type Content struct {
 type Root uint8
 
 const (
-	// RootUnseen: nobody looked.
+	// RootUnseen: nobody looked, or nothing was to be seen, as nothing of what is known has ever been there.
 	RootUnseen Root = iota
 	// RootMissing: the folder does not exist.
 	RootMissing
@@ -152,27 +152,34 @@ const (
 // Guard looks at the totals of a plan and returns why a person has to look first, nil if
 // nobody has to. Approval does not help where the source or the local folder is missing: what
 // cannot be seen is unknown, and what is on a disk must not be written beside it.
+//
+// Where nothing was known when the scan began, the jobs of another one may have filled a folder since the scan found it missing
+// or empty. That is no alarm as long as nothing is deleted for it.
 func Guard(t Totals, l Limits) *Halt {
+	deletes := t.Deletes + t.PendingDeletes
+	known := t.Known
+	if t.First && deletes == 0 {
+		known = 0
+	}
 	for _, side := range []struct {
 		name string
 		root Root
 	}{{"local", t.Local}, {"remote", t.Remote}} {
 		mayBeMade := side.name == "remote" && t.Direction == Up
-		if side.root == RootMissing && t.Known > 0 && !(mayBeMade && l.lets(HaltRootMissing)) {
+		if side.root == RootMissing && known > 0 && !(mayBeMade && l.lets(HaltRootMissing)) {
 			return &Halt{Code: HaltRootMissing, Reason: fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
 		}
 		if side.name == "local" && t.OtherDevice != "" && t.Known > 0 && !l.lets(HaltOtherDevice) {
 			return &Halt{Code: HaltOtherDevice, Reason: fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
 		}
 		anew := mayBeMade && l.lets(HaltRootMissing) // and empty then
-		if side.root == RootEmpty && t.Known >= emptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {
+		if side.root == RootEmpty && known >= emptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {
 			return &Halt{Code: HaltRootEmpty, Reason: fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
 		}
 	}
 	if t.MarkerMissing != "" {
 		return &Halt{Code: HaltMarker, Reason: fmt.Sprintf("the marker file %q is missing in the local folder", t.MarkerMissing)}
 	}
-	deletes := t.Deletes + t.PendingDeletes
 	for _, halt := range []*Halt{t.elsewhere(), t.otherContent()} {
 		if halt != nil && !l.lets(halt.Code) {
 			halt.Deletes = deletes

@@ -52,6 +52,13 @@ func TestGuard(t *testing.T) {
 		{"a person wanted it empty", Totals{Known: 100, Local: RootEmpty, Deletes: 100}, tenPercent, true, "", ""},
 		{"a folder nobody looked at is not empty", Totals{Known: 100, Remote: RootUnseen, Local: RootFilled}, tenPercent, false, "", ""},
 
+		{"a target that another scan has filled since it was found empty", Totals{Known: 10, First: true, Remote: RootEmpty, Direction: Up}, tenPercent, false, "", ""},
+		{"a local one", Totals{Known: 10, First: true, Local: RootEmpty, Remote: RootFilled, Direction: Down}, tenPercent, false, "", ""},
+		{"a target that another scan has made since it was missing", Totals{Known: 10, First: true, Remote: RootMissing, Direction: Up}, tenPercent, false, "", ""},
+		{"a source that was emptied while another scan brought it in step", Totals{Known: 10, First: true, Local: RootEmpty, Deletes: 1}, tenPercent, false, HaltRootEmpty, "local"},
+		{"the same with its deletions in the queue already", Totals{Known: 10, First: true, Local: RootEmpty, PendingDeletes: 1}, tenPercent, false, HaltRootEmpty, "local"},
+		{"another disk, found while another scan filled it", Totals{Known: 10, First: true, OtherDevice: "tmpfs", Local: RootEmpty}, tenPercent, false, HaltOtherDevice, ""},
+
 		{"with both directions no approval makes up for a local folder", Totals{Known: 1, Local: RootMissing, Direction: Both}, tenPercent, true, HaltRootMissing, "the local folder is gone"},
 		{"nor for a remote one", Totals{Known: 1, Remote: RootMissing, Direction: Both}, tenPercent, true, HaltRootMissing, "the remote folder is gone, but 1 paths were in step before; bring it back, or make it anew"},
 		{"with both directions a side that never held anything may be missing", Totals{Remote: RootMissing, Local: RootFilled, Direction: Both}, tenPercent, false, "", ""},

@@ -215,7 +215,8 @@ func (w *walker) localRoot() (plan.Root, error) {
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return plan.RootEmpty, nil
+			base, err := w.base("")
+			return emptyRoot(base, func(b state.Baseline) entry.Entry { return b.Local }), err
 		}
 		if err != nil {
 			return plan.RootUnseen, fmt.Errorf("cannot read local folder: %w", err)

@@ -246,7 +246,11 @@ func (w *walker) farRoot(ctx context.Context) error {
 		return nil
 	}
 	found, _, err := w.request.Remote.Read(ctx, "")
-	w.result.Totals.Remote = w.rootState(found)
+	if err != nil {
+		return err
+	}
+	base, err := w.base("")
+	w.result.Totals.Remote = w.rootState(found, base)
 	return err
 }
 
@@ -266,13 +270,23 @@ func (w *walker) statLocal(rel string) (entry.Entry, error) {
 }
 
 // rootState counts only what takes part: a fresh disk is not filled by its lost+found.
-func (w *walker) rootState(e Entries) plan.Root {
+func (w *walker) rootState(e Entries, base []state.Baseline) plan.Root {
 	for _, found := range e.Names {
 		if w.takesPart(found.Name, found.Kind == entry.Dir) {
 			return plan.RootFilled
 		}
 	}
 	if e.Unknown != "" {
+		return plan.RootUnseen
+	}
+	return emptyRoot(base, func(b state.Baseline) entry.Entry { return b.Remote })
+}
+
+// emptyRoot is the state of a top folder that holds nothing. What is known may have never been in it: links that cannot be made
+// there are left, and then nothing is missing.
+func emptyRoot(base []state.Baseline, side func(state.Baseline) entry.Entry) plan.Root {
+	wasThere := func(b state.Baseline) bool { return b.Bad != "" || side(b).Kind != entry.Absent }
+	if len(base) > 0 && !slices.ContainsFunc(base, wasThere) {
 		return plan.RootUnseen
 	}
 	return plan.RootEmpty
@@ -307,7 +321,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		return true, err
 	}
 	if rel == "" && remote == there {
-		w.result.Totals.Remote = w.rootState(far)
+		w.result.Totals.Remote = w.rootState(far, base)
 	}
 	if err := w.filter.Rules(rel); err != nil {
 		w.unknown(rel, ruleless(err))

@@ -23,11 +23,18 @@ func files(folder string, n int) []string {
 	return paths
 }
 
+func removed(paths []string) []string {
+	for i := range paths {
+		paths[i] = "-" + paths[i]
+	}
+	return paths
+}
+
 func TestCoalescer(t *testing.T) {
 	const ms = time.Millisecond
 	type add struct {
 		at    time.Duration
-		paths []string
+		paths []string // what begins with "-" is gone
 	}
 	type take struct {
 		at   time.Duration
@@ -68,6 +75,20 @@ func TestCoalescer(t *testing.T) {
 		{"129 paths in a folder are the folder", []add{{0, files("x/d", 129)}}, []take{{time.Second, []string{"x/d"}}}},
 		{"129 paths in the root are everything", []add{{0, files("", 129)}}, []take{{time.Second, everything}}},
 		{"412 paths in four folders stay paths", fourByHundred, []take{{time.Second, flat}}},
+		{"a path that is gone has a longer quiet time", []add{{0, []string{"-a"}}}, []take{{999 * ms, nil}, {time.Second, []string{"a"}}}},
+		{"each other deletion has its own", []add{{0, []string{"-a"}}, {500 * ms, []string{"-b"}}}, []take{{time.Second, []string{"a"}}, {1499 * ms, nil}, {1500 * ms, []string{"b"}}}},
+		{"an old name goes with the new one", []add{{0, []string{"-a"}}, {100 * ms, []string{"b"}}}, []take{{299 * ms, nil}, {300 * ms, []string{"a", "b"}}}},
+		{"at the same moment too", []add{{0, []string{"-a", "b"}}}, []take{{200 * ms, []string{"a", "b"}}}},
+		{"what changed before a deletion does not take it along", []add{{0, []string{"b", "-a"}}}, []take{{200 * ms, []string{"b"}}, {999 * ms, nil}, {time.Second, []string{"a"}}}},
+		{"a deletion waits for the last change that came after it", []add{{0, []string{"-a"}}, {0, []string{"b"}}, {200 * ms, []string{"c"}}}, []take{{200 * ms, []string{"b"}}, {399 * ms, nil}, {400 * ms, []string{"a", "c"}}}},
+		{"but not longer than the limit", append([]add{{0, []string{"-a"}}}, steady...), []take{{4999 * ms, nil}, {5 * time.Second, []string{"a", "log"}}}},
+		{"what is there again is not gone", []add{{0, []string{"-a"}}, {10 * ms, []string{"a"}}}, []take{{210 * ms, []string{"a"}}}},
+		{"what was written and then removed is gone", []add{{0, []string{"a"}}, {10 * ms, []string{"-a"}}}, []take{{1009 * ms, nil}, {1010 * ms, []string{"a"}}}},
+		{"a folder is gone with what was written in it", []add{{0, []string{"d/a"}}, {10 * ms, []string{"-d"}}}, []take{{1009 * ms, nil}, {1010 * ms, []string{"d"}}}},
+		{"a folder in which something appears is not gone", []add{{0, []string{"-d"}}, {10 * ms, []string{"d/a"}}}, []take{{210 * ms, []string{"d"}}}},
+		{"a file that is gone does not take the folder with it", []add{{0, []string{"d"}}, {10 * ms, []string{"-d/a"}}}, []take{{210 * ms, []string{"d"}}}},
+		{"a folder that stands for 129 deletions waits", []add{{0, removed(files("d", 129))}}, []take{{999 * ms, nil}, {time.Second, []string{"d"}}}},
+		{"a folder that stands for 128 deletions and a new file does not", []add{{0, append(removed(files("d", 128)), "d/new")}}, []take{{200 * ms, []string{"d"}}}},
 		{"515 paths in five folders are everything", fiveByHundred, []take{{time.Second, everything}}},
 	}
 	for _, test := range tests {
@@ -80,7 +101,7 @@ func TestCoalescer(t *testing.T) {
 						return false
 					}
 					for _, p := range a.paths {
-						c.Add(at(a.at), p)
+						c.Add(at(a.at), strings.TrimPrefix(p, "-"), strings.HasPrefix(p, "-"))
 					}
 					return true
 				})
@@ -102,14 +123,36 @@ func TestCoalescer(t *testing.T) {
 
 func TestCoalescerGivesAtMostOncePerQuietTime(t *testing.T) {
 	c := Coalescer{Quiet: time.Second, Limit: time.Minute}
-	c.Add(at(0), "a")
-	c.Add(at(10*time.Millisecond), "b")
+	c.Add(at(0), "a", false)
+	c.Add(at(10*time.Millisecond), "b", false)
 	if next, _ := c.Next(); !next.Equal(at(time.Second)) {
 		t.Fatalf("first: %v", next)
 	}
 	c.Take(at(time.Second))
 	if next, _ := c.Next(); !next.Equal(at(2 * time.Second)) {
 		t.Errorf("second: %v", next)
+	}
+}
+
+func TestCoalescerKeepsWhatIsGoneUntilAllIsRead(t *testing.T) {
+	c := Coalescer{Unread: true}
+	c.Add(at(0), "a", true)
+	c.Add(at(0), "b", false)
+	if paths, _ := c.Take(at(4 * time.Second)); !slices.Equal(paths, []string{"b"}) {
+		t.Errorf("meanwhile: %q", paths)
+	}
+	if next, _ := c.Next(); !next.Equal(at(DefaultLimit)) {
+		t.Errorf("may wait until %v", next)
+	}
+	c.Add(at(4*time.Second), "c", false)
+	c.Unread = false
+	if paths, _ := c.Take(at(4200 * time.Millisecond)); !slices.Equal(paths, []string{"a", "c"}) {
+		t.Errorf("when all is read: %q", paths)
+	}
+	c.Unread = true
+	c.Add(at(5*time.Second), "d", true)
+	if paths, _ := c.Take(at(10 * time.Second)); !slices.Equal(paths, []string{"d"}) {
+		t.Errorf("at the limit: %q", paths)
 	}
 }
 
@@ -143,7 +186,8 @@ func FuzzCoalescer(f *testing.F) {
 					path = strings.Trim(fmt.Sprintf("%s/%d", path, i), "/")
 				}
 				added = append(added, path)
-				c.Add(now, path)
+				c.Add(now, path, i%3 == 2)
+				c.Unread = i%2 == 1
 				now = now.Add(time.Millisecond)
 			}
 			if len(c.held) > maxPaths {
@@ -151,7 +195,10 @@ func FuzzCoalescer(f *testing.F) {
 			}
 			take()
 		}
-		now = now.Add(time.Hour)
+		now = now.Add(DefaultLimit)
+		if next, held := c.Next(); held && next.After(now) {
+			t.Fatalf("holds something until %v, longer than the limit", next)
+		}
 		take()
 		for _, p := range added {
 			if !slices.ContainsFunc(given, func(g string) bool { return p == g || below(p, g) }) {

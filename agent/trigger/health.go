@@ -1,6 +1,15 @@
 package trigger
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
 
 // Health says how changes in a local tree are noticed.
 type Health struct {
@@ -26,3 +35,69 @@ const (
 	HealthPolling  HealthState = "polling"  // the filesystem tells of no changes: everything is looked at now and then
 	HealthMissing  HealthState = "missing"  // there is no root folder
 )
+
+// publish tells what has changed in how changes are noticed. How many folders there are is not told with each of them.
+func (o *observer) publish(now time.Time) {
+	if o.tell == nil || len(o.pending) > 0 && o.complete && o.told.State == HealthDegraded {
+		return // until what had no watch was tried again
+	}
+	h := o.health()
+	h.Since = o.told.Since
+	if h.State != o.told.State {
+		h.Since = now
+	}
+	counted := o.told
+	counted.Folders = h.Folders
+	if h == o.told || h == counted && len(o.pending) > 0 && now.Sub(o.toldAt) < time.Second {
+		return
+	}
+	o.told, o.toldAt = h, now
+	o.tell(h)
+}
+
+func (o *observer) health() Health {
+	h := Health{State: HealthPolling, Every: o.poll, Folders: len(o.watched)}
+	switch {
+	case o.identity == nil:
+		return Health{State: HealthMissing, Reason: "the local folder is not there"}
+	case o.feed.watcher == nil:
+		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", o.trouble), cure(o.trouble)
+	case o.odd[""] != "":
+		h.Reason = o.odd[""] + " does not tell of every change"
+	case o.canary.state == canarySilent:
+		h.Reason = "no event came for a file that was made in the root folder"
+	case len(o.unwatched) > 0:
+		h.State, h.Cure = HealthDegraded, cure(o.trouble)
+		h.Reason = fmt.Sprintf("%s cannot be watched: %v", some(o.unwatched), o.trouble)
+	case len(o.odd) > 0:
+		h.State = HealthDegraded
+		folders := slices.Sorted(maps.Keys(o.odd))
+		h.Reason = fmt.Sprintf("%s: %s does not tell of every change", some(folders), o.odd[folders[0]])
+	case !o.complete || o.canary.state == canaryOut:
+		h.State, h.Every = HealthStarting, 0
+	default:
+		h.State, h.Every = HealthWatching, 0
+	}
+	return h
+}
+
+// some names the first of some folders and counts the others.
+func some(folders []string) string {
+	if len(folders) == 1 {
+		return fmt.Sprintf("%q", folders[0])
+	}
+	return fmt.Sprintf("%q and %d more folders", folders[0], len(folders)-1)
+}
+
+// cure says what a person can do about an error of a watch; "" if that is not known.
+func cure(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return "raise the limit of watches: sysctl fs.inotify.max_user_watches=1048576"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit of open files, and on Linux: sysctl fs.inotify.max_user_instances=1024"
+	case errors.Is(err, fsnotify.ErrEventOverflow):
+		return "if this comes often, on Linux: sysctl fs.inotify.max_queued_events=131072"
+	}
+	return ""
+}

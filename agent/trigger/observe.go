@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,7 +19,6 @@ import (
 const (
 	lookAtRoot = 2 * time.Second // how often the root folder is checked
 	checkEvery = time.Minute     // how often it is checked that no watch was lost
-	pollEvery  = time.Minute     // how often everything is reported while folders are without a watch
 	retryMax   = time.Minute     // longest wait before a failed watcher is set up again
 	readBatch  = 1024            // folder entries read at once, so that a huge folder needs no huge memory
 )
@@ -29,9 +29,13 @@ type observer struct {
 	root   string
 	skip   func(rel string, isDir bool) bool
 	open   func() (feed, error)
-	ready  func() // nil once called
+	poll   time.Duration
+	remote func(path string) string // see remoteFilesystem
+	ready  func()                   // nil once called
 	log    *slog.Logger
-	report func(rel, why string)
+	report func(change)
+	unread func(more bool) // told when that changes; see Coalescer
+	more   bool            // what it was told last
 
 	feed     feed        // zero while nothing can be watched
 	identity fs.FileInfo // of the root that is watched; nil while it is missing
@@ -47,9 +51,18 @@ type observer struct {
 	moved   bool
 	checked time.Time
 
-	unwatched []string // folders whose watch could not be set, to be tried again
-	limited   bool     // that has been logged
+	complete  bool              // every folder has had its visit
+	unwatched []string          // folders whose watch could not be set, to be tried again
+	trouble   error             // why that is so, or why there is no feed
+	limited   bool              // that has been logged
+	device    uint64            // of the root
+	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those
+	canary    canary
 	polled    time.Time
+
+	tell   func(Health) // may be nil
+	told   Health       // last
+	toldAt time.Time
 
 	opened  time.Time
 	delay   time.Duration // before the next attempt to open a feed
@@ -62,14 +75,18 @@ type visit struct {
 	report bool
 }
 
-func (w Watch) observer(report func(rel, why string)) *observer {
-	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report,
+func (w Watch) observer(report func(change)) *observer {
+	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report, tell: w.Health, canary: canary{rel: w.Canary},
+		poll: cmp.Or(w.Poll, DefaultPoll), remote: w.remote,
 		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
 	if o.skip == nil {
 		o.skip = func(string, bool) bool { return false }
 	}
 	if o.open == nil {
 		o.open = openFeed
+	}
+	if o.remote == nil {
+		o.remote = remoteFilesystem
 	}
 	return o
 }
@@ -92,7 +109,12 @@ func (o *observer) run(ctx context.Context, look time.Duration) {
 	}
 	for ctx.Err() == nil {
 		if len(o.pending) == 0 {
-			o.settled()
+			o.settled(time.Now())
+		}
+		o.publish(time.Now())
+		if more := len(o.pending) > 0; more != o.more {
+			o.more = more
+			o.unread(more)
 		}
 		var more <-chan struct{}
 		if len(o.pending) > 0 {
@@ -139,7 +161,7 @@ func (o *observer) tick(now time.Time) {
 	case info == nil:
 		o.log.Warn("root folder is gone, waiting for it", "error", err)
 		o.detach()
-		o.report("", "watch root gone")
+		o.report(change{why: "watch root gone"})
 		return
 	case before == nil || o.lost || !os.SameFile(before, info):
 		o.log.Info("root folder is back, watching it")
@@ -152,15 +174,32 @@ func (o *observer) tick(now time.Time) {
 		o.moved, o.checked = false, now
 		o.check()
 	}
-	incomplete := o.feed.watcher == nil || len(o.unwatched) > 0
-	if incomplete && now.Sub(o.polled) >= pollEvery {
-		o.polled = now
-		o.report("", "watch incomplete")
-		for _, rel := range o.unwatched {
-			o.pending = append(o.pending, visit{rel, true})
-		}
-		o.unwatched = nil
+	if o.canary.tick(now) {
+		o.log.Warn("no event came for a file that was made in the root folder, looking at everything now and then", "every", o.poll)
 	}
+	if now.Sub(o.polled) >= o.poll {
+		o.lookAnyway(now)
+	}
+}
+
+// lookAnyway reports what changes without events: everything, or the folders concerned.
+func (o *observer) lookAnyway(now time.Time) {
+	switch {
+	case o.feed.watcher == nil:
+		o.report(change{why: "watch incomplete"})
+	case o.odd[""] != "", o.canary.state == canarySilent:
+		o.report(change{why: "watch poll"})
+	case len(o.odd)+len(o.unwatched) == 0:
+		return
+	}
+	o.polled = now
+	for rel := range o.odd {
+		o.report(change{path: rel})
+	}
+	for _, rel := range o.unwatched {
+		o.pending = append(o.pending, visit{rel, true})
+	}
+	o.unwatched = nil
 }
 
 // attach begins to watch the tree; why, if set, is reported when all watches are in place.
@@ -177,6 +216,26 @@ func (o *observer) attach(now time.Time, why string) {
 	}
 	o.feed, o.watched, o.opened, o.checked = f, tree{}, now, now
 	o.pending, o.why = []visit{{"", false}}, why
+	o.complete, o.odd, o.device = false, map[string]string{}, deviceOf(o.identity)
+	o.canary.state = canaryHome
+	o.examine("")
+}
+
+// examine finds out whether changes in a folder may go without events.
+func (o *observer) examine(rel string) {
+	for above := rel; ; above = parent(above) {
+		if _, ok := o.odd[above]; ok {
+			return
+		}
+		if above == "" {
+			break
+		}
+	}
+	if name := o.remote(o.full(rel)); name != "" {
+		o.odd[rel] = name
+		o.log.Warn("changes on this filesystem may go without events, looking at everything there now and then",
+			"path", rel, "filesystem", name, "every", o.poll)
+	}
 }
 
 // detach gives up all watches.
@@ -187,7 +246,8 @@ func (o *observer) detach() {
 		}
 	}
 	o.feed, o.watched = feed{}, nil
-	o.pending, o.why, o.unwatched = nil, "", nil
+	o.pending, o.why, o.unwatched, o.odd = nil, "", nil, nil
+	o.complete, o.canary.state = false, canaryHome
 	o.moved, o.lost = false, false
 }
 
@@ -197,6 +257,7 @@ func (o *observer) failed(now time.Time, err error) {
 		why = "watch overflow"
 	}
 	o.log.Warn("watcher failed, looking at everything", "error", err)
+	o.trouble = err
 	o.restart(now, why)
 }
 
@@ -220,7 +281,7 @@ func (o *observer) full(rel string) string { return filepath.Join(o.base, filepa
 // growing delays. Everything is reported before and after.
 func (o *observer) restart(now time.Time, why string) {
 	o.detach()
-	o.report("", why)
+	o.report(change{why: why})
 	if now.Sub(o.opened) > retryMax {
 		o.delay = 0
 	}
@@ -257,7 +318,7 @@ func (o *observer) visit(v visit) {
 		err = o.list(v, full)
 	}
 	if v.report {
-		o.report(v.rel, "")
+		o.report(change{path: v.rel, gone: errors.Is(err, fs.ErrNotExist)})
 	}
 	isRoot := v.rel == ""
 	switch {
@@ -280,6 +341,9 @@ func (o *observer) list(v visit, full string) error {
 		return err
 	}
 	defer dir.Close()
+	if info, err := dir.Stat(); err == nil && deviceOf(info) != o.device {
+		o.examine(v.rel)
+	}
 	for {
 		entries, err := dir.ReadDir(readBatch)
 		for _, e := range entries {
@@ -297,13 +361,17 @@ func (o *observer) list(v visit, full string) error {
 }
 
 // settled says what had to wait until all folders are watched. It is called whenever pending is empty.
-func (o *observer) settled() {
+func (o *observer) settled(now time.Time) {
+	if o.feed.watcher != nil && !o.complete {
+		o.complete = true
+		o.sendCanary(now)
+	}
 	if o.limited && o.feed.watcher != nil && len(o.unwatched) == 0 {
 		o.limited = false
 		o.log.Info("all folders are watched again")
 	}
 	if o.why != "" {
-		o.report("", o.why)
+		o.report(change{why: o.why})
 		o.why = ""
 	}
 	if o.ready != nil {
@@ -317,10 +385,14 @@ func (o *observer) settled() {
 func (o *observer) handle(e fsnotify.Event) {
 	rel, err := filepath.Rel(o.base, e.Name)
 	if err != nil {
-		o.report("", "watch error")
+		o.report(change{why: "watch error"})
 		return
 	}
 	rel = filepath.ToSlash(rel)
+	if o.canary.rel != "" && rel == o.canary.rel {
+		o.canary.heard()
+		return
+	}
 	gone := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
 	if rel == "." {
 		o.lost = o.lost || gone
@@ -331,7 +403,7 @@ func (o *observer) handle(e fsnotify.Event) {
 		o.forget(rel)
 		o.moved = o.moved || known && e.Has(fsnotify.Rename)
 		if !o.skip(rel, known) {
-			o.report(rel, "")
+			o.report(change{path: rel, gone: true})
 		}
 		return
 	}
@@ -341,7 +413,7 @@ func (o *observer) handle(e fsnotify.Event) {
 		return
 	}
 	if !isDir {
-		o.report(rel, "")
+		o.report(change{path: rel, gone: errors.Is(err, fs.ErrNotExist)})
 	} else if !known || e.Has(fsnotify.Create) {
 		o.pending = append(o.pending, visit{rel, true})
 	} // else a folder's own time or mode: what changed in it has its own event
@@ -351,54 +423,26 @@ func (o *observer) forget(rel string) {
 	o.watched.remove(rel, func(rel string) {
 		// An error means that the watch is gone already.
 		_ = o.feed.watcher.Remove(o.full(rel))
+		delete(o.odd, rel)
 	})
 }
 
 // complain logs, once until all is well again, that folders are without a watch.
 func (o *observer) complain(err error) {
+	o.trouble = err
 	if o.limited {
 		return
 	}
 	o.limited = true
-	cure := "see the error"
-	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		cure = "raise the limit of watches: sysctl fs.inotify.max_user_watches=1048576"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		cure = "raise the limit of open files, and on Linux: sysctl fs.inotify.max_user_instances=1024"
-	}
-	o.log.Warn("some folders cannot be watched, looking at everything every minute", "error", err, "cure", cure)
+	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", err, "cure", cure(err), "every", o.poll)
 }
 
-// tree holds the watched folders: for each the names of its watched sub-folders. The root is ""; the folder
-// above any other is in it as well.
-type tree map[string]map[string]struct{}
-
-func (t tree) add(rel string) {
-	if _, known := t[rel]; known {
+func (o *observer) sendCanary(now time.Time) {
+	_, watched := o.watched[""]
+	if o.canary.rel == "" || !watched || o.odd[""] != "" {
 		return
 	}
-	t[rel] = nil
-	if rel == "" {
-		return
+	if err := o.canary.release(now, o.full(o.canary.rel)); err != nil {
+		o.log.Debug("nobody can find out whether events come", "error", err)
 	}
-	above := parent(rel)
-	if t[above] == nil {
-		t[above] = make(map[string]struct{})
-	}
-	t[above][path.Base(rel)] = struct{}{}
-}
-
-// remove takes out a folder and all below it, and calls each for every one of them.
-func (t tree) remove(rel string, each func(rel string)) {
-	children, known := t[rel]
-	if !known {
-		return
-	}
-	for name := range children {
-		t.remove(path.Join(rel, name), each)
-	}
-	delete(t, rel)
-	delete(t[parent(rel)], path.Base(rel))
-	each(rel)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +37,12 @@ type fake struct {
 	errors chan error
 	log    bytes.Buffer
 	got    []Event
+	health []Health
 	ready  int
+
+	poll   time.Duration
+	canary string
+	odd    map[string]string // what remoteFilesystem says, by relative path
 }
 
 // sleep lets the Watch run for d. The race detector needs the lock and Wait to see that the test and the
@@ -106,7 +112,8 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 		if prepare != nil {
 			prepare(f)
 		}
-		w := Watch{Sync: "s", Root: root, open: f.open, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
+		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
+			Health: func(h Health) { f.turn(); f.health = append(f.health, h) }, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
 		done.Go(func() {
@@ -131,6 +138,36 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 			t.Errorf("Ready was called %d times in the end", f.ready)
 		}
 	})
+}
+
+// wantHealth checks what was told last.
+func (f *fake) wantHealth(what string, state HealthState, every time.Duration, reason, cure string) {
+	f.t.Helper()
+	h := f.health[len(f.health)-1]
+	if h.State != state || h.Every != every || h.Reason != reason || !strings.Contains(h.Cure, cure) || (cure == "") != (h.Cure == "") {
+		f.t.Errorf("%s: %+v", what, h)
+	}
+}
+
+// paths returns what was reported, sorted and each once; "" stands for everything.
+func (f *fake) paths() []string {
+	var paths []string
+	for _, e := range f.got {
+		if len(e.Paths) == 0 {
+			paths = append(paths, "")
+		}
+		paths = append(paths, e.Paths...)
+	}
+	f.got = nil
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+func (f *fake) wantPaths(what string, want ...string) {
+	f.t.Helper()
+	if got := f.paths(); !slices.Equal(got, want) {
+		f.t.Errorf("%s: got %q, want %q", what, got, want)
+	}
 }
 
 func (f *fake) whys() []string {
@@ -216,6 +253,7 @@ func TestWatchPollsWithoutAWatcher(t *testing.T) {
 	inBubble(t, func(f *fake) { f.fail = syscall.EMFILE }, func(f *fake) {
 		f.sleep(3*time.Minute + time.Second)
 		f.wantWhys("three minutes", "watch incomplete", "watch incomplete", "watch incomplete")
+		f.wantHealth("meanwhile", HealthPolling, time.Minute, "the folder cannot be watched: "+syscall.EMFILE.Error(), "max_user_instances")
 		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "max_user_instances") {
 			t.Errorf("want one line with the cure, got:\n%s", log)
 		}
@@ -223,6 +261,7 @@ func TestWatchPollsWithoutAWatcher(t *testing.T) {
 		f.sleep(90 * time.Second)
 		f.got = nil
 		f.wantAdded("when it can", allFolders)
+		f.wantHealth("when it can", HealthWatching, 0, "", "")
 		f.sleep(time.Hour)
 		f.wantWhys("an hour later")
 	})
@@ -244,7 +283,16 @@ func TestWatchAtTheLimitOfWatches(t *testing.T) {
 		}
 		f.got = nil
 		f.sleep(3 * time.Minute)
-		f.wantWhys("three minutes", "watch incomplete", "watch incomplete", "watch incomplete")
+		if len(f.got) != 3 {
+			t.Errorf("looks in three minutes: %+v", f.got)
+		}
+		f.wantPaths("only where there is no watch", "a")
+		f.wantHealth("meanwhile", HealthDegraded, time.Minute, `"a" cannot be watched: `+syscall.ENOSPC.Error(), "fs.inotify.max_user_watches")
+		for _, h := range f.health[1:] {
+			if h.State == HealthWatching {
+				t.Errorf("it was never %+v", h)
+			}
+		}
 		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "fs.inotify.max_user_watches") {
 			t.Errorf("want one line with the cure, got:\n%s", log)
 		}
@@ -252,9 +300,135 @@ func TestWatchAtTheLimitOfWatches(t *testing.T) {
 		f.sleep(90 * time.Second)
 		f.got = nil
 		f.wantAdded("when the limit was raised", []string{"a", "a/b", "a/b/c"})
+		f.wantHealth("when the limit was raised", HealthWatching, 0, "", "")
 		f.sleep(time.Hour)
 		f.wantWhys("an hour later")
 	})
+}
+
+func TestWatchPollsAFilesystemThatDoesNotTell(t *testing.T) {
+	inBubble(t, func(f *fake) { f.odd, f.poll, f.canary = map[string]string{".": "NFS"}, 5*time.Minute, ".canary" }, func(f *fake) {
+		f.wantAdded("changes from here make events all the same", allFolders)
+		f.wantHealth("from the start", HealthPolling, 5*time.Minute, "NFS does not tell of every change", "")
+		f.sleep(10*time.Minute + time.Second)
+		f.wantWhys("ten minutes", "watch poll", "watch poll")
+		if len(f.health) > 2 {
+			t.Errorf("told %+v", f.health)
+		}
+	})
+}
+
+func TestWatchPollsOnlyWhatIsMountedInTheFolder(t *testing.T) {
+	root := smallTree(t)
+	o := Watch{Root: root, remote: func(path string) string {
+		if strings.HasPrefix(path, filepath.Join(root, "d")) {
+			return "SMB"
+		}
+		return ""
+	}}.observer(nil)
+	o.base, o.odd = root, map[string]string{}
+	for _, rel := range []string{"a", "d", "d/e"} {
+		o.examine(rel)
+	}
+	o.identity, _ = rootInfo(root)
+	var reported []string
+	o.report = func(c change) { reported = append(reported, c.path) }
+	o.feed.watcher = &fake{t: t, root: root, list: map[string]bool{}}
+	o.lookAnyway(noon)
+	if !slices.Equal(reported, []string{"d"}) {
+		t.Errorf("reported %q", reported)
+	}
+	if h := o.health(); h.State != HealthDegraded || h.Reason != `"d": SMB does not tell of every change` {
+		t.Errorf("health: %+v", h)
+	}
+	o.watched = tree{}
+	for _, rel := range []string{"", "d", "d/e"} {
+		o.watched.add(rel)
+	}
+	o.forget("d")
+	if len(o.odd) != 0 {
+		t.Errorf("after it is gone: %v", o.odd)
+	}
+}
+
+func TestWatchSendsACanary(t *testing.T) {
+	canary := func(f *fake) { f.canary = ".canary" }
+	sings := func(f *fake) {
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, ".canary"), Op: fsnotify.Create}
+		f.sleep(time.Second)
+	}
+	gone := func(f *fake) {
+		if _, err := os.Lstat(filepath.Join(f.root, ".canary")); !errors.Is(err, fs.ErrNotExist) {
+			f.t.Errorf("the file is there: %v", err)
+		}
+	}
+	t.Run("that sings", func(t *testing.T) {
+		inBubble(t, canary, func(f *fake) {
+			gone(f)
+			f.wantHealth("before", HealthStarting, 0, "", "")
+			sings(f)
+			f.wantHealth("then", HealthWatching, 0, "", "")
+			f.sleep(time.Hour)
+			f.wantPaths("and is nobody's business")
+		})
+	})
+	t.Run("that is silent, and sings late", func(t *testing.T) {
+		inBubble(t, canary, func(f *fake) {
+			f.sleep(canaryWait + 2*time.Second)
+			f.wantHealth("without an event", HealthPolling, time.Minute, "no event came for a file that was made in the root folder", "")
+			f.sleep(2 * time.Minute)
+			f.wantWhys("two minutes", "watch poll", "watch poll")
+			sings(f)
+			f.wantHealth("late is better than never", HealthWatching, 0, "", "")
+			f.sleep(time.Hour)
+			f.wantPaths("an hour later")
+		})
+	})
+	t.Run("that was left behind by a kill", func(t *testing.T) {
+		inBubble(t, func(f *fake) {
+			canary(f)
+			if err := os.WriteFile(filepath.Join(f.root, ".canary"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, func(f *fake) {
+			gone(f)
+			f.wantHealth("before", HealthStarting, 0, "", "")
+			sings(f)
+			f.wantHealth("then", HealthWatching, 0, "", "")
+		})
+	})
+	t.Run("that cannot be made", func(t *testing.T) {
+		inBubble(t, func(f *fake) { f.canary = "no such folder/.canary" }, func(f *fake) {
+			f.wantHealth("nothing is known", HealthWatching, 0, "", "")
+		})
+	})
+}
+
+func TestWatchTellsThatItsRootIsMissing(t *testing.T) {
+	inBubble(t, nil, func(f *fake) {
+		f.wantHealth("at first", HealthWatching, 0, "", "")
+		since := f.health[len(f.health)-1].Since
+		if folders := f.health[len(f.health)-1].Folders; folders != len(allFolders) {
+			t.Errorf("%d folders", folders)
+		}
+		f.sleep(time.Minute)
+		f.must(os.Rename(f.root, f.root+" away"))
+		f.sleep(time.Minute)
+		f.wantHealth("without it", HealthMissing, 0, "the local folder is not there", "")
+		if now := f.health[len(f.health)-1].Since; now.Sub(since) < time.Minute {
+			t.Errorf("since %v", now)
+		}
+		f.must(os.Rename(f.root+" away", f.root))
+		f.sleep(time.Minute)
+		f.wantHealth("when it is back", HealthWatching, 0, "", "")
+	})
+}
+
+func (f *fake) must(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 func TestWatchOfAFolderThatMayNotBeRead(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package trigger holds the reasons to look at a sync: changes in its local tree (Watch), the clock
-// (Schedule) and the start of the agent (Start). A trigger says where to look and why; it never says
+// (Schedule, Rescan, Poll) and the start of the agent (Start). A trigger says where to look and why; it never says
 // what to do, and an Event too many is harmless.
 //
 // What a trigger cannot see for certain it reports as "look at everything": an overflow, a folder
@@ -21,14 +21,22 @@ type Event struct {
 	// Local: what happened may be seen without the server. Together with no Paths the whole local folder is compared with what was
 	// in step, and the server is asked only where the sync cannot do without it.
 	Local bool
-	Fired *Fired // set by Schedule alone
+	// Regular: nothing has happened, it is only time to look again. A look that is under way or waits will do.
+	Regular bool
+	Fired   *Fired // set by Schedule alone
 }
 
-// Fired says which schedule entry fired and for which time. Whoever takes the Event stores it, and hands
-// it back as Entry.Last after a restart.
+// Fired says which schedule entry is due, and for which times. Whoever takes the Event stores Upto, and hands it back as Entry.Last
+// after a restart.
 type Fired struct {
 	Spec string
-	At   time.Time // the time the entry was due, not the time it was noticed
+	// Upto is the latest time that has passed: all up to it are dealt with.
+	Upto time.Time
+	// Times are those to run for, sorted; those at which a run was due, not at which that was noticed. None: there is nothing to
+	// do but to note what was missed.
+	Times []time.Time
+	// Missed is how many times were left out since the last Event of the entry.
+	Missed uint64
 }
 
 // Emit hands over an Event. It blocks until the Event is taken or ctx is done; in the second case it
@@ -40,16 +48,6 @@ type Trigger interface {
 	// Run emits Events until ctx is done or it has no more to say, and then returns nil. It returns an
 	// error if emit failed for a reason other than ctx. Every goroutine it started has ended by then.
 	Run(ctx context.Context, emit Emit) error
-}
-
-// Start asks for one look at everything, at once.
-type Start struct {
-	Sync string
-}
-
-// Run implements Trigger.
-func (s Start) Run(ctx context.Context, emit Emit) error {
-	return emitted(ctx, emit(ctx, Event{Sync: s.Sync, Why: "start"}))
 }
 
 // emitted turns the result of an Emit into the result of a Run: being asked to stop is no error.

@@ -33,7 +33,7 @@ func record(t *testing.T, w Watch) *recorder {
 	t.Helper()
 	r := &recorder{t: t, root: w.Root}
 	ready := make(chan struct{})
-	w.Sync, w.Quiet, w.look = "s", 10*time.Millisecond, 20*time.Millisecond
+	w.Sync, w.Quiet, w.Gone, w.look = "s", 10*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
 	w.Ready = func() { close(ready) }
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
@@ -68,7 +68,7 @@ func (r *recorder) forget() {
 // until waits for an Event that satisfies ok.
 func (r *recorder) until(what string, ok func(Event) bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !slices.ContainsFunc(r.all(), ok); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(r.all(), ok); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("no Event for %s, only %+v", what, r.all())
 		}
@@ -92,7 +92,7 @@ func (r *recorder) because(why string) {
 // writes more than one file, because the first may be reported as part of a folder that was just found.
 func (r *recorder) watched(folder string) {
 	r.t.Helper()
-	for try := range 100 {
+	for try := range 600 {
 		rel := strings.TrimPrefix(fmt.Sprintf("%s/probe%d", folder, try), "/")
 		r.write(rel)
 		for deadline := time.Now().Add(100 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -145,7 +145,7 @@ func TestWatchReportsChangesAndNothingElse(t *testing.T) {
 	r.write("top")
 	r.covered("top")
 	for _, e := range r.all() {
-		if e.Sync != "s" || e.Why != "watch" || len(e.Paths) != 1 || e.Paths[0] != "a/b/c/old" && e.Paths[0] != "top" {
+		if e.Sync != "s" || !e.Local || e.Why != "watch" || len(e.Paths) != 1 || e.Paths[0] != "a/b/c/old" && e.Paths[0] != "top" {
 			t.Errorf("got %+v", e)
 		}
 	}
@@ -353,13 +353,13 @@ func TestWatchSkips(t *testing.T) {
 }
 
 // gatherInBubble feeds a Watch's gather from a channel.
-func gatherInBubble(t *testing.T, emit Emit, act func(changes chan<- change)) error {
+func gatherInBubble(t *testing.T, emit Emit, act func(changes chan<- change, unread chan<- bool)) error {
 	t.Helper()
-	changes := make(chan change)
+	changes, unread := make(chan change), make(chan bool)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
-	go func() { result <- Watch{Sync: "s"}.gather(ctx, changes, emit) }()
-	act(changes)
+	go func() { result <- Watch{Sync: "s"}.gather(ctx, changes, unread, emit) }()
+	act(changes, unread)
 	cancel()
 	return <-result
 }
@@ -372,7 +372,7 @@ func TestGatherEmitsWhatIsQuiet(t *testing.T) {
 			got = append(got, fmt.Sprintf("%v %v %s", time.Since(began), e.Paths, e.Why))
 			return nil
 		}
-		err := gatherInBubble(t, emit, func(changes chan<- change) {
+		err := gatherInBubble(t, emit, func(changes chan<- change, _ chan<- bool) {
 			changes <- change{path: "b"}
 			changes <- change{path: "a"}
 			time.Sleep(time.Second)
@@ -394,6 +394,40 @@ func TestGatherEmitsWhatIsQuiet(t *testing.T) {
 	})
 }
 
+func TestGatherHoldsBackTheOldNameUntilTheNewOneIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var got []string
+		emit := func(_ context.Context, e Event) error {
+			got = append(got, fmt.Sprintf("%v %v", time.Since(began), e.Paths))
+			return nil
+		}
+		err := gatherInBubble(t, emit, func(changes chan<- change, unread chan<- bool) {
+			changes <- change{path: "old", gone: true}
+			unread <- true
+			time.Sleep(3 * time.Second)
+			changes <- change{path: "new"}
+			unread <- false
+			time.Sleep(2 * time.Second)
+			changes <- change{path: "alone", gone: true}
+			time.Sleep(500 * time.Millisecond)
+			changes <- change{path: "later"}
+			time.Sleep(500 * time.Millisecond)
+			changes <- change{path: "alone", gone: true}
+			time.Sleep(2 * time.Second)
+			unread <- true
+			changes <- change{path: "read at last", gone: true}
+			time.Sleep(2 * time.Second)
+			unread <- false
+			time.Sleep(time.Minute)
+		})
+		want := []string{"3.2s [new old]", "5.7s [alone later]", "7s [alone]", "10s [read at last]"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %q, %v\nwant %q", got, err, want)
+		}
+	})
+}
+
 func TestGatherGoesOnReadingWhileTheReceiverIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []Event
@@ -403,7 +437,7 @@ func TestGatherGoesOnReadingWhileTheReceiverIsBusy(t *testing.T) {
 			<-release
 			return nil
 		}
-		err := gatherInBubble(t, emit, func(changes chan<- change) {
+		err := gatherInBubble(t, emit, func(changes chan<- change, _ chan<- bool) {
 			changes <- change{path: "first"}
 			time.Sleep(time.Second)
 			for i := range 100_000 {
@@ -426,7 +460,7 @@ func TestGatherGoesOnReadingWhileTheReceiverIsBusy(t *testing.T) {
 func TestGatherStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		waits := func(ctx context.Context, _ Event) error { <-ctx.Done(); return ctx.Err() }
-		err := gatherInBubble(t, waits, func(changes chan<- change) {
+		err := gatherInBubble(t, waits, func(changes chan<- change, _ chan<- bool) {
 			changes <- change{path: "a"}
 			time.Sleep(time.Second)
 		})
@@ -434,7 +468,7 @@ func TestGatherStops(t *testing.T) {
 			t.Errorf("stopped while the receiver is busy: %v", err)
 		}
 		refused := errors.New("refused")
-		err = gatherInBubble(t, func(context.Context, Event) error { return refused }, func(changes chan<- change) {
+		err = gatherInBubble(t, func(context.Context, Event) error { return refused }, func(changes chan<- change, _ chan<- bool) {
 			changes <- change{path: "a"}
 			time.Sleep(time.Second)
 		})

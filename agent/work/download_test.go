@@ -85,39 +85,20 @@ func mustBe(t *testing.T, want Result, o Outcome) Outcome {
 // next attempt fetches.
 func TestADownloadThatWasCutOffGoesOn(t *testing.T) {
 	const size = 20 << 20
-	onEach(t, ftptest.RealOptions{Throttle: 24 << 20}, func(t *testing.T, b *bench) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
 		b.sync.Rules.Direction = plan.Down
 		content := noise(size, 3)
 		b.offer("big.bin", content)
 		op := b.planned(plan.Download, "big.bin")
 		part := filepath.Join(b.local, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cut := make(chan struct{})
-		go func() {
-			defer close(cut)
-			for ctx.Err() == nil {
-				if info, err := os.Stat(part); err == nil && info.Size() > size*3/10 {
-					break
-				}
-				time.Sleep(time.Millisecond)
-			}
-			if b.server.Name == "pyftpdlib" {
-				cancel()
-			} else {
-				b.server.Stop()
-			}
-		}()
-		mustBe(t, Failed, b.download(ctx, op, 1))
-		<-cut
-		if b.server.Name != "pyftpdlib" {
-			b.server.Start()
-		}
+		ctx, mend := b.cutAfter(size*3/10, part)
+		cut := b.download(ctx, op, 1)
+		mend()
+		mustBe(t, Failed, cut)
 		info, err := os.Stat(part)
 		if err != nil || info.Size() < size*3/10 || info.Size() > size*7/10 {
 			t.Fatalf("a part of the file is left: %v (%v)", info, err)
 		}
-		b.conn.Close()
 		o := mustBe(t, Done, b.download(t.Context(), op, 2))
 		rest := size - info.Size()
 		if o.Bytes != rest || !strings.Contains(o.Verified, "resumed at "+strconv.FormatInt(info.Size(), 10)) {

@@ -2,9 +2,7 @@ package work
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"time"
@@ -110,12 +108,23 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 	if err != nil {
 		return failed(err)
 	}
-	if remote.Kind != o.Remote.Entry.Kind {
-		return stale("the remote side changed since the deletion was planned")
-	}
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
+	}
+	if remote.Kind != o.Remote.Entry.Kind {
+		if o.Remote.Entry.Kind != entry.Absent {
+			return stale("the remote side changed since the deletion was planned")
+		}
+		gone, kept, err := o.respelled(ctx, local)
+		switch {
+		case err != nil:
+			return failed(err)
+		case kept != "":
+			return Outcome{Result: Done, Reason: fmt.Sprintf("here it is the same as %q, which is on the server: kept", kept), Forget: true}
+		case !gone:
+			return stale("the remote side changed since the deletion was planned")
+		}
 	}
 	if local.Kind == entry.Absent {
 		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent"}
@@ -187,8 +196,10 @@ func sweepLocal(_ context.Context, e Env, job queue.Job) Outcome {
 		return failed(err)
 	}
 	defer root.Close()
-	if err := removePlain(root, job.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failed(err)
+	if err := removePlain(root, job.Path); err != nil {
+		if left, statErr := scan.StatLocal(root, job.Path); statErr != nil || left.Kind != entry.Absent { // a file may have its folder's name
+			return failed(err)
+		}
 	}
 	return Outcome{Result: Done}
 }

@@ -29,6 +29,10 @@ type Found struct {
 	Planned int `json:"planned,omitempty"`
 	Agreed  int `json:"agreed,omitempty"`
 	Unseen  int `json:"unseen,omitempty"`
+	// There counts the operations for which something is not as it was on the server.
+	There int `json:"there,omitempty"`
+	// Would counts the operations by their actions, if the scan is not to do anything about what it finds.
+	Would map[string]int `json:"would,omitempty"`
 	// Left counts the transfers that were left out, for another scan.
 	Left int `json:"left,omitempty"`
 	// Staged counts the deletions of files that are staged and not released yet.

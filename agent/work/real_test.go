@@ -34,6 +34,7 @@ type bench struct {
 	commands []string
 	hear     func(command string) // called before a command is passed on, if not nil
 	address  string               // of the relay that hears them
+	line     *line                // what data connections go through, if not nil
 }
 
 // knownState is a state with what a test puts there.
@@ -75,6 +76,14 @@ func newBench(t *testing.T, server *ftptest.RealServer) *bench {
 				return "", true
 			},
 			Reply: func(string) bool { return true },
+			Rewrite: func(reply string) string {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if b.line != nil {
+					return b.line.passive(reply)
+				}
+				return reply
+			},
 		}
 	})
 	t.Cleanup(func() {

@@ -1,12 +1,10 @@
 package work
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -18,40 +16,21 @@ func partOf(attempt string) string { return ".big.bin.ftpferry-0badcafe-7." + at
 // counts what the next attempt sends.
 func TestAnUploadThatWasCutOffGoesOn(t *testing.T) {
 	const size = 20 << 20
-	onEach(t, ftptest.RealOptions{Throttle: 24 << 20}, func(t *testing.T, b *bench) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
 		content := noise(size, 1)
 		b.write("big.bin", content)
 		part := filepath.Join(b.remote, partOf("1"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cut := make(chan int64, 1)
-		go func() {
-			for ctx.Err() == nil {
-				if info, err := os.Stat(part); err == nil && info.Size() > size*3/10 {
-					break
-				}
-				time.Sleep(time.Millisecond)
-			}
-			if b.server.Name == "pyftpdlib" {
-				cancel()
-			} else {
-				b.server.Stop()
-			}
-			cut <- 0
-		}()
-		if o := b.upload(ctx, "big.bin", 1); o.Result != Failed {
+		ctx, mend := b.cutAfter(size*3/10, part)
+		o := b.upload(ctx, "big.bin", 1)
+		mend()
+		if o.Result != Failed {
 			t.Fatalf("the first attempt: %v %s", o.Result, o.Reason)
 		}
-		<-cut
-		if b.server.Name != "pyftpdlib" {
-			b.server.Start()
-		}
 		info, err := os.Stat(part)
-		if err != nil || info.Size() < size/4 || info.Size() > size*3/4 {
+		if err != nil || info.Size() < size*3/10 || info.Size() > size*3/4 {
 			t.Fatalf("a part of the file is left: %v (%v)", info, err)
 		}
-		b.conn.Close()
-		o := b.mustUpload("big.bin", 2)
+		o = b.mustUpload("big.bin", 2)
 		if o.Bytes > size-info.Size() || !strings.HasPrefix(o.Reason, "went on after ") {
 			t.Errorf("sent %d bytes after %d of %d: %s", o.Bytes, info.Size(), size, o.Reason)
 		}

@@ -19,18 +19,18 @@ import (
 // lookMarks is how many marks a look works off at most.
 const lookMarks = 10_000
 
-// runScan looks at the whole tree (KindScan) or at the dirty paths (KindLook), from where the last run has stopped.
+// runScan looks at the whole tree on both sides (KindScan) or on the local one (KindRescan), or at the dirty paths (KindLook),
+// from where the last run has stopped.
 func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
-	full := job.Kind == KindScan
 	progress, err := progressOf(e, job)
 	if err != nil {
 		return failed(err)
 	}
+	p := parts{full: job.Kind == KindScan, marked: job.Kind == KindLook, progress: progress}
 	if progress.Release {
-		return Outcome{Result: Done, Scan: &scan.Result{}, Full: full, Progress: &progress}
+		return Outcome{Result: Done, Scan: &scan.Result{}, Full: p.full, Progress: &progress}
 	}
-	p := parts{full: full, progress: progress}
-	if !full {
+	if p.marked {
 		if err := p.readMarks(e); err != nil {
 			return failed(err)
 		}
@@ -73,8 +73,9 @@ func progressOf(e Env, job queue.Job) (p Progress, err error) {
 
 // parts is a scan whose results are handed over as they come.
 type parts struct {
-	full     bool
-	progress Progress
+	// full: everything on both sides. marked: only what is marked.
+	full, marked bool
+	progress     Progress
 	// marks are those that a look works off, by path; more says that there are others.
 	marks map[string]state.Dirty
 	more  bool
@@ -106,7 +107,7 @@ func (p *parts) outcome(found *scan.Result) Outcome {
 	progress.Cursor = found.Cursor
 	o := Outcome{Result: Done, Scan: found, Full: p.full, Progress: &progress, More: p.more}
 	for _, rel := range found.Finished {
-		if mark := p.marks[rel]; !p.full && mark.Mark <= progress.Mark {
+		if mark := p.marks[rel]; p.marked && mark.Mark <= progress.Mark {
 			o.Dirty = append(o.Dirty, mark)
 		}
 	}
@@ -129,7 +130,7 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 		}
 	}
 	look := p.full || e.Sync.Rules.Direction == plan.Both // what comes from the server is not announced
-	if !p.full {
+	if p.marked {
 		request.Paths = []string{} // nil would mean everything
 	}
 	for rel, mark := range p.marks {

@@ -292,8 +292,7 @@ func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool,
 	if err == nil && over {
 		o.conn.LearnRenameOver(ftpclient.RenameReplaces)
 	}
-	var refusal *ftpclient.Error
-	if err == nil || !o.conn.Usable() || !errors.As(err, &refusal) || refusal.Path != o.target() {
+	if !o.refusesTarget(err) {
 		return false, err
 	}
 	if !over && o.env.Sync.TempFolder != "" {
@@ -301,7 +300,7 @@ func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool,
 		if dirErr := o.conn.MakeDirs(ctx, path.Dir(o.target())); dirErr != nil {
 			return false, errors.Join(err, dirErr)
 		}
-		if err = o.move(ctx, temp); err == nil || !o.conn.Usable() {
+		if err = o.move(ctx, temp); !o.refusesTarget(err) {
 			return false, err
 		}
 	}
@@ -321,6 +320,13 @@ func (o *op) rename(ctx context.Context, temp string, over bool) (replaced bool,
 		o.conn.LearnRenameOver(ftpclient.RenameRefuses)
 	}
 	return true, err
+}
+
+// refusesTarget reports that an error of move is the server's word about the new name. Anything else may be about a rename that was
+// carried out: what is at the target then is the only copy on the server.
+func (o *op) refusesTarget(err error) bool {
+	var refusal *ftpclient.Error
+	return errors.As(err, &refusal) && refusal.Path == o.target() && o.conn.Usable()
 }
 
 // move renames the temporary file. If the reply is lost, it has worked when that file is gone.

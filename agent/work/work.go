@@ -220,13 +220,23 @@ const (
 	KindScan = "scan"
 	// KindLook looks at the paths that are marked dirty.
 	KindLook = "look"
+	// KindRescan looks at the whole local folder, and takes the server's word of last time for what is there.
+	KindRescan = "rescan"
 	// KindSweepRemote and KindSweepLocal remove a temporary file that was left behind.
 	KindSweepRemote = "sweep_remote"
 	KindSweepLocal  = "sweep_local"
 	// KindPurgeRemote and KindPurgeLocal remove what has been in the trash for long enough.
 	KindPurgeRemote = "purge_remote"
 	KindPurgeLocal  = "purge_local"
+	// KindVerify compares what the files that are in step hold on both sides.
+	KindVerify = "verify"
 )
+
+// Scans returns the kinds of jobs that look for what is to be done; a sync has at most one of each.
+func Scans() []string { return []string{KindScan, KindLook, KindRescan} }
+
+// IsScan reports whether a kind is one of Scans.
+func IsScan(kind string) bool { return kind == KindScan || kind == KindLook || kind == KindRescan }
 
 type action func(ctx context.Context, e Env, job queue.Job) Outcome
 
@@ -234,6 +244,7 @@ type action func(ctx context.Context, e Env, job queue.Job) Outcome
 var kinds = map[string]action{
 	KindScan:                   runScan,
 	KindLook:                   runScan,
+	KindRescan:                 runScan,
 	KindSweepRemote:            sweepRemote,
 	KindSweepLocal:             sweepLocal,
 	string(plan.Upload):        operation(upload),
@@ -255,7 +266,7 @@ var kinds = map[string]action{
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.
 func FileKinds() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return kind == KindScan || kind == KindLook })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), IsScan)
 }
 
 // Operations returns the kinds of jobs that are a plan.Action.
@@ -274,7 +285,7 @@ func Understands(job queue.Job) bool {
 
 func withoutPayload(kind string) bool {
 	switch kind {
-	case KindScan, KindLook, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal:
+	case KindScan, KindLook, KindRescan, KindSweepRemote, KindSweepLocal, KindPurgeRemote, KindPurgeLocal, KindVerify:
 		return true
 	}
 	return false
@@ -359,7 +370,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			o.touched = o.source().LastTouched(job.Path)
 		}
 		if reason := o.overruled(); reason != "" {
-			return stale(reason)
+			return o.leavesNothing(ctx, stale(reason))
 		}
 		outcome := o.withHooks(ctx, do)
 		outcome.Final = o.about()
@@ -434,25 +445,6 @@ func (o *op) keepsNames(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// overruled says why an operation that was right when it was planned must not be carried out
-// any more, "" if it may: the configuration may have changed since, or the disk gone.
-func (o *op) overruled() string {
-	sync := o.env.Sync
-	if o.Action.Deletes() && !sync.Rules.Delete {
-		return "delete is off now"
-	}
-	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
-	if why := sync.Filter.In(o.source(), time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
-		return why
-	}
-	if sync.Marker != "" {
-		if e, err := scan.StatLocal(o.root, sync.Marker); err != nil || e.Kind == entry.Absent {
-			return "the marker file is missing"
-		}
-	}
-	return ""
 }
 
 // unsettled says why the source is not complete yet, "" if it is: it was quiet for long enough, and nobody writes to it. The plan
