@@ -123,3 +123,20 @@ func TestTheNextVersionWaitsForTheNextOne(t *testing.T) {
 		eventually(t, "what is gone is not held", func() bool { return len(heldOf(t, a)) == 0 })
 	})
 }
+
+// heldOf are the files that status names as incomplete.
+func heldOf(t *testing.T, a *agent.Agent) map[string]string {
+	t.Helper()
+	list, err := a.Status(t.Context(), control.StatusFilter{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	held := map[string]string{}
+	for _, h := range list[0].Held {
+		held[string(h.Path)] = h.Reason
+	}
+	if list[0].HeldAll != len(list[0].Held) {
+		t.Errorf("%d files are held, and %d named", list[0].HeldAll, len(list[0].Held))
+	}
+	return held
+}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
-	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -113,23 +112,6 @@ func TestFilesThatAreBeingWritten(t *testing.T) {
 			}
 		}
 	}
-}
-
-// heldOf are the files that status names as incomplete.
-func heldOf(t *testing.T, a *agent.Agent) map[string]string {
-	t.Helper()
-	list, err := a.Status(t.Context(), control.StatusFilter{})
-	if err != nil || len(list) != 1 {
-		t.Fatalf("%+v, %v", list, err)
-	}
-	held := map[string]string{}
-	for _, h := range list[0].Held {
-		held[string(h.Path)] = h.Reason
-	}
-	if list[0].HeldAll != len(list[0].Held) {
-		t.Errorf("%d files are held, and %d named", list[0].HeldAll, len(list[0].Held))
-	}
-	return held
 }
 
 // slowly writes a few bytes at a time, and has the file open all the while.

@@ -325,15 +325,6 @@ func stale(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true}
 }
 
-// moving is stale for a source that was before and is now another one.
-func moving(reason string, before, now entry.Entry) Outcome {
-	o := stale(reason)
-	if now.Kind == entry.File {
-		o.Held = scan.Moving(before, now)
-	}
-	return o
-}
-
 func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
@@ -445,26 +436,6 @@ func (o *op) keepsNames(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// unsettled says why the source is not complete yet, "" if it is: it was quiet for long enough, and nobody writes to it. The plan
-// has waited for that, but the file may have changed since. A time in the future tells nothing.
-func (o *op) unsettled(source entry.Entry) string {
-	settle := o.env.Sync.Settle
-	quiet := func(since time.Time) bool {
-		past := time.Since(since)
-		return since.IsZero() || past < 0 || past >= settle
-	}
-	local := o.Action != plan.Download
-	switch {
-	case settle <= 0:
-		return ""
-	case !o.Ready && (!quiet(source.ModTime) || local && !quiet(o.touched)):
-		return scan.Changing
-	case local && o.source().IsWritten(o.Path):
-		return scan.Written
-	}
-	return ""
 }
 
 // openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
