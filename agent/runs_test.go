@@ -246,7 +246,7 @@ func TestAScanThatDoesNothing(t *testing.T) {
 				t.Errorf("left: %+v", counts)
 			}
 			shown, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
-			if err != nil || shown[0].Conflicts != 1 || shown[0].LastScan.IsZero() {
+			if err != nil || shown[0].Conflicts != 1 || !shown[0].LastScan.IsZero() {
 				t.Errorf("%+v, %v", shown, err)
 			}
 		})
