@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -31,6 +32,12 @@ func (o *op) claimPath() string {
 func (o *op) origin(ctx context.Context) (origin, error) {
 	if (o.env.Sync.Claim || o.env.Sync.Download.After.acts()) && o.retried() {
 		look, err := o.statRemote(ctx, o.claimPath())
+		if errors.Is(err, ftpclient.ErrIncomplete) && o.conn.Usable() {
+			// Listings hide such names. The file was claimed only as the server told its size under that one: it is gone if that is refused.
+			if _, found, fileErr := o.conn.StatFile(ctx, o.claimPath()); !found {
+				look, err = entry.Entry{}, fileErr
+			}
+		}
 		if err != nil || look.Kind != entry.Absent {
 			return origin{o.claimPath(), o.timed(look), true}, err
 		}
@@ -78,6 +85,8 @@ func (o *op) claim(ctx context.Context, from origin) (origin, error) {
 		claimed.look = o.timed(claimed.look)
 		if err == nil && claimed.look.Kind != entry.File {
 			err = errVanished
+		}
+		if errors.Is(err, errVanished) || errors.Is(err, ftpclient.ErrIncomplete) {
 			if back := o.conn.Rename(ctx, claimed.path, from.path); back != nil {
 				o.env.Logger.Debug("rename back", "path", o.Path, "error", back)
 			}

@@ -16,6 +16,8 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // memoryEnv is the environment of jobs on a server in memory; conn, if it can still be used, is closed with the test.
@@ -170,5 +172,40 @@ func TestWhatIsInAnotherCaseOnTheServerIsGoneThere(t *testing.T) {
 				t.Errorf("what is here: %v", err)
 			}
 		})
+	}
+}
+
+// TestAClaimedFileWhoseDeletionWasCarriedOutIsGone, on a server that shows no names with a dot, after the reply was lost.
+func TestAClaimedFileWhoseDeletionWasCarriedOutIsGone(t *testing.T) {
+	server := ftptest.NewMemory(t, ftptest.Abilities{MDTM: true, HideDots: true})
+	server.Put("/site/a.txt", "content", stamped)
+	cut := false
+	server.Fault = func(line string) ftptest.Fault {
+		if strings.HasPrefix(line, "DELE") && !cut {
+			cut = true
+			return ftptest.CutAfter
+		}
+		return ftptest.NoFault
+	}
+	env := memoryEnv(t, server, t.TempDir())
+	env.Sync.Rules.Direction, env.Sync.Rules.Delete = plan.Down, false
+	env.Sync.Download = Download{Claim: true, After: After{Delete: true}}
+	there := entry.Entry{Kind: entry.File, Size: 7, ModTime: stamped, Precision: time.Second}
+	env.State = &knownState{intents: []state.Intent{{Source: there, Down: true}}}
+	op := plan.Op{Action: plan.Download, Path: "a.txt", Local: plan.Side{Knowledge: plan.Seen}, Remote: plan.Side{Knowledge: plan.Seen, Entry: there}}
+	payload, err := json.Marshal(op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: 1}
+	if o := Do(t.Context(), env, job); o.Result != Failed {
+		t.Fatalf("%v (%v) %q", o.Result, o.Err, o.Reason)
+	}
+	job.Claims++
+	if o := Do(t.Context(), env, job); o.Result != Done || !cut {
+		t.Errorf("%v (%v) %q", o.Result, o.Err, o.Reason)
+	}
+	if left := server.Files(); len(left) > 0 {
+		t.Errorf("%v", left)
 	}
 }
