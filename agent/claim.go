@@ -137,7 +137,7 @@ func (c *commit) intend(jobs []queue.Job) error {
 
 // takesLong keeps bulk transfers and scans out of streams: what is behind them would wait.
 func takesLong(job queue.Job) bool {
-	return job.Kind == work.KindScan || job.Kind == work.KindRescan || job.Priority >= priorityBulk && job.Priority < priorityScan
+	return job.Kind == work.KindScan || job.Kind == work.KindRescan || job.Kind == work.KindVerify || job.Priority >= priorityBulk && job.Priority < priorityScan
 }
 
 // streamLength is how many jobs a worker gets at once: few towards the end, so that all

@@ -24,6 +24,7 @@ const (
 	prioritySmall    = 50  // files up to smallFile
 	priorityBulk     = 60  // bigger ones
 	priorityScan     = 80  // a whole tree
+	priorityVerify   = 85  // reads all of a tree
 	priorityLink     = 70  // after what it may point at
 	prioritySweep    = 190 // left-over temporary files, before the folders they are in
 	priorityDelete   = 200
@@ -226,6 +227,9 @@ func (c *commit) report(r report) error {
 	}
 	if isScanning(r.Job.Kind) {
 		return c.scanned(r)
+	}
+	if r.Job.Kind == work.KindVerify {
+		return c.compared(r)
 	}
 	replan, err := c.remember(r)
 	if err != nil {

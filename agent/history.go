@@ -22,6 +22,7 @@ const (
 	resultDead     = "dead"
 	resultConflict = "conflict"
 	resultSkipped  = "skipped"
+	resultDiffers  = "differs"
 	// Those of a server or a folder, not of a path.
 	resultPaused  = "paused"
 	resultBlocked = "blocked"

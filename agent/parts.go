@@ -52,6 +52,9 @@ func (c *commit) scanned(r report) error {
 	switch {
 	case err != nil:
 		return err
+	case room.vetoed && r.partial: // its worker has not ended yet
+		c.rooms[r.Job.ID] = room
+		return nil
 	case room.vetoed:
 		return c.abandon(s)
 	case s.progress.Release:
@@ -421,6 +424,10 @@ func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
 	gone := func(n state.Note) bool {
 		if n.Kind == state.NoteHeld && c.isWaitedFor(s.sync(), n.Path) {
 			return false
+		}
+		if n.Kind.OfVerify() { // only a comparison takes it back
+			_, known, _ := state.GetBaseline(c.tx, s.sync(), n.Path)
+			return !known
 		}
 		return !unseen || n.Kind == state.NoteUnknown
 	}

@@ -252,6 +252,13 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 	if server.NoData && !now.Before(s.moved.Add(passDataPatience)) {
 		return false, nil
 	}
+	if job, ok, err := isVerifying(tx, sync); err != nil {
+		return false, err
+	} else if ok && job.State == queue.Running { // nothing comes of it that a pass would wait for
+		counts.Running--
+	} else if ok && job.State == queue.Due {
+		counts.Due--
+	}
 	held, _ := d.heldFor(sync, now)
 	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && len(from.idle) > 0 && server.Failures == 0 &&
 		!waits(from.crowded, now, maxCrowded) && held != "" {
@@ -268,7 +275,7 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 			return false, err
 		}
 		for _, job := range waiting {
-			if job.Attempts < passTries && job.RunAt.Before(now.Add(settle+passPatience)) {
+			if job.Kind != work.KindVerify && job.Attempts < passTries && job.RunAt.Before(now.Add(settle+passPatience)) {
 				return true, nil
 			}
 		}
@@ -292,6 +299,9 @@ func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 			}
 		}
 		if s.run != nil && !s.run.until.IsZero() && job.Enqueued.After(s.run.until) {
+			return true, nil
+		}
+		if job.Kind == work.KindVerify && job.State != queue.Dead {
 			return true, nil
 		}
 		if isScanning(job.Kind) {

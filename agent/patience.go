@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// scanPatience is how long a scan may be due and wait for small files that keep coming in: then it goes before them.
+	// scanPatience is how long a scan, or a comparison of contents, may be due and wait for small files that keep coming in: then it goes before them.
 	scanPatience = 10 * time.Minute
 	// deletePatience is the same for deletions, which go after all transfers: a day, as a file that was moved must not go
 	// away on the other side before it is there under its new name, however long the transfers take.
@@ -31,13 +31,15 @@ func (c *commit) runOutOfPatience() error {
 	c.deletions, c.patience = map[string]waitingDeletions{}, true
 	for sync := range c.d.agent.syncs {
 		server := c.d.agent.cfg.Syncs[sync].Server
-		scan, ok, err := queue.Lookup(c.tx, work.KindScan, sync, "")
-		if err != nil {
-			return err
-		}
-		if ok && scan.State == queue.Due && scan.Priority > priorityLateScan && c.now.Sub(scan.RunAt) >= scanPatience {
-			if err := queue.Raise(c.tx, c.now, scan.ID, priorityLateScan); err != nil {
+		for _, kind := range []string{work.KindScan, work.KindVerify} {
+			late, ok, err := queue.Lookup(c.tx, kind, sync, "")
+			if err != nil {
 				return err
+			}
+			if ok && late.State == queue.Due && late.Priority > priorityLateScan && c.now.Sub(late.RunAt) >= scanPatience {
+				if err := queue.Raise(c.tx, c.now, late.ID, priorityLateScan); err != nil {
+					return err
+				}
 			}
 		}
 		_, waiting, err := queue.FirstSerial(c.tx, server, sync)

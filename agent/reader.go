@@ -21,6 +21,14 @@ func (r reader) Children(dir string) (rows []state.Baseline, err error) {
 	return rows, err
 }
 
+func (r reader) After(place []byte, limit int) (rows []state.BaselineRow, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		rows, err = state.BaselineAfter(tx, r.sync, place, limit)
+		return err
+	})
+	return rows, err
+}
+
 func (r reader) At(rel string) (row *state.Baseline, err error) {
 	err = r.view(func(tx *state.Tx) error {
 		found, ok, err := state.GetBaseline(tx, r.sync, rel)

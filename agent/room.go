@@ -39,7 +39,7 @@ func boundsFor(open int) bounds {
 type room struct {
 	sync string
 	size int
-	// vetoed: a guard has stopped it, and nothing that it says counts any more.
+	// vetoed: a guard has stopped it, or the next run of a schedule, and nothing that it says counts any more.
 	vetoed bool
 	// without: transfers are left out, for another scan, because those that are held fill the queue.
 	without bool
@@ -97,8 +97,11 @@ func (c *commit) allot(job queue.Job) (int, error) {
 // most one: a full scan is handed out alone.
 func (c *commit) roomFor(jobs []queue.Job) (int, error) {
 	for _, job := range jobs {
-		if isScanning(job.Kind) {
+		switch {
+		case isScanning(job.Kind):
 			return c.allot(job)
+		case job.Kind == work.KindVerify:
+			return c.allotComparison(job), nil
 		}
 	}
 	return 0, nil
@@ -108,6 +111,12 @@ func (c *commit) roomFor(jobs []queue.Job) (int, error) {
 func (c *commit) answerParts() error {
 	for _, r := range c.b.reports {
 		if !r.partial || !c.b.claim || c.rooms[r.Job.ID].vetoed || c.held(r.Job.Sync) == queue.HeldAll {
+			continue
+		}
+		if r.Job.Kind == work.KindVerify {
+			if err := c.mayGoOn(r.Job); err != nil {
+				return err
+			}
 			continue
 		}
 		if _, err := c.allot(r.Job); err != nil {

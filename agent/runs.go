@@ -75,8 +75,9 @@ func (d *dispatcher) anyRunOver() bool {
 func (d *dispatcher) runBusy(tx *state.Tx, s *passSync, server state.Server, now time.Time) (bool, error) {
 	r := s.run
 	switch r.line.Do {
-	case config.DoVerify:
-		return anyToDo(tx, r.sync, work.KindVerify)
+	case config.DoVerify: // each failure may be after hours of work
+		_, busy, err := isVerifying(tx, r.sync)
+		return busy, err
 	case config.DoPurge:
 		busy, err := anyToDo(tx, r.sync, work.KindPurgeLocal, work.KindPurgeRemote)
 		return busy || !waits(d.nextTrim, now, trimInterval), err
@@ -119,7 +120,7 @@ func anyToDo(tx *state.Tx, sync string, kinds ...string) (bool, error) {
 func (r *run) anyOpen(tx *state.Tx, settle time.Duration, now time.Time) (open bool, err error) {
 	for _, in := range []queue.State{queue.Running, queue.Due, queue.Waiting} {
 		err := queue.Each(tx, queue.Filter{Sync: r.sync, State: in}, func(job queue.Job) (bool, error) {
-			open = !job.Enqueued.After(r.until) &&
+			open = !job.Enqueued.After(r.until) && job.Kind != work.KindVerify &&
 				(in != queue.Waiting || job.Attempts < passTries && job.RunAt.Before(now.Add(settle+passPatience)))
 			return !open, nil
 		})
@@ -146,6 +147,11 @@ func (r *run) result() string {
 	case config.DoVerify, config.DoPurge:
 		for _, kind := range slices.Sorted(maps.Keys(s.said)) {
 			parts = append(parts, s.said[kind])
+		}
+		for _, dead := range report.Dead {
+			if strings.HasPrefix(dead.Reason, r.line.Do+": ") {
+				parts = append(parts, "failed for good: "+strings.TrimPrefix(dead.Reason, r.line.Do+": "))
+			}
 		}
 		if r.line.Do == config.DoPurge {
 			parts = append(parts, "the history is trimmed")

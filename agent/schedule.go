@@ -129,7 +129,7 @@ func (c *commit) beginRun(sync string, line config.Schedule, row *state.Schedule
 	case config.DoScan:
 		return c.enqueueSurvey(sync, why)
 	case config.DoVerify:
-		return c.enqueueScan(sync, work.KindVerify, why, priorityScan, c.now)
+		return c.enqueueScan(sync, work.KindVerify, why, priorityVerify, c.now)
 	case config.DoPurge:
 		c.purges = true
 		return c.purgeNow(sync)
@@ -168,10 +168,14 @@ func (c *commit) endRuns() error {
 // cancelRun drops what was asked for since a run began and nobody has begun: the run that follows finds it again, if it is still to
 // be done. A scan that is under way is told to stop at its next part; other jobs go on to their end.
 func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) error {
-	if line.Do != config.DoSync && line.Do != config.DoScan {
+	kind := work.KindScan
+	switch line.Do {
+	case config.DoPurge:
 		return nil // one job, which starts over
+	case config.DoVerify:
+		kind = work.KindVerify
 	}
-	if job, ok, err := queue.Lookup(c.tx, work.KindScan, sync, ""); err != nil {
+	if job, ok, err := queue.Lookup(c.tx, kind, sync, ""); err != nil {
 		return err
 	} else if ok && job.State == queue.Running {
 		if _, underWay := c.rooms[job.ID]; underWay {
@@ -182,7 +186,7 @@ func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) e
 			return err
 		}
 	}
-	if line.Do == config.DoScan {
+	if line.Do != config.DoSync {
 		return nil
 	}
 	var untouched []queue.ID

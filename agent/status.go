@@ -78,8 +78,10 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 		switch n.Kind {
 		case state.NoteSkipped:
 			s.Skipped++
-		case state.NoteUnknown:
+		case state.NoteUnknown, state.NoteUnread:
 			s.Unknown++
+		case state.NoteDiffers:
+			s.Differ++
 		case state.NoteHeld:
 			return true, nil // see held
 		default:
@@ -112,7 +114,7 @@ func stateOf(s control.SyncStatus) string {
 		return s.Jobs.Stop.By
 	case s.Jobs.Running+s.Jobs.Due > 0:
 		return control.StateWorking
-	case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0:
+	case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0 || s.Differ > 0:
 		return control.StatePerson
 	case s.Jobs.Waiting > 0 || s.HeldAll > 0:
 		return control.StateWaiting
@@ -260,6 +262,10 @@ func nextStep(e control.Explanation, limited bool, now time.Time) string {
 		return "a person has to decide: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
 		return "it is not complete yet: " + e.Note.Reason
+	case e.Note != nil && e.Note.Kind == string(state.NoteDiffers):
+		return "a person has to decide which side is right, and change its time of modification (\"touch\"), so that it is transferred: " + e.Note.Reason
+	case e.Note != nil && e.Note.Kind == string(state.NoteUnread):
+		return "nothing until it changes; the next comparison of contents reads it again: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == "unknown":
 		return "nothing until it can be looked at: " + e.Note.Reason
 	case e.Note != nil:

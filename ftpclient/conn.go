@@ -23,6 +23,7 @@ type Conn struct {
 	address  string
 	control  *control.Conn
 	endpoint data.Endpoints
+	opened   time.Time
 	tls      *tls.Config
 	leaf     []byte
 	session  *tlsSession
@@ -119,6 +120,9 @@ func (r *running) close() {
 
 // Features returns what the server listed in FEAT after the login.
 func (c *Conn) Features() Features { return c.features }
+
+// Opened is when the session began.
+func (c *Conn) Opened() time.Time { return c.opened }
 
 // Facts returns what is known about the server by now.
 func (c *Conn) Facts() Facts { return c.facts }

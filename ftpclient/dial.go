@@ -34,6 +34,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	c := &Conn{
 		options:  o,
 		address:  address,
+		opened:   time.Now(),
 		facts:    o.Facts,
 		tls:      greeted.tls,
 		leaf:     greeted.leaf,

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -131,6 +132,28 @@ func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
 	// Escapes and hashes in keys put unusual names out of place.
 	slices.SortFunc(children, func(a, b Baseline) int { return cmp.Compare(a.Path, b.Path) })
 	return children, nil
+}
+
+// BaselineRow is a row of the baseline, and the place behind it.
+type BaselineRow struct {
+	Baseline
+	Place []byte
+}
+
+// BaselineAfter returns up to limit rows behind a place, nil for the first ones, in the order of the table, in which those of one
+// folder lie side by side. None are left when there are fewer.
+func BaselineAfter(tx *Tx, sync string, place []byte, limit int) (rows []BaselineRow, err error) {
+	prefix := Key(sync, "")
+	err = tx.Table(tableBaseline).Scan(prefix, place, func(key, value []byte) (bool, error) {
+		folder := string(key[len(prefix):max(bytes.LastIndexByte(key, 0), len(prefix))])
+		if strings.IndexByte(folder, 1) >= 0 {
+			folder = KeyStrings([]byte(folder))[0]
+		}
+		behind := append(bytes.Clone(key), 0)
+		rows = append(rows, BaselineRow{Baseline: readBaseline(key, value, childPath(folder, key)), Place: behind})
+		return len(rows) < limit, nil
+	})
+	return rows, err
 }
 
 // CountBaseline returns the number of rows of a sync, without counting.

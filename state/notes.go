@@ -12,13 +12,19 @@ const tableConflicts = "conflicts"
 // NoteKind says why nothing is done about a path.
 type NoteKind string
 
-// The kinds: a person has to decide; a rule leaves it alone; nobody could look at it; it is not complete yet.
+// The kinds: a person has to decide; a rule leaves it alone; nobody could look at it; it is not complete yet; what the file holds is
+// not the same on both sides, or could not be compared.
 const (
 	NoteConflict NoteKind = ""
 	NoteSkipped  NoteKind = "skipped"
 	NoteUnknown  NoteKind = "unknown"
 	NoteHeld     NoteKind = "held"
+	NoteDiffers  NoteKind = "differs"
+	NoteUnread   NoteKind = "unread"
 )
+
+// OfVerify reports the kinds that only a comparison of contents finds, and clears.
+func (k NoteKind) OfVerify() bool { return k == NoteDiffers || k == NoteUnread }
 
 // Note is a path about which nothing is done.
 type Note struct {

@@ -27,10 +27,13 @@ type SyncStatus struct {
 	// Jobs are the numbers of jobs, and what keeps them from going on.
 	Jobs     SyncJobs  `json:"jobs"`
 	LastScan time.Time `json:"last_full_scan,omitzero"`
-	// Conflicts, Skipped and Unknown count the paths about which nothing is done, and Notes names them.
+	// Conflicts, Skipped, Unknown and Differ count the paths about which nothing is done, and Notes names them. Differ are those that
+	// a comparison of contents (do = "verify") has found to differ under the same size and time; among Unknown are those that it
+	// could not compare.
 	Conflicts int    `json:"conflicts"`
 	Skipped   int    `json:"skipped"`
 	Unknown   int    `json:"unknown"`
+	Differ    int    `json:"differ"`
 	Notes     []Note `json:"notes,omitempty"`
 	// Watch says how local changes are noticed; nil if the sync does not watch, or nobody runs.
 	Watch *Watch `json:"watch,omitempty"`
@@ -86,7 +89,7 @@ type Schedule struct {
 // The states of a sync. One that is stopped says so before anything else, by the words of Stop.By.
 const (
 	StateNew     = "new"            // nobody has looked yet
-	StatePerson  = "needs a person" // dead jobs, conflicts, or paths that nobody can look at
+	StatePerson  = "needs a person" // dead jobs, conflicts, contents that differ, or paths that nobody can look at
 	StateWorking = "working"
 	StateWaiting = "waiting" // for the next try, or for a file to be quiet
 	StateInStep  = "in step"
@@ -95,7 +98,7 @@ const (
 // Note is a path about which nothing is done.
 type Note struct {
 	Path state.Text `json:"path"`
-	// Kind is conflict, skipped or unknown, and in an explanation held, too: the file is not complete yet.
+	// Kind is conflict, skipped, unknown, differs or unread, and in an explanation held, too: the file is not complete yet.
 	Kind   string    `json:"kind"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
@@ -106,7 +109,7 @@ func StatusExitCode(syncs []SyncStatus) int {
 	code := ExitDone
 	for _, s := range syncs {
 		switch {
-		case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0:
+		case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0 || s.Differ > 0:
 			return ExitNeedsPerson
 		case s.Jobs.Stop != nil && (s.Jobs.Stop.By == StopHalt || s.Jobs.Stop.By == StopBlock):
 			return ExitNeedsPerson

@@ -39,6 +39,7 @@ var stamped = time.Date(2020, 2, 29, 12, 34, 56, 0, time.UTC)
 // noState is a state in which nothing is known.
 type noState struct{ base *state.Baseline }
 
+func (noState) After([]byte, int) ([]state.BaselineRow, error)            { return nil, nil }
 func (noState) Children(string) ([]state.Baseline, error)                 { return nil, nil }
 func (s noState) At(string) (*state.Baseline, error)                      { return s.base, nil }
 func (noState) Count() (int, error)                                       { return 1, nil }

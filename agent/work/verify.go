@@ -17,6 +17,8 @@ var (
 	errSize = errors.New("size on the server differs from the bytes sent")
 	// errContent: as many bytes, and not the same.
 	errContent = errors.New("content on the server differs from the local file")
+	// errLocalRead: what the server has is compared with a local file that cannot be read.
+	errLocalRead = errors.New("read the local file again")
 	// errUnseen: the server takes files and shows nobody what it has, not even that they are there.
 	errUnseen = errors.New("the server does not show what it has")
 )
@@ -110,7 +112,7 @@ func (o *op) verifyHash(ctx context.Context, p string, local io.ReaderAt, size i
 		}
 		function := algorithm.New()
 		if n, err := copyAll(ctx, function, io.NewSectionReader(local, 0, size)); err != nil || n != size {
-			return "", fmt.Errorf("read the local file again: %w", errors.Join(err, shortRead(n, size)))
+			return "", fmt.Errorf("%w: %w", errLocalRead, errors.Join(err, shortRead(n, size)))
 		}
 		if ours := function.Sum(nil); !bytes.Equal(ours, theirs) {
 			return "", fmt.Errorf("%w: its %s is %x, not %x", errContent, algorithm, theirs, ours)
@@ -163,7 +165,7 @@ func (c *comparer) Write(p []byte) (int, error) {
 	}
 	ours := c.buffer[:len(p)]
 	if n, err := c.local.ReadAt(ours, c.at); n < len(ours) {
-		return 0, fmt.Errorf("read the local file again: %w", err)
+		return 0, fmt.Errorf("%w: %w", errLocalRead, err)
 	}
 	for i := range p {
 		if p[i] != ours[i] {

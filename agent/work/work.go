@@ -111,6 +111,8 @@ type State interface {
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
 	Children(dir string) ([]state.Baseline, error)
 	At(rel string) (*state.Baseline, error)
+	// After reads all of the baseline, a portion at a time: see state.BaselineAfter.
+	After(place []byte, limit int) ([]state.BaselineRow, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
 	// Intents returns what transfers of a path were about to put at their targets.
@@ -137,7 +139,8 @@ type Env struct {
 	Logger   *slog.Logger
 	// Room is how many operations a scan job may find at first, and Flush hands over what it has found so far (an
 	// Outcome with Scan and Progress), waits until that is committed, and returns how many more it may find. Flush is nil where
-	// nobody writes anything down: then the whole result is in the Outcome.
+	// nobody writes anything down: then the whole result is in the Outcome. Of a comparison of contents the Outcome has Compared, and
+	// room is 0 when it is to make way, and anything else when it may go on.
 	Room  int
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
 
@@ -201,6 +204,9 @@ type Outcome struct {
 	Dirty []state.Dirty
 	More  bool
 
+	// Compared is what a comparison of contents has found since it was flushed last, nil for other jobs.
+	Compared *Comparison
+
 	// For the history.
 	Bytes    int64
 	Duration time.Duration
@@ -256,6 +262,7 @@ var kinds = map[string]action{
 
 	KindPurgeRemote:             purgeRemote,
 	KindPurgeLocal:              purgeLocal,
+	KindVerify:                  verify,
 	string(plan.MoveRemote):     operation(follow),
 	string(plan.MoveLocal):      operation(follow),
 	string(plan.SetAsideRemote): operation(setAsideRemote),

@@ -96,8 +96,8 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  %-8s %s\n", n.Kind, pathText(string(n.Path)))
 		l.out.WriteString(wrap(oneLine(n.Reason), "           ", 3))
 	}
-	if rest := s.Conflicts + s.Skipped + s.Unknown - len(s.Notes); rest > 0 {
-		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown)
+	if rest := s.Conflicts + s.Skipped + s.Unknown + s.Differ - len(s.Notes); rest > 0 {
+		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
 }
