@@ -20,7 +20,6 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -52,6 +51,7 @@ type Agent struct {
 	ended    chan struct{}              // closed when Run returns
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
+	watching  watching
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -169,27 +169,6 @@ func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit t
 		group.Go(func() error { return schedule.Run(ctx, emit) })
 	}
 	return nil
-}
-
-// startWatch watches, and runs start once the watch stands: what happened while the agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, start trigger.Trigger, emit trigger.Emit) {
-	ready := make(chan struct{})
-	watch := trigger.Watch{
-		Sync: s.Name, Root: s.Local, Logger: a.logger,
-		Ready: sync.OnceFunc(func() { close(ready) }),
-		Skip: func(rel string, isDir bool) bool {
-			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
-		},
-	}
-	group.Go(func() error { return watch.Run(ctx, emit) })
-	group.Go(func() error {
-		select {
-		case <-ready:
-			return start.Run(ctx, emit)
-		case <-ctx.Done():
-			return nil
-		}
-	})
 }
 
 // request asks the dispatcher for something; answer gets a value when it is committed.

@@ -36,6 +36,7 @@ func TestEqualFilesMeetForTheFirstTime(t *testing.T) {
 
 func firstContact(t *testing.T, folder string, can ftptest.Abilities, shift time.Duration) {
 	s := newSimulation(t, 1, folder)
+	s.site, s.sites = s.sites[0], s.sites[:1]
 	s.server.Abilities, s.server.Latency, s.server.Fault = can, time.Millisecond, nil
 	s.server.Changed, s.server.Lost = nil, nil
 	var transfers atomic.Int32
@@ -44,8 +45,12 @@ func firstContact(t *testing.T, folder string, can ftptest.Abilities, shift time
 			transfers.Add(1)
 		}
 	}
-	s.sync.Direction, s.sync.Delete, s.sync.Conflict, s.sync.Verify = config.Both, true, config.ConflictCopy, config.VerifySize
-	s.sync.Links, s.sync.Moves, s.sync.Include, s.sync.Exclude = config.LinksSkip, true, []string{"**"}, nil
+	*s.sync = config.Sync{
+		Name: s.member, Server: "acme", Local: s.local, Remote: "/site", Enabled: true, Family: "s", Direction: config.Both,
+		Delete: true, MaxDelete: config.MaxDelete{Percent: 100, IsPercent: true}, Include: []string{"**"}, Conflict: config.ConflictCopy,
+		Links: config.LinksSkip, Verify: config.VerifySize, Atomic: true, TempPrefix: ".", Moves: true,
+	}
+	s.cfg.Syncs = map[string]*config.Sync{s.member: s.sync}
 	if err := os.Mkdir(s.local, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -193,24 +194,30 @@ func TestAFileIsSentWhenItIsQuiet(t *testing.T) {
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up", "watch = true")
 	setOption(t, r, `settle = "0s"`, `settle = "1500ms"`)
 	path := filepath.Join(r.local, "slow.txt")
-	var lastWrite, sent time.Time
+	const line = "line\n"
+	var mu sync.Mutex
+	written := map[int64]time.Time{} // just before it became so long
 	r.with(agent.Options{Triggers: true, Observe: func(a agent.Activity) {
-		if a.Kind == agent.ActivityDone && a.Action == "upload" && sent.IsZero() {
-			sent = time.Now()
+		mu.Lock()
+		defer mu.Unlock()
+		if a.Kind != agent.ActivityDone || a.Action != "upload" {
+			return
+		}
+		if quiet := time.Since(written[a.Bytes]); quiet < 1400*time.Millisecond {
+			t.Errorf("%d bytes were sent %s after they were written, settle is 1.5 s", a.Bytes, quiet)
 		}
 	}}, func(*agent.Agent) {
 		for i := range 6 {
-			if err := os.WriteFile(path, []byte(strings.Repeat("line\n", i+1)), 0o666); err != nil {
+			mu.Lock()
+			written[int64((i+1)*len(line))] = time.Now()
+			mu.Unlock()
+			if err := os.WriteFile(path, []byte(strings.Repeat(line, i+1)), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			lastWrite = time.Now()
 			time.Sleep(600 * time.Millisecond) // a program that saves every now and then
 		}
 		eventually(t, "the file arrives", r.equal)
 	})
-	if quiet := sent.Sub(lastWrite); quiet < 1400*time.Millisecond {
-		t.Errorf("sent %s after the last write, settle is 1.5 s", quiet)
-	}
 }
 
 func TestQueuedDeletionsObeyTheConfigurationOfNow(t *testing.T) {

@@ -46,7 +46,7 @@ func (c *commit) noteHeld(sync, path, why string) error {
 // forgetHeld forgets that files were held where a look has found nothing to hold, and no job is about to take them.
 func (c *commit) forgetHeld(s *scanning) error {
 	for _, mark := range s.Dirty {
-		err := state.DropNotesIn(c.tx, s.sync(), mark.Path, c.now, func(n state.Note) bool {
+		err := state.DropNotesIn(c.tx, s.sync(), mark.Path, s.progress.Began, func(n state.Note) bool {
 			return n.Kind == state.NoteHeld && !c.isWaitedFor(s.sync(), n.Path)
 		})
 		if err != nil {
@@ -86,7 +86,7 @@ func mayBeHeld(kind string) bool {
 // twice, the settle time apart, whatever its times say. A job that waits for an earlier version begins anew with this one.
 func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, error) {
 	settle := c.d.agent.syncs[sync].Settle
-	if settle <= 0 || !mayBeHeld(string(op.Action)) {
+	if settle <= 0 || op.Ready || !mayBeHeld(string(op.Action)) {
 		return at, nil
 	}
 	if appends := c.d.agent.syncs[sync].Appends; op.Action == plan.Upload && appends != nil && appends(op.Path) {
@@ -144,9 +144,9 @@ func (a *Agent) held(tx *state.Tx, sync string, most int) (list []control.PathRe
 	if err != nil {
 		return nil, 0, err
 	}
-	settle := a.syncs[sync].Settle
+	settle, appends := a.syncs[sync].Settle, a.syncs[sync].Appends
 	err = queue.Each(tx, queue.Filter{Sync: sync, State: queue.Waiting}, func(job queue.Job) (bool, error) {
-		if !mayBeHeld(job.Kind) || job.LastError != "" {
+		if !mayBeHeld(job.Kind) || job.LastError != "" || appends != nil && appends(job.Path) {
 			return true, nil
 		}
 		if n, ok := state.GetNote(tx, sync, job.Path); !ok || !noted(n) {

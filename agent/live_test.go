@@ -40,7 +40,7 @@ func (b *breaker) parts(job queue.Job, room int) work.Outcome {
 	if p.Cursor != nil {
 		at, totals = p.Cursor.Looked, p.Cursor.Totals
 	}
-	if !o.Full {
+	if job.Kind == work.KindLook {
 		if err := b.db.View(func(tx *state.Tx) (err error) { o.Dirty, err = state.DirtyPaths(tx, job.Sync, 0); return err }); err != nil {
 			b.t.Error(err)
 		}

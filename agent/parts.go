@@ -391,13 +391,10 @@ func (c *commit) finish(s *scanning) error {
 	if !s.Full {
 		return nil
 	}
-	if s.surveys && s.row.LastFullScan.IsZero() {
-		return c.surveyed(s) // first contact is still to come, with the server asked for everything
-	}
-	s.row.LastFullScan = c.now
 	if s.surveys {
 		return c.surveyed(s)
 	}
+	s.row.LastFullScan = c.now
 	if err := c.clearMarks(s); err != nil {
 		return err
 	}

@@ -286,6 +286,10 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 
 // collect lists what is left; held is why transfers wait that nobody has tried, and with closed everything that changes something.
 func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
+	s.report.Held = slices.DeleteFunc(s.report.Held, func(h control.PathReason) bool { // it may have come to an end since
+		n, ok := state.GetNote(tx, s.report.Sync, string(h.Path))
+		return !ok || n.Kind != state.NoteHeld || n.Text != h.Reason
+	})
 	err := queue.Each(tx, queue.Filter{Sync: s.report.Sync}, func(job queue.Job) (bool, error) {
 		reason := control.PathReason{Path: state.Text(job.Path), Reason: job.Kind + ": " + job.LastError}
 		if job.LastError == "" {

@@ -59,9 +59,9 @@ func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 		return false, err
 	}
 	enough := true
-	err = state.EachNote(c.tx, e.Sync, func(state.Note) (bool, error) {
-		enough = false
-		return false, nil
+	err = state.EachNote(c.tx, e.Sync, func(n state.Note) (bool, error) {
+		enough = n.Kind == state.NoteHeld // whose wait has an end of its own
+		return enough, nil
 	})
 	return enough, err
 }
@@ -111,8 +111,12 @@ func changedSince(side plan.Side, base *plan.Base, remote bool) bool {
 }
 
 // notTold notes the change that an operation is about, if only a regular look has found it: it is neither marked nor known to the
-// queue. What has become old enough to take part has not changed.
+// queue. What has become old enough to take part has not changed, and where the watch says itself that it does not see everything,
+// nothing is missed.
 func (c *commit) notTold(job queue.Job, op plan.Op) error {
+	if watch := c.d.agent.watching.status(job.Sync); watch == nil || watch.State != string(trigger.HealthWatching) {
+		return nil
+	}
 	if !isRegular(job) || !changedHere(op) || op.Base == nil && c.d.agent.cfg.Syncs[job.Sync].MinAge > 0 || len(c.untold[job.Sync]) >= mostUntold {
 		return nil
 	}

@@ -279,6 +279,9 @@ func priorityOf(op plan.Op) uint8 {
 // What is set aside must be quiet too, as whoever writes it would go on under the other name.
 func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 	settle := c.d.agent.syncs[sync].Settle
+	if op.Ready {
+		settle = 0
+	}
 	source := op.Local.Entry
 	switch op.Action {
 	case plan.Upload:

@@ -254,11 +254,9 @@ func (s *scanning) survey() {
 	}
 }
 
-// surveyed ends a scan that does nothing about what it finds: the marks of what has changed stay for the next look.
+// surveyed ends a scan that does nothing about what it finds: the marks of what has changed stay for the next look, and a full scan
+// is as far away as before.
 func (c *commit) surveyed(s *scanning) error {
-	if err := state.PutSync(c.tx, s.sync(), s.row); err != nil {
-		return err
-	}
 	_, err := c.dropNotes(s)
 	return err
 }

@@ -98,7 +98,7 @@ func workSync(s *config.Sync, host string) work.Sync {
 			Links:   plan.Links(s.Links), Host: host, Zone: time.Local,
 		},
 		Filter: scan.NewFilter(filterOptions(s)),
-		Marker: s.Marker, Settle: s.Settle, Moves: s.Moves,
+		Marker: s.Marker, Settle: s.Settle, Ready: scan.NewReady(s.Ready), Moves: s.Moves,
 		Upload: work.Upload{
 			Direct: !s.Atomic, TempPrefix: s.TempPrefix, TempSuffix: s.TempSuffix, TempFolder: s.TempFolder,
 			Mode: s.Mode, After: after(s.AfterUpload), RemoteName: remoteName(s.RemoteName),
@@ -117,7 +117,7 @@ func workSync(s *config.Sync, host string) work.Sync {
 func filterOptions(s *config.Sync) scan.FilterOptions {
 	o := scan.FilterOptions{
 		Include: s.Include, Exclude: slices.Clip(s.Exclude), IgnoreFile: s.IgnoreFile, Defaults: s.DefaultExcludes, IgnoreCase: s.IgnoreCase,
-		MinSize: s.MinSize, MaxSize: s.MaxSize, MinAge: s.MinAge, MaxAge: s.MaxAge,
+		MinSize: s.MinSize, MaxSize: s.MaxSize, MinAge: s.MinAge, MaxAge: s.MaxAge, Ready: scan.NewReady(s.Ready),
 	}
 	for _, folder := range s.Hidden { // behind all others, so that none takes it back
 		o.Exclude = append(o.Exclude, "/"+literally.Replace(folder)+"/")

@@ -33,6 +33,7 @@ func (s *simulation) inStep() {
 		far := s.remoteFiles()
 		s.written(far, here)
 		s.sameOnBoth(here, far)
+		s.permitted(far)
 	}
 	for content, v := range s.facts {
 		if !s.wasted[content] {
@@ -64,6 +65,19 @@ func (s *simulation) written(side, here map[string]string) {
 		}
 		if _, known := s.versions[content]; !known || scan.IsTemp(name) {
 			s.wrongf("%s holds %d bytes that nobody has written", name, len(content))
+		}
+	}
+}
+
+// permitted checks the permissions of what was sent under a temporary name.
+func (s *simulation) permitted(far map[string]string) {
+	if s.sync.Mode == 0 || !s.sync.Atomic || !s.server.Abilities.Chmod {
+		return
+	}
+	modes := s.server.Modes()
+	for name, content := range far {
+		if v := s.facts[content]; v != nil && v.here && modes["/site/"+name] != s.sync.Mode {
+			s.wrongf("%s has the permissions %s", name, modes["/site/"+name])
 		}
 	}
 }

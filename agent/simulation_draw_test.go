@@ -54,7 +54,7 @@ func (s *simulation) drawServer(t *testing.T) *ftptest.Memory {
 	random := s.random
 	can := ftptest.Abilities{
 		MLSD: random.IntN(3) > 0, MDTM: true, MFMT: random.IntN(3) > 0, Restart: random.IntN(4) > 0,
-		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0,
+		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0, Chmod: random.IntN(2) == 0,
 	}
 	if !can.MLSD {
 		can.Zone = pick(random, time.UTC, time.FixedZone("far", 5*3600+1800))
@@ -123,11 +123,8 @@ func (s *simulation) drawSync() {
 	}
 	if o.Direction != config.Down {
 		s.drawUploads()
-	} else {
-		// Such a server answers for a name that it has only in another case, so that what has that name here never goes.
-		s.restrict(func(can *ftptest.Abilities) { can.IgnoreCase = false })
 	}
-	if o.Delete || s.ignores || s.links {
+	if o.Delete || s.links {
 		return
 	}
 	consumed := pick(random, config.After{Delete: true}, config.After{Move: mustTemplate("done/{date}/")})
@@ -161,6 +158,9 @@ func (s *simulation) drawUploads() {
 		o.TempPrefix, o.TempSuffix = pick(random, ".", "", "in."), pick(random, "", ".part")
 	}
 	if some(5) {
+		o.Mode = 0o640
+	}
+	if some(5) {
 		o.Verify = pick(random, config.VerifyHash, config.VerifyReread)
 		s.flips = o.Verify == config.VerifyReread && o.Atomic
 	}
@@ -181,9 +181,9 @@ func (s *simulation) kind() string {
 	if o.Trash != "" {
 		remove = "trash"
 	}
-	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, "+
+	text := fmt.Sprintf("seed %d: %s, delete %s (at most %+v), foreign %s, conflict %s, moves %v, settle %s, links %s %v, verify %s, atomic %v, temporary %q %q %q, mode %s, "+
 		"grow %q, remote name %q, after %v %v, claim %v, bound %d, watched %v, ignores %v, cut listings %v, shifts %v, allowed times %v",
-		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix,
+		s.seed, o.Direction, remove, o.MaxDelete, o.OnForeignChange, o.Conflict, o.Moves, o.Settle, o.Links, s.links, o.Verify, o.Atomic, o.TempFolder, o.TempPrefix, o.TempSuffix, o.Mode,
 		o.Append, o.RemoteName, o.AfterUpload, o.AfterDownload, o.Claim, s.bound, s.watched, s.ignores, s.listings, s.shifts, len(o.Allowed) > 0)
 	for name, server := range s.servers {
 		text += fmt.Sprintf("; server %s: connections %d, latency %s, %+v", name, s.cfg.Servers[name].Connections, server.Latency, server.Abilities)

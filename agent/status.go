@@ -47,7 +47,7 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.Syn
 
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
-	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction)}
+	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
 	row, err := state.GetSync(tx, name)
 	if err != nil {
 		return s, err

@@ -143,7 +143,7 @@ func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
 	w := &worker{pool: pool, db: db, logger: slog.New(slog.DiscardHandler)}
 	begin, stop := context.WithCancel(t.Context())
 	defer stop()
-	working, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	working, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error)
 	go func() {

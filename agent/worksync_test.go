@@ -12,6 +12,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 )
 
@@ -50,6 +51,9 @@ func TestEveryOptionReachesTheWorkers(t *testing.T) {
 		"DefaultExcludes": {func(s *sync) { s.DefaultExcludes = true }, excludes(".git/config"), true},
 		"Delete":          {func(s *sync) { s.Delete = true }, func(s got) any { return s.Rules.Delete }, true},
 		"Settle":          {func(s *sync) { s.Settle = 7 }, func(s got) any { return s.Settle }, time.Duration(7)},
+		"Ready": {func(s *sync) { s.Ready = "{name}.ok" }, func(s got) any {
+			return s.Ready.Of("x/a.b") == "x/a.b.ok" && s.Filter.In(scan.Local{}, now).Excluded("x/a.b.ok", false) && !s.Filter.ExcludedAnywhere("x/a.b.ok", false)
+		}, true},
 		"Marker":          {func(s *sync) { s.Marker = "m" }, func(s got) any { return s.Marker }, "m"},
 		"OnForeignChange": {func(s *sync) { s.OnForeignChange = config.ForeignKeep }, func(s got) any { return s.Rules.Foreign }, plan.ForeignKeep},
 		"Conflict":        {func(s *sync) { s.Conflict = config.ConflictAsk }, func(s got) any { return s.Rules.Conflict }, plan.ResolveAsk},
@@ -78,7 +82,7 @@ func TestEveryOptionReachesTheWorkers(t *testing.T) {
 		}, func(s got) any { return s.Hooks }, work.Hooks{Before: []string{"b"}, After: []string{"a"}, OnError: []string{"e"}, Shell: true, Timeout: 9}},
 	}
 	elsewhere := map[string]string{
-		"Family": "names.go", "Server": "the queue", "Watch": "startTriggers", "Schedules": "startTriggers", "Rescan": "startLooks", "Poll": "startLooks", "MaxDelete": "veto.go", "Enabled": "New",
+		"Family": "names.go", "Server": "the queue", "Watch": "startTriggers", "WatchPoll": "startWatch", "Schedules": "startTriggers", "Rescan": "startLooks", "Poll": "startLooks", "MaxDelete": "veto.go", "Enabled": "New",
 		"Transfers": "the dispatcher", "Allowed": "the dispatcher", "Moves": "the walker",
 	}
 	options := map[string]bool{"IgnoreFile": true, "IgnoreCase": true, "MinSize": true, "MaxSize": true, "MinAge": true, "MaxAge": true}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -79,4 +80,42 @@ func TestNotesOfAllKinds(t *testing.T) {
 	if got := list(); !slices.Equal(got, []string{"", "b", "c"}) {
 		t.Errorf("left: %q", got)
 	}
+}
+
+func TestNotesBelowAPath(t *testing.T) {
+	db := openNew(t)
+	long := strings.Repeat("long/", longest/4)
+	for _, row := range []struct {
+		path string
+		kind NoteKind
+		at   time.Time
+	}{
+		{"a", NoteHeld, noon}, {"a/b", NoteHeld, noon}, {"a/new", NoteHeld, noon.Add(time.Hour)}, {"a/other", NoteSkipped, noon}, {"a.b", NoteHeld, noon},
+		{long + "a/b", NoteHeld, noon}, {long + "b", NoteHeld, noon},
+	} {
+		update(t, db, func(tx *Tx) error {
+			_, err := PutNote(tx, "s", Note{Path: row.path, Kind: row.kind, Text: "x"}, row.at)
+			return err
+		})
+	}
+	left := func(below string, want ...string) {
+		t.Helper()
+		update(t, db, func(tx *Tx) error {
+			return DropNotesIn(tx, "s", below, noon.Add(time.Minute), func(n Note) bool { return n.Kind == NoteHeld })
+		})
+		var paths []string
+		view(t, db, func(tx *Tx) error {
+			paths = nil
+			return EachNote(tx, "s", func(n Note) (bool, error) {
+				paths = append(paths, n.Path)
+				return true, nil
+			})
+		})
+		if !slices.Equal(paths, want) {
+			t.Errorf("below %.10q: left are %q", below, paths)
+		}
+	}
+	left("a", "a.b", "a/new", "a/other", long+"a/b", long+"b")
+	left(long+"a", "a.b", "a/new", "a/other", long+"b")
+	left("", "a/new", "a/other")
 }

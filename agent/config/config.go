@@ -153,6 +153,7 @@ type Sync struct {
 	Remote    string // cleaned by path.Clean; relative to the login folder unless it begins with a slash
 	Direction Direction
 	Watch     bool
+	WatchPoll time.Duration // how often everything is looked at where Watch cannot rely on events; at least a second
 	Schedules []Schedule
 	Rescan    time.Duration // how often the whole local folder is looked at beside Watch, >= 1 min; 0: never
 	Poll      time.Duration // how often the server is asked for what has changed there, >= 10 s; 0: never, as for Up
@@ -161,6 +162,7 @@ type Sync struct {
 	Delete    bool          // also with Trash
 	MaxDelete MaxDelete
 	Settle    time.Duration // >= 0
+	Ready     string        // how the file is called that says of another one that it is complete, see scan.NewReady; empty: there is none
 	Marker    string        // local path (slashes) below Local that must exist; empty: none
 	Enabled   bool
 

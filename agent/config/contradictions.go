@@ -40,6 +40,8 @@ func (l *loader) contradictions(at key, sync *Sync, file *rawSync) {
 			`"preserve" makes links and transfers nothing, so that they would stay: write "skip", or remove after_upload and after_download`},
 		{"symlinks", sync.Links == LinksFollow && (consumes || sync.Claim),
 			`with "follow" what is behind a link is only read, and would have to go: write "skip", or remove after_upload, after_download and claim`},
+		{"ready", file.Ready != "" && len(sync.Append) > 0,
+			`a file that only ever grows is never complete: remove it, or mode = "append"`},
 		{"after_upload", sync.AfterUpload != After{} && len(sync.Append) > 0,
 			`a file that grows has to stay: write "keep", or remove mode = "append"`},
 		{"remote_name", sync.RemoteName.uses(placeMTime) && len(sync.Append) > 0,
@@ -74,6 +76,7 @@ func (l *loader) otherDirection(at key, sync *Sync, file *rawSync) {
 		{"after_upload", !up && sync.AfterUpload != After{}, `"up"`},
 		{"after_download", !down && sync.AfterDownload != After{}, `"down"`},
 		{"claim", !down && sync.Claim, `"down"`},
+		{"ready", both && file.Ready != "", `"up" and "down", where one side is the source`},
 		{"mode", !up && file.Mode == modeAppend, `"up"`},
 		{"rules", !up && len(file.Rules) > 0, `"up"`},
 	} {

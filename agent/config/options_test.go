@@ -20,7 +20,7 @@ func ofDefaults(s Sync) *Sync {
 	if s.MaxDelete == (MaxDelete{}) {
 		s.MaxDelete = MaxDelete{Percent: 10, IsPercent: true}
 	}
-	s.Settle, s.Rescan = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour)
+	s.Settle, s.Rescan, s.WatchPoll = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour), cmp.Or(s.WatchPoll, time.Minute)
 	s.IgnoreFile, s.DefaultExcludes, s.Moves = ".ferryignore", true, true
 	s.Links, s.OnForeignChange, s.Conflict, s.Verify = LinksSkip, ForeignRestore, ConflictCopy, VerifySize
 	s.TrashKeep, s.Hidden = 30*day, []string{".ferry-trash"}
@@ -75,6 +75,7 @@ direction = "down"
 time_zone = "UTC"
 after_download = { move = "done/{date}/" }
 claim = true
+ready = "{stem}.ok"
 [sync.pair]
 server = "other"
 local = "../pair"
@@ -83,6 +84,7 @@ direction = "both"
 watch = true
 rescan = "30m"
 poll = "5m"
+watch_poll = "90s"
 conflict = "newer"
 hooks = { on_error = "echo failed | tee log", shell = true }
 `
@@ -113,10 +115,10 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	second.Name, second.Server = "drop@other", "other"
 	eaten := ofDefaults(Sync{Name: "eaten", Local: filepath.Join(filepath.Dir(here), "eaten"), Remote: "/eaten", Direction: Down, Enabled: true})
 	eaten.AfterDownload, eaten.Claim = After{Move: NameTemplate{"done/{date}/", time.UTC}}, true
-	eaten.Moves = false
+	eaten.Moves, eaten.Ready = false, "{stem}.ok"
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
-	pair.Conflict, pair.Rescan, pair.Poll = ConflictNewer, 30*time.Minute, 5*time.Minute
+	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second
 	pair.Hooks = Hooks{OnError: []string{"echo failed | tee log"}, Shell: true, Timeout: time.Minute}
 	want := map[string]*Sync{"web": web, "drop@acme": drop, "drop@other": &second, "eaten": eaten, "pair": pair}
 	sameZone := compare.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
@@ -182,6 +184,22 @@ agent.toml:13: sync.web.mode: "x" is not known: write "whole" or "append"`},
 		`agent.toml:9: sync.web.remote_name: "{stem}{mtime:YYYYMMDD}": "YYYYMMDD" is not a layout: write 2006 for the year, 01 for the month, 02 for the day, 15 for the hour, 04 for the minute and 05 for the second, such as {mtime:2006-01-02}`},
 	{"a layout where there is none", "up", `remote_name = "{date:2006}"`,
 		`agent.toml:9: sync.web.remote_name: "{date:2006}": {date:2006} has no layout: write {date}, or {now:2006}`},
+	{"a ready file in another folder", "up", `ready = "done/{name}"`,
+		`agent.toml:9: sync.web.ready: "done/{name}" has a slash: write the name alone, such as "{name}.done", in the folder of the file that it is about`},
+	{"a ready file that is the file", "down", `ready = "{stem}{ext}"`,
+		`agent.toml:9: sync.web.ready: "{stem}{ext}" would be the name of the files themselves: write more, such as "{name}.done"`},
+	{"a ready file that is the folder", "up", `ready = ".."`,
+		`agent.toml:9: sync.web.ready: ".." would be the name of the files themselves: write more, such as "{name}.done"`},
+	{"a ready file with a time", "up", `ready = "{name}.{date}"`,
+		`agent.toml:9: sync.web.ready: "{name}.{date}" holds a time: the name is made of {name}, {stem} and {ext}, such as "{name}.done"`},
+	{"a ready file for all of one kind", "up", `ready = "done{ext}"`,
+		`agent.toml:9: sync.web.ready: "done{ext}" does not say which file it is about: write {name} or {stem} too, or a name without any placeholder for all files of a folder`},
+	{"a ready file that is not made of what is known", "up", `ready = "{nam}.done"`,
+		`agent.toml:9: sync.web.ready: "{nam}.done": {nam} is not known (did you mean {name}?)`},
+	{"a ready file where both sides are sources", "both", `ready = "{name}.done"`,
+		`agent.toml:9: sync.web.ready: is for direction = "up" and "down", where one side is the source: remove the line`},
+	{"a ready file for what is never complete", "up", "ready = \"{name}.done\"\nmode = \"append\"",
+		`agent.toml:9: sync.web.ready: a file that only ever grows is never complete: remove it, or mode = "append"`},
 	{"a remote name in a folder", "up", `remote_name = "x/{name}"`,
 		`agent.toml:9: sync.web.remote_name: "x/{name}" has a slash: it is the name alone, and a file stays in its folder`},
 	{"a remote name with a folder in its layout", "up", `remote_name = "{name}{mtime:2006/01}"`,
@@ -199,6 +217,14 @@ agent.toml:11: sync.web.min_age: is not less than max_age: no file would take pa
 	{"too old before it is settled", "up", `settle = "1h"
 max_age = "30m"`,
 		`agent.toml:10: sync.web.max_age: is not more than settle (1h0m0s): a file would be too old when it may be sent`},
+	{"polling without a pause", "up", `watch = true
+watch_poll = "500ms"`,
+		`agent.toml:10: sync.web.watch_poll: 500ms is too often: the whole folder is looked at each time, so write at least 1s`},
+	{"polling without a watch", "up", `watch_poll = "5m"`,
+		`agent.toml:9: sync.web.watch_poll: has no meaning without watch: write watch = true, or remove it`},
+	{"a poll in the past", "up", `watch = true
+watch_poll = "-5m"`,
+		`agent.toml:10: sync.web.watch_poll: -5m0s is negative`},
 	{"an age below zero", "up", `min_age = "-1h"
 max_age = 5`,
 		`agent.toml:9: sync.web.min_age: -1h0m0s is negative

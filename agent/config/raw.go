@@ -97,11 +97,13 @@ type rawSync struct {
 	Remote    string       `toml:"remote"`
 	Direction string       `toml:"direction"`
 	Watch     bool         `toml:"watch"`
+	WatchPoll duration     `toml:"watch_poll"`
 	Schedule  rawSchedules `toml:"schedule"`
 	Rescan    duration     `toml:"rescan"`
 	Poll      age          `toml:"poll"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
+	Ready     string       `toml:"ready"`
 	Marker    string       `toml:"marker"`
 	Enabled   bool         `toml:"enabled"`
 
@@ -185,6 +187,7 @@ func (s *rawServer) setDefaults() {
 
 func (s *rawSync) setDefaults() {
 	*s = rawSync{
+		WatchPoll:       defaultWatchPoll,
 		Rescan:          defaultRescan,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,

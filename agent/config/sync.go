@@ -72,6 +72,11 @@ func noServer(name string, servers map[string]*rawServer) string {
 	return text
 }
 
+const (
+	defaultWatchPoll = duration(time.Minute)
+	minWatchPoll     = time.Second
+)
+
 func (l *loader) sync(name string, file *rawSync) *Sync {
 	at := key{"sync", name}
 	zone := l.zone(at.child("time_zone"), file.TimeZone)
@@ -85,8 +90,10 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 		Remote:    l.required(at, "remote", file.Remote, "/htdocs"),
 		Direction: l.direction(at, file.Direction),
 		Watch:     file.Watch,
+		WatchPoll: l.duration(at.child("watch_poll"), file.WatchPoll, 0),
 		Schedules: l.schedules(at.child("schedule"), file.Schedule, zone),
 		Settle:    l.duration(at.child("settle"), file.Settle, 0),
+		Ready:     l.ready(at.child("ready"), file.Ready),
 		Marker:    file.Marker,
 		Enabled:   file.Enabled,
 	}
@@ -104,6 +111,12 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	}
 	if sync.Remote != "" {
 		sync.Remote = path.Clean(sync.Remote)
+	}
+	switch {
+	case sync.WatchPoll < minWatchPoll && sync.WatchPoll >= 0:
+		l.fail(at.child("watch_poll"), "%s is too often: the whole folder is looked at each time, so write at least %s", sync.WatchPoll, minWatchPoll)
+	case !sync.Watch && file.WatchPoll != defaultWatchPoll:
+		l.fail(at.child("watch_poll"), "has no meaning without watch: write watch = true, or remove it")
 	}
 	if file.Marker != "" && (!filepath.IsLocal(filepath.FromSlash(file.Marker)) || hasControl(file.Marker)) {
 		l.fail(at.child("marker"), `%q is not below the local folder: write a file name relative to it, such as ".mounted"`, file.Marker)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ftpferry/ftpferry/agent/scan"
 )
 
 // NameTemplate makes names out of names and times. The zero template is none.
@@ -54,6 +56,30 @@ func ParseNameTemplate(text string, zone *time.Location) (NameTemplate, error) {
 		rest = after
 	}
 	return NameTemplate{text, zone}, nil
+}
+
+// ready checks the name of files that say of others that they are complete.
+func (l *loader) ready(at key, text string) string {
+	if text == "" {
+		return ""
+	}
+	template, err := ParseNameTemplate(text, time.UTC)
+	written := strings.NewReplacer("{"+placeName+"}", "", "{"+placeStem+"}", "", "{"+placeExt+"}", "").Replace(text)
+	switch {
+	case err != nil:
+		l.fail(at, "%s", err)
+	case strings.ContainsAny(text, `/\`):
+		l.fail(at, `%q has a slash: write the name alone, such as "{name}.done", in the folder of the file that it is about`, text)
+	case template.uses(placeDate, placeTime, placeNow, placeMTime):
+		l.fail(at, `%q holds a time: the name is made of {name}, {stem} and {ext}, such as "{name}.done"`, text)
+	case written == "" || written == text && !isName(text):
+		l.fail(at, `%q would be the name of the files themselves: write more, such as "{name}.done"`, text)
+	case template.uses(placeExt) && !template.uses(placeName, placeStem):
+		l.fail(at, `%q does not say which file it is about: write {name} or {stem} too, or a name without any placeholder for all files of a folder`, text)
+	default:
+		return text
+	}
+	return ""
 }
 
 // nextPlaceholder splits what comes before the first placeholder, its content, and what follows it.
@@ -143,7 +169,7 @@ func (t NameTemplate) Expand(rel string, modified, now time.Time) string {
 	if zone == nil {
 		zone = time.Local
 	}
-	stem, ext := splitName(name)
+	stem, ext := scan.SplitName(name)
 	var b strings.Builder
 	for rest := t.text; rest != ""; {
 		literal, placeholder, after, err := nextPlaceholder(rest)
@@ -199,13 +225,6 @@ func harmless(expanded, name string) string {
 
 func isName(part string) bool {
 	return part != "" && part != "." && part != ".." && !strings.Contains(part, "/")
-}
-
-// splitName cuts the extension off. Dots at the begin make a name hidden, not an extension.
-func splitName(name string) (stem, ext string) {
-	hidden := len(name) - len(strings.TrimLeft(name, "."))
-	ext = path.Ext(name[hidden:])
-	return strings.TrimSuffix(name, ext), ext
 }
 
 // uses reports whether one of the placeholders is in the template.

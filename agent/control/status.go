@@ -53,7 +53,7 @@ type SyncStatus struct {
 
 // Watch says how the changes in a local folder are noticed.
 type Watch struct {
-	// State is watching, starting, degraded, polling or missing.
+	// State is one of the words below.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	Cure   string `json:"cure,omitempty"`
@@ -62,6 +62,15 @@ type Watch struct {
 	Folders int           `json:"folders"`
 	Since   time.Time     `json:"since,omitzero"`
 }
+
+// The states of a watch.
+const (
+	WatchWorks    = "watching"
+	WatchStarting = "starting"
+	WatchDegraded = "degraded" // some folders are looked at now and then
+	WatchPolling  = "polling"  // everything is
+	WatchMissing  = "missing"  // there is no folder
+)
 
 // Schedule is how one line of a schedule stands.
 type Schedule struct {

@@ -186,6 +186,8 @@ type Op struct {
 	Replan bool `json:"replan,omitempty"`
 	// Touched is when the local file that goes was touched last in any way, which nobody can set back; zero: that is not known.
 	Touched time.Time `json:"touched,omitzero"`
+	// Ready: a file beside it says that the source is complete, so that nobody has to wait whether it changes.
+	Ready bool `json:"ready,omitempty"`
 }
 
 // target is the side that the operation changes.

@@ -23,6 +23,8 @@ type FilterOptions struct {
 	// modified. 0 is no limit.
 	MinSize, MaxSize int64
 	MinAge, MaxAge   time.Duration
+	// Ready tells the files that say of others that they are complete. They take no part themselves.
+	Ready Ready
 }
 
 // Filter says which paths take part in a sync, as far as the configuration tells; Filtering knows the ignore files too. The
@@ -170,12 +172,16 @@ func (r rule) why() string { return fmt.Sprintf("left out by %q (%s)", r.text, r
 func (f Filter) Excluded(rel string, isDir bool) bool { return f.why(rel, isDir) != "" }
 
 // ExcludedAnywhere reports whether the configuration leaves out rel or a folder above it, for paths that were not found by
-// walking down. What it leaves out no ignore file brings back.
+// walking down. What it leaves out no ignore file brings back. A file of rules, or one that says that others are complete, is not
+// left out: its changes matter.
 func (f Filter) ExcludedAnywhere(rel string, isDir bool) bool {
 	for dir := range above(rel) {
 		if f.Excluded(dir, true) {
 			return true
 		}
+	}
+	if !isDir && (f.IsIgnoreFile(rel) || f.options.Ready.Is(rel)) {
+		return false // whatever the rules say of its name, what it is about takes part
 	}
 	return f.Excluded(rel, isDir)
 }

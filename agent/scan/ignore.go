@@ -90,6 +90,9 @@ func (f *Filtering) Why(rel string, isDir bool) string {
 	if f.filter.IsIgnoreFile(rel) {
 		return "a file of rules takes no part itself"
 	}
+	if !isDir && f.filter.options.Ready.Is(rel) {
+		return "a file that says that others are complete (ready) takes no part itself"
+	}
 	if why := f.filter.why(rel, isDir); why != "" || rel == "" {
 		return why
 	}

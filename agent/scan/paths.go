@@ -30,6 +30,14 @@ func (w *walker) paths(ctx context.Context) error {
 	entered := "" // the last folder that is in step on both sides, as are those above it
 	for len(paths) > 0 {
 		w.path = paths[0]
+		for _, rel := range w.readyFor(w.path) {
+			if slices.Contains(paths, rel) {
+				continue
+			}
+			if _, err := w.decideFor(ctx, rel, &entered); err != nil {
+				return err
+			}
+		}
 		top, err := w.decideFor(ctx, w.path, &entered)
 		if err != nil {
 			return err

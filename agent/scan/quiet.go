@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -58,25 +59,36 @@ func (l Local) IsWritten(rel string) bool {
 
 // hold takes back the transfer of a file that is not complete yet, and says why. Whether it has been quiet for long enough is for
 // whoever carries it out: that changes by the second.
-func (w *walker) hold(item plan.Item, d plan.Decision) plan.Decision {
-	settling := w.request.Settling
-	if d.Op == nil || settling.Quiet <= 0 || item.Local.Entry.Kind != entry.File {
-		return d
+func (w *walker) hold(ctx context.Context, item plan.Item, d plan.Decision) (plan.Decision, error) {
+	if d.Op == nil {
+		return d, nil
 	}
+	source, remote := item.Local, false
 	switch d.Op.Action {
 	case plan.Upload, plan.SetAsideLocal:
+	case plan.Download:
+		source, remote = item.Remote, true
 	default:
-		return d
+		return d, nil
 	}
-	if settling.Grows != nil && settling.Grows(item.Path) {
-		return d
+	if source.Knowledge != plan.Seen || source.Entry.Kind != entry.File {
+		return d, nil
+	}
+	why, err := w.waitsFor(ctx, item, source.Entry, remote)
+	if err != nil || why != "" {
+		return held(item, d, why, false), err
+	}
+	d.Op.Ready = !w.request.Filter.options.Ready.IsZero()
+	settling := w.request.Settling
+	if remote || settling.Quiet <= 0 || settling.Grows != nil && settling.Grows(item.Path) {
+		return d, nil
 	}
 	d.Op.Touched = w.local.LastTouched(item.Path)
 	// A scan of all leaves it to the jobs to find out who has a file open: they come one after the other.
 	if w.request.Paths != nil && w.local.IsWritten(item.Path) {
-		return held(item, d, Written, true)
+		return held(item, d, Written, true), nil
 	}
-	return d
+	return d, nil
 }
 
 func held(item plan.Item, d plan.Decision, why string, again bool) plan.Decision {

@@ -180,6 +180,7 @@ type walker struct {
 	// above are the folders on the server that lead to what is under way, and entered is the ID of the one that is entered next.
 	above   []farFolder
 	entered uint64
+	beside  beside // see readyFor
 	// rotations are those of the folder that is walked through, or was looked into last.
 	rotations rotations
 }

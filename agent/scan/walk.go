@@ -163,7 +163,10 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if asked {
 		d = w.renew(listed, item, d)
 	}
-	d = w.hold(item, w.identify(item, w.date(item, d)))
+	d, err = w.hold(ctx, item, w.identify(item, w.date(item, d)))
+	if err != nil {
+		return true, err
+	}
 	deletes := d.Op != nil && d.Op.Action.Deletes()
 	if !deletes && !resumed {
 		w.record(item, d)

@@ -59,7 +59,7 @@ func (o *observer) health() Health {
 	h := Health{State: HealthPolling, Every: o.poll, Folders: len(o.watched)}
 	switch {
 	case o.identity == nil:
-		return Health{State: HealthMissing, Reason: "the root folder is missing"}
+		return Health{State: HealthMissing, Reason: "the local folder is not there"}
 	case o.feed.watcher == nil:
 		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", o.trouble), cure(o.trouble)
 	case o.odd[""] != "":

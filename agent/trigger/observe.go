@@ -31,7 +31,8 @@ type observer struct {
 	open   func() (feed, error)
 	poll   time.Duration
 	remote func(path string) string // see remoteFilesystem
-	ready  func()                   // nil once called
+	mounts func(base string) map[string]string
+	ready  func() // nil once called
 	log    *slog.Logger
 	report func(change)
 	unread func(more bool) // told when that changes; see Coalescer
@@ -56,6 +57,7 @@ type observer struct {
 	trouble   error             // why that is so, or why there is no feed
 	limited   bool              // that has been logged
 	device    uint64            // of the root
+	mounted   map[string]string // see mountsBelow, when that was looked at last
 	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those
 	canary    canary
 	polled    time.Time
@@ -77,7 +79,7 @@ type visit struct {
 
 func (w Watch) observer(report func(change)) *observer {
 	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report, tell: w.Health, canary: canary{rel: w.Canary},
-		poll: cmp.Or(w.Poll, DefaultPoll), remote: w.remote,
+		poll: cmp.Or(w.Poll, DefaultPoll), remote: w.remote, mounts: w.mounts,
 		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
 	if o.skip == nil {
 		o.skip = func(string, bool) bool { return false }
@@ -87,6 +89,9 @@ func (w Watch) observer(report func(change)) *observer {
 	}
 	if o.remote == nil {
 		o.remote = remoteFilesystem
+	}
+	if o.mounts == nil {
+		o.mounts = mountsBelow
 	}
 	return o
 }
@@ -218,6 +223,7 @@ func (o *observer) attach(now time.Time, why string) {
 	o.pending, o.why = []visit{{"", false}}, why
 	o.complete, o.odd, o.device = false, map[string]string{}, deviceOf(o.identity)
 	o.canary.state = canaryHome
+	o.mounted = o.mounts(o.base)
 	o.examine("")
 }
 
@@ -261,8 +267,17 @@ func (o *observer) failed(now time.Time, err error) {
 	o.restart(now, why)
 }
 
-// check visits the folders that should have a watch and do not.
+// check visits the folders that should have a watch and do not, and those on which something was mounted: their watches are for what
+// is under that now.
 func (o *observer) check() {
+	mounted := o.mounts(o.base)
+	for rel, id := range mounted {
+		if _, known := o.watched[rel]; known && o.mounted[rel] != id {
+			o.forget(rel)
+			o.pending = append(o.pending, visit{rel, true})
+		}
+	}
+	o.mounted = mounted
 	list := o.feed.watcher.WatchList()
 	listed := make(map[string]struct{}, len(list))
 	for _, full := range list {
@@ -341,7 +356,7 @@ func (o *observer) list(v visit, full string) error {
 		return err
 	}
 	defer dir.Close()
-	if info, err := dir.Stat(); err == nil && deviceOf(info) != o.device {
+	if info, err := dir.Stat(); err == nil && (deviceOf(info) != o.device || o.mounted[v.rel] != "") {
 		o.examine(v.rel)
 	}
 	for {

@@ -43,6 +43,7 @@ type fake struct {
 	poll   time.Duration
 	canary string
 	odd    map[string]string // what remoteFilesystem says, by relative path
+	mounts map[string]string // what mountsBelow says
 }
 
 // sleep lets the Watch run for d. The race detector needs the lock and Wait to see that the test and the
@@ -113,6 +114,7 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 			prepare(f)
 		}
 		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
+			mounts: func(string) map[string]string { f.turn(); return f.mounts },
 			Health: func(h Health) { f.turn(); f.health = append(f.health, h) }, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
@@ -351,6 +353,19 @@ func TestWatchPollsOnlyWhatIsMountedInTheFolder(t *testing.T) {
 	}
 }
 
+func TestWatchFollowsWhatIsMountedLater(t *testing.T) {
+	inBubble(t, func(f *fake) { f.mounts = map[string]string{"d/e": "1"} }, func(f *fake) {
+		f.sleep(5 * time.Minute)
+		f.wantPaths("nothing new")
+		f.added = nil
+		f.mounts, f.odd = map[string]string{"d/e": "1", "a": "2", "unknown": "3"}, map[string]string{"a": "NFS"}
+		f.sleep(time.Minute + time.Second)
+		f.wantAdded("what is there now", []string{"a", "a/b", "a/b/c"})
+		f.wantPaths("what is there now", "a")
+		f.wantHealth("it tells of no changes", HealthDegraded, time.Minute, `"a": NFS does not tell of every change`, "")
+	})
+}
+
 func TestWatchSendsACanary(t *testing.T) {
 	canary := func(f *fake) { f.canary = ".canary" }
 	sings := func(f *fake) {
@@ -414,7 +429,7 @@ func TestWatchTellsThatItsRootIsMissing(t *testing.T) {
 		f.sleep(time.Minute)
 		f.must(os.Rename(f.root, f.root+" away"))
 		f.sleep(time.Minute)
-		f.wantHealth("without it", HealthMissing, 0, "the root folder is missing", "")
+		f.wantHealth("without it", HealthMissing, 0, "the local folder is not there", "")
 		if now := f.health[len(f.health)-1].Since; now.Sub(since) < time.Minute {
 			t.Errorf("since %v", now)
 		}

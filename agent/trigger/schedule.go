@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 )
@@ -172,29 +173,28 @@ func (e Entry) Following(sync string, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// passed returns the times after Last and not after now, or the latest of them.
+// passed returns the times after Last and not after now, or the latest of them, if they are too many to be counted.
 //
-// It looks back from now in growing steps, so that years of downtime, or a last run recorded by a clock
+// Then it looks back from now in growing steps, so that years of downtime, or a last run recorded by a clock
 // that stood in 1970, cost no more than a day. For intervals ("@every 10m") the phase may shift by that.
 func (e Entry) passed(now time.Time) []time.Time {
 	if e.Last.IsZero() {
 		return nil
 	}
-	if first := e.Next(e.Last); first.After(now) || !first.After(e.Last) {
-		return nil
+	times, all := e.between(e.Last, now, mostCounted)
+	for back := time.Hour; !all && len(times) < mostCounted && back > 0; back *= 2 { // not positive: doubled beyond 200 years
+		times, _ = e.between(now.Add(-back), now, math.MaxInt)
 	}
-	for back := time.Hour; ; back *= 2 {
-		from := e.Last
-		all := now.Sub(e.Last) <= back || back <= 0 // not positive: doubled beyond the range, after 200 years
-		if !all {
-			from = now.Add(-back)
+	return times
+}
+
+// between returns the times after from and not after to, at most so many; all: there are no others.
+func (e Entry) between(from, to time.Time, most int) (times []time.Time, all bool) {
+	for at := e.Next(from); at.After(from) && !at.After(to); at = e.Next(from) {
+		if len(times) == most {
+			return nil, false
 		}
-		var times []time.Time
-		for at := e.Next(from); at.After(from) && !at.After(now); at = e.Next(from) {
-			times, from = append(times, at), at
-		}
-		if all || len(times) >= mostCounted {
-			return times
-		}
+		times, from = append(times, at), at
 	}
+	return times, true
 }

@@ -46,9 +46,10 @@ type Watch struct {
 	Ready  func()
 	Logger *slog.Logger // nil: silent
 
-	open   func() (feed, error)     // nil: fsnotify
-	remote func(path string) string // nil: remoteFilesystem
-	look   time.Duration            // zero: lookAtRoot
+	open   func() (feed, error)                // nil: fsnotify
+	remote func(path string) string            // nil: remoteFilesystem
+	mounts func(base string) map[string]string // nil: mountsBelow
+	look   time.Duration                       // zero: lookAtRoot
 }
 
 // change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is

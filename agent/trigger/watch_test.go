@@ -68,7 +68,7 @@ func (r *recorder) forget() {
 // until waits for an Event that satisfies ok.
 func (r *recorder) until(what string, ok func(Event) bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !slices.ContainsFunc(r.all(), ok); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(r.all(), ok); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("no Event for %s, only %+v", what, r.all())
 		}
@@ -92,7 +92,7 @@ func (r *recorder) because(why string) {
 // writes more than one file, because the first may be reported as part of a folder that was just found.
 func (r *recorder) watched(folder string) {
 	r.t.Helper()
-	for try := range 100 {
+	for try := range 600 {
 		rel := strings.TrimPrefix(fmt.Sprintf("%s/probe%d", folder, try), "/")
 		r.write(rel)
 		for deadline := time.Now().Add(100 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

@@ -25,6 +25,14 @@ func (o *op) consume(done Outcome) Outcome {
 	if !o.env.Sync.Upload.After.acts() {
 		return done
 	}
+	says, err := o.saidHere()
+	if err != nil {
+		return failed(err)
+	}
+	if o.env.Sync.Settle > 0 && o.source().IsWritten(o.Path) {
+		done.Reason, done.Replan = join(done.Reason, scan.Written+" since it was sent: kept"), true
+		return done
+	}
 	what, back, err := o.letGo(done.Base.Local)
 	if errors.Is(err, errReplaced) {
 		done.Reason, done.Replan = join(done.Reason, "the local file changed since it was sent: kept"), true
@@ -38,6 +46,10 @@ func (o *op) consume(done Outcome) Outcome {
 	}
 	if err != nil {
 		done.Result, done.Base, done.Err = Failed, nil, fmt.Errorf("all was sent, but the local file has to stay: %w", err)
+		return done
+	}
+	if err := o.followHere(says); err != nil {
+		done.Result, done.Base, done.Err = Failed, nil, says.stays(err)
 		return done
 	}
 	done.Base, done.Forget, done.Reason = nil, true, join(done.Reason, what)
@@ -68,7 +80,8 @@ func (o *op) letGo(sent entry.Entry) (what, back string, err error) {
 	if after.Delete {
 		err = renameNew(o.root, filepath.FromSlash(o.Path), filepath.FromSlash(to))
 	} else {
-		to, err = o.putAwayLocal(after.Move(o.Path, time.Now()))
+		o.gone = after.Move(o.Path, time.Now())
+		to, err = o.putAwayLocal(o.gone)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if now, statErr := o.source().Stat(o.Path); statErr == nil && now.Kind == entry.Absent {

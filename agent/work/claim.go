@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -31,6 +32,12 @@ func (o *op) claimPath() string {
 func (o *op) origin(ctx context.Context) (origin, error) {
 	if (o.env.Sync.Claim || o.env.Sync.Download.After.acts()) && o.retried() {
 		look, err := o.statRemote(ctx, o.claimPath())
+		if errors.Is(err, ftpclient.ErrIncomplete) && o.conn.Usable() {
+			// Listings hide such names. The file was claimed only as the server told its size under that one: it is gone if that is refused.
+			if _, found, fileErr := o.conn.StatFile(ctx, o.claimPath()); !found {
+				look, err = entry.Entry{}, fileErr
+			}
+		}
 		if err != nil || look.Kind != entry.Absent {
 			return origin{o.claimPath(), o.timed(look), true}, err
 		}
@@ -78,6 +85,8 @@ func (o *op) claim(ctx context.Context, from origin) (origin, error) {
 		claimed.look = o.timed(claimed.look)
 		if err == nil && claimed.look.Kind != entry.File {
 			err = errVanished
+		}
+		if errors.Is(err, errVanished) || errors.Is(err, ftpclient.ErrIncomplete) {
 			if back := o.conn.Rename(ctx, claimed.path, from.path); back != nil {
 				o.env.Logger.Debug("rename back", "path", o.Path, "error", back)
 			}
@@ -114,8 +123,11 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		done.Replan = done.Replan || renamed
 		return done
 	}
-	from, err := o.partWith(ctx, from)
+	says, err := o.saidThere(ctx)
 	if err != nil {
+		return wrote(done.Temp, failed(err))
+	}
+	if from, err = o.partWith(ctx, from); err != nil {
 		return wrote(done.Temp, failed(err))
 	}
 	switch {
@@ -136,12 +148,16 @@ func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
 		}
 	default:
 		to := after.Move(o.Path, time.Now())
+		o.gone = to
 		if err := inside(path.Clean(to)); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(err)))
 		}
 		if _, err := o.putAwayRemote(ctx, from.path, to); err != nil {
 			return wrote(done.Temp, o.unclaim(ctx, from, failed(fmt.Errorf("downloaded, but the remote file cannot be moved to %q: %w", to, err))))
 		}
+	}
+	if err := o.followThere(ctx, says); err != nil {
+		return wrote(done.Temp, failed(says.stays(err)))
 	}
 	done.Base, done.Forget = nil, true
 	return done

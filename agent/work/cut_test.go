@@ -17,6 +17,7 @@ type line struct {
 	t       *testing.T
 	host    string // of the server
 	carries int64
+	full    chan struct{} // gets something for each connection of which it carries no more
 
 	pumps sync.WaitGroup
 	mu    sync.Mutex
@@ -83,33 +84,46 @@ func (l *line) carry(to, from net.Conn) {
 	if n, _ := io.CopyN(to, from, l.carries); n < l.carries { // it was closed at one end
 		to.Close()
 		from.Close()
+		return
 	}
+	l.full <- struct{}{}
 }
 
 // cutAfter makes the next transfer stop once so many bytes have moved. When they are all in the file, the server ends, or the program
 // where its own end is what is tested (pyftpdlib). mend, to be called when the transfer has failed, brings everything back.
 func (b *bench) cutAfter(bytes int64, file string) (ctx context.Context, mend func()) {
 	b.t.Helper()
-	before := int64(0)
-	if info, err := os.Stat(file); err == nil {
-		before = info.Size()
+	size := func() int64 {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
 	}
+	before := size()
 	host, _, err := net.SplitHostPort(b.server.Addr)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	through := &line{t: b.t, host: host, carries: bytes}
+	through := &line{t: b.t, host: host, carries: bytes + 1<<20, full: make(chan struct{}, 10)} // more than has to arrive: a server may hold on to the last of it
 	b.goThrough(through)
 	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
-	ended := make(chan struct{})
+	arrived, failed, ended := false, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for ctx.Err() == nil {
-			if info, err := os.Stat(file); err == nil && info.Size() >= before+bytes {
-				break
-			}
-			time.Sleep(time.Millisecond)
+		select {
+		case <-failed:
+			return
+		case <-through.full:
 		}
+		for size() < before+bytes {
+			select {
+			case <-failed:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		arrived = true
 		if b.server.Name == "pyftpdlib" {
 			cancel()
 		} else {
@@ -118,12 +132,21 @@ func (b *bench) cutAfter(bytes int64, file string) (ctx context.Context, mend fu
 		}
 	}()
 	return ctx, func() {
+		b.t.Helper()
+		close(failed)
 		<-ended
 		cancel()
 		through.cut()
 		b.goThrough(nil)
+		if !arrived {
+			b.t.Fatalf("the transfer was over before %d bytes were there", bytes)
+		}
 		if b.server.Name != "pyftpdlib" {
 			b.server.Start()
+		} else if strings.HasPrefix(file, b.remote) { // it writes what it has got, whoever is gone
+			for size() < before+through.carries && b.t.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		b.conn.Close()
 	}

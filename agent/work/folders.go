@@ -108,12 +108,23 @@ func deleteLocal(ctx context.Context, o *op) Outcome {
 	if err != nil {
 		return failed(err)
 	}
-	if remote.Kind != o.Remote.Entry.Kind {
-		return stale("the remote side changed since the deletion was planned")
-	}
 	local, err := scan.StatLocal(o.root, o.Path)
 	if err != nil {
 		return failed(err)
+	}
+	if remote.Kind != o.Remote.Entry.Kind {
+		if o.Remote.Entry.Kind != entry.Absent {
+			return stale("the remote side changed since the deletion was planned")
+		}
+		gone, kept, err := o.respelled(ctx, local)
+		switch {
+		case err != nil:
+			return failed(err)
+		case kept != "":
+			return Outcome{Result: Done, Reason: fmt.Sprintf("here it is the same as %q, which is on the server: kept", kept), Forget: true}
+		case !gone:
+			return stale("the remote side changed since the deletion was planned")
+		}
 	}
 	if local.Kind == entry.Absent {
 		return Outcome{Result: Done, Reason: "was gone already", Forget: true, Verified: "absent"}

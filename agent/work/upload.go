@@ -227,20 +227,6 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 	}))
 }
 
-// disturbed says why what was just read may be torn though size and time of the file are as before, "" if it is not: a program may
-// set times back, and what is written to a file that is mapped into memory need not show in them.
-func (o *op) disturbed(file *os.File, touched time.Time) string {
-	switch {
-	case o.env.Sync.Settle <= 0 || o.growth != nil:
-		return ""
-	case !o.source().LastTouched(o.Path).Equal(touched):
-		return scan.Changing
-	case scan.Writers(file):
-		return scan.Written
-	}
-	return ""
-}
-
 // final is the remote half of the baseline: what the server tells about what is there now. Of what nobody may look at it
 // is what was sent.
 func (o *op) final(ctx context.Context, s stored, old *list.Entry) (entry.Entry, error) {

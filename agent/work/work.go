@@ -34,6 +34,8 @@ type Sync struct {
 	Filter scan.Filter
 	Marker string
 	Settle time.Duration
+	// Ready is how the file is called that says of a source that it is complete; with it nobody waits for Settle.
+	Ready scan.Ready
 	// Moves: what was renamed on one side is looked for and renamed on the other one.
 	Moves bool
 	Upload
@@ -330,15 +332,6 @@ func stale(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true}
 }
 
-// moving is stale for a source that was before and is now another one.
-func moving(reason string, before, now entry.Entry) Outcome {
-	o := stale(reason)
-	if now.Kind == entry.File {
-		o.Held = scan.Moving(before, now)
-	}
-	return o
-}
-
 func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
@@ -400,6 +393,8 @@ type op struct {
 	remoteRel string
 	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
 	touched time.Time
+	// gone is where the source was moved to after its transfer, relative to the root of its side.
+	gone string
 	// growth, if not nil: the file is one that only ever grows.
 	growth *growth
 }
@@ -448,26 +443,6 @@ func (o *op) keepsNames(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// unsettled says why the source is not complete yet, "" if it is: it was quiet for long enough, and nobody writes to it. The plan
-// has waited for that, but the file may have changed since. A time in the future tells nothing.
-func (o *op) unsettled(source entry.Entry) string {
-	settle := o.env.Sync.Settle
-	quiet := func(since time.Time) bool {
-		past := time.Since(since)
-		return since.IsZero() || past < 0 || past >= settle
-	}
-	local := o.Action != plan.Download
-	switch {
-	case settle <= 0:
-		return ""
-	case !quiet(source.ModTime) || local && !quiet(o.touched):
-		return scan.Changing
-	case local && o.source().IsWritten(o.Path):
-		return scan.Written
-	}
-	return ""
 }
 
 // openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put

@@ -1,56 +1,87 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// TestAKilledUploadGoesOn kills the program in the middle of a file: the next start sends the rest of it and no more.
-func TestAKilledUploadGoesOn(t *testing.T) {
+// TestAKilledTransferGoesOn kills the program in the middle of a file: the next start transfers the rest of it and no more.
+func TestAKilledTransferGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, name := range ftptest.RealServers {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const size = 20 << 20
-			server := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 24 << 20})
-			g := newPair(t, server, plot{direction: "up", settings: "connections = 1"})
-			fill(t, g.local, map[string]int{"abcdefgh": size / 8})
-			left := g.killAt(size * 3 / 10)
-			if len(left) != 1 {
-				t.Fatalf("temporary files: %v", left)
-			}
-			g.mustBeInStep("after the next start")
-			g.look(func(tx *state.Tx) error {
-				rows, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
-				for _, h := range rows {
-					for _, there := range left {
-						if h.Op == "upload" && h.Result == "done" && (h.Bytes == 0 || h.Bytes > size-there) {
-							t.Errorf("sent %d bytes after %d of %d", h.Bytes, there, size)
+		for _, direction := range []string{"up", "down"} {
+			t.Run(name+"/"+direction, func(t *testing.T) {
+				t.Parallel()
+				const size = 12 << 20
+				server := ftptest.Real(t, name, ftptest.RealOptions{})
+				const slow = "bandwidth = \"1MiB\"\n" // many seconds to be killed in
+				g := newPair(t, server, plot{direction: direction, settings: "connections = 1\n" + slow})
+				number(t, filepath.Join(g.source(), "file"), size)
+				left := g.killAt(size / 10)
+				if len(left) != 1 || len(temporary(g.target())) != 1 {
+					t.Fatalf("left: %v", left)
+				}
+				config, err := os.ReadFile(g.config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, g.config, strings.Replace(string(config), slow, "", 1))
+				g.mustBeInStep("after the next start")
+				g.look(func(tx *state.Tx) error {
+					rows, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
+					transfers := 0
+					for _, h := range rows {
+						if h.Op != "upload" && h.Op != "download" || h.Result != "done" {
+							continue
+						}
+						transfers++
+						for _, there := range left {
+							if at := fmt.Sprintf("resumed at %d", there); h.Bytes == 0 || h.Bytes > size-there || direction == "down" && !strings.HasSuffix(h.Verified, at) {
+								t.Errorf("%s of %d bytes after %d of %d, verified: %s", h.Op, h.Bytes, there, size, h.Verified)
+							}
 						}
 					}
-				}
-				return err
+					if transfers != 1 {
+						t.Errorf("%d transfers", transfers)
+					}
+					return err
+				})
 			})
-		})
+		}
 	}
 }
 
-// killAt kills a pass when so many bytes are there under a name, and returns the names with their sizes.
+// number makes a file of so many bytes no two parts of which are the same, for everybody to read.
+func number(t *testing.T, path string, size int) {
+	t.Helper()
+	text := make([]byte, 0, size+8)
+	for len(text) < size {
+		text = fmt.Appendf(text, "%07x\n", len(text)/8)
+	}
+	if err := os.WriteFile(path, text[:size], 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// killAt kills a pass when so many bytes are at the target under a name, and returns the names with their sizes.
 func (g *pair) killAt(size int64) (left map[string]int64) {
 	g.t.Helper()
 	program := g.start("once", "-v")
 	waitFor(g.t, "some of the file", func() bool {
-		for _, there := range sizes(g.remote) {
+		for _, there := range sizes(g.target()) {
 			return there > size
 		}
 		return false
 	})
 	program.kill()
-	return sizes(g.remote)
+	return sizes(g.target())
 }
 
 // sizes are those of all files below root.

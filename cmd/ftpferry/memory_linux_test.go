@@ -105,16 +105,22 @@ func manyRows(t *testing.T, path, sync string) {
 // peakMemory returns the most that a process had in memory, in kilobytes.
 func peakMemory(t *testing.T, pid int) (peak int) {
 	t.Helper()
+	return memory(t, pid, "VmHWM:")
+}
+
+// memory returns a line of what the kernel says of the memory of a process, in kilobytes; see proc(5).
+func memory(t *testing.T, pid int, what string) (kilobytes int) {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			if _, err := fmt.Sscan(value, &peak); err != nil {
+		if value, ok := strings.CutPrefix(line, what); ok {
+			if _, err := fmt.Sscan(value, &kilobytes); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return peak
+	return kilobytes
 }

@@ -185,6 +185,26 @@ web: 1 x upload [2.0 KiB], 1 x move remote, 1 x set aside local, 2 x delete remo
 	}
 }
 
+// TestStatusTellsOfLooks: what a watch has missed, and when a server is asked, each only if there is something to tell.
+func TestStatusTellsOfLooks(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for want, s := range map[string]control.SyncStatus{
+		"": {Rescans: 7, LastRescan: now},
+		"  3 changes were found by looks at the whole folder (7 so far, the last one\n  5m ago) and no event has told of them\n": {
+			Rescans: 7, OnlyByRescan: 3, LastRescan: now.Add(-5 * time.Minute)},
+		"  the server is asked for changes in 4m\n": {NextPoll: now.Add(4 * time.Minute)},
+		"  the server is asked for changes in 0s\n": {NextPoll: now.Add(-time.Minute)},
+	} {
+		var text strings.Builder
+		out := bufio.NewWriter(&text)
+		printLooks(&jobList{out: out, now: now}, s)
+		out.Flush()
+		if text.String() != want {
+			t.Errorf("got %q, want %q", text.String(), want)
+		}
+	}
+}
+
 // TestAClosedWindowIsToldAsATime, not as the word that stands for it in JSON.
 func TestAClosedWindowIsToldAsATime(t *testing.T) {
 	var text strings.Builder
@@ -194,5 +214,31 @@ func TestAClosedWindowIsToldAsATime(t *testing.T) {
 	out.Flush()
 	if !strings.HasPrefix(text.String(), "web: waits until Mon 22:00; to acme, ") {
 		t.Error(text.String())
+	}
+}
+
+func TestAWatchIsToldOfWhenItIsNotTheUsualOne(t *testing.T) {
+	for sentence, row := range map[string]struct {
+		watch control.Watch
+		want  string
+	}{
+		"it works":     {control.Watch{State: control.WatchWorks, Folders: 3}, ""},
+		"it is begun":  {control.Watch{State: control.WatchStarting, Folders: 3}, "  watch: starting, 3 folders so far\n"},
+		"nobody tells": {control.Watch{State: control.WatchPolling, Every: time.Minute, Reason: "NFS does not tell of every change"}, "  watch: polling every 60s: NFS does not tell of every change\n"},
+		"not all fits": {control.Watch{State: control.WatchDegraded, Every: 5 * time.Minute, Reason: `"a" cannot be watched`, Cure: "sysctl x=1"}, "  watch: degraded, polling every 5m: \"a\" cannot be watched; sysctl x=1\n"},
+		"it is gone":   {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			var text strings.Builder
+			out := bufio.NewWriter(&text)
+			printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{Sync: "web", Server: "acme", Direction: "up", Watch: &row.watch})
+			if err := out.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			_, got, _ := strings.Cut(text.String(), "\n")
+			if row.want == "" && got != "" || !strings.HasPrefix(got, row.want) || strings.Contains(got, "\x1b") {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
 	}
 }

@@ -85,6 +85,13 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
+	for _, schedule := range s.Schedules {
+		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 2))
+	}
+	if s.Watch != nil && s.Watch.State != control.WatchWorks {
+		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
+	}
+	printLooks(l, s)
 	for _, n := range s.Notes {
 		fmt.Fprintf(l.out, "  %-8s %s\n", n.Kind, pathText(string(n.Path)))
 		l.out.WriteString(wrap(oneLine(n.Reason), "           ", 3))
@@ -103,6 +110,57 @@ func printHeld(l *jobList, s control.SyncStatus) {
 	if rest := s.HeldAll - len(s.Held); rest > 0 {
 		fmt.Fprintf(l.out, "  ... and %d more files that are not complete; --json names them\n", rest)
 	}
+}
+
+// watchText says how changes are noticed, if not in the usual way.
+func watchText(w control.Watch) string {
+	if w.State == control.WatchStarting {
+		return fmt.Sprintf("starting, %d folders so far", w.Folders)
+	}
+	text := w.State
+	if w.Every > 0 {
+		text = fmt.Sprintf("polling every %s", ago(w.Every))
+		if w.State == control.WatchDegraded {
+			text = "degraded, " + text
+		}
+	}
+	text += ": " + oneLine(w.Reason)
+	if w.Cure != "" {
+		text += "; " + oneLine(w.Cure)
+	}
+	return text
+}
+
+// printLooks tells what the watch has missed, and when the server is asked again.
+func printLooks(l *jobList, s control.SyncStatus) {
+	if s.OnlyByRescan > 0 {
+		text := fmt.Sprintf("%d changes were found by looks at the whole folder (%d so far, the last one %s ago) and no event has told of them",
+			s.OnlyByRescan, s.Rescans, ago(l.now.Sub(s.LastRescan)))
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
+	if !s.NextPoll.IsZero() {
+		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))
+	}
+}
+
+// scheduleText says what a line of a schedule does, how it last went, and when it comes again.
+func scheduleText(s control.Schedule, now time.Time) string {
+	text := fmt.Sprintf("schedule %s, %s: ", oneLine(s.Spec), oneLine(s.Do))
+	if s.Fired.IsZero() {
+		text += "has not run yet"
+	} else {
+		text += "last for " + s.Fired.Local().Format(time.DateTime)
+	}
+	if s.Result != "" {
+		text += " (" + oneLine(s.Result) + ")"
+	}
+	if s.Missed > 0 {
+		text += fmt.Sprintf(", %d times left out", s.Missed)
+	}
+	if !s.Next.IsZero() {
+		text += fmt.Sprintf(", next in %s, %s", ago(s.Next.Sub(now)), s.Next.Local().Format(time.DateTime))
+	}
+	return text
 }
 
 func arrow(direction string) string {

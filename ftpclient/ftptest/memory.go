@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -57,7 +58,9 @@ type Abilities struct {
 	IgnoreCase bool
 	// NoUnique leaves out the fact that tells one file from another.
 	NoUnique bool
-	Zone     *time.Location
+	// Chmod takes SITE CHMOD.
+	Chmod bool
+	Zone  *time.Location
 }
 
 // Fault is what goes wrong with a command.
@@ -80,6 +83,7 @@ type memoryNode struct {
 	dir      bool
 	content  []byte
 	modified time.Time
+	mode     fs.FileMode
 	unique   int
 }
 
@@ -209,7 +213,7 @@ func (m *Memory) makeAll(name string) {
 
 func (m *Memory) node(n *memoryNode) *memoryNode {
 	m.unique++
-	n.unique = m.unique
+	n.unique, n.mode = m.unique, 0o644
 	return n
 }
 
@@ -297,6 +301,19 @@ func (m *Memory) Files() map[string]string {
 		}
 	}
 	return files
+}
+
+// Modes returns the permissions of all files, by their paths.
+func (m *Memory) Modes() map[string]fs.FileMode {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	modes := map[string]fs.FileMode{}
+	for name, node := range m.nodes {
+		if !node.dir {
+			modes[name] = node.mode
+		}
+	}
+	return modes
 }
 
 // Folders is described at Files.

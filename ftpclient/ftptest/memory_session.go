@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"path"
 	"slices"
@@ -190,7 +191,21 @@ func (s *memorySession) change(verb, name, argument string) string {
 		node.modified = modified
 		return "213 Modify=" + stamp + "; " + file
 	}
+	if what, order, _ := strings.Cut(argument, " "); verb == "SITE" && m.Abilities.Chmod && strings.EqualFold(what, "CHMOD") {
+		return m.chmod(order)
+	}
 	return s.look(verb, name, node)
+}
+
+func (m *Memory) chmod(order string) string {
+	digits, file, _ := strings.Cut(order, " ")
+	mode, err := strconv.ParseUint(digits, 8, 9)
+	node := m.nodes[m.key(file)]
+	if err != nil || node == nil {
+		return "550 cannot"
+	}
+	node.mode = fs.FileMode(mode)
+	return "200 changed"
 }
 
 // look answers questions about one path. The server is locked.
@@ -248,7 +263,7 @@ func (n *memoryNode) facts(can Abilities) string {
 }
 
 func (n *memoryNode) line(zone *time.Location) string {
-	kind, stamp := "-rw-r--r--", n.modified.In(zone).Format("Jan _2 15:04")
+	kind, stamp := n.mode.String(), n.modified.In(zone).Format("Jan _2 15:04")
 	if n.dir {
 		kind = "drwxr-xr-x"
 	}
