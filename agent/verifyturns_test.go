@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,11 +16,11 @@ import (
 )
 
 // partTakes is how long a part of ten files takes in these tests.
-const partTakes = 15 * time.Second
+const partTakes = time.Minute
 
 // compares gives "up" so many files, compared every hour by lines that change may change, on one connection. It returns when parts
 // were begun.
-func (b *breaker) compares(files int, find func(part int) []work.Finding, change func(*config.Schedule), windows ...string) (name string, parts *[]time.Time) {
+func (b *breaker) compares(files int, find func(part int) []work.Finding, change func(*config.Schedule), windows ...string) (name string, parts func() []time.Time) {
 	verify := line(b.t, "0 * * * *", func(s *config.Schedule) {
 		s.Do, s.Name = config.DoVerify, "verify 0 * * * *"
 		if change != nil {
@@ -31,7 +32,12 @@ func (b *breaker) compares(files int, find func(part int) []work.Finding, change
 		cfg.Servers["acme"].Connections = 1
 		cfg.Syncs["up"].Schedules, cfg.Syncs["up"].Allowed = []config.Schedule{verify}, allowed
 	}
-	parts = new([]time.Time)
+	var began []time.Time // guarded by b.mu
+	parts = func() []time.Time {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return slices.Clone(began)
+	}
 	b.compare = func(job queue.Job, room int) work.Outcome {
 		progress := work.VerifyProgressOf(job)
 		if progress.Began.IsZero() {
@@ -42,7 +48,9 @@ func (b *breaker) compares(files int, find func(part int) []work.Finding, change
 			return work.Outcome{Job: job, Result: work.Done, Reason: progress.String(), Compared: &work.Comparison{Findings: found, Progress: progress, All: all}}
 		}
 		for room > 0 && progress.Reread < files {
-			*parts = append(*parts, time.Now())
+			b.mu.Lock()
+			began = append(began, time.Now())
+			b.mu.Unlock()
 			time.Sleep(partTakes)
 			progress.Reread += 10
 			var found []work.Finding
@@ -74,7 +82,7 @@ func TestAComparisonMakesWay(t *testing.T) {
 			}
 			return done
 		})
-		name, parts := b.compares(2000, nil, nil)
+		name, parts := b.compares(400, nil, nil)
 		b.runScheduled(func() {
 			time.Sleep(70 * time.Minute)
 			came := time.Now()
@@ -87,7 +95,7 @@ func TestAComparisonMakesWay(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			between := 0
-			for _, at := range *parts {
+			for _, at := range parts() {
 				if at.After(came) && at.Before(time.Now()) {
 					between++
 				}
@@ -95,9 +103,9 @@ func TestAComparisonMakesWay(t *testing.T) {
 			if took := time.Since(came); between < 3 || took > 90*time.Minute {
 				t.Errorf("%d parts between the transfers, which took %s", between, took)
 			}
-			time.Sleep(2 * time.Hour)
-			if row := b.row(name); row.Result != "2000 files compared: 0 by hash, 2000 by reading them back; 0 differ" || len(*parts) < 200 {
-				t.Errorf("got %+v in %d parts", row, len(*parts))
+			time.Sleep(time.Hour)
+			if row := b.row(name); row.Result != "400 files compared: 0 by hash, 400 by reading them back; 0 differ" || len(parts()) < 40 {
+				t.Errorf("got %+v in %d parts", row, len(parts()))
 			}
 		})
 	})
@@ -108,11 +116,11 @@ func TestAComparisonKeepsToItsWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
-		name, parts := b.compares(2000, nil, nil, "03:30-04:00")
-		b.runScheduled(func() { time.Sleep(3*time.Hour + 45*time.Minute) })
+		name, parts := b.compares(400, nil, nil, "01:30-02:00", "03:30-04:00")
+		b.runScheduled(func() { time.Sleep(time.Hour + 45*time.Minute) })
 		time.Sleep(10 * time.Minute)
 		b.runScheduled(func() {
-			time.Sleep(24 * time.Hour)
+			time.Sleep(time.Hour)
 			if row := b.row(name); row.Result != "" || row.Begun.IsZero() {
 				t.Errorf("it is over by now: %+v", row)
 			}
@@ -120,16 +128,16 @@ func TestAComparisonKeepsToItsWindow(t *testing.T) {
 			if _, err := b.agent.Pass(t.Context(), []string{"up"}); err != nil || time.Since(began) > time.Minute {
 				t.Errorf("a pass took %s: %v", time.Since(began), err)
 			}
-			time.Sleep(24 * time.Hour)
-			if row := b.row(name); !strings.HasPrefix(row.Result, "2000 files compared: ") {
+			time.Sleep(time.Hour)
+			if row := b.row(name); !strings.HasPrefix(row.Result, "400 files compared: ") {
 				t.Errorf("got %+v", row)
 			}
 		})
-		if len(*parts) < 200 || len(*parts) > 203 {
-			t.Errorf("%d parts", len(*parts))
+		if len(parts()) < 40 || len(parts()) > 42 {
+			t.Errorf("%d parts", len(parts()))
 		}
-		for _, at := range *parts {
-			if clock := at.UTC().Format("15:04"); clock < "03:30" || clock >= "04:00" {
+		for _, at := range parts() {
+			if clock := at.UTC().Format("15:04"); (clock < "01:30" || clock >= "02:00") && (clock < "03:30" || clock >= "04:00") {
 				t.Errorf("a part began at %s", clock)
 			}
 		}
@@ -142,19 +150,19 @@ func TestTheNextComparisonCutsOffTheOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
 		cancel := func(s *config.Schedule) { s.Overlap = config.OverlapCancel }
-		name, parts := b.compares(3000, nil, cancel) // 75 minutes
+		name, parts := b.compares(750, nil, cancel) // 75 minutes
 		b.runScheduled(func() {
 			time.Sleep(3*time.Hour + 30*time.Minute)
 			if row := b.row(name); row.Result != "" || row.Missed != 0 {
 				t.Errorf("got %+v", row)
 			}
 			job, ok, err := lookupVerify(b)
-			if at := work.VerifyProgressOf(job); err != nil || !ok || at.Reread < 1100 || at.Reread > 1210 {
+			if at := work.VerifyProgressOf(job); err != nil || !ok || at.Reread < 270 || at.Reread > 310 {
 				t.Errorf("after 30 minutes of the third: %+v", at)
 			}
 		})
-		if len(*parts) < 580 || len(*parts) > 602 {
-			t.Errorf("%d parts", len(*parts))
+		if len(parts()) < 145 || len(parts()) > 152 {
+			t.Errorf("%d parts", len(parts()))
 		}
 	})
 }
