@@ -142,7 +142,7 @@ func (c *commit) notes(s *scanning, result *scan.Result) error {
 		case n.Held:
 			kind = state.NoteHeld
 		}
-		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text}); err != nil {
+		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until}); err != nil {
 			return err
 		}
 	}
@@ -162,7 +162,7 @@ func (c *commit) note(s *scanning, n state.Note) error {
 		s.progress.Found.Noted++
 	}
 	if n.Kind == state.NoteHeld {
-		return c.noteHeld(s.sync(), n.Path, n.Text)
+		return c.noteHeld(s.sync(), n)
 	}
 	news, err := state.PutNote(c.tx, s.sync(), n, c.now)
 	if err != nil || !news {
