@@ -413,3 +413,19 @@ func TestACopyIsComparedByHash(t *testing.T) {
 	remove(t, m.local, "b")
 	m.step("another content of the same size and time", 1, 0)
 }
+
+// TestRenamesAreNotFollowedIfNotWanted: with moves = false the file is sent under its new name, and goes under its old one.
+func TestRenamesAreNotFollowedIfNotWanted(t *testing.T) {
+	t.Parallel()
+	m := newMoveRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", "moves = false")
+	m.adjust = nil
+	fill(t, m.local, map[string]string{"a": "something to recognize it by", "b": "stays"})
+	m.step("first pass", 2, 0)
+	rename(t, m.local, "a", "c")
+	before := m.relay.count("STOR")
+	report := m.once()
+	if got := m.relay.count("STOR") - before; got != 1 || report.Transferred != 1 || report.Deleted != 1 || report.Renamed != 0 {
+		t.Errorf("%d x STOR, %+v", got, report)
+	}
+	m.mustBeInStep("later")
+}

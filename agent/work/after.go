@@ -174,5 +174,22 @@ func (o *op) identical(ctx context.Context, p string, local io.ReaderAt, size in
 	return err == nil, err
 }
 
+// meetsItself reports whether a file that is on both sides and was never in step is the same on both, whatever its times are: then
+// there is nothing to transfer. Only a server that computes hashes is asked: reading costs as much as the transfer.
+func (o *op) meetsItself(ctx context.Context, p string, source, target entry.Entry) (bool, error) {
+	if source.Kind != entry.File || target.Kind != entry.File || source.Size <= 0 || source.Size != target.Size || len(o.conn.Hashes()) == 0 {
+		return false, nil
+	}
+	if last, err := o.env.State.At(o.Path); err != nil || last != nil || o.Base != nil {
+		return false, err
+	}
+	file, err := o.source().Open(o.Path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return o.identical(ctx, p, file, source.Size, false)
+}
+
 // comparedWhole is up to what size a file is read back to find out whether it has to be transferred.
 const comparedWhole = 64 << 10

@@ -36,8 +36,15 @@ func download(ctx context.Context, o *op) Outcome {
 	if err != nil {
 		return failed(err)
 	}
+	how := "size and time"
+	if !arrived && entry.Same(from.look, o.Remote.Entry) {
+		how = "content"
+		if arrived, err = o.meetsItself(ctx, from.path, from.look, local); err != nil {
+			return failed(err)
+		}
+	}
 	if arrived {
-		return o.arrivedBefore(ctx, local, from)
+		return o.arrivedBefore(ctx, local, from, how)
 	}
 	if !entry.Same(from.look, o.Remote.Entry) && from.look.Kind == entry.File {
 		return o.withdraw(ctx, from, moving("the remote file changed since it was planned", o.Remote.Entry, from.look))
@@ -85,13 +92,13 @@ func (o *op) hasArrived(ctx context.Context, local entry.Entry, from origin) (bo
 
 // arrivedBefore is also the end of an attempt that was cut off between its rename and its commit: without it, our own file would
 // look like somebody else's. Its new name may not be on disk yet.
-func (o *op) arrivedBefore(ctx context.Context, local entry.Entry, from origin) Outcome {
+func (o *op) arrivedBefore(ctx context.Context, local entry.Entry, from origin, how string) Outcome {
 	if err := syncDir(o.root, filepath.FromSlash(path.Dir(o.Path))); err != nil {
 		return failed(err)
 	}
 	o.discardLocal()
 	return o.conclude(ctx, from, Outcome{
-		Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: "size and time",
+		Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: local, Remote: o.Remote.Entry}, Verified: how,
 		Replan: !alike(from.look, o.Remote.Entry),
 	})
 }

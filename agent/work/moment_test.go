@@ -39,6 +39,37 @@ func TestASourceThatIsReplacedAtTheLastMomentStays(t *testing.T) {
 	}, "vsftpd")
 }
 
+// TestAFileThatIsOpenedSinceItWasSentStays: a program has it open for writing before it would go, and nothing else tells of that.
+func TestAFileThatIsOpenedSinceItWasSentStays(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // nothing tells there
+	}
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.write("a.txt", "first")
+		b.sync.Upload.After, b.sync.Settle = After{Delete: true}, time.Millisecond
+		var program *os.File
+		b.mu.Lock()
+		b.hear = func(command string) {
+			if strings.HasPrefix(command, "RNTO ") {
+				var err error
+				if program, err = os.OpenFile(filepath.Join(b.local, "a.txt"), os.O_WRONLY, 0); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		b.mu.Unlock()
+		o := b.do(t.Context(), plan.Op{Action: plan.Upload, Path: "a.txt", Local: localSide(t, b, "a.txt"), Remote: plan.Side{Knowledge: plan.Seen}, Ready: true}, 1)
+		if mustBe(t, Done, o); o.Forget || !o.Replan || o.Base == nil || !strings.Contains(o.Reason, scan.Written) {
+			t.Errorf("%+v", o)
+		}
+		holds(t, b.local, map[string]string{"a.txt": "first"})
+		holds(t, b.remote, map[string]string{"a.txt": "first"})
+		if program != nil {
+			program.Close()
+		}
+	}, "vsftpd")
+}
+
 // TestWhatIsLeftOfAPartingIsLookedAt: the attempt before was killed between the other name and the deletion.
 func TestWhatIsLeftOfAPartingIsLookedAt(t *testing.T) {
 	parting := scan.ClaimName("a.txt", instance, 7)

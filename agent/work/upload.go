@@ -71,6 +71,11 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 		if err == nil && o.env.Sync.Upload.After.acts() {
 			arrived, err = o.mayGo(ctx, o.Local.Entry, now, arrived)
 		}
+		how := "size and time"
+		if err == nil && !arrived && !changed {
+			how = "content"
+			arrived, err = o.meetsItself(ctx, o.target(), o.Local.Entry, now)
+		}
 		if err != nil {
 			*end = failed(err)
 			return nil, end
@@ -79,7 +84,7 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			// Also the end of an attempt that was cut off between its rename and its commit:
 			// without this, our own file would look like somebody else's.
 			*end = o.consume(Outcome{
-				Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: "size and time", Replan: changed,
+				Result: Done, Already: true, Reason: "was there already", Base: &plan.Base{Local: o.Local.Entry, Remote: now}, Verified: how, Replan: changed,
 			})
 			return nil, end
 		}
