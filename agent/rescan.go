@@ -31,7 +31,7 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		}
 	}
 	if e.Regular {
-		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead {
+		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead && !isForLater(job, c.now) {
 			return err
 		}
 	}
@@ -41,6 +41,11 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		job.Payload = regularLook
 	}
 	return c.enqueueLook(job)
+}
+
+// isForLater reports a look that has a time of its own, and has neither begun nor failed: what is due before does not wait for it.
+func isForLater(job queue.Job, now time.Time) bool {
+	return job.State == queue.Waiting && job.RunAt.After(now) && job.LastError == "" && len(job.Progress) == 0
 }
 
 // localIsEnough reports whether the server need not be asked for a look at everything. It has to be when it may have changes of its

@@ -59,6 +59,10 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme"})
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[rescan]", false},
+		"a look is meant for tomorrow, and it is time": {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error {
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindScan, Sync: "down", Server: "acme", RunAt: time.Now().Add(24 * time.Hour)})
+			return cmpErr(err, scanned(tx, "down"))
+		}, "[scan]", false},
 		"a look that was due waits, and something has happened": {"up", local, func(tx *state.Tx) error {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme", Payload: regularLook})
 			return cmpErr(err, scanned(tx, "up"))
@@ -85,6 +89,9 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 				var kinds []string
 				for _, job := range jobs {
 					kinds = append(kinds, job.Kind)
+				}
+				if jobs[0].RunAt.After(c.now) {
+					t.Errorf("it is for %v", jobs[0].RunAt)
 				}
 				if got := fmt.Sprint(kinds); got != row.want || isRegular(jobs[0]) != row.counts {
 					t.Errorf("jobs %s, want %s; regular: %v, want %v", got, row.want, isRegular(jobs[0]), row.counts)
