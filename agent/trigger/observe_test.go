@@ -413,7 +413,7 @@ func TestWatchFollowsWhatIsMountedLater(t *testing.T) {
 		f.sleep(time.Minute + time.Second)
 		f.wantAdded("what is there now", []string{"a", "a/b", "a/b/c"})
 		f.wantPaths("what is there now", "a")
-		f.wantHealth("it tells of no changes", HealthDegraded, time.Minute, `"a": NFS does not tell of every change`, "")
+		f.wantHealth("it tells of no changes", HealthDegraded, time.Minute, `"a": NFS does not tell of every change; what is changed from here is seen at once`, "")
 	})
 }
 
