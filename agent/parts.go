@@ -145,6 +145,9 @@ func (c *commit) part(s *scanning) error {
 		if err := c.followUp(s.sync(), s.Scan); err != nil {
 			return err
 		}
+		if err := c.lookThere(s); err != nil {
+			return err
+		}
 	}
 	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	d := memoryDispatcher(t)
 	cfg := breakerConfig()
-	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true}
+	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true, Rescan: time.Hour}
 	cfg.Syncs["up"].Watch = true
 	a := New(cfg, d.agent.db, d.agent.options)
 	scanned := func(tx *state.Tx, sync string) error {
@@ -40,7 +40,13 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		"both sides were never looked at, and it is time to": {"up", due, nil, "[scan]", true},
 		"more than the local side is wanted":                 {"up", trigger.Event{Why: "schedule"}, func(tx *state.Tx) error { return scanned(tx, "up") }, "[scan]", false},
 		"a sync in both directions":                          {"both", local, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", false},
-		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", true},
+		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[rescan]", true},
+		"a sync in both directions, and it is time for both": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(-31 * time.Minute)})
+		}, "[scan]", true},
+		"a sync in both directions, and a clock was wrong": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(31 * time.Minute)})
+		}, "[scan]", true},
 		"a sync from the server":                             {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
 		"a poll":                                             {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
 		"something waits for a person": {"up", local, func(tx *state.Tx) error {

@@ -137,6 +137,11 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		w.unknown(item.Path, unmounted)
 		return true, nil
 	}
+	if w.needsFarSide(item) {
+		w.result.Looked++
+		w.result.Changed = append(w.result.Changed, item)
+		return true, nil
+	}
 	if rotated, err := w.rotated(ctx, item); err != nil || rotated {
 		return true, err
 	}
@@ -370,6 +375,23 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 		w.result.Totals.Remote = plan.RootFilled // the listing did not show it
 	}
 	return item, err
+}
+
+// needsFarSide reports a path that has changed here where either side may be right, and nobody looks at the other one. What takes no
+// part has a note instead.
+func (w *walker) needsFarSide(item plan.Item) bool {
+	if w.request.Remote != nil || w.request.Rules.Direction != plan.Both || item.Local.Knowledge != plan.Seen || item.Base != nil && item.Base.Unreadable {
+		return false
+	}
+	var was entry.Entry
+	if item.Base != nil {
+		was = item.Base.Local
+	}
+	now := item.Local.Entry
+	if now.Kind == was.Kind && (now.Kind == entry.Absent || entry.Same(now, was) && now.Target == was.Target) {
+		return false
+	}
+	return plan.Decide(w.request.Rules, item).Note == nil
 }
 
 // statRemote asks the server for one path. Only the end of the connection is an error.
