@@ -47,8 +47,8 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		"a sync in both directions, and a clock was wrong": {"both", due, func(tx *state.Tx) error {
 			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(31 * time.Minute)})
 		}, "[scan]", true},
-		"a sync from the server":                             {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
-		"a poll":                                             {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a sync from the server": {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a poll":                 {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
 		"something waits for a person": {"up", local, func(tx *state.Tx) error {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
