@@ -158,6 +158,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if item, err = w.recognizeOwn(item); err != nil {
 		return true, err
 	}
+	if item, err = w.knownByNow(item); err != nil {
+		return true, err
+	}
 	if item, err = w.recognizeMove(ctx, item); err != nil {
 		return true, err
 	}
@@ -441,6 +444,22 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 		}
 		break
 	}
+	return item, nil
+}
+
+// knownByNow looks once more for what both sides agreed on, if one of them has something that is in no row: the rows of a folder were
+// read before the folder itself, and a job may have put it there meanwhile. Where nothing was known it would count as a stranger.
+func (w *walker) knownByNow(item plan.Item) (plan.Item, error) {
+	here, far := item.Local, item.Remote
+	if item.Base != nil || item.Recognized != nil || here.Knowledge != plan.Seen || far.Knowledge != plan.Seen ||
+		(here.Entry.Kind == entry.Absent) == (far.Entry.Kind == entry.Absent) || w.request.At == nil {
+		return item, nil
+	}
+	row, err := w.request.At(item.Path)
+	if err != nil {
+		return item, fmt.Errorf("read baseline: %w", err)
+	}
+	item.Base = baseOf(row)
 	return item, nil
 }
 
