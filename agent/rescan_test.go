@@ -20,7 +20,7 @@ import (
 func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	d := memoryDispatcher(t)
 	cfg := breakerConfig()
-	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true}
+	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true, Rescan: time.Hour}
 	cfg.Syncs["up"].Watch = true
 	a := New(cfg, d.agent.db, d.agent.options)
 	scanned := func(tx *state.Tx, sync string) error {
@@ -40,9 +40,15 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		"both sides were never looked at, and it is time to": {"up", due, nil, "[scan]", true},
 		"more than the local side is wanted":                 {"up", trigger.Event{Why: "schedule"}, func(tx *state.Tx) error { return scanned(tx, "up") }, "[scan]", false},
 		"a sync in both directions":                          {"both", local, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", false},
-		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", true},
-		"a sync from the server":                             {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
-		"a poll":                                             {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[rescan]", true},
+		"a sync in both directions, and it is time for both": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(-31 * time.Minute)})
+		}, "[scan]", true},
+		"a sync in both directions, and a clock was wrong": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(31 * time.Minute)})
+		}, "[scan]", true},
+		"a sync from the server": {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a poll":                 {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
 		"something waits for a person": {"up", local, func(tx *state.Tx) error {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
@@ -59,6 +65,10 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme"})
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[rescan]", false},
+		"a look is meant for tomorrow, and it is time": {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error {
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindScan, Sync: "down", Server: "acme", RunAt: time.Now().Add(24 * time.Hour)})
+			return cmpErr(err, scanned(tx, "down"))
+		}, "[scan]", false},
 		"a look that was due waits, and something has happened": {"up", local, func(tx *state.Tx) error {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme", Payload: regularLook})
 			return cmpErr(err, scanned(tx, "up"))
@@ -85,6 +95,9 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 				var kinds []string
 				for _, job := range jobs {
 					kinds = append(kinds, job.Kind)
+				}
+				if jobs[0].RunAt.After(c.now) {
+					t.Errorf("it is for %v", jobs[0].RunAt)
 				}
 				if got := fmt.Sprint(kinds); got != row.want || isRegular(jobs[0]) != row.counts {
 					t.Errorf("jobs %s, want %s; regular: %v, want %v", got, row.want, isRegular(jobs[0]), row.counts)

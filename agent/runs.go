@@ -157,8 +157,11 @@ func (r *run) result() string {
 			parts = append(parts, "the history is trimmed")
 		}
 	case config.DoScan:
-		if s.scanned && !r.cutOff || s.would != nil {
+		switch {
+		case s.surveyed || s.would != nil:
 			parts = append(parts, wouldDo(s.would))
+		case s.scanned && !r.cutOff:
+			parts = append(parts, "a scan that was to act anyway has looked, and it acts")
 		}
 		parts = append(parts, whatWasFound(report)...)
 	default:

@@ -32,7 +32,7 @@ const (
 	HealthStarting HealthState = "starting" // the watches are being set
 	HealthWatching HealthState = "watching" // every change leads to an Event
 	HealthDegraded HealthState = "degraded" // some folders are without a watch: everything is looked at now and then
-	HealthPolling  HealthState = "polling"  // the filesystem tells of no changes: everything is looked at now and then
+	HealthPolling  HealthState = "polling"  // not every change leads to an Event, or none: everything is looked at now and then
 	HealthMissing  HealthState = "missing"  // there is no root folder
 )
 
@@ -63,7 +63,7 @@ func (o *observer) health() Health {
 	case o.feed.watcher == nil:
 		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", o.trouble), cure(o.trouble)
 	case o.odd[""] != "":
-		h.Reason = o.odd[""] + " does not tell of every change"
+		h.Reason = o.odd[""] + " does not tell of every change; what is changed from here is seen at once"
 	case o.canary.state == canarySilent:
 		h.Reason = "no event came for a file that was made in the root folder"
 	case len(o.unwatched) > 0:
@@ -72,7 +72,7 @@ func (o *observer) health() Health {
 	case len(o.odd) > 0:
 		h.State = HealthDegraded
 		folders := slices.Sorted(maps.Keys(o.odd))
-		h.Reason = fmt.Sprintf("%s: %s does not tell of every change", some(folders), o.odd[folders[0]])
+		h.Reason = fmt.Sprintf("%s: %s does not tell of every change; what is changed from here is seen at once", some(folders), o.odd[folders[0]])
 	case !o.complete || o.canary.state == canaryOut:
 		h.State, h.Every = HealthStarting, 0
 	default:

@@ -191,16 +191,17 @@ func (o *observer) tick(now time.Time) {
 func (o *observer) lookAnyway(now time.Time) {
 	switch {
 	case o.feed.watcher == nil:
-		o.report(change{why: "watch incomplete"})
+		o.report(change{why: "watch incomplete", regular: true})
 	case o.odd[""] != "", o.canary.state == canarySilent:
-		o.report(change{why: "watch poll"})
+		o.report(change{why: "watch poll", regular: true})
 	case len(o.odd)+len(o.unwatched) == 0:
 		return
+	default:
+		for rel := range o.odd {
+			o.report(change{path: rel})
+		}
 	}
 	o.polled = now
-	for rel := range o.odd {
-		o.report(change{path: rel})
-	}
 	for _, rel := range o.unwatched {
 		o.pending = append(o.pending, visit{rel, true})
 	}
