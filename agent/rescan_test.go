@@ -163,7 +163,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 							return err
 						}
 					}
-					return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Rules: rulesOf(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
+					return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
 				})
 				if row.isQueued {
 					b.enqueue(string(row.op.Action), "up", b.now().Add(10*time.Minute), row.op.Path)
@@ -231,7 +231,7 @@ func TestAWholeLookHoldsNothingUp(t *testing.T) {
 			return opsOf(plan.Upload, "many", 400)
 		}
 		b.update(func(tx *state.Tx) error {
-			return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Rules: rulesOf(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
+			return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
 		})
 		b.run(func() {
 			if err := b.d.emit(t.Context(), trigger.Event{Sync: "up", Local: true, Why: "watch overflow"}); err != nil {
@@ -316,7 +316,7 @@ func TestAnApprovalIsForAllLooksAtEverything(t *testing.T) {
 				b.walk = func(queue.Job) []plan.Op { return opsOf(plan.DeleteRemote, "a", row.deletes) }
 				b.update(func(tx *state.Tx) error {
 					return state.PutSync(tx, "up", state.SyncState{
-						LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Rules: rulesOf(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme",
+						LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme",
 						Approved: b.now(), ApprovedHalts: plan.HaltMaxDelete, ApprovedDeletes: 15,
 					})
 				})

@@ -34,17 +34,23 @@ func rulesOf(cfg *config.Config, s *config.Sync) string {
 
 // applyRules has both sides looked at when the rules of a sync are not those of the last start: the look at the start may be one
 // at the local folder alone, and what was left out or left alone on the server would be so until the next full scan. One that is
-// in the middle starts over when it is done.
+// in the middle starts over when it is done. An agent that only does what it is asked to leaves that to one that runs.
 func (d *dispatcher) applyRules(tx *state.Tx, s *config.Sync, row *state.SyncState, now time.Time) error {
 	rules := rulesOf(d.agent.cfg, s)
 	if row.Rules == rules {
 		return nil
 	}
-	row.Rules = rules
 	job, ok, err := queue.Lookup(tx, work.KindScan, s.Name, "")
-	if begun := ok && len(job.Progress) > 0; err != nil || row.LastFullScan.IsZero() && !begun {
-		return err // the first full scan is still to come
+	switch begun := ok && len(job.Progress) > 0; {
+	case err != nil:
+		return err
+	case row.LastFullScan.IsZero() && !begun: // the first full scan is still to come
+		row.Rules = rules
+		return nil
+	case !d.agent.options.Triggers:
+		return nil
 	}
+	row.Rules = rules
 	d.later(d.agent.logger.Info, "the rules of a sync are not those of before, both sides are looked at", "sync", s.Name)
 	return scanAfterChange(tx, s.Name, s.Server, now)
 }

@@ -80,11 +80,13 @@ func TestOtherRulesAreAppliedAtTheStart(t *testing.T) {
 		rules  string
 		full   bool // a full scan was finished
 		middle bool // one is in the middle
+		asked  bool // the agent only does what it is asked to
 		scans  int
 	}{
 		"the rules of last time": {rules: same, full: true},
 		"other rules":            {rules: "other", full: true, scans: 1},
 		"those that an older version did not write down": {full: true, scans: 1},
+		"other rules, while nobody asks for this sync":   {rules: "other", full: true, asked: true},
 		"other rules before anything was in step":        {rules: "other"},
 		"other rules in the middle of the first scan":    {rules: "other", middle: true, scans: 2},
 		"the same ones in the middle of a scan":          {rules: same, middle: true, scans: 1},
@@ -114,6 +116,7 @@ func TestOtherRulesAreAppliedAtTheStart(t *testing.T) {
 						return queue.Save(tx, b.now(), jobs[0].ID, data)
 					})
 				}
+				b.serves = !row.asked
 				for range 2 { // the second start has the rules of the first one
 					b.run(func() { time.Sleep(time.Minute) })
 				}
@@ -125,6 +128,9 @@ func TestOtherRulesAreAppliedAtTheStart(t *testing.T) {
 				}
 				if scans != row.scans {
 					t.Errorf("%d looks at both sides, want %d", scans, row.scans)
+				}
+				if applied := b.syncRow("up").Rules == same; applied == row.asked {
+					t.Errorf("the rules count as applied: %v", applied)
 				}
 			})
 		})
