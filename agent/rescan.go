@@ -31,7 +31,10 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		}
 	}
 	if e.Regular {
-		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead {
+		job, ok, err := queue.Lookup(c.tx, kind, e.Sync, "")
+		// One that is put off, and has not begun, comes now. A failed one has its own time.
+		putOff := job.State == queue.Waiting && job.Claims == 0
+		if err != nil || ok && job.State != queue.Dead && !putOff {
 			return err
 		}
 	}
