@@ -233,7 +233,9 @@ func TestAWatchIsToldOfWhenItIsNotTheUsualOne(t *testing.T) {
 		"it is begun":  {control.Watch{State: control.WatchStarting, Folders: 3}, "  watch: starting, 3 folders so far\n"},
 		"nobody tells": {control.Watch{State: control.WatchPolling, Every: time.Minute, Reason: "NFS does not tell of every change"}, "  watch: polling every 60s: NFS does not tell of every change\n"},
 		"not all fits": {control.Watch{State: control.WatchDegraded, Every: 5 * time.Minute, Reason: `"a" cannot be watched`, Cure: "sysctl x=1"}, "  watch: degraded, polling every 5m: \"a\" cannot be watched; sysctl x=1\n"},
-		"it is gone":   {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
+		"all of the cure": {control.Watch{State: control.WatchDegraded, Every: time.Minute, Reason: `"a" and 30 more folders cannot be watched: the system's limit of watches is reached`, Cure: "raise the limit of watches: sysctl x=1"},
+			"  watch: degraded, polling every 60s: \"a\" and 30 more folders cannot be\n  watched: the system's limit of watches is reached; raise the limit of\n  watches: sysctl x=1\n"},
+		"it is gone": {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			var text strings.Builder

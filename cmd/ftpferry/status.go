@@ -92,7 +92,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 2))
 	}
 	if s.Watch != nil && s.Watch.State != control.WatchWorks {
-		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
+		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 0))
 	}
 	printLooks(l, s)
 	for _, n := range s.Notes {
