@@ -34,8 +34,10 @@ type breaker struct {
 	do    func(job queue.Job) work.Outcome
 	step  atomic.Int64 // how wrong the clock is
 	// walk, if not nil, says what scan jobs find, in order; they find it in parts. bound is that of the agent, 0 for its own.
-	walk  func(job queue.Job) []plan.Op
-	bound int
+	walk func(job queue.Job) []plan.Op
+	// compare, if not nil, carries out comparisons of contents.
+	compare func(job queue.Job, room int) work.Outcome
+	bound   int
 	// each, if not nil, sees every part of those before it is handed over, and may change it; with an error the scan fails there.
 	each func(part *work.Outcome)
 	// scan, if not nil, carries out scan jobs in place of walk.
@@ -141,6 +143,9 @@ func (b *breaker) work(a assignment) {
 		b.mu.Unlock()
 		time.Sleep(jobTakes)
 		o := b.do(job)
+		if job.Kind == work.KindVerify && b.compare != nil {
+			o = b.compare(job, a.room)
+		}
 		o.Job = job
 		if isScanning(job.Kind) && o.Result == work.Done && b.scan != nil {
 			o = b.scan(job, a.room)

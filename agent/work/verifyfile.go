@@ -118,10 +118,10 @@ func (f *compared) byHash(ctx context.Context) (how string, err error) {
 	}
 	how, err = f.verifyHash(ctx, f.target(), f.file, f.row.Local.Size)
 	switch {
-	case strings.HasPrefix(how, string(VerifySize)):
-		return "", nil
 	case errors.Is(err, errContent):
-		how = "hash"
+		return "hash", err
+	case strings.HasPrefix(how, string(VerifySize)), err != nil && !errors.Is(err, errLocalRead) && f.isOfFile(err):
+		return "", nil // ProFTPD refuses more than 10,000 in 30 s (DigestCache), and others what is too large
 	}
 	return how, err
 }

@@ -258,8 +258,8 @@ func (c *comparing) found(rel string, kind FindingKind, text string) {
 	c.findings = append(c.findings, Finding{Path: rel, Kind: kind, Text: text})
 }
 
-// connect returns a connection that was opened since the comparison began, where a hash may be asked for: servers remember those of
-// what went over a session, and tell them again without a look at the disk (ProFTPD's DigestCache).
+// connect returns a connection that was opened since the comparison began, where a hash may be asked for: ProFTPD
+// remembers those of what went over a session or was asked for in it (DigestCache), and tells them again without a look at the disk.
 func (c *comparing) connect(ctx context.Context) (*ftpclient.Conn, error) {
 	for {
 		conn, err := c.env.Connect(ctx)

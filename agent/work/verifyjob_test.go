@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,12 +172,11 @@ func TestVerifyJobByHash(t *testing.T) {
 	onEach(t, ftptest.RealOptions{Modules: []string{"digest"}}, func(t *testing.T, b *bench) {
 		s := &agreedState{}
 		b.agree(s, "content", "a", "b")
-		for _, name := range []string{"a", "b"} { // the server remembers for the session
-			if _, err := b.conn.Hash(t.Context(), b.sync.Remote+"/"+name, b.conn.Hashes()[0]); err != nil {
-				t.Fatal(err)
-			}
-		}
+		b.stored(s, "b", "content")
 		damage(t, filepath.Join(b.remote, "b"), "c0ntent")
+		if err := os.Chtimes(filepath.Join(b.remote, "b"), time.Time{}, s.rows[1].Remote.ModTime); err != nil {
+			t.Fatal(err)
+		}
 		found, last := b.verify(s, &queue.Job{ID: 7}, true)
 		if diff := cmp.Diff(map[string]FindingKind{"b": FoundDifferent}, kindsOf(found)); diff != "" {
 			t.Errorf("%s\n%+v", diff, last)
@@ -185,6 +185,37 @@ func TestVerifyJobByHash(t *testing.T) {
 			t.Error(last.Reason)
 		}
 	}, "proftpd")
+}
+
+// stored sends a file that is in step once more, by the connection that there is: the server remembers its hashes for the session.
+func (b *bench) stored(s *agreedState, name, content string) {
+	b.t.Helper()
+	p := b.sync.Remote + "/" + name
+	full := filepath.Join(b.remote, name)
+	if err := os.Remove(full); err != nil {
+		b.t.Fatal(err)
+	}
+	transfer, err := b.conn.Store(b.t.Context(), p, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := transfer.Write([]byte(content)); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := transfer.Finish(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.conn.Hash(b.t.Context(), p, b.conn.Hashes()[0]); err != nil {
+		b.t.Fatal(err)
+	}
+	row := &s.rows[slices.IndexFunc(s.rows, func(row state.BaselineRow) bool { return row.Path == name })]
+	remote := scan.Remote{Conn: b.conn, Root: b.conn.Absolute(b.sync.Remote)}
+	if row.Remote, err = remote.Stat(b.t.Context(), name); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Chmod(full, 0o666); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // TestVerifyMakesWayInTheMiddle: a large file is gone on with where it was left.
