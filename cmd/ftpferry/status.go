@@ -89,7 +89,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
 	for _, schedule := range s.Schedules {
-		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 2))
+		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
 	}
 	if s.Watch != nil && s.Watch.State != control.WatchWorks {
 		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 0))
@@ -160,7 +160,7 @@ func scheduleText(s control.Schedule, now time.Time) string {
 		text += "last for " + s.Fired.Local().Format(time.DateTime)
 	}
 	if s.Missed > 0 {
-		text += fmt.Sprintf(", %d times left out", s.Missed)
+		text += fmt.Sprintf(", %d left out", s.Missed)
 	}
 	if s.Result != "" {
 		text += " (" + oneLine(s.Result) + ")"
