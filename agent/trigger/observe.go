@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,6 +31,7 @@ type observer struct {
 	skip   func(rel string, isDir bool) bool
 	open   func() (feed, error)
 	poll   time.Duration
+	follow bool
 	remote func(path string) string // see remoteFilesystem
 	mounts func(base string) map[string]string
 	ready  func() // nil once called
@@ -58,7 +60,8 @@ type observer struct {
 	limited   bool              // that has been logged
 	device    uint64            // of the root
 	mounted   map[string]string // see mountsBelow, when that was looked at last
-	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those
+	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those, and links (behindLink)
+	oddWhy    string            // what Health says about those; "" if that is not known
 	canary    canary
 	polled    time.Time
 
@@ -79,7 +82,7 @@ type visit struct {
 
 func (w Watch) observer(report func(change)) *observer {
 	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report, tell: w.Health, canary: canary{rel: w.Canary},
-		poll: cmp.Or(w.Poll, DefaultPoll), remote: w.remote, mounts: w.mounts,
+		poll: cmp.Or(w.Poll, DefaultPoll), follow: w.Follow, remote: w.remote, mounts: w.mounts,
 		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
 	if o.skip == nil {
 		o.skip = func(string, bool) bool { return false }
@@ -221,7 +224,7 @@ func (o *observer) attach(now time.Time, why string) {
 	}
 	o.feed, o.watched, o.opened, o.checked = f, tree{}, now, now
 	o.pending, o.why = []visit{{"", false}}, why
-	o.complete, o.odd, o.device = false, map[string]string{}, deviceOf(o.identity)
+	o.complete, o.odd, o.oddWhy, o.device = false, map[string]string{}, "", deviceOf(o.identity)
 	o.canary.state = canaryHome
 	o.mounted = o.mounts(o.base)
 	o.examine("")
@@ -229,16 +232,11 @@ func (o *observer) attach(now time.Time, why string) {
 
 // examine finds out whether changes in a folder may go without events.
 func (o *observer) examine(rel string) {
-	for above := rel; ; above = parent(above) {
-		if _, ok := o.odd[above]; ok {
-			return
-		}
-		if above == "" {
-			break
-		}
+	if o.isOdd(rel) {
+		return
 	}
 	if name := o.remote(o.full(rel)); name != "" {
-		o.odd[rel] = name
+		o.odd[rel], o.oddWhy = name, ""
 		o.log.Warn("changes on this filesystem may go without events, looking at everything there now and then",
 			"path", rel, "filesystem", name, "every", o.poll)
 	}
@@ -323,6 +321,8 @@ func (o *observer) visit(v visit) {
 	full := o.full(v.rel)
 	if _, known := o.watched[v.rel]; known {
 		v.report = true // for what happens between Remove and Add
+		maps.DeleteFunc(o.odd, func(odd, name string) bool { return name == behindLink && parent(odd) == v.rel })
+		o.oddWhy = ""
 	}
 	// Without Remove, fsnotify v1.10.1 mixes up its tables if another folder has the path by now, one that
 	// still has a watch by its former path; a later Remove, even one of its own, then panics.
@@ -362,9 +362,11 @@ func (o *observer) list(v visit, full string) error {
 	for {
 		entries, err := dir.ReadDir(readBatch)
 		for _, e := range entries {
-			if rel := path.Join(v.rel, e.Name()); e.IsDir() && !o.skip(rel, true) {
+			rel := path.Join(v.rel, e.Name())
+			if e.IsDir() && !o.skip(rel, true) {
 				o.pending = append(o.pending, visit{rel, v.report})
 			}
+			o.noteLink(rel, e.Type())
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -424,6 +426,9 @@ func (o *observer) handle(e fsnotify.Event) {
 	}
 	info, err := os.Lstat(e.Name)
 	isDir := err == nil && info.IsDir()
+	if err == nil {
+		o.noteLink(rel, info.Mode())
+	}
 	if o.skip(rel, isDir) {
 		return
 	}
@@ -435,10 +440,17 @@ func (o *observer) handle(e fsnotify.Event) {
 }
 
 func (o *observer) forget(rel string) {
+	if _, folder := o.watched[rel]; folder {
+		maps.DeleteFunc(o.odd, func(odd, _ string) bool { return below(odd, rel) })
+		o.oddWhy = ""
+	}
+	if _, odd := o.odd[rel]; odd {
+		delete(o.odd, rel)
+		o.oddWhy = ""
+	}
 	o.watched.remove(rel, func(rel string) {
 		// An error means that the watch is gone already.
 		_ = o.feed.watcher.Remove(o.full(rel))
-		delete(o.odd, rel)
 	})
 }
 

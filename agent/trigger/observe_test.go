@@ -42,6 +42,7 @@ type fake struct {
 
 	poll   time.Duration
 	canary string
+	follow bool
 	odd    map[string]string // what remoteFilesystem says, by relative path
 	mounts map[string]string // what mountsBelow says
 }
@@ -113,7 +114,7 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 		if prepare != nil {
 			prepare(f)
 		}
-		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
+		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, Follow: f.follow, Skip: func(rel string, _ bool) bool { return rel == "skip" }, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
 			mounts: func(string) map[string]string { f.turn(); return f.mounts },
 			Health: func(h Health) { f.turn(); f.health = append(f.health, h) }, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
 		ctx, cancel := context.WithCancel(t.Context())
