@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,10 +137,10 @@ func TestWhatComesOfARunIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		down := false
+		var down atomic.Bool
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			switch {
-			case down:
+			case down.Load():
 				return work.Outcome{Err: errDown}
 			case job.Kind == work.KindScan && time.Since(begin) < 90*time.Minute:
 				return uploads("a", "b", "c")
@@ -169,7 +170,7 @@ func TestWhatComesOfARunIsWrittenDown(t *testing.T) {
 			if row := b.row("0 * * * *"); row.Result != "nothing was to be done" || !row.LastFired.Equal(begin.Add(2*time.Hour)) {
 				t.Errorf("got %+v", row)
 			}
-			down = true
+			down.Store(true)
 			time.Sleep(time.Hour)
 			if row := b.row("0 * * * *"); !strings.HasPrefix(row.Result, "the server is not available: ") {
 				t.Errorf("got %+v", row)
