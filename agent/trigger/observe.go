@@ -63,7 +63,6 @@ type observer struct {
 	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those, and links (behindLink)
 	oddWhy    string            // what Health says about those; "" if that is not known
 	canary    canary
-	polled    time.Time
 
 	tell   func(Health) // may be nil
 	told   Health       // last
@@ -102,13 +101,13 @@ func (w Watch) observer(report func(change)) *observer {
 // run observes until ctx is done. Setting watches alternates with reading events, so that neither a huge
 // new folder nor a stream of changes holds up the other.
 func (o *observer) run(ctx context.Context, look time.Duration) {
-	ticker := time.NewTicker(look)
+	ticker, polls := time.NewTicker(look), time.NewTicker(o.poll)
 	defer ticker.Stop()
+	defer polls.Stop()
 	defer o.detach()
 	work := make(chan struct{})
 	close(work)
 
-	o.polled = time.Now()
 	o.identity, _ = rootInfo(o.root)
 	if o.identity == nil {
 		o.log.Warn("root folder is missing, waiting for it")
@@ -141,6 +140,8 @@ func (o *observer) run(ctx context.Context, look time.Duration) {
 			o.failed(time.Now(), err)
 		case <-ticker.C:
 			o.tick(time.Now())
+		case <-polls.C:
+			o.lookAnyway()
 		}
 	}
 }
@@ -185,14 +186,13 @@ func (o *observer) tick(now time.Time) {
 	if o.canary.tick(now) {
 		o.log.Warn("no event came for a file that was made in the root folder, looking at everything now and then", "every", o.poll)
 	}
-	if now.Sub(o.polled) >= o.poll {
-		o.lookAnyway(now)
-	}
 }
 
 // lookAnyway reports what changes without events: everything, or the folders concerned.
-func (o *observer) lookAnyway(now time.Time) {
+func (o *observer) lookAnyway() {
 	switch {
+	case o.identity == nil:
+		return // that was told
 	case o.feed.watcher == nil:
 		o.report(change{why: "watch incomplete"})
 	case o.odd[""] != "", o.canary.state == canarySilent:
@@ -200,7 +200,6 @@ func (o *observer) lookAnyway(now time.Time) {
 	case len(o.odd)+len(o.unwatched) == 0:
 		return
 	}
-	o.polled = now
 	for rel := range o.odd {
 		o.report(change{path: rel})
 	}

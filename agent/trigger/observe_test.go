@@ -337,7 +337,7 @@ func TestWatchPollsOnlyWhatIsMountedInTheFolder(t *testing.T) {
 	var reported []string
 	o.report = func(c change) { reported = append(reported, c.path) }
 	o.feed.watcher = &fake{t: t, root: root, list: map[string]bool{}}
-	o.lookAnyway(noon)
+	o.lookAnyway()
 	if !slices.Equal(reported, []string{"d"}) {
 		t.Errorf("reported %q", reported)
 	}

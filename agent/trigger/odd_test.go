@@ -86,3 +86,21 @@ func TestWatchLooksBehindLinksThatAreFollowed(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchPollsAsOftenAsItSays also where that is more often than the root is checked, or is no multiple of that.
+func TestWatchPollsAsOftenAsItSays(t *testing.T) {
+	for _, poll := range []time.Duration{time.Second, 1500 * time.Millisecond, 3 * time.Second, 5 * time.Minute} {
+		t.Run(poll.String(), func(t *testing.T) {
+			prepare := func(f *fake) {
+				f.poll, f.follow = poll, true
+				f.must(os.Symlink("nowhere", filepath.Join(f.root, "link")))
+			}
+			inBubble(t, prepare, func(f *fake) {
+				f.sleep(20*poll + 999*time.Millisecond)
+				if len(f.got) != 20 {
+					t.Errorf("%d looks in the time of 20", len(f.got))
+				}
+			})
+		})
+	}
+}
