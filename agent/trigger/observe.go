@@ -259,7 +259,7 @@ func (o *observer) failed(now time.Time, err error) {
 	if errors.Is(err, fsnotify.ErrEventOverflow) {
 		why = "watch overflow"
 	}
-	o.log.Warn("watcher failed, looking at everything", "error", err)
+	o.log.Warn("watcher failed, looking at everything", "error", err, "cure", cure(err))
 	o.trouble = err
 	o.restart(now, why)
 }

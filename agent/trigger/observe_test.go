@@ -220,6 +220,9 @@ func TestWatchStartsOverAfterAnOverflow(t *testing.T) {
 		if f.opened != 2 {
 			t.Errorf("opened %d times", f.opened)
 		}
+		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "sysctl fs.inotify.max_queued_events=") {
+			t.Errorf("want one line with the cure, got:\n%s", log)
+		}
 		f.sleep(time.Hour)
 		f.wantWhys("later")
 		f.errors <- errors.New("read failed")
