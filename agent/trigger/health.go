@@ -3,8 +3,6 @@ package trigger
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"syscall"
 	"time"
 
@@ -68,11 +66,10 @@ func (o *observer) health() Health {
 		h.Reason = "no event came for a file that was made in the root folder"
 	case len(o.unwatched) > 0:
 		h.State, h.Cure = HealthDegraded, cure(o.trouble)
-		h.Reason = fmt.Sprintf("%s cannot be watched: %s", some(o.unwatched), cause(o.trouble))
+		h.Reason = fmt.Sprintf("%s cannot be watched: %s", some(o.unwatched[0], len(o.unwatched)), cause(o.trouble))
 	case len(o.odd) > 0:
 		h.State = HealthDegraded
-		folders := slices.Sorted(maps.Keys(o.odd))
-		h.Reason = fmt.Sprintf("%s: %s does not tell of every change; what is changed from here is seen at once", some(folders), o.odd[folders[0]])
+		h.Reason = o.oddReason()
 	case !o.complete || o.canary.state == canaryOut:
 		h.State, h.Every = HealthStarting, 0
 	default:
@@ -81,12 +78,12 @@ func (o *observer) health() Health {
 	return h
 }
 
-// some names the first of some folders and counts the others.
-func some(folders []string) string {
-	if len(folders) == 1 {
-		return fmt.Sprintf("%q", folders[0])
+// some names the first of so many paths.
+func some(first string, of int) string {
+	if of == 1 {
+		return fmt.Sprintf("%q", first)
 	}
-	return fmt.Sprintf("%q and %d more folders", folders[0], len(folders)-1)
+	return fmt.Sprintf("%q and %d more", first, of-1)
 }
 
 // cause says what an error of a watch means. The system has the words of a full disk for its limit of watches (inotify(7)).

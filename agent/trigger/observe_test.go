@@ -42,6 +42,7 @@ type fake struct {
 
 	poll   time.Duration
 	canary string
+	follow bool
 	odd    map[string]string // what remoteFilesystem says, by relative path
 	mounts map[string]string // what mountsBelow says
 }
@@ -113,7 +114,7 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 		if prepare != nil {
 			prepare(f)
 		}
-		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
+		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, Follow: f.follow, Skip: func(rel string, _ bool) bool { return rel == "skip" }, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
 			mounts: func(string) map[string]string { f.turn(); return f.mounts },
 			Health: func(h Health) { f.turn(); f.health = append(f.health, h) }, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -218,6 +219,9 @@ func TestWatchStartsOverAfterAnOverflow(t *testing.T) {
 		f.wantAdded("after an overflow", allFolders)
 		if f.opened != 2 {
 			t.Errorf("opened %d times", f.opened)
+		}
+		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "sysctl fs.inotify.max_queued_events=") {
+			t.Errorf("want one line with the cure, got:\n%s", log)
 		}
 		f.sleep(time.Hour)
 		f.wantWhys("later")
@@ -387,7 +391,7 @@ func TestWatchPollsOnlyWhatIsMountedInTheFolder(t *testing.T) {
 	var reported []string
 	o.report = func(c change) { reported = append(reported, c.path) }
 	o.feed.watcher = &fake{t: t, root: root, list: map[string]bool{}}
-	o.lookAnyway(noon)
+	o.lookAnyway()
 	if !slices.Equal(reported, []string{"d"}) {
 		t.Errorf("reported %q", reported)
 	}

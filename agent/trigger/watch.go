@@ -11,7 +11,7 @@ import (
 // DefaultPoll is how often everything is reported where events cannot be relied on.
 const DefaultPoll = time.Minute
 
-// Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed,
+// Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed (see Follow),
 // except for Root itself, which may be one. Content that was there before Run is not reported.
 //
 // An Event without paths and with one of these reasons means that changes may have gone unseen:
@@ -38,6 +38,8 @@ type Watch struct {
 	// Canary is the path of a file in Root that nobody else uses and Skip skips: it is made and removed at the start, to find out
 	// whether events come. Empty: that is taken for granted.
 	Canary string
+	// Follow: what symbolic links lead to matters too. Events do not tell of that, and so each link is reported every Poll.
+	Follow bool
 	// Health, if set, is called with each change of how changes are noticed, at the start too, by one goroutine. It must not block.
 	Health func(Health)
 	// Ready, if set, is called once, when every change from now on will lead to an Event. A full scan
