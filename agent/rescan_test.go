@@ -111,6 +111,58 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	}
 }
 
+// TestWhenItIsTimeNothingIsPutOff: a poll brings forward a look that was only put off. One that has failed, or is in the middle, has
+// a time of its own.
+func TestWhenItIsTimeNothingIsPutOff(t *testing.T) {
+	d := memoryDispatcher(t)
+	a := New(breakerConfig(), d.agent.db, d.agent.options)
+	for sentence, row := range map[string]struct {
+		begun bool
+		want  queue.State
+	}{
+		"a look is put off":         {false, queue.Due},
+		"a look has failed for now": {true, queue.Waiting},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			now := time.Now()
+			rollback := fmt.Errorf("not kept")
+			err := d.agent.db.Update(func(tx *state.Tx) error {
+				look := queue.New{Kind: work.KindScan, Sync: "down", Server: "acme", RunAt: now.Add(time.Minute)}
+				if row.begun {
+					look.RunAt = now
+				}
+				if _, err := queue.Enqueue(tx, now, look); err != nil {
+					return err
+				}
+				if row.begun {
+					jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 1})
+					if err != nil {
+						return err
+					}
+					if _, err := queue.Fail(tx, now, jobs[0].ID, queue.Failure{RetryAt: now.Add(time.Minute)}); err != nil {
+						return err
+					}
+				}
+				c := &commit{d: &dispatcher{agent: a}, tx: tx, now: now, transition: newTransition()}
+				if err := c.event(trigger.Event{Sync: "down", Regular: true, Why: "poll"}); err != nil {
+					return err
+				}
+				jobs, err := queue.List(tx, queue.Filter{Sync: "down"})
+				if err != nil {
+					return err
+				}
+				if len(jobs) != 1 || jobs[0].State != row.want {
+					t.Errorf("got %+v", jobs)
+				}
+				return rollback
+			})
+			if err == nil || err.Error() != rollback.Error() {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func cmpErr(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

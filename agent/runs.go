@@ -176,7 +176,7 @@ func (r *run) result() string {
 	if looks := r.line.Do == config.DoSync || r.line.Do == config.DoScan; looks && !s.scanned && len(parts) == 0 {
 		parts = append(parts, "nothing could be looked at")
 	}
-	if len(parts) == 0 {
+	if len(parts) == 0 && !r.cutOff { // else nobody knows what was done before
 		parts = append(parts, "nothing was to be done")
 	}
 	if r.cutOff {

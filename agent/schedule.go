@@ -113,7 +113,7 @@ func (c *commit) fired(e trigger.Event) error {
 		return err
 	}
 	if left := row.Missed - missed; left > 0 {
-		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: fmt.Sprintf("schedule %s: %d times left out", line.Name, left)})
+		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: fmt.Sprintf("schedule %s: %d left out", line.Name, left)})
 	}
 	return state.PutSchedule(c.tx, e.Sync, line.Name, row)
 }

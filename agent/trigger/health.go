@@ -61,14 +61,14 @@ func (o *observer) health() Health {
 	case o.identity == nil:
 		return Health{State: HealthMissing, Reason: "the local folder is not there"}
 	case o.feed.watcher == nil:
-		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", o.trouble), cure(o.trouble)
+		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", cause(o.trouble)), cure(o.trouble)
 	case o.odd[""] != "":
 		h.Reason = o.odd[""] + " does not tell of every change; what is changed from here is seen at once"
 	case o.canary.state == canarySilent:
 		h.Reason = "no event came for a file that was made in the root folder"
 	case len(o.unwatched) > 0:
 		h.State, h.Cure = HealthDegraded, cure(o.trouble)
-		h.Reason = fmt.Sprintf("%s cannot be watched: %v", some(o.unwatched), o.trouble)
+		h.Reason = fmt.Sprintf("%s cannot be watched: %s", some(o.unwatched), cause(o.trouble))
 	case len(o.odd) > 0:
 		h.State = HealthDegraded
 		folders := slices.Sorted(maps.Keys(o.odd))
@@ -87,6 +87,14 @@ func some(folders []string) string {
 		return fmt.Sprintf("%q", folders[0])
 	}
 	return fmt.Sprintf("%q and %d more folders", folders[0], len(folders)-1)
+}
+
+// cause says what an error of a watch means. The system has the words of a full disk for its limit of watches (inotify(7)).
+func cause(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "the system's limit of watches is reached"
+	}
+	return fmt.Sprint(err)
 }
 
 // cure says what a person can do about an error of a watch; "" if that is not known.

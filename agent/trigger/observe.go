@@ -450,7 +450,7 @@ func (o *observer) complain(err error) {
 		return
 	}
 	o.limited = true
-	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", err, "cure", cure(err), "every", o.poll)
+	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", cause(err), "cure", cure(err), "every", o.poll)
 }
 
 func (o *observer) sendCanary(now time.Time) {

@@ -289,7 +289,7 @@ func TestWatchAtTheLimitOfWatches(t *testing.T) {
 			t.Errorf("looks in three minutes: %+v", f.got)
 		}
 		f.wantPaths("only where there is no watch", "a")
-		f.wantHealth("meanwhile", HealthDegraded, time.Minute, `"a" cannot be watched: `+syscall.ENOSPC.Error(), "fs.inotify.max_user_watches")
+		f.wantHealth("meanwhile", HealthDegraded, time.Minute, `"a" cannot be watched: the system's limit of watches is reached`, "fs.inotify.max_user_watches")
 		for _, h := range f.health[1:] {
 			if h.State == HealthWatching {
 				t.Errorf("it was never %+v", h)
