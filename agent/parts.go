@@ -488,15 +488,3 @@ func (c *commit) yield(s *scanning, enough int) error {
 	}
 	return queue.Yield(c.tx, c.now, s.Job.ID, at)
 }
-
-// scanned is a part of a scan that was taken over, or vetoed by halt.
-type scanned struct {
-	sync        string
-	full        bool
-	began       time.Time // of its first part
-	first, last bool
-	result      *scan.Result
-	halt        *plan.Halt
-	survey      bool           // it does nothing about what it finds
-	would       map[string]int // what it would do otherwise, with all parts before
-}
