@@ -145,11 +145,14 @@ func (c *commit) part(s *scanning) error {
 		if err := c.followUp(s.sync(), s.Scan); err != nil {
 			return err
 		}
+		if err := c.lookThere(s); err != nil {
+			return err
+		}
 	}
 	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
 		return err
 	}
-	found.would = s.progress.Found.Would
+	found.survey, found.would = s.surveys, s.progress.Found.Would
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
@@ -494,5 +497,6 @@ type scanned struct {
 	first, last bool
 	result      *scan.Result
 	halt        *plan.Halt
-	would       map[string]int // of a scan that does nothing about what it finds, with all parts before
+	survey      bool           // it does nothing about what it finds
+	would       map[string]int // what it would do otherwise, with all parts before
 }

@@ -254,6 +254,30 @@ func TestAScanThatDoesNothing(t *testing.T) {
 	})
 }
 
+// TestAScanThatActsIsNotTakenForOneThatDoesNot: one was asked for already, for tomorrow.
+func TestAScanThatActsIsNotTakenForOneThatDoesNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if isScanning(job.Kind) {
+				return uploads("a", "b")
+			}
+			return done
+		})
+		b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) { s.Do, s.Name = config.DoScan, "scan 0 * * * *" }))
+		b.update(func(tx *state.Tx) error {
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindScan, Sync: "up", Server: "acme", RunAt: time.Now().Add(24 * time.Hour)})
+			return err
+		})
+		b.runScheduled(func() {
+			time.Sleep(61 * time.Minute)
+			if row := b.row("scan 0 * * * *"); row.Result != "a scan that was to act anyway has looked, and it acts" || !row.Begun.IsZero() {
+				t.Errorf("got %+v", row)
+			}
+		})
+	})
+}
+
 // TestAScanThatActsStaysOne, whoever asks for one that does not, and the other way round.
 func TestAScanThatActsStaysOne(t *testing.T) {
 	t.Parallel()
@@ -334,7 +358,7 @@ func TestARunOutlivesTheAgent(t *testing.T) {
 			if !row.LastFired.Equal(begin.Add(time.Hour)) || row.Begun.IsZero() || len(row.Waiting) > 1 {
 				t.Errorf("got %+v", row)
 			}
-			if !strings.Contains(row.Result, "the agent was started anew in the middle of it") {
+			if !strings.Contains(row.Result, "the agent was started anew in the middle of it") || strings.Contains(row.Result, "nothing") {
 				t.Errorf("got %+v", row)
 			}
 			if after := b.begun(begin, work.KindScan); len(after) != len(before)+1 {

@@ -194,14 +194,15 @@ func (o *observer) lookAnyway() {
 	case o.identity == nil:
 		return // that was told
 	case o.feed.watcher == nil:
-		o.report(change{why: "watch incomplete"})
+		o.report(change{why: "watch incomplete", regular: true})
 	case o.odd[""] != "", o.canary.state == canarySilent:
-		o.report(change{why: "watch poll"})
+		o.report(change{why: "watch poll", regular: true})
 	case len(o.odd)+len(o.unwatched) == 0:
 		return
-	}
-	for rel := range o.odd {
-		o.report(change{path: rel})
+	default:
+		for rel := range o.odd {
+			o.report(change{path: rel})
+		}
 	}
 	for _, rel := range o.unwatched {
 		o.pending = append(o.pending, visit{rel, true})
@@ -460,7 +461,7 @@ func (o *observer) complain(err error) {
 		return
 	}
 	o.limited = true
-	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", err, "cure", cure(err), "every", o.poll)
+	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", cause(err), "cure", cure(err), "every", o.poll)
 }
 
 func (o *observer) sendCanary(now time.Time) {

@@ -49,7 +49,7 @@ func (o *observer) oddReason() string {
 	}
 	var reasons []string
 	if folder != "" {
-		reasons = append(reasons, fmt.Sprintf("%s: %s does not tell of every change", some(folder, len(o.odd)-links), o.odd[folder]))
+		reasons = append(reasons, fmt.Sprintf("%s: %s does not tell of every change; what is changed from here is seen at once", some(folder, len(o.odd)-links), o.odd[folder]))
 	}
 	if link != "" {
 		reasons = append(reasons, some(link, links)+": events do not tell what changes behind symbolic links")

@@ -51,12 +51,12 @@ func TestWatchLooksBehindLinksThatAreFollowed(t *testing.T) {
 			link(f, "d/e/l")
 			f.odd, f.mounts = map[string]string{"d": "NFS"}, map[string]string{"d": "1"}
 		}, nil,
-			[]string{"d"}, `"d": NFS does not tell of every change`},
+			[]string{"d"}, `"d": NFS does not tell of every change; what is changed from here is seen at once`},
 		"both": {func(f *fake) {
 			link(f, "a/l")
 			f.odd, f.mounts = map[string]string{"d": "NFS"}, map[string]string{"d": "1"}
 		}, nil,
-			[]string{"a/l", "d"}, `"d": NFS does not tell of every change; "a/l": events do not tell what changes behind symbolic links`},
+			[]string{"a/l", "d"}, `"d": NFS does not tell of every change; what is changed from here is seen at once; "a/l": events do not tell what changes behind symbolic links`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
