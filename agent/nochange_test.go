@@ -5,12 +5,15 @@ package agent_test
 import (
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +27,8 @@ import (
 
 // BenchmarkNoChangePass is a pass over 100,000 files that are in step, in 1,000 folders, with the usual rules and an ignore file.
 // The servers are real and processes of their own, so cpu-ns/file is what the agent alone needs. The first contact, which adopts
-// all of the files, is told as firstcpu-ns/file.
+// all of the files, is told as firstcpu-ns/file. peak-MB is what the passes need of the runtime; VmHWM-MB, where the system tells,
+// all that the process ever had in memory since the agent has begun, pages of the state file among it.
 func BenchmarkNoChangePass(b *testing.B) {
 	for _, name := range []string{"vsftpd", "proftpd"} {
 		for _, direction := range []string{"up", "both"} {
@@ -39,13 +43,16 @@ func BenchmarkNoChangePass(b *testing.B) {
 	}
 }
 
-const unchangingFolders, unchangingFiles = 1000, 100
+// unchangingFolders: "-run - -bench NoChangePass/vsftpd/up -benchtime 3x -unchanging-folders 10000 -timeout 1h" is a million files.
+var unchangingFolders = flag.Int("unchanging-folders", 1000, "how many folders BenchmarkNoChangePass has, of 100 files each")
+
+const unchangingFiles = 100
 
 // unchanging makes the tree.
 func unchanging(b *testing.B, root string) {
 	b.Helper()
 	at := time.Date(2024, 2, 29, 12, 34, 0, 0, time.UTC)
-	for i := range unchangingFolders {
+	for i := range *unchangingFolders {
 		folder := filepath.Join(root, fmt.Sprintf("Part %02d/folder-%04d", i/100, i))
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			b.Fatal(err)
@@ -70,6 +77,7 @@ func unchanging(b *testing.B, root string) {
 // passNothing measures passes of one agent.
 func passNothing(b *testing.B, server *ftptest.RealServer, local, direction string) {
 	dir := b.TempDir()
+	forgetPeakMemory()
 	text := fmt.Sprintf("[agent]\nstate_dir = %q\n[server.real]\naddress = %q\nuser = %q\npassword = %q\ntls = \"none\"\n"+
 		"[sync.s]\nserver = \"real\"\nlocal = %q\nremote = %q\ndirection = %q\ndelete = true\nsettle = \"0s\"\n",
 		filepath.Join(dir, "state"), server.Addr, server.User, server.Password, local, server.RemoteRoot+"/site", direction)
@@ -103,7 +111,7 @@ func passNothing(b *testing.B, server *ftptest.RealServer, local, direction stri
 			b.Fatalf("%+v, %v", report, err)
 		}
 	}
-	const files = unchangingFolders * unchangingFiles
+	files := float64(*unchangingFolders * unchangingFiles)
 	began := processorTime(b)
 	pass(func(r control.SyncReport) int { return r.Transferred + r.Deleted })
 	first := processorTime(b) - began
@@ -121,6 +129,9 @@ func passNothing(b *testing.B, server *ftptest.RealServer, local, direction stri
 	b.ReportMetric(per(float64((processorTime(b)-began).Nanoseconds()))/files, "cpu-ns/file")
 	b.ReportMetric(per(float64(b.Elapsed().Nanoseconds()))/files, "ns/file")
 	b.ReportMetric(float64(peak())/(1<<20), "peak-MB")
+	if most, ok := peakMemory(b); ok {
+		b.ReportMetric(float64(most)/(1<<10), "VmHWM-MB")
+	}
 	b.ReportMetric(per(float64(commitsOf(b, statePath)-commits)), "commits")
 }
 
@@ -132,6 +143,30 @@ func processorTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// forgetPeakMemory has the kernel count anew what peakMemory returns, if it can; see proc_pid_clear_refs(5).
+func forgetPeakMemory() {
+	debug.FreeOSMemory()
+	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
+}
+
+// peakMemory is the most that this process has had in memory, in kilobytes; only Linux tells.
+func peakMemory(b *testing.B) (kilobytes int, ok bool) {
+	b.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+			if _, err := fmt.Sscan(value, &kilobytes); err != nil {
+				b.Fatal(err)
+			}
+			return kilobytes, true
+		}
+	}
+	return 0, false
 }
 
 // commitsOf is the number of the last transaction of a state file, as its pages tell (see the package state).

@@ -154,7 +154,6 @@ func (c *commit) part(s *scanning) error {
 	}
 	found.survey, found.would = s.surveys, s.progress.Found.Would
 	c.scans = append(c.scans, found)
-	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
 		return err
 	}
@@ -487,16 +486,4 @@ func (c *commit) yield(s *scanning, enough int) error {
 		at = c.now // at the end of the agent too: the next one goes on at once
 	}
 	return queue.Yield(c.tx, c.now, s.Job.ID, at)
-}
-
-// scanned is a part of a scan that was taken over, or vetoed by halt.
-type scanned struct {
-	sync        string
-	full        bool
-	began       time.Time // of its first part
-	first, last bool
-	result      *scan.Result
-	halt        *plan.Halt
-	survey      bool           // it does nothing about what it finds
-	would       map[string]int // what it would do otherwise, with all parts before
 }

@@ -27,6 +27,7 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		return state.PutSync(tx, sync, state.SyncState{LastFullScan: time.Now()})
 	}
 	local, due := trigger.Event{Local: true, Why: "watch overflow"}, trigger.Event{Local: true, Regular: true, Why: "rescan"}
+	deadUpload := func(tx *state.Tx) error { return cmpErr(die(tx, "up"), scanned(tx, "up")) }
 	for sentence, row := range map[string]struct {
 		sync   string
 		event  trigger.Event
@@ -53,6 +54,9 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[scan]", false},
+		"a job has failed for good":                 {"up", local, deadUpload, "[scan]", false},
+		"a job has failed for good, and it is time": {"up", due, deadUpload, "[rescan]", true},
+		"a job of another sync has failed for good": {"up", local, func(tx *state.Tx) error { return cmpErr(die(tx, "far"), scanned(tx, "up")) }, "[rescan]", false},
 		"a file is not complete yet": {"up", local, func(tx *state.Tx) error {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Kind: state.NoteHeld, Text: "still growing"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
@@ -92,6 +96,7 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 				if err != nil {
 					return err
 				}
+				jobs = slices.DeleteFunc(jobs, func(job queue.Job) bool { return job.State == queue.Dead })
 				var kinds []string
 				for _, job := range jobs {
 					kinds = append(kinds, job.Kind)
@@ -161,6 +166,20 @@ func TestWhenItIsTimeNothingIsPutOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// die enqueues an upload of a sync, and has it fail for good.
+func die(tx *state.Tx, sync string) error {
+	server := breakerConfig().Syncs[sync].Server
+	if _, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: string(plan.Upload), Sync: sync, Server: server, Path: "dead"}); err != nil {
+		return err
+	}
+	jobs, err := queue.Claim(tx, time.Now(), queue.Request{Server: server, Limit: 1})
+	if err != nil {
+		return err
+	}
+	_, err = queue.Fail(tx, time.Now(), jobs[0].ID, queue.Failure{Reason: "no", Dead: true})
+	return err
 }
 
 func cmpErr(errs ...error) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // TestOneThatCancelsDropsWhatNobodyHasBegun: a hundred files are planned, the scan goes on, and the next run begins anew.
@@ -72,4 +73,34 @@ func TestOneThatCancelsStopsAScan(t *testing.T) {
 			t.Errorf("got %+v", row)
 		}
 	})
+}
+
+// TestOneThatCancelsDropsItsOwnJob and no other: a run that compares drops the comparison that waits, and not the scan beside it.
+func TestOneThatCancelsDropsItsOwnJob(t *testing.T) {
+	for do, kind := range map[string]string{config.DoVerify: work.KindVerify, config.DoScan: work.KindScan, config.DoPurge: ""} {
+		t.Run(do, func(t *testing.T) {
+			d := memoryDispatcher(t)
+			err := d.agent.db.Update(func(tx *state.Tx) error {
+				now := time.Now()
+				for _, kind := range []string{work.KindScan, work.KindVerify} {
+					if _, err := queue.Enqueue(tx, now, queue.New{Kind: kind, Sync: "up", Server: "acme"}); err != nil {
+						return err
+					}
+				}
+				c := &commit{d: d, tx: tx, now: now, transition: newTransition()}
+				if err := c.cancelRun("up", config.Schedule{Do: do}, now); err != nil {
+					return err
+				}
+				for _, k := range []string{work.KindScan, work.KindVerify} {
+					if _, left, err := queue.Lookup(tx, k, "up", ""); err != nil || left == (k == kind) {
+						t.Errorf("the %s is left: %v (%v)", k, left, err)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

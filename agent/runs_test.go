@@ -372,11 +372,19 @@ func TestARunOutlivesTheAgent(t *testing.T) {
 // TestEachMissedRunIsMadeUpFor, one after the other, although the rule for overlaps leaves runs out.
 func TestEachMissedRunIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	for missed, want := range map[string]struct {
-		runs int
-		left uint64
-	}{config.MissedAll: {7, 0}, config.MissedOnce: {1, 6}, config.MissedSkip: {0, 7}} {
-		t.Run(missed, func(t *testing.T) {
+	for sentence, want := range map[string]struct {
+		missed string
+		grace  time.Duration
+		runs   int
+		left   uint64
+	}{
+		"all of them":                         {config.MissedAll, 0, 7, 0},
+		"all of the last three hours":         {config.MissedAll, 3 * time.Hour, 3, 4},
+		"once":                                {config.MissedOnce, 0, 1, 6},
+		"once, had it been a few minutes ago": {config.MissedOnce, 5 * time.Minute, 0, 7},
+		"none":                                {config.MissedSkip, 0, 0, 7},
+	} {
+		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
@@ -388,7 +396,7 @@ func TestEachMissedRunIsMadeUpFor(t *testing.T) {
 					time.Sleep(time.Minute)
 					return done
 				})
-				b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) { s.Missed = missed }))
+				b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) { s.Missed, s.Grace = want.missed, want.grace }))
 				b.runScheduled(func() { time.Sleep(time.Second) })
 				time.Sleep(7*time.Hour + 10*time.Minute)
 				b.runScheduled(func() { time.Sleep(45 * time.Minute) })

@@ -36,7 +36,13 @@ const (
 // nothing, or a version that its program has left alone for the settle time.
 func TestFilesThatAreBeingWritten(t *testing.T) {
 	t.Parallel()
+	var enough atomic.Bool
+	defer enough.Store(true)
 	writers := map[string]writer{
+		"appended for ever": func(t *testing.T, path string) []string {
+			goesOn := forAWhile()
+			return bursts(t, path, func() bool { return goesOn() || !enough.Load() }, func(string) {})
+		},
 		"slowly":                       slowly,
 		"in bursts":                    inBursts,
 		"in bursts with its time kept": keepingItsTime,
@@ -93,6 +99,8 @@ func TestFilesThatAreBeingWritten(t *testing.T) {
 			e, err := a.Explain(t.Context(), "s", "held open")
 			return err == nil && held["held open"] == scan.Written && strings.Contains(e.Next, scan.Written)
 		})
+		eventually(t, "status says that a file grows", func() bool { return heldOf(t, a)["appended for ever"] == scan.Growing })
+		enough.Store(true)
 		programs.Wait()
 		for name := range writers {
 			last := versions[name][len(versions[name])-1]
@@ -154,22 +162,30 @@ func heldOpen(t *testing.T, path string) []string {
 }
 
 // inBursts opens the file anew each time. What was left alone for longer than meant, on a slow machine, counts as a version.
-func inBursts(t *testing.T, path string) []string { return bursts(t, path, func(string) {}) }
+func inBursts(t *testing.T, path string) []string {
+	return bursts(t, path, forAWhile(), func(string) {})
+}
+
+// forAWhile tells a program for how long it goes on.
+func forAWhile() (goesOn func() bool) {
+	end := time.Now().Add(writing)
+	return func() bool { return time.Now().Before(end) }
+}
 
 // keepingItsTime is a program that sets the time of the file to that of its first version, each time.
 func keepingItsTime(t *testing.T, path string) []string {
 	old := time.Now().Add(-time.Hour)
-	return bursts(t, path, func(path string) {
+	return bursts(t, path, forAWhile(), func(path string) {
 		if err := os.Chtimes(path, old, old); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-func bursts(t *testing.T, path string, after func(path string)) (versions []string) {
+func bursts(t *testing.T, path string, goesOn func() bool, after func(path string)) (versions []string) {
 	var content string
 	ended := time.Time{}
-	for began := time.Now(); time.Since(began) < writing; time.Sleep(pause) {
+	for ; goesOn(); time.Sleep(pause) {
 		if !ended.IsZero() && time.Since(ended) > settle/2 {
 			versions = append(versions, content)
 		}

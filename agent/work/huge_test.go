@@ -59,6 +59,53 @@ func TestADownloadBeyondFourGigabytesGoesOn(t *testing.T) {
 	}
 }
 
+// TestAnUploadBeyondFourGigabytesGoesOn from a part beyond 4 GiB that an attempt before has left; what both files begin with is a hole.
+func TestAnUploadBeyondFourGigabytesGoesOn(t *testing.T) {
+	const size, there = 5<<30 + 5, 5 << 30
+	dir, local := source(t, "")
+	path := filepath.Join(dir, "a.txt")
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte("tail!"), there); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, stamped, stamped); err != nil {
+		t.Fatal(err)
+	}
+	local.Entry.Size = size
+	const part, mine, final = "/site/" + temp, "/site/.a.txt.ftpferry-0badcafe-7.2", "/site/a.txt"
+	told := func(path, size string) []step { return []step{{Expect: "SIZE " + path, Send: "213 " + size}} }
+	readBack := func(from, content string) []step {
+		return []step{
+			{Expect: "EPSV", Passive: true},
+			{Expect: "REST " + from, Send: "350 From there."},
+			{Expect: "RETR " + mine, Send: "150 Here it comes.", Data: &ftptest.Data{Send: content, End: ftptest.Close}},
+			{Send: "226 Done."},
+		}
+	}
+	was, is := told(mine, "5368709120"), told(mine, "5368709125")
+	o := doBegun(t, dir, upload7(local), []state.Intent{{Source: local.Entry}}, slices.Concat(
+		absent(final), told(part, "5368709120"), renames(part, mine),
+		was, was, readBack("5368643584", strings.Repeat("\x00", 64<<10)), was,
+		[]step{
+			{Expect: "EPSV", Passive: true},
+			{Expect: "REST 5368709120", Send: "350 From there."},
+			{Expect: "STOR " + mine, Send: "150 Go on.", Data: &ftptest.Data{Receive: ftptest.All, Want: "tail!", End: ftptest.Close}},
+			{Send: "226 Done."},
+		},
+		is, readBack("5368676352", strings.Repeat("\x00", 32<<10)+"tail!"), is,
+		setsTime(mine), renames(mine, final), told(final, "5368709125"), []step{{Expect: "MDTM " + final, Send: "213 " + stamp}},
+		[]step{{Expect: "QUIT", Send: "221 Bye."}})...)
+	if o.Result != Done || o.Bytes != 5 || o.Reason != "went on after 5368709120 bytes" || o.Base.Remote.Size != size {
+		t.Fatalf("outcome %v (%v), %d bytes were sent, %s", o.Result, o.Err, o.Bytes, o.Reason)
+	}
+}
+
 // doBegun carries out the second attempt of an operation whose first one has noted what it was about to transfer.
 func doBegun(t *testing.T, local string, op plan.Op, begun []state.Intent, steps ...step) Outcome {
 	t.Helper()
@@ -71,8 +118,13 @@ func doBegun(t *testing.T, local string, op plan.Op, begun []state.Intent, steps
 	if err != nil {
 		t.Fatal(err)
 	}
+	direction := plan.Up
+	if op.Action == plan.Download {
+		direction = plan.Down
+	}
 	o := Do(t.Context(), Env{
-		Sync: Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Down}}, State: &knownState{intents: begun},
+		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: direction}, Upload: Upload{TempPrefix: "."}},
+		State:    &knownState{intents: begun},
 		Instance: instance, Logger: slog.New(slog.DiscardHandler), Connect: func(context.Context) (*ftpclient.Conn, error) { return conn, nil },
 	}, queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: 2})
 	conn.Close()

@@ -251,3 +251,24 @@ func TestAWatchIsToldOfWhenItIsNotTheUsualOne(t *testing.T) {
 		})
 	}
 }
+
+// TestFilesThatAreNotCompleteAreToldOf by status, each with its reason.
+func TestFilesThatAreNotCompleteAreToldOf(t *testing.T) {
+	var text strings.Builder
+	out := bufio.NewWriter(&text)
+	printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{
+		Sync: "web", Server: "acme", Direction: "up", HeldAll: 3,
+		Held: []control.PathReason{{Path: "a\x1b.log", Reason: "still growing"}, {Path: "b", Reason: "open for\nwriting"}},
+	})
+	out.Flush()
+	_, got, _ := strings.Cut(text.String(), "\n")
+	want := `  held     "a\x1b.log"
+           still growing
+  held     b
+           open for writing
+  ... and 1 more files that are not complete; --json names them
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
