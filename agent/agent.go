@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -151,22 +150,12 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 }
 
 func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
-	names := slices.Sorted(maps.Keys(a.syncs))
-	after := trigger.Spread(len(names))
-	for k, name := range names {
-		s, configured := a.syncs[name], a.cfg.Syncs[name]
-		if configured.Watch {
-			a.startWatch(ctx, group, s, trigger.Start{Sync: name, After: after[k], Local: true}, emit)
-		}
-		a.startLooks(ctx, group, configured, after[k], emit)
-		if len(configured.Schedules) == 0 {
-			continue
-		}
-		schedule, err := a.schedule(configured)
-		if err != nil {
-			return err
-		}
-		group.Go(func() error { return schedule.Run(ctx, emit) })
+	all, err := a.triggers()
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		group.Go(func() error { return t.Run(ctx, emit) })
 	}
 	return nil
 }

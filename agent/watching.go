@@ -41,27 +41,38 @@ func (w *watching) status(sync string) *control.Watch {
 	return &control.Watch{State: string(h.State), Reason: h.Reason, Cure: h.Cure, Every: h.Every, Folders: h.Folders, Since: h.Since}
 }
 
-// startWatch watches, and runs start once the watch stands: what happened while the agent was not there left no event.
-func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sync, start trigger.Trigger, emit trigger.Emit) {
+// watched watches, and asks for the first look once the watch stands: what happened while the agent was not there left no event.
+type watched struct {
+	watch trigger.Watch
+	start trigger.Start
+}
+
+// Run implements trigger.Trigger.
+func (w watched) Run(ctx context.Context, emit trigger.Emit) error {
+	group, ctx := errgroup.WithContext(ctx)
 	ready := make(chan struct{})
-	watch := trigger.Watch{
+	w.watch.Ready = func() { close(ready) }
+	group.Go(func() error { return w.watch.Run(ctx, emit) })
+	group.Go(func() error {
+		select {
+		case <-ready:
+			return w.start.Run(ctx, emit)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return group.Wait()
+}
+
+func (a *Agent) watch(s work.Sync) trigger.Watch {
+	return trigger.Watch{
 		Sync: s.Name, Root: s.Local, Logger: a.logger, Poll: a.cfg.Syncs[s.Name].WatchPoll, Canary: canaryName(a.db.Instance(), s.Name),
 		Follow: s.Rules.Links == plan.LinksFollow,
-		Ready:  sync.OnceFunc(func() { close(ready) }),
 		Health: func(h trigger.Health) { a.watching.set(s.Name, h) },
 		Skip: func(rel string, isDir bool) bool {
 			return scan.IsTemp(rel) || s.TempFolder != "" && (rel == s.TempFolder || strings.HasPrefix(rel, s.TempFolder+"/")) || s.Filter.ExcludedAnywhere(rel, isDir)
 		},
 	}
-	group.Go(func() error { return watch.Run(ctx, emit) })
-	group.Go(func() error {
-		select {
-		case <-ready:
-			return start.Run(ctx, emit)
-		case <-ctx.Done():
-			return nil
-		}
-	})
 }
 
 // canaryName is a temporary name like any other, so that no scan of any agent takes it for a file. Syncs may share a folder, and

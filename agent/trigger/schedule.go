@@ -57,7 +57,8 @@ type Entry struct {
 type Schedule struct {
 	Sync    string
 	Entries []Entry
-	Logger  *slog.Logger // nil: silent
+	After   time.Duration // how long to wait at the start, when there may be something to make up for
+	Logger  *slog.Logger  // nil: silent
 }
 
 // Run implements Trigger. It ends early if no entry will ever be due.
@@ -69,7 +70,7 @@ func (s Schedule) Run(ctx context.Context, emit Emit) error {
 			entries[i].Last = wallClock()
 		}
 	}
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(s.After)
 	defer timer.Stop()
 	for {
 		select {
