@@ -83,6 +83,9 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 		if err := d.moveJobs(tx, name, row.Server, now); err != nil {
 			return err
 		}
+		if err := d.applyRules(tx, s, &row, now); err != nil {
+			return err
+		}
 		if row.Server = s.Server; row != was {
 			if err := state.PutSync(tx, name, row); err != nil {
 				return err
@@ -176,6 +179,5 @@ func (d *dispatcher) moveJobs(tx *state.Tx, sync, was string, now time.Time) err
 	if _, err := queue.DropSync(tx, sync); err != nil {
 		return err
 	}
-	_, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindScan, Sync: sync, Server: server, Priority: priorityScan, Why: "configuration changed"})
-	return err
+	return scanAfterChange(tx, sync, server, now)
 }

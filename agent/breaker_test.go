@@ -45,6 +45,7 @@ type breaker struct {
 	adjust func(cfg *config.Config) // if not nil, of the next agent
 	keep   time.Duration            // how old the history may be, 0 for ages
 	rows   int                      // how long, 0 for any
+	serves bool                     // the next agent is a service, though nothing happens that the test does not tell it
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -99,7 +100,7 @@ func (b *breaker) run(use func()) {
 	if b.adjust != nil {
 		b.adjust(cfg)
 	}
-	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Observe: func(a Activity) {
+	b.agent = New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler), Triggers: b.serves, Observe: func(a Activity) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.told = append(b.told, a)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -48,4 +50,29 @@ func TestLinksAreFollowedUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAChangeBehindALinkIsFound by a watch, which gets no event for it.
+func TestAChangeBehindALinkIsFound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", `symlinks = "follow"`, "watch = true", `watch_poll = "1s"`, `rescan = "0s"`)
+	outside := t.TempDir()
+	fill(t, outside, map[string]string{"folder/a": "a", "file": "f"})
+	for _, name := range []string{"folder", "file"} {
+		if err := os.Symlink(filepath.Join(outside, name), filepath.Join(r.local, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
+		has := func(want map[string]string) func() bool {
+			return func() bool { return cmp.Equal(want, tree(t, r.remote)) }
+		}
+		eventually(t, "what was there before arrives", has(map[string]string{"folder/": "", "folder/a": "a", "file": "f"}))
+		fill(t, outside, map[string]string{"folder/a": "changed", "folder/new": "n", "file": "changed too"})
+		eventually(t, "what has changed behind the links arrives", has(map[string]string{"folder/": "", "folder/a": "changed", "folder/new": "n", "file": "changed too"}))
+		// Where the tests run on overlay or the like, that is what it says.
+		if w := statusOf(t, a).Watch; w == nil || w.State != control.WatchDegraded && w.State != control.WatchPolling {
+			t.Errorf("%+v", w)
+		}
+	})
 }

@@ -145,11 +145,14 @@ func (c *commit) part(s *scanning) error {
 		if err := c.followUp(s.sync(), s.Scan); err != nil {
 			return err
 		}
+		if err := c.lookThere(s); err != nil {
+			return err
+		}
 	}
 	if found.result, err = c.deferConflicts(s.sync(), s.Scan); err != nil {
 		return err
 	}
-	found.would = s.progress.Found.Would
+	found.survey, found.would = s.surveys, s.progress.Found.Would
 	c.scans = append(c.scans, found)
 	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
@@ -484,15 +487,4 @@ func (c *commit) yield(s *scanning, enough int) error {
 		at = c.now // at the end of the agent too: the next one goes on at once
 	}
 	return queue.Yield(c.tx, c.now, s.Job.ID, at)
-}
-
-// scanned is a part of a scan that was taken over, or vetoed by halt.
-type scanned struct {
-	sync        string
-	full        bool
-	began       time.Time // of its first part
-	first, last bool
-	result      *scan.Result
-	halt        *plan.Halt
-	would       map[string]int // of a scan that does nothing about what it finds, with all parts before
 }

@@ -47,7 +47,9 @@ type passSync struct {
 	// run is that of a schedule; nil for what a person has asked for. would and said are what came of one that does nothing to files.
 	run   *run
 	would map[string]int
-	said  map[string]string // by kind of job
+	// surveyed: its scan was one that does nothing about what it finds.
+	surveyed bool
+	said     map[string]string // by kind of job
 }
 
 func newPass(names []string, now time.Time) *pass {
@@ -98,7 +100,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 				s.report.Conflicts, s.report.Skipped, s.report.Unknown, s.report.Held = nil, nil, nil, nil
 			}
 			s.take(found)
-			if found.would != nil {
+			if s.surveyed = found.survey; found.would != nil {
 				s.would = found.would
 			}
 		case s.scanned:

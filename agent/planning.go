@@ -71,14 +71,15 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 		return planned
 	}
 	planned.Ops, planned.Totals = control.Planned(result.Plan.Ops)
-	if halt == nil {
+	standing := halt != nil
+	if !standing {
 		if halt, err = a.wouldHalt(s, result, anew); err != nil {
 			planned.Failure = err.Error()
 			return planned
 		}
 	}
 	if halt != nil {
-		planned.Halt = &control.Halt{Code: halt.Code, Reason: halt.Reason, Deletes: max(halt.Deletes, planned.Totals.Deletes)}
+		planned.Halt = &control.Halt{Code: halt.Code, Reason: halt.Reason, Deletes: max(halt.Deletes, planned.Totals.Deletes), Standing: standing}
 	}
 	if len(planned.Ops) > 0 {
 		planned.Waits = windowStop(s, time.Now())

@@ -31,7 +31,7 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		}
 	}
 	if e.Regular {
-		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead {
+		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead && !isForLater(job, c.now) {
 			return err
 		}
 	}
@@ -43,15 +43,26 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 	return c.enqueueLook(job)
 }
 
+// isForLater reports a look that has a time of its own, and has neither begun nor failed: what is due before does not wait for it.
+func isForLater(job queue.Job, now time.Time) bool {
+	return job.State == queue.Waiting && job.RunAt.After(now) && job.LastError == "" && len(job.Progress) == 0
+}
+
 // localIsEnough reports whether the server need not be asked for a look at everything. It has to be when it may have changes of its
 // own, when it was never asked, and when something is left from before that only a full scan does away with: unless it is only
 // time to look again.
 func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 	row, err := state.GetSync(c.tx, e.Sync)
-	if err != nil || c.d.agent.cfg.Syncs[e.Sync].Direction != config.Up || row.LastFullScan.IsZero() {
+	if err != nil || row.LastFullScan.IsZero() {
 		return false, err
 	}
-	if e.Regular {
+	s := c.d.agent.cfg.Syncs[e.Sync]
+	switch {
+	case e.Regular && s.Direction == config.Both: // which may come much more often than the server should be listed
+		return s.Rescan <= 0 || waits(row.LastFullScan.Add(s.Rescan/2), c.now, s.Rescan/2), nil
+	case s.Direction != config.Up:
+		return false, nil
+	case e.Regular:
 		return true, nil
 	}
 	counts, err := queue.Summary(c.tx, e.Sync)
@@ -133,6 +144,58 @@ func (c *commit) notTold(job queue.Job, op plan.Op) error {
 	}
 	c.untold[job.Sync] = append(c.untold[job.Sync], untold{op.Path, c.now.Add(untoldWait)})
 	return nil
+}
+
+// mostChanged is how many paths a look at the local side has looked at on both; if there are more, everything is.
+const mostChanged = 1000
+
+// lookThere asks for a look at both sides of what has changed here and nobody is at.
+func (c *commit) lookThere(s *scanning) error {
+	counts, look := &s.progress.Found, false
+	for _, item := range s.Scan.Changed {
+		if known, err := c.isKnownAs(s.sync(), item); err != nil {
+			return err
+		} else if known {
+			continue
+		}
+		if err := c.notTold(s.Job, plan.Op{Path: item.Path, Local: item.Local, Base: item.Base}); err != nil {
+			return err
+		}
+		switch counts.Changed++; {
+		case counts.Changed == mostChanged+1:
+			if err := c.enqueueScan(s.sync(), work.KindScan, "much has changed", priorityScan, c.now); err != nil {
+				return err
+			}
+		case counts.Changed <= mostChanged:
+			if err := state.MarkDirty(c.tx, s.sync(), item.Path, s.Job.Why, false, c.now); err != nil {
+				return err
+			}
+			look = true
+		}
+	}
+	if !look {
+		return nil
+	}
+	return c.enqueueScan(s.sync(), work.KindLook, s.Job.Why, priorityLook, c.now)
+}
+
+// isKnownAs reports whether a changed path is marked, or has a job or a note that came of the same change.
+func (c *commit) isKnownAs(sync string, item plan.Item) (bool, error) {
+	if _, marked := state.GetDirty(c.tx, sync, item.Path); marked {
+		return true, nil
+	}
+	for _, kind := range append([]plan.Action{plan.MakeRemoteDir, plan.MakeLocalDir}, operationsOnOnePath...) {
+		job, ok, err := queue.Lookup(c.tx, string(kind), sync, item.Path)
+		if err != nil {
+			return false, err
+		}
+		var op plan.Op
+		if ok && json.Unmarshal(job.Payload, &op) == nil && sameLook(op.Local.Entry, item.Local.Entry) {
+			return true, nil
+		}
+	}
+	n, noted := state.GetNote(c.tx, sync, item.Path)
+	return noted && !n.Kind.OfVerify() && item.Local.Entry.Kind != entry.Absent && !item.Local.Entry.ModTime.After(n.Last), nil
 }
 
 func cloneUntold(all map[string][]untold) map[string][]untold {

@@ -20,7 +20,7 @@ import (
 func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	d := memoryDispatcher(t)
 	cfg := breakerConfig()
-	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true}
+	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true, Rescan: time.Hour}
 	cfg.Syncs["up"].Watch = true
 	a := New(cfg, d.agent.db, d.agent.options)
 	scanned := func(tx *state.Tx, sync string) error {
@@ -41,9 +41,15 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		"both sides were never looked at, and it is time to": {"up", due, nil, "[scan]", true},
 		"more than the local side is wanted":                 {"up", trigger.Event{Why: "schedule"}, func(tx *state.Tx) error { return scanned(tx, "up") }, "[scan]", false},
 		"a sync in both directions":                          {"both", local, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", false},
-		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[scan]", true},
-		"a sync from the server":                             {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
-		"a poll":                                             {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a sync in both directions, and it is time":          {"both", due, func(tx *state.Tx) error { return scanned(tx, "both") }, "[rescan]", true},
+		"a sync in both directions, and it is time for both": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(-31 * time.Minute)})
+		}, "[scan]", true},
+		"a sync in both directions, and a clock was wrong": {"both", due, func(tx *state.Tx) error {
+			return state.PutSync(tx, "both", state.SyncState{LastFullScan: time.Now().Add(31 * time.Minute)})
+		}, "[scan]", true},
+		"a sync from the server": {"down", local, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
+		"a poll":                 {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error { return scanned(tx, "down") }, "[scan]", false},
 		"something waits for a person": {"up", local, func(tx *state.Tx) error {
 			_, err := state.PutNote(tx, "up", state.Note{Path: "a", Text: "left alone"}, time.Now())
 			return cmpErr(err, scanned(tx, "up"))
@@ -63,6 +69,10 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme"})
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[rescan]", false},
+		"a look is meant for tomorrow, and it is time": {"down", trigger.Event{Regular: true, Why: "poll"}, func(tx *state.Tx) error {
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindScan, Sync: "down", Server: "acme", RunAt: time.Now().Add(24 * time.Hour)})
+			return cmpErr(err, scanned(tx, "down"))
+		}, "[scan]", false},
 		"a look that was due waits, and something has happened": {"up", local, func(tx *state.Tx) error {
 			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme", Payload: regularLook})
 			return cmpErr(err, scanned(tx, "up"))
@@ -91,6 +101,9 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 				for _, job := range jobs {
 					kinds = append(kinds, job.Kind)
 				}
+				if jobs[0].RunAt.After(c.now) {
+					t.Errorf("it is for %v", jobs[0].RunAt)
+				}
 				if got := fmt.Sprint(kinds); got != row.want || isRegular(jobs[0]) != row.counts {
 					t.Errorf("jobs %s, want %s; regular: %v, want %v", got, row.want, isRegular(jobs[0]), row.counts)
 				}
@@ -115,6 +128,58 @@ func die(tx *state.Tx, sync string) error {
 	}
 	_, err = queue.Fail(tx, time.Now(), jobs[0].ID, queue.Failure{Reason: "no", Dead: true})
 	return err
+}
+
+// TestWhenItIsTimeNothingIsPutOff: a poll brings forward a look that was only put off. One that has failed, or is in the middle, has
+// a time of its own.
+func TestWhenItIsTimeNothingIsPutOff(t *testing.T) {
+	d := memoryDispatcher(t)
+	a := New(breakerConfig(), d.agent.db, d.agent.options)
+	for sentence, row := range map[string]struct {
+		begun bool
+		want  queue.State
+	}{
+		"a look is put off":         {false, queue.Due},
+		"a look has failed for now": {true, queue.Waiting},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			now := time.Now()
+			rollback := fmt.Errorf("not kept")
+			err := d.agent.db.Update(func(tx *state.Tx) error {
+				look := queue.New{Kind: work.KindScan, Sync: "down", Server: "acme", RunAt: now.Add(time.Minute)}
+				if row.begun {
+					look.RunAt = now
+				}
+				if _, err := queue.Enqueue(tx, now, look); err != nil {
+					return err
+				}
+				if row.begun {
+					jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 1})
+					if err != nil {
+						return err
+					}
+					if _, err := queue.Fail(tx, now, jobs[0].ID, queue.Failure{RetryAt: now.Add(time.Minute)}); err != nil {
+						return err
+					}
+				}
+				c := &commit{d: &dispatcher{agent: a}, tx: tx, now: now, transition: newTransition()}
+				if err := c.event(trigger.Event{Sync: "down", Regular: true, Why: "poll"}); err != nil {
+					return err
+				}
+				jobs, err := queue.List(tx, queue.Filter{Sync: "down"})
+				if err != nil {
+					return err
+				}
+				if len(jobs) != 1 || jobs[0].State != row.want {
+					t.Errorf("got %+v", jobs)
+				}
+				return rollback
+			})
+			if err == nil || err.Error() != rollback.Error() {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func cmpErr(errs ...error) error {

@@ -157,8 +157,11 @@ func (r *run) result() string {
 			parts = append(parts, "the history is trimmed")
 		}
 	case config.DoScan:
-		if s.scanned && !r.cutOff || s.would != nil {
+		switch {
+		case s.surveyed || s.would != nil:
 			parts = append(parts, wouldDo(s.would))
+		case s.scanned && !r.cutOff:
+			parts = append(parts, "a scan that was to act anyway has looked, and it acts")
 		}
 		parts = append(parts, whatWasFound(report)...)
 	default:
@@ -173,7 +176,7 @@ func (r *run) result() string {
 	if looks := r.line.Do == config.DoSync || r.line.Do == config.DoScan; looks && !s.scanned && len(parts) == 0 {
 		parts = append(parts, "nothing could be looked at")
 	}
-	if len(parts) == 0 {
+	if len(parts) == 0 && !r.cutOff { // else nobody knows what was done before
 		parts = append(parts, "nothing was to be done")
 	}
 	if r.cutOff {

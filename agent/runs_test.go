@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,10 +137,10 @@ func TestWhatComesOfARunIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		down := false
+		var down atomic.Bool
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			switch {
-			case down:
+			case down.Load():
 				return work.Outcome{Err: errDown}
 			case job.Kind == work.KindScan && time.Since(begin) < 90*time.Minute:
 				return uploads("a", "b", "c")
@@ -169,7 +170,7 @@ func TestWhatComesOfARunIsWrittenDown(t *testing.T) {
 			if row := b.row("0 * * * *"); row.Result != "nothing was to be done" || !row.LastFired.Equal(begin.Add(2*time.Hour)) {
 				t.Errorf("got %+v", row)
 			}
-			down = true
+			down.Store(true)
 			time.Sleep(time.Hour)
 			if row := b.row("0 * * * *"); !strings.HasPrefix(row.Result, "the server is not available: ") {
 				t.Errorf("got %+v", row)
@@ -248,6 +249,30 @@ func TestAScanThatDoesNothing(t *testing.T) {
 			shown, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
 			if err != nil || shown[0].Conflicts != 1 || !shown[0].LastScan.IsZero() {
 				t.Errorf("%+v, %v", shown, err)
+			}
+		})
+	})
+}
+
+// TestAScanThatActsIsNotTakenForOneThatDoesNot: one was asked for already, for tomorrow.
+func TestAScanThatActsIsNotTakenForOneThatDoesNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			if isScanning(job.Kind) {
+				return uploads("a", "b")
+			}
+			return done
+		})
+		b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) { s.Do, s.Name = config.DoScan, "scan 0 * * * *" }))
+		b.update(func(tx *state.Tx) error {
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindScan, Sync: "up", Server: "acme", RunAt: time.Now().Add(24 * time.Hour)})
+			return err
+		})
+		b.runScheduled(func() {
+			time.Sleep(61 * time.Minute)
+			if row := b.row("scan 0 * * * *"); row.Result != "a scan that was to act anyway has looked, and it acts" || !row.Begun.IsZero() {
+				t.Errorf("got %+v", row)
 			}
 		})
 	})
@@ -333,7 +358,7 @@ func TestARunOutlivesTheAgent(t *testing.T) {
 			if !row.LastFired.Equal(begin.Add(time.Hour)) || row.Begun.IsZero() || len(row.Waiting) > 1 {
 				t.Errorf("got %+v", row)
 			}
-			if !strings.Contains(row.Result, "the agent was started anew in the middle of it") {
+			if !strings.Contains(row.Result, "the agent was started anew in the middle of it") || strings.Contains(row.Result, "nothing") {
 				t.Errorf("got %+v", row)
 			}
 			if after := b.begun(begin, work.KindScan); len(after) != len(before)+1 {

@@ -13,6 +13,18 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
+// scanned is a part of a scan that was taken over, or vetoed by halt.
+type scanned struct {
+	sync        string
+	full        bool
+	began       time.Time // of its first part
+	first, last bool
+	result      *scan.Result
+	halt        *plan.Halt
+	survey      bool           // it does nothing about what it finds
+	would       map[string]int // what it would do otherwise, with all parts before
+}
+
 // deferConflicts takes back the conflicts on paths that a job is still at: what looks like
 // somebody else's change may be the job's own, which it has not reported yet. The path is
 // looked at again. It returns the result without them.

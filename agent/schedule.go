@@ -113,7 +113,7 @@ func (c *commit) fired(e trigger.Event) error {
 		return err
 	}
 	if left := row.Missed - missed; left > 0 {
-		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: fmt.Sprintf("schedule %s: %d times left out", line.Name, left)})
+		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: fmt.Sprintf("schedule %s: %d left out", line.Name, left)})
 	}
 	return state.PutSchedule(c.tx, e.Sync, line.Name, row)
 }
@@ -224,11 +224,14 @@ func isSurvey(job queue.New) bool {
 }
 
 // enqueueSurvey asks for a scan that does nothing about what it finds. One that does is not turned into one that does not: what is
-// to be seen is seen by it, too.
+// to be seen is seen by it, too, and at once if it was meant for later.
 func (c *commit) enqueueSurvey(sync, why string) error {
 	old, ok, err := queue.Lookup(c.tx, work.KindScan, sync, "")
 	if err != nil || ok && old.Crashed() {
 		return err
+	}
+	if ok && isForLater(old, c.now) && !isSurvey(old.New) {
+		return c.enqueueScan(sync, work.KindScan, old.Why, priorityScan, c.now)
 	}
 	if ok && old.State != queue.Dead {
 		begun := old.State == queue.Running || len(old.Progress) > 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -87,4 +88,18 @@ func TestAServerIsPolled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOtherRulesReachWhatIsOnlyOnTheServer: what was left alone there is looked at again at the start, though the folder here is as
+// it was.
+func TestOtherRulesReachWhatIsOnlyOnTheServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up", "watch = true", `exclude = ["*.keep"]`)
+	fill(t, r.local, map[string]string{"a.txt": "1"})
+	r.mustBeInStep("first pass")
+	fill(t, r.remote, map[string]string{"stranger.keep": "1"})
+	r.adjust = func(cfg *config.Config) { cfg.Syncs["s"].Exclude = nil }
+	r.with(agent.Options{Triggers: true}, func(*agent.Agent) {
+		eventually(t, "the server has what is here and nothing else", r.equal)
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -152,7 +153,7 @@ func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explana
 		return len(e.History) < explained, nil
 	})
 	limited := s.Rules.Direction != plan.Up && s.Filter.HasLimits()
-	e.Next = nextStep(e, limited, time.Now())
+	e.Next = nextStep(e, limited, a.cfg.Syncs[s.Name].AfterDownload != config.After{}, time.Now())
 	return e, err
 }
 
@@ -226,8 +227,8 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 }
 
 // nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
-// no trace in the state.
-func nextStep(e control.Explanation, limited bool, now time.Time) string {
+// no trace in the state; fetched: no file stays on the server.
+func nextStep(e control.Explanation, limited, fetched bool, now time.Time) string {
 	if e.Excluded != "" {
 		return "nothing: " + e.Excluded
 	}
@@ -278,6 +279,8 @@ func nextStep(e control.Explanation, limited bool, now time.Time) string {
 		return "nothing: it is neither here nor was it ever in step; if it is on the server, its size or age may be beyond the limits (min_size, max_size, min_age, max_age), else the next full scan finds it"
 	case e.Agreed == nil && e.Local.Kind == entry.Absent:
 		return "nothing: it is neither here nor was it ever in step; if it is on the server, the next full scan finds it"
+	case e.Agreed == nil && fetched:
+		return "nothing, unless a file of that name is on the server: one that was fetched does not stay there (after_download)"
 	case e.Agreed == nil:
 		return "the next look at it decides: it was never in step"
 	case !entry.Same(e.Local, e.Agreed.Local):

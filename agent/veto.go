@@ -79,6 +79,9 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	if s.row.EmptiedRemote && totals.Remote == plan.RootEmpty {
 		totals.Remote = plan.RootUnseen
 	}
+	if err := c.ownDoing(s.sync(), &totals); err != nil {
+		return totals, err
+	}
 	totals.OtherDevice, totals.Elsewhere = otherDevice(s.Scan.Device, s.row.Device), s.row.Elsewhere
 	if totals.Known = s.progress.Known; s.whole() {
 		// What a long scan itself has brought in step does not count: a target may well have been
@@ -112,6 +115,36 @@ func (c *commit) totals(s *scanning) (plan.Totals, error) {
 	staged, err := c.stagedElsewhere(s)
 	totals.PendingDeletes = pending.counted + staged
 	return totals, err
+}
+
+// ownDoing takes back that a folder is empty where the jobs of the sync have emptied it, or are about to: what they take out goes from
+// the baseline, and a scan that looks for long compares with what was known when it began.
+func (c *commit) ownDoing(sync string, totals *plan.Totals) error {
+	if totals.Local != plan.RootEmpty && totals.Remote != plan.RootEmpty {
+		return nil
+	}
+	known, err := state.CountBaseline(c.tx, sync)
+	if err != nil {
+		return err
+	}
+	local, remote := known, known
+	consumes := c.d.agent.syncs[sync].Rules.Consume
+	err = queue.Each(c.tx, queue.Filter{Sync: sync, State: queue.Running}, func(job queue.Job) (bool, error) {
+		switch kind := plan.Action(job.Kind); {
+		case kind == plan.DeleteLocal, kind == plan.Upload && consumes:
+			local--
+		case kind == plan.DeleteRemote, kind == plan.Download && consumes:
+			remote--
+		}
+		return true, nil
+	})
+	if totals.Local == plan.RootEmpty && local < plan.EmptyRootAlarm {
+		totals.Local = plan.RootUnseen
+	}
+	if totals.Remote == plan.RootEmpty && remote < plan.EmptyRootAlarm {
+		totals.Remote = plan.RootUnseen
+	}
+	return err
 }
 
 // otherDevice says for the guard that a local folder is on another filesystem than last time, "" if it is not.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -45,6 +46,7 @@ func (a *Agent) startWatch(ctx context.Context, group *errgroup.Group, s work.Sy
 	ready := make(chan struct{})
 	watch := trigger.Watch{
 		Sync: s.Name, Root: s.Local, Logger: a.logger, Poll: a.cfg.Syncs[s.Name].WatchPoll, Canary: canaryName(a.db.Instance(), s.Name),
+		Follow: s.Rules.Links == plan.LinksFollow,
 		Ready:  sync.OnceFunc(func() { close(ready) }),
 		Health: func(h trigger.Health) { a.watching.set(s.Name, h) },
 		Skip: func(rel string, isDir bool) bool {

@@ -11,6 +11,8 @@ const tableSyncs = "syncs"
 type SyncState struct {
 	// Identity says what the baseline is about: server, folders, direction.
 	Identity string `json:"identity,omitempty"`
+	// Rules is a digest of the rules that the sync had when the agent was started last; "" in rows of older versions.
+	Rules string `json:"rules,omitempty"`
 	// Server is the name of the server that the jobs of the sync are for.
 	Server string `json:"server,omitempty"`
 	// Halt is the reason, for people, why the sync stands still; "" if it does not.

@@ -63,6 +63,8 @@ type Halt struct {
 	Reason string `json:"reason"`
 	// Deletes is how many files would be deleted.
 	Deletes int `json:"deletes"`
+	// Standing: the sync is halted already, for what was to be seen then.
+	Standing bool `json:"standing,omitempty"`
 }
 
 // PlanTotals are the numbers of a plan.

@@ -137,9 +137,9 @@ func (l Limits) allows(deletes, known int) bool {
 func hasCode(codes, code string) bool { return slices.Contains(strings.Fields(codes), code) }
 
 const (
-	// emptyRootAlarm is the number of known paths from which an empty root is suspicious.
+	// EmptyRootAlarm is the number of known paths from which an empty root is suspicious.
 	// A folder that holds one file at a time is empty every now and then.
-	emptyRootAlarm = 2
+	EmptyRootAlarm = 2
 	// shiftAlarm is the number of files from which a common time shift is suspicious.
 	shiftAlarm = 10
 	// otherContentAlarm is the same for a source that holds other files than before: in a folder through which a few files pass,
@@ -173,7 +173,7 @@ func Guard(t Totals, l Limits) *Halt {
 			return &Halt{Code: HaltOtherDevice, Reason: fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
 		}
 		anew := mayBeMade && l.lets(HaltRootMissing) // and empty then
-		if side.root == RootEmpty && known >= emptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {
+		if side.root == RootEmpty && known >= EmptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {
 			return &Halt{Code: HaltRootEmpty, Reason: fmt.Sprintf("the %s folder is empty, but %d paths were in step before", side.name, t.Known)}
 		}
 	}
@@ -226,7 +226,7 @@ func (t Totals) otherContent() *Halt {
 		name  string
 		is    Content
 		alarm int
-	}{{"remote", t.There, emptyRootAlarm}}
+	}{{"remote", t.There, EmptyRootAlarm}}
 	switch t.Direction {
 	case Down:
 		sides[0].name, sides[0].is = "local", t.Here

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -303,5 +304,25 @@ func TestAFailingFlushEndsTheScan(t *testing.T) {
 	}
 	if _, err := r.run(); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestWhatAJobHasPutThereMeanwhileIsNoStranger: the rows of its folder were read before, and the source is gone again by now.
+func TestWhatAJobHasPutThereMeanwhileIsNoStranger(t *testing.T) {
+	for direction, want := range map[plan.Direction][]string{
+		plan.Up: {"delete_remote d/new", "delete_remote d", "upload kept"}, plan.Both: {"delete_remote d/new", "delete_remote d", "upload kept"},
+	} {
+		r, _ := modelRig(t, direction, "d/new")
+		fill(t, r.local, "kept")
+		at := ledger{}
+		for name, e := range map[string]entry.Entry{"d": {Kind: entry.Dir}, "d/new": {Kind: entry.File, Size: int64(len("d/new")), ModTime: longAgo}} {
+			at[name] = state.Baseline{Path: name, Local: e, Remote: e}
+		}
+		r.change = func(request *Request) { request.At = at.At }
+		result := r.scan()
+		r.want(result, want...)
+		if result.Totals.Extra != 0 || result.Totals.Deletes != 1 {
+			t.Errorf("%s: %+v", direction, result.Totals)
+		}
 	}
 }

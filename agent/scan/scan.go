@@ -76,6 +76,9 @@ type Result struct {
 	Totals plan.Totals `json:"totals"`
 	// Unknown are folders and paths nobody could look at. Nothing is deleted below them.
 	Unknown []Unknown `json:"unknown"`
+	// Changed are paths that are not here what they were when both sides agreed, where that alone decides nothing: in both directions,
+	// without a look at the server. What is below them was not looked at.
+	Changed []plan.Item `json:"-"`
 	// Again are folders that went away while they were looked at. They have to be looked at
 	// once more, and until then nothing is known of them.
 	Again []string `json:"again"`

@@ -137,6 +137,11 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		w.unknown(item.Path, unmounted)
 		return true, nil
 	}
+	if w.needsFarSide(item) {
+		w.result.Looked++
+		w.result.Changed = append(w.result.Changed, item)
+		return true, nil
+	}
 	if rotated, err := w.rotated(ctx, item); err != nil || rotated {
 		return true, err
 	}
@@ -151,6 +156,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		return true, err
 	}
 	if item, err = w.recognizeOwn(item); err != nil {
+		return true, err
+	}
+	if item, err = w.knownByNow(item); err != nil {
 		return true, err
 	}
 	if item, err = w.recognizeMove(ctx, item); err != nil {
@@ -372,6 +380,23 @@ func (w *walker) lookForHidden(ctx context.Context, item plan.Item) (plan.Item, 
 	return item, err
 }
 
+// needsFarSide reports a path that has changed here where either side may be right, and nobody looks at the other one. What takes no
+// part has a note instead.
+func (w *walker) needsFarSide(item plan.Item) bool {
+	if w.request.Remote != nil || w.request.Rules.Direction != plan.Both || item.Local.Knowledge != plan.Seen || item.Base != nil && item.Base.Unreadable {
+		return false
+	}
+	var was entry.Entry
+	if item.Base != nil {
+		was = item.Base.Local
+	}
+	now := item.Local.Entry
+	if now.Kind == was.Kind && (now.Kind == entry.Absent || entry.Same(now, was) && now.Target == was.Target) {
+		return false
+	}
+	return plan.Decide(w.request.Rules, item).Note == nil
+}
+
 // statRemote asks the server for one path. Only the end of the connection is an error.
 func (w *walker) statRemote(ctx context.Context, rel string) (plan.Side, error) {
 	if sendable(rel) != "" {
@@ -419,6 +444,22 @@ func (w *walker) recognizeOwn(item plan.Item) (plan.Item, error) {
 		}
 		break
 	}
+	return item, nil
+}
+
+// knownByNow looks once more for what both sides agreed on, if one of them has something that is in no row: the rows of a folder were
+// read before the folder itself, and a job may have put it there meanwhile. Where nothing was known it would count as a stranger.
+func (w *walker) knownByNow(item plan.Item) (plan.Item, error) {
+	here, far := item.Local, item.Remote
+	if item.Base != nil || item.Recognized != nil || here.Knowledge != plan.Seen || far.Knowledge != plan.Seen ||
+		(here.Entry.Kind == entry.Absent) == (far.Entry.Kind == entry.Absent) || w.request.At == nil {
+		return item, nil
+	}
+	row, err := w.request.At(item.Path)
+	if err != nil {
+		return item, fmt.Errorf("read baseline: %w", err)
+	}
+	item.Base = baseOf(row)
 	return item, nil
 }
 

@@ -3,8 +3,6 @@ package trigger
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"syscall"
 	"time"
 
@@ -32,7 +30,7 @@ const (
 	HealthStarting HealthState = "starting" // the watches are being set
 	HealthWatching HealthState = "watching" // every change leads to an Event
 	HealthDegraded HealthState = "degraded" // some folders are without a watch: everything is looked at now and then
-	HealthPolling  HealthState = "polling"  // the filesystem tells of no changes: everything is looked at now and then
+	HealthPolling  HealthState = "polling"  // not every change leads to an Event, or none: everything is looked at now and then
 	HealthMissing  HealthState = "missing"  // there is no root folder
 )
 
@@ -61,18 +59,17 @@ func (o *observer) health() Health {
 	case o.identity == nil:
 		return Health{State: HealthMissing, Reason: "the local folder is not there"}
 	case o.feed.watcher == nil:
-		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", o.trouble), cure(o.trouble)
+		h.Reason, h.Cure = fmt.Sprint("the folder cannot be watched: ", cause(o.trouble)), cure(o.trouble)
 	case o.odd[""] != "":
-		h.Reason = o.odd[""] + " does not tell of every change"
+		h.Reason = o.odd[""] + " does not tell of every change; what is changed from here is seen at once"
 	case o.canary.state == canarySilent:
 		h.Reason = "no event came for a file that was made in the root folder"
 	case len(o.unwatched) > 0:
 		h.State, h.Cure = HealthDegraded, cure(o.trouble)
-		h.Reason = fmt.Sprintf("%s cannot be watched: %v", some(o.unwatched), o.trouble)
+		h.Reason = fmt.Sprintf("%s cannot be watched: %s", some(o.unwatched[0], len(o.unwatched)), cause(o.trouble))
 	case len(o.odd) > 0:
 		h.State = HealthDegraded
-		folders := slices.Sorted(maps.Keys(o.odd))
-		h.Reason = fmt.Sprintf("%s: %s does not tell of every change", some(folders), o.odd[folders[0]])
+		h.Reason = o.oddReason()
 	case !o.complete || o.canary.state == canaryOut:
 		h.State, h.Every = HealthStarting, 0
 	default:
@@ -81,12 +78,20 @@ func (o *observer) health() Health {
 	return h
 }
 
-// some names the first of some folders and counts the others.
-func some(folders []string) string {
-	if len(folders) == 1 {
-		return fmt.Sprintf("%q", folders[0])
+// some names the first of so many paths.
+func some(first string, of int) string {
+	if of == 1 {
+		return fmt.Sprintf("%q", first)
 	}
-	return fmt.Sprintf("%q and %d more folders", folders[0], len(folders)-1)
+	return fmt.Sprintf("%q and %d more", first, of-1)
+}
+
+// cause says what an error of a watch means. The system has the words of a full disk for its limit of watches (inotify(7)).
+func cause(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "the system's limit of watches is reached"
+	}
+	return fmt.Sprint(err)
 }
 
 // cure says what a person can do about an error of a watch; "" if that is not known.

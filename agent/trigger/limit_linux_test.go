@@ -39,7 +39,7 @@ func TestWatchBeyondTheLimitsOfTheSystem(t *testing.T) {
 		return
 	}
 	t.Run("watches", func(t *testing.T) {
-		r := limitedWatch(t, "watches", 20, HealthDegraded, syscall.ENOSPC, "fs.inotify.max_user_watches")
+		r := limitedWatch(t, "watches", 20, HealthDegraded, "limit of watches is reached", "fs.inotify.max_user_watches")
 		r.limit("watches", 1000)
 		r.covered(r.changed())
 		r.healthy(HealthWatching)
@@ -48,7 +48,7 @@ func TestWatchBeyondTheLimitsOfTheSystem(t *testing.T) {
 		}
 	})
 	t.Run("watchers", func(t *testing.T) {
-		r := limitedWatch(t, "instances", 0, HealthPolling, syscall.EMFILE, "fs.inotify.max_user_instances")
+		r := limitedWatch(t, "instances", 0, HealthPolling, syscall.EMFILE.Error(), "fs.inotify.max_user_instances")
 		r.limit("instances", 100)
 		r.covered(r.changed())
 		r.healthy(HealthWatching)
@@ -70,7 +70,7 @@ func (r *limitedRig) limit(what string, n int) {
 }
 
 // limitedWatch runs a Watch of 101 folders with such a limit, which is raised in the end.
-func limitedWatch(t *testing.T, what string, n int, state HealthState, reason error, cure string) *limitedRig {
+func limitedWatch(t *testing.T, what string, n int, state HealthState, reason, cure string) *limitedRig {
 	r := &limitedRig{}
 	w := Watch{Root: t.TempDir(), Poll: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Health: func(h Health) {
 		r.mu.Lock()
@@ -86,7 +86,7 @@ func limitedWatch(t *testing.T, what string, n int, state HealthState, reason er
 	r.recorder = record(t, w)
 	t.Cleanup(func() { r.limit(what, 1000) })
 	r.healthy(state)
-	if h := r.health(); !strings.Contains(h.Reason, reason.Error()) || !strings.Contains(h.Cure, cure) || h.Every != w.Poll {
+	if h := r.health(); !strings.Contains(h.Reason, reason) || !strings.Contains(h.Cure, cure) || h.Every != w.Poll {
 		t.Errorf("health: %+v", h)
 	}
 	for range 3 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,6 +31,7 @@ type observer struct {
 	skip   func(rel string, isDir bool) bool
 	open   func() (feed, error)
 	poll   time.Duration
+	follow bool
 	remote func(path string) string // see remoteFilesystem
 	mounts func(base string) map[string]string
 	ready  func() // nil once called
@@ -58,9 +60,9 @@ type observer struct {
 	limited   bool              // that has been logged
 	device    uint64            // of the root
 	mounted   map[string]string // see mountsBelow, when that was looked at last
-	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those
+	odd       map[string]string // folders on other filesystems than a watch sees through, with the names of those, and links (behindLink)
+	oddWhy    string            // what Health says about those; "" if that is not known
 	canary    canary
-	polled    time.Time
 
 	tell   func(Health) // may be nil
 	told   Health       // last
@@ -79,7 +81,7 @@ type visit struct {
 
 func (w Watch) observer(report func(change)) *observer {
 	o := &observer{root: w.Root, skip: w.Skip, open: w.open, ready: w.Ready, report: report, tell: w.Health, canary: canary{rel: w.Canary},
-		poll: cmp.Or(w.Poll, DefaultPoll), remote: w.remote, mounts: w.mounts,
+		poll: cmp.Or(w.Poll, DefaultPoll), follow: w.Follow, remote: w.remote, mounts: w.mounts,
 		log: orDiscard(w.Logger).With("sync", w.Sync, "root", w.Root)}
 	if o.skip == nil {
 		o.skip = func(string, bool) bool { return false }
@@ -99,13 +101,13 @@ func (w Watch) observer(report func(change)) *observer {
 // run observes until ctx is done. Setting watches alternates with reading events, so that neither a huge
 // new folder nor a stream of changes holds up the other.
 func (o *observer) run(ctx context.Context, look time.Duration) {
-	ticker := time.NewTicker(look)
+	ticker, polls := time.NewTicker(look), time.NewTicker(o.poll)
 	defer ticker.Stop()
+	defer polls.Stop()
 	defer o.detach()
 	work := make(chan struct{})
 	close(work)
 
-	o.polled = time.Now()
 	o.identity, _ = rootInfo(o.root)
 	if o.identity == nil {
 		o.log.Warn("root folder is missing, waiting for it")
@@ -138,6 +140,8 @@ func (o *observer) run(ctx context.Context, look time.Duration) {
 			o.failed(time.Now(), err)
 		case <-ticker.C:
 			o.tick(time.Now())
+		case <-polls.C:
+			o.lookAnyway()
 		}
 	}
 }
@@ -182,24 +186,23 @@ func (o *observer) tick(now time.Time) {
 	if o.canary.tick(now) {
 		o.log.Warn("no event came for a file that was made in the root folder, looking at everything now and then", "every", o.poll)
 	}
-	if now.Sub(o.polled) >= o.poll {
-		o.lookAnyway(now)
-	}
 }
 
 // lookAnyway reports what changes without events: everything, or the folders concerned.
-func (o *observer) lookAnyway(now time.Time) {
+func (o *observer) lookAnyway() {
 	switch {
+	case o.identity == nil:
+		return // that was told
 	case o.feed.watcher == nil:
-		o.report(change{why: "watch incomplete"})
+		o.report(change{why: "watch incomplete", regular: true})
 	case o.odd[""] != "", o.canary.state == canarySilent:
-		o.report(change{why: "watch poll"})
+		o.report(change{why: "watch poll", regular: true})
 	case len(o.odd)+len(o.unwatched) == 0:
 		return
-	}
-	o.polled = now
-	for rel := range o.odd {
-		o.report(change{path: rel})
+	default:
+		for rel := range o.odd {
+			o.report(change{path: rel})
+		}
 	}
 	for _, rel := range o.unwatched {
 		o.pending = append(o.pending, visit{rel, true})
@@ -221,7 +224,7 @@ func (o *observer) attach(now time.Time, why string) {
 	}
 	o.feed, o.watched, o.opened, o.checked = f, tree{}, now, now
 	o.pending, o.why = []visit{{"", false}}, why
-	o.complete, o.odd, o.device = false, map[string]string{}, deviceOf(o.identity)
+	o.complete, o.odd, o.oddWhy, o.device = false, map[string]string{}, "", deviceOf(o.identity)
 	o.canary.state = canaryHome
 	o.mounted = o.mounts(o.base)
 	o.examine("")
@@ -229,16 +232,11 @@ func (o *observer) attach(now time.Time, why string) {
 
 // examine finds out whether changes in a folder may go without events.
 func (o *observer) examine(rel string) {
-	for above := rel; ; above = parent(above) {
-		if _, ok := o.odd[above]; ok {
-			return
-		}
-		if above == "" {
-			break
-		}
+	if o.isOdd(rel) {
+		return
 	}
 	if name := o.remote(o.full(rel)); name != "" {
-		o.odd[rel] = name
+		o.odd[rel], o.oddWhy = name, ""
 		o.log.Warn("changes on this filesystem may go without events, looking at everything there now and then",
 			"path", rel, "filesystem", name, "every", o.poll)
 	}
@@ -262,7 +260,7 @@ func (o *observer) failed(now time.Time, err error) {
 	if errors.Is(err, fsnotify.ErrEventOverflow) {
 		why = "watch overflow"
 	}
-	o.log.Warn("watcher failed, looking at everything", "error", err)
+	o.log.Warn("watcher failed, looking at everything", "error", err, "cure", cure(err))
 	o.trouble = err
 	o.restart(now, why)
 }
@@ -323,6 +321,8 @@ func (o *observer) visit(v visit) {
 	full := o.full(v.rel)
 	if _, known := o.watched[v.rel]; known {
 		v.report = true // for what happens between Remove and Add
+		maps.DeleteFunc(o.odd, func(odd, name string) bool { return name == behindLink && parent(odd) == v.rel })
+		o.oddWhy = ""
 	}
 	// Without Remove, fsnotify v1.10.1 mixes up its tables if another folder has the path by now, one that
 	// still has a watch by its former path; a later Remove, even one of its own, then panics.
@@ -362,9 +362,11 @@ func (o *observer) list(v visit, full string) error {
 	for {
 		entries, err := dir.ReadDir(readBatch)
 		for _, e := range entries {
-			if rel := path.Join(v.rel, e.Name()); e.IsDir() && !o.skip(rel, true) {
+			rel := path.Join(v.rel, e.Name())
+			if e.IsDir() && !o.skip(rel, true) {
 				o.pending = append(o.pending, visit{rel, v.report})
 			}
+			o.noteLink(rel, e.Type())
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -424,6 +426,9 @@ func (o *observer) handle(e fsnotify.Event) {
 	}
 	info, err := os.Lstat(e.Name)
 	isDir := err == nil && info.IsDir()
+	if err == nil {
+		o.noteLink(rel, info.Mode())
+	}
 	if o.skip(rel, isDir) {
 		return
 	}
@@ -435,10 +440,17 @@ func (o *observer) handle(e fsnotify.Event) {
 }
 
 func (o *observer) forget(rel string) {
+	if _, folder := o.watched[rel]; folder {
+		maps.DeleteFunc(o.odd, func(odd, _ string) bool { return below(odd, rel) })
+		o.oddWhy = ""
+	}
+	if _, odd := o.odd[rel]; odd {
+		delete(o.odd, rel)
+		o.oddWhy = ""
+	}
 	o.watched.remove(rel, func(rel string) {
 		// An error means that the watch is gone already.
 		_ = o.feed.watcher.Remove(o.full(rel))
-		delete(o.odd, rel)
 	})
 }
 
@@ -449,7 +461,7 @@ func (o *observer) complain(err error) {
 		return
 	}
 	o.limited = true
-	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", err, "cure", cure(err), "every", o.poll)
+	o.log.Warn("some folders cannot be watched, looking at everything there now and then", "error", cause(err), "cure", cure(err), "every", o.poll)
 }
 
 func (o *observer) sendCanary(now time.Time) {

@@ -42,6 +42,7 @@ type fake struct {
 
 	poll   time.Duration
 	canary string
+	follow bool
 	odd    map[string]string // what remoteFilesystem says, by relative path
 	mounts map[string]string // what mountsBelow says
 }
@@ -113,7 +114,7 @@ func inBubble(t *testing.T, prepare func(*fake), act func(*fake)) {
 		if prepare != nil {
 			prepare(f)
 		}
-		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
+		w := Watch{Sync: "s", Root: root, Poll: f.poll, Canary: f.canary, Follow: f.follow, Skip: func(rel string, _ bool) bool { return rel == "skip" }, open: f.open, remote: func(path string) string { return f.odd[f.rel(path)] },
 			mounts: func(string) map[string]string { f.turn(); return f.mounts },
 			Health: func(h Health) { f.turn(); f.health = append(f.health, h) }, Logger: slog.New(slog.NewTextHandler(&f.log, nil)), Ready: func() { f.ready++ }}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -219,6 +220,9 @@ func TestWatchStartsOverAfterAnOverflow(t *testing.T) {
 		if f.opened != 2 {
 			t.Errorf("opened %d times", f.opened)
 		}
+		if log := f.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "sysctl fs.inotify.max_queued_events=") {
+			t.Errorf("want one line with the cure, got:\n%s", log)
+		}
 		f.sleep(time.Hour)
 		f.wantWhys("later")
 		f.errors <- errors.New("read failed")
@@ -289,7 +293,7 @@ func TestWatchAtTheLimitOfWatches(t *testing.T) {
 			t.Errorf("looks in three minutes: %+v", f.got)
 		}
 		f.wantPaths("only where there is no watch", "a")
-		f.wantHealth("meanwhile", HealthDegraded, time.Minute, `"a" cannot be watched: `+syscall.ENOSPC.Error(), "fs.inotify.max_user_watches")
+		f.wantHealth("meanwhile", HealthDegraded, time.Minute, `"a" cannot be watched: the system's limit of watches is reached`, "fs.inotify.max_user_watches")
 		for _, h := range f.health[1:] {
 			if h.State == HealthWatching {
 				t.Errorf("it was never %+v", h)
@@ -311,11 +315,62 @@ func TestWatchAtTheLimitOfWatches(t *testing.T) {
 func TestWatchPollsAFilesystemThatDoesNotTell(t *testing.T) {
 	inBubble(t, func(f *fake) { f.odd, f.poll, f.canary = map[string]string{".": "NFS"}, 5*time.Minute, ".canary" }, func(f *fake) {
 		f.wantAdded("changes from here make events all the same", allFolders)
-		f.wantHealth("from the start", HealthPolling, 5*time.Minute, "NFS does not tell of every change", "")
-		f.sleep(10*time.Minute + time.Second)
+		f.wantHealth("from the start", HealthPolling, 5*time.Minute, "NFS does not tell of every change; what is changed from here is seen at once", "")
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "d", "e", "old"), Op: fsnotify.Write}
+		f.sleep(time.Second)
+		f.wantPaths("a change from here, at once", "d/e/old")
+		f.sleep(10 * time.Minute)
+		for _, e := range f.got {
+			if !e.Regular || !e.Local {
+				t.Errorf("nothing has happened: %+v", e)
+			}
+		}
 		f.wantWhys("ten minutes", "watch poll", "watch poll")
 		if len(f.health) > 2 {
 			t.Errorf("told %+v", f.health)
+		}
+	})
+}
+
+// TestWatchPollsBesideWhatHappens: it is time to look while a change is held, and that stays what it is.
+func TestWatchPollsBesideWhatHappens(t *testing.T) {
+	inBubble(t, func(f *fake) { f.odd, f.poll = map[string]string{".": "NFS"}, 5*time.Minute }, func(f *fake) {
+		f.sleep(5*time.Minute - 100*time.Millisecond)
+		f.events <- fsnotify.Event{Name: filepath.Join(f.root, "d", "e", "old"), Op: fsnotify.Write}
+		f.sleep(time.Second)
+		if len(f.got) != 2 || !f.got[0].Regular || f.got[1].Regular || !slices.Equal(f.got[1].Paths, []string{"d/e/old"}) {
+			t.Errorf("got %+v", f.got)
+		}
+	})
+}
+
+// TestWatchSendsOneEventAtATime: what is due waits for a receiver that is busy with a poll.
+func TestWatchSendsOneEventAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		changes, unread, busy, most := make(chan change), make(chan bool), 0, 0
+		var got []Event
+		var done sync.WaitGroup
+		done.Go(func() {
+			err := Watch{Sync: "s"}.gather(ctx, changes, unread, func(_ context.Context, e Event) error {
+				busy++
+				most = max(most, busy)
+				time.Sleep(time.Minute)
+				busy--
+				got = append(got, e)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		changes <- change{path: "a"}
+		changes <- change{why: "watch poll", regular: true}
+		time.Sleep(5 * time.Minute)
+		cancel()
+		done.Wait()
+		if most != 1 || len(got) != 2 || !got[0].Regular || !slices.Equal(got[1].Paths, []string{"a"}) {
+			t.Errorf("%d at a time: %+v", most, got)
 		}
 	})
 }
@@ -336,11 +391,11 @@ func TestWatchPollsOnlyWhatIsMountedInTheFolder(t *testing.T) {
 	var reported []string
 	o.report = func(c change) { reported = append(reported, c.path) }
 	o.feed.watcher = &fake{t: t, root: root, list: map[string]bool{}}
-	o.lookAnyway(noon)
+	o.lookAnyway()
 	if !slices.Equal(reported, []string{"d"}) {
 		t.Errorf("reported %q", reported)
 	}
-	if h := o.health(); h.State != HealthDegraded || h.Reason != `"d": SMB does not tell of every change` {
+	if h := o.health(); h.State != HealthDegraded || h.Reason != `"d": SMB does not tell of every change; what is changed from here is seen at once` {
 		t.Errorf("health: %+v", h)
 	}
 	o.watched = tree{}
@@ -362,7 +417,7 @@ func TestWatchFollowsWhatIsMountedLater(t *testing.T) {
 		f.sleep(time.Minute + time.Second)
 		f.wantAdded("what is there now", []string{"a", "a/b", "a/b/c"})
 		f.wantPaths("what is there now", "a")
-		f.wantHealth("it tells of no changes", HealthDegraded, time.Minute, `"a": NFS does not tell of every change`, "")
+		f.wantHealth("it tells of no changes", HealthDegraded, time.Minute, `"a": NFS does not tell of every change; what is changed from here is seen at once`, "")
 	})
 }
 

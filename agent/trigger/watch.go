@@ -11,13 +11,13 @@ import (
 // DefaultPoll is how often everything is reported where events cannot be relied on.
 const DefaultPoll = time.Minute
 
-// Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed,
+// Watch emits an Event for what changes in a local tree. Symbolic links are reported and not followed (see Follow),
 // except for Root itself, which may be one. Content that was there before Run is not reported.
 //
 // An Event without paths and with one of these reasons means that changes may have gone unseen:
 // "watch overflow" and "watch error" (the watches were set again), "watch incomplete" (nothing can be watched) and "watch poll"
-// (events cannot be relied on), both every Poll, "watch root gone" and "watch root back" (Root may be missing for as long as
-// it likes, at the start too). A folder in Root that has no watch, or is on a filesystem that does not tell of every change, is
+// (events cannot be relied on: those that come are reported besides), both every Poll and Regular, "watch root gone" and "watch root
+// back" (Root may be missing for as long as it likes, at the start too). A folder in Root that has no watch, or is on a filesystem that does not tell of every change, is
 // reported every Poll.
 //
 // On Windows a folder with sub-folders cannot be renamed while it is watched, because each sub-folder is held
@@ -38,6 +38,8 @@ type Watch struct {
 	// Canary is the path of a file in Root that nobody else uses and Skip skips: it is made and removed at the start, to find out
 	// whether events come. Empty: that is taken for granted.
 	Canary string
+	// Follow: what symbolic links lead to matters too. Events do not tell of that, and so each link is reported every Poll.
+	Follow bool
 	// Health, if set, is called with each change of how changes are noticed, at the start too, by one goroutine. It must not block.
 	Health func(Health)
 	// Ready, if set, is called once, when every change from now on will lead to an Event. A full scan
@@ -53,10 +55,10 @@ type Watch struct {
 }
 
 // change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is
-// the empty path, and gone says that the path is not there any more.
+// the empty path, and gone says that the path is not there any more. With regular nothing has happened to it.
 type change struct {
-	path, why string
-	gone      bool
+	path, why     string
+	gone, regular bool
 }
 
 // Run implements Trigger.
@@ -91,20 +93,30 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 	batch := Coalescer{Quiet: w.Quiet, Limit: w.Limit, Gone: w.Gone}
 	var (
 		why   string     // of the empty path, while it is held
+		poll  string     // why everything is to be reported though nothing has happened, "" if it is not
 		sent  chan error // not nil while an Event is with the receiver
 		armed bool       // timer will fire, at next, in time for all that is held
 		next  time.Time
 	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	send := func(e Event) {
+		done := make(chan error, 1)
+		sent = done
+		go func() { done <- emit(ctx, e) }()
+	}
 	for {
+		if poll != "" && sent == nil {
+			send(Event{Sync: w.Sync, Why: poll, Local: true, Regular: true})
+			poll = ""
+		}
 		if !armed && sent == nil {
 			if next, armed = batch.Next(); armed {
 				timer.Reset(time.Until(next))
 			}
 		}
 		var due <-chan time.Time
-		if armed {
+		if armed && sent == nil {
 			due = timer.C
 		}
 		select {
@@ -114,6 +126,10 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 			}
 			return nil
 		case c := <-changes:
+			if c.regular { // not held with the others, which would go along
+				poll = c.why
+				continue
+			}
 			now := time.Now()
 			batch.Add(now, c.path, c.gone)
 			why = cmp.Or(c.why, why)
@@ -130,8 +146,7 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 			if len(paths) == 0 {
 				e.Why, why = cmp.Or(why, e.Why), ""
 			}
-			sent = make(chan error, 1)
-			go func() { sent <- emit(ctx, e) }()
+			send(e)
 		case err := <-sent:
 			sent = nil
 			if err != nil {

@@ -33,6 +33,8 @@ type Found struct {
 	There int `json:"there,omitempty"`
 	// Would counts the operations by their actions, if the scan is not to do anything about what it finds.
 	Would map[string]int `json:"would,omitempty"`
+	// Changed counts the paths that have to be looked at on both sides.
+	Changed int `json:"changed,omitempty"`
 	// Left counts the transfers that were left out, for another scan.
 	Left int `json:"left,omitempty"`
 	// Staged counts the deletions of files that are staged and not released yet.

@@ -26,7 +26,7 @@ func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
 	if err != nil {
 		return failed(err)
 	}
-	p := parts{full: job.Kind == KindScan, marked: job.Kind == KindLook, progress: progress}
+	p := parts{full: job.Kind == KindScan, marked: job.Kind == KindLook, local: job.Kind == KindRescan, progress: progress}
 	if progress.Release {
 		return Outcome{Result: Done, Scan: &scan.Result{}, Full: p.full, Progress: &progress}
 	}
@@ -73,9 +73,10 @@ func progressOf(e Env, job queue.Job) (p Progress, err error) {
 
 // parts is a scan whose results are handed over as they come.
 type parts struct {
-	// full: everything on both sides. marked: only what is marked.
-	full, marked bool
-	progress     Progress
+	// full: everything on both sides. marked: only what is marked. local: everything on the local side.
+	full, marked, local bool
+
+	progress Progress
 	// marks are those that a look works off, by path; more says that there are others.
 	marks map[string]state.Dirty
 	more  bool
@@ -129,7 +130,7 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 			return room, nil
 		}
 	}
-	look := p.full || e.Sync.Rules.Direction == plan.Both // what comes from the server is not announced
+	look := p.full || e.Sync.Rules.Direction == plan.Both && !p.local // what comes from the server is not announced
 	if p.marked {
 		request.Paths = []string{} // nil would mean everything
 	}

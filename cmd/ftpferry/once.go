@@ -93,6 +93,8 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 		state = "needs a person"
 	case r.Unfinished > 0:
 		state = "unfinished"
+	case len(r.Held) > 0:
+		state = "waiting"
 	}
 	if len(did) == 0 {
 		did = []string{"nothing done"}

@@ -91,7 +91,11 @@ func printPlan(out io.Writer, planned control.SyncPlan) {
 		fmt.Fprintf(out, "%s: cannot see %s: %s\n", planned.Sync, pathText(string(u.Path)), oneLine(u.Reason))
 	}
 	if planned.Halt != nil {
-		fmt.Fprintf(out, "%s: WOULD HALT (%s): %s\n", planned.Sync, planned.Halt.Code, oneLine(planned.Halt.Reason))
+		verb := "WOULD HALT"
+		if planned.Halt.Standing {
+			verb = "HALTED"
+		}
+		fmt.Fprintf(out, "%s: %s (%s): %s\n", planned.Sync, verb, planned.Halt.Code, oneLine(planned.Halt.Reason))
 	}
 	if planned.Waits != nil {
 		fmt.Fprintf(out, "%s: %s\n", planned.Sync, oneLine(planned.Waits.Reason))

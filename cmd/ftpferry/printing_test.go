@@ -189,11 +189,10 @@ web: 1 x upload [2.0 KiB], 1 x move remote, 1 x set aside local, 2 x delete remo
 func TestStatusTellsOfLooks(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for want, s := range map[string]control.SyncStatus{
-		"": {Rescans: 7, LastRescan: now},
+		"": {Rescans: 7, LastRescan: now, NextPoll: now.Add(-time.Minute)}, // it comes when what is under way is over
 		"  3 changes were found by looks at the whole folder (7 so far, the last one\n  5m ago) and no event has told of them\n": {
 			Rescans: 7, OnlyByRescan: 3, LastRescan: now.Add(-5 * time.Minute)},
 		"  the server is asked for changes in 4m\n": {NextPoll: now.Add(4 * time.Minute)},
-		"  the server is asked for changes in 0s\n": {NextPoll: now.Add(-time.Minute)},
 	} {
 		var text strings.Builder
 		out := bufio.NewWriter(&text)
@@ -202,6 +201,14 @@ func TestStatusTellsOfLooks(t *testing.T) {
 		if text.String() != want {
 			t.Errorf("got %q, want %q", text.String(), want)
 		}
+	}
+	var text strings.Builder
+	out := bufio.NewWriter(&text)
+	halted := control.SyncStatus{NextPoll: now.Add(time.Minute), Jobs: control.SyncJobs{Stop: &control.Stop{By: "halt"}}}
+	printLooks(&jobList{out: out, now: now}, halted)
+	printLooks(&jobList{out: out, now: now, alone: true}, control.SyncStatus{NextPoll: now.Add(time.Minute)})
+	if out.Flush(); text.Len() > 0 {
+		t.Errorf("nobody asks a server: %q", text.String())
 	}
 }
 
@@ -226,7 +233,9 @@ func TestAWatchIsToldOfWhenItIsNotTheUsualOne(t *testing.T) {
 		"it is begun":  {control.Watch{State: control.WatchStarting, Folders: 3}, "  watch: starting, 3 folders so far\n"},
 		"nobody tells": {control.Watch{State: control.WatchPolling, Every: time.Minute, Reason: "NFS does not tell of every change"}, "  watch: polling every 60s: NFS does not tell of every change\n"},
 		"not all fits": {control.Watch{State: control.WatchDegraded, Every: 5 * time.Minute, Reason: `"a" cannot be watched`, Cure: "sysctl x=1"}, "  watch: degraded, polling every 5m: \"a\" cannot be watched; sysctl x=1\n"},
-		"it is gone":   {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
+		"all of the cure": {control.Watch{State: control.WatchDegraded, Every: time.Minute, Reason: `"a" and 30 more folders cannot be watched: the system's limit of watches is reached`, Cure: "raise the limit of watches: sysctl x=1"},
+			"  watch: degraded, polling every 60s: \"a\" and 30 more folders cannot be\n  watched: the system's limit of watches is reached; raise the limit of\n  watches: sysctl x=1\n"},
+		"it is gone": {control.Watch{State: control.WatchMissing, Reason: "the local folder\x1b is not there"}, "  watch: missing: the local folder"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			var text strings.Builder

@@ -57,6 +57,9 @@ func (p *program) status(ctx context.Context, names []string) error {
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
 			jobs := jobList{out: out, now: time.Now(), alone: alone}
+			if alone {
+				out.WriteString("no agent is running; this is how things stood when one last did\n")
+			}
 			for _, s := range list {
 				printStatus(&jobs, s)
 			}
@@ -86,10 +89,10 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
 	for _, schedule := range s.Schedules {
-		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 2))
+		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
 	}
 	if s.Watch != nil && s.Watch.State != control.WatchWorks {
-		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 2))
+		l.out.WriteString(wrap("watch: "+watchText(*s.Watch), "  ", 0))
 	}
 	printLooks(l, s)
 	for _, n := range s.Notes {
@@ -138,27 +141,29 @@ func printLooks(l *jobList, s control.SyncStatus) {
 			s.OnlyByRescan, s.Rescans, ago(l.now.Sub(s.LastRescan)))
 		l.out.WriteString(wrap(text, "  ", 0))
 	}
-	if !s.NextPoll.IsZero() {
+	// A poll whose time has come waits for what is under way.
+	if s.NextPoll.After(l.now) && s.Jobs.Stop == nil && !l.alone {
 		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))
 	}
 }
 
-// scheduleText says what a line of a schedule does, how it last went, and when it comes again.
+// scheduleText says what a line of a schedule does, when it comes again, and how it last went. What may be long comes last: the
+// text may be cut.
 func scheduleText(s control.Schedule, now time.Time) string {
 	text := fmt.Sprintf("schedule %s, %s: ", oneLine(s.Spec), oneLine(s.Do))
+	if !s.Next.IsZero() {
+		text += fmt.Sprintf("next in %s, %s; ", ago(max(s.Next.Sub(now), 0)), s.Next.Local().Format(time.DateTime))
+	}
 	if s.Fired.IsZero() {
 		text += "has not run yet"
 	} else {
 		text += "last for " + s.Fired.Local().Format(time.DateTime)
 	}
+	if s.Missed > 0 {
+		text += fmt.Sprintf(", %d left out", s.Missed)
+	}
 	if s.Result != "" {
 		text += " (" + oneLine(s.Result) + ")"
-	}
-	if s.Missed > 0 {
-		text += fmt.Sprintf(", %d times left out", s.Missed)
-	}
-	if !s.Next.IsZero() {
-		text += fmt.Sprintf(", next in %s, %s", ago(s.Next.Sub(now)), s.Next.Local().Format(time.DateTime))
 	}
 	return text
 }
