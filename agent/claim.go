@@ -185,7 +185,7 @@ func (c *commit) planWake() error {
 	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
 		c.wake = next
 	}
-	c.wake = c.nextMissed(c.nextChange(c.nextTry(c.wake)))
+	c.wake = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(c.wake))))
 	return nil
 }
 

@@ -56,6 +56,7 @@ type transition struct {
 	wake        time.Time
 	untold      map[string][]untold // see dispatcher
 	missed      []missed
+	young       map[string]time.Time // see dispatcher
 }
 
 func newTransition() *transition {
@@ -87,7 +88,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	err := d.agent.db.Update(func(tx *state.Tx) error {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
-		t.deletions, t.untold = d.deletions, cloneUntold(d.untold)
+		t.deletions, t.untold, t.young = d.deletions, cloneUntold(d.untold), maps.Clone(d.young)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -116,6 +117,9 @@ func (c *commit) run() error {
 		return err
 	}
 	if err := c.countMissed(); err != nil {
+		return err
+	}
+	if err := c.lookAtGrownUps(); err != nil {
 		return err
 	}
 	if !waits(c.d.nextTrim, c.now, trimInterval) {
@@ -356,7 +360,7 @@ func (c *commit) stale(r report) error {
 	}
 	if r.Held != "" {
 		at = c.now.Add(c.patienceWith(r.Job.Sync, r.Job.Path, r.Held))
-		if err := c.noteHeld(r.Job.Sync, r.Job.Path, r.Held); err != nil {
+		if err := c.noteHeld(r.Job.Sync, state.Note{Path: r.Job.Path, Text: r.Held}); err != nil {
 			return err
 		}
 	}

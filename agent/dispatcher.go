@@ -56,6 +56,8 @@ type dispatcher struct {
 	deletions   map[string]waitingDeletions
 	// untold are changes that no event has told of so far, by sync.
 	untold map[string][]untold
+	// young is when the first file of a sync is old enough that was too young; zero: that has to be found out.
+	young map[string]time.Time
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -129,7 +131,10 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
+	}
+	for name := range a.syncs {
+		d.young[name] = time.Time{}
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
@@ -254,12 +259,12 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
-		c.untold = d.untold
+		c.untold, c.young = d.untold, d.young
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(now.Add(maxSleep)).After(now)
-		next = c.nextMissed(c.nextChange(c.nextTry(next)))
+		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)
@@ -357,7 +362,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms, d.untold = t.rooms, t.untold
+	d.rooms, d.untold, d.young = t.rooms, t.untold, t.young
 	for _, m := range t.missed {
 		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
 	}

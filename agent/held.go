@@ -34,12 +34,14 @@ func (c *commit) patienceWith(sync, path, why string) time.Duration {
 	return patience(settle, c.now.Sub(n.First))
 }
 
-// noteHeld writes down why a file is not complete yet.
-func (c *commit) noteHeld(sync, path, why string) error {
-	news, err := state.PutNote(c.tx, sync, state.Note{Path: path, Kind: state.NoteHeld, Text: why}, c.now)
+// noteHeld writes down why a file is not complete yet, or not old enough.
+func (c *commit) noteHeld(sync string, n state.Note) error {
+	n.Kind = state.NoteHeld
+	news, err := state.PutNote(c.tx, sync, n, c.now)
 	if news {
-		c.happened(Activity{Kind: ActivityHeld, Sync: sync, Path: path, Text: why})
+		c.happened(Activity{Kind: ActivityHeld, Sync: sync, Path: n.Path, Text: n.Text})
 	}
+	c.growsUp(sync, n.Until)
 	return err
 }
 
@@ -97,7 +99,7 @@ func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, erro
 		return at, err
 	}
 	if !ok {
-		if n, noted := state.GetNote(c.tx, sync, op.Path); !noted || n.Kind != state.NoteHeld || n.Text == scan.Written {
+		if n, noted := state.GetNote(c.tx, sync, op.Path); !noted || n.Kind != state.NoteHeld || n.Text == scan.Written || !n.Until.IsZero() {
 			return at, nil
 		}
 		return later(at, c.now.Add(settle)), nil
@@ -113,7 +115,7 @@ func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, erro
 	if entry.Same(was, now) {
 		return at, nil
 	}
-	if err := c.noteHeld(sync, op.Path, scan.Moving(was, now)); err != nil {
+	if err := c.noteHeld(sync, state.Note{Path: op.Path, Text: scan.Moving(was, now)}); err != nil {
 		return at, err
 	}
 	return later(at, c.now.Add(settle)), queue.Drop(c.tx, old.ID)

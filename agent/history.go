@@ -131,7 +131,8 @@ func (c *commit) trimHistory() error {
 // mostNotes is how many paths a scan notes that are skipped or unknown; conflicts are always noted.
 const mostNotes = 10_000
 
-// notes writes down what a scan leaves alone, and adds the conflicts that are new to the history.
+// notes writes down what a scan leaves alone, tells what is new of it, and adds the conflicts among that to the history. Told at
+// every scan, what stays as it is for years would fill the log; a report of a pass names all of it.
 func (c *commit) notes(s *scanning, result *scan.Result) error {
 	for _, n := range result.Plan.Notes {
 		kind := state.NoteSkipped
@@ -141,7 +142,7 @@ func (c *commit) notes(s *scanning, result *scan.Result) error {
 		case n.Held:
 			kind = state.NoteHeld
 		}
-		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text}); err != nil {
+		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until}); err != nil {
 			return err
 		}
 	}
@@ -156,16 +157,20 @@ func (c *commit) notes(s *scanning, result *scan.Result) error {
 func (c *commit) note(s *scanning, n state.Note) error {
 	if n.Kind != state.NoteConflict {
 		if s.progress.Found.Noted >= mostNotes {
-			return nil
+			return nil // neither noted nor told
 		}
 		s.progress.Found.Noted++
 	}
 	if n.Kind == state.NoteHeld {
-		return c.noteHeld(s.sync(), n.Path, n.Text)
+		return c.noteHeld(s.sync(), n)
 	}
 	news, err := state.PutNote(c.tx, s.sync(), n, c.now)
-	if err != nil || !news || n.Kind != state.NoteConflict {
+	if err != nil || !news {
 		return err
+	}
+	c.happened(Activity{Kind: ActivitySkipped, Sync: s.sync(), Path: n.Path, Text: n.Text})
+	if n.Kind != state.NoteConflict {
+		return nil
 	}
 	configured := c.d.agent.cfg.Syncs[s.sync()]
 	return state.AppendHistory(c.tx, state.History{

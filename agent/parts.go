@@ -154,7 +154,6 @@ func (c *commit) part(s *scanning) error {
 	}
 	found.survey, found.would = s.surveys, s.progress.Found.Would
 	c.scans = append(c.scans, found)
-	c.leftAlone(s.sync(), found.result)
 	if err := c.notes(s, found.result); err != nil {
 		return err
 	}

@@ -116,20 +116,6 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	}
 }
 
-// die enqueues an upload of a sync, and has it fail for good.
-func die(tx *state.Tx, sync string) error {
-	server := breakerConfig().Syncs[sync].Server
-	if _, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: string(plan.Upload), Sync: sync, Server: server, Path: "dead"}); err != nil {
-		return err
-	}
-	jobs, err := queue.Claim(tx, time.Now(), queue.Request{Server: server, Limit: 1})
-	if err != nil {
-		return err
-	}
-	_, err = queue.Fail(tx, time.Now(), jobs[0].ID, queue.Failure{Reason: "no", Dead: true})
-	return err
-}
-
 // TestWhenItIsTimeNothingIsPutOff: a poll brings forward a look that was only put off. One that has failed, or is in the middle, has
 // a time of its own.
 func TestWhenItIsTimeNothingIsPutOff(t *testing.T) {
@@ -180,6 +166,20 @@ func TestWhenItIsTimeNothingIsPutOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// die enqueues an upload of a sync, and has it fail for good.
+func die(tx *state.Tx, sync string) error {
+	server := breakerConfig().Syncs[sync].Server
+	if _, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: string(plan.Upload), Sync: sync, Server: server, Path: "dead"}); err != nil {
+		return err
+	}
+	jobs, err := queue.Claim(tx, time.Now(), queue.Request{Server: server, Limit: 1})
+	if err != nil {
+		return err
+	}
+	_, err = queue.Fail(tx, time.Now(), jobs[0].ID, queue.Failure{Reason: "no", Dead: true})
+	return err
 }
 
 func cmpErr(errs ...error) error {

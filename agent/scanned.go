@@ -334,16 +334,3 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 	}
 	return op.Base.When.Add(settle)
 }
-
-// leftAlone tells what a scan found and nothing is done about.
-func (c *commit) leftAlone(sync string, result *scan.Result) {
-	for _, n := range result.Plan.Notes {
-		if n.Held {
-			continue // told when it begins
-		}
-		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: n.Path, Text: n.Text})
-	}
-	for _, u := range result.Unknown {
-		c.happened(Activity{Kind: ActivitySkipped, Sync: sync, Path: u.Path, Text: u.Reason})
-	}
-}

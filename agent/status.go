@@ -229,6 +229,9 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 // nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
 // no trace in the state; fetched: no file stays on the server.
 func nextStep(e control.Explanation, limited, fetched bool, now time.Time) string {
+	if e.Note != nil && e.Excluded != "" && strings.HasPrefix(e.Note.Reason, scan.TooYoung) {
+		return "it is looked at again when it is old enough: " + e.Note.Reason
+	}
 	if e.Excluded != "" {
 		return "nothing: " + e.Excluded
 	}

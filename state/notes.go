@@ -34,6 +34,8 @@ type Note struct {
 	// First and Last are when it was seen.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
+	// Until, if not zero, is when the path is looked at again.
+	Until time.Time `json:"until,omitzero"`
 }
 
 type noteRow struct {
@@ -65,7 +67,7 @@ func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) 
 	if err != nil || noted.Text != n.Text || noted.Kind != n.Kind { // none, or none that can be read, which is as good
 		noted, news = Note{Kind: n.Kind, Text: n.Text, First: now}, true
 	}
-	noted.Last = now
+	noted.Last, noted.Until = now, n.Until
 	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
 }
 

@@ -231,6 +231,8 @@ type Note struct {
 	// Held: a file that is not complete yet. Again: nothing tells when it is, so that it has to be looked at again.
 	Held  bool `json:"held,omitempty"`
 	Again bool `json:"again,omitempty"`
+	// Until, if not zero, is when a file that is held has to be looked at again.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Decision is what Decide says about one path: at most one of Op, Agree, Forget and Note.

@@ -205,6 +205,40 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestWhenAFileIsOldEnough: only one that nothing but its youth keeps out is to be looked at again.
+func TestWhenAFileIsOldEnough(t *testing.T) {
+	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	side := func(size int64, age time.Duration) plan.Side {
+		return plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: size, ModTime: now.Add(-age)}}
+	}
+	for _, test := range []struct {
+		name          string
+		direction     plan.Direction
+		local, remote plan.Side
+		in            time.Duration // 0: never
+	}{
+		{"too new", plan.Up, side(50, 20*time.Second), plan.Side{}, 40 * time.Second},
+		{"too new on the server", plan.Down, plan.Side{}, side(50, 20*time.Second), 40 * time.Second},
+		{"both are, and the newer one counts", plan.Both, side(50, 20*time.Second), side(50, 10*time.Second), 50 * time.Second},
+		{"too new and too large", plan.Up, side(101, 20*time.Second), plan.Side{}, 0},
+		{"too small", plan.Up, side(1, time.Minute), plan.Side{}, 0},
+		{"too old", plan.Up, side(50, 2*time.Hour), plan.Side{}, 0},
+		{"within all limits", plan.Up, side(50, 2*time.Minute), plan.Side{}, 0},
+		{"from the future, which tells nothing", plan.Up, side(50, -time.Second), plan.Side{}, 0},
+		{"at the target only", plan.Up, plan.Side{}, side(50, 20*time.Second), 0},
+		{"one is too new, the other one too old for ever", plan.Both, side(50, 20*time.Second), side(50, 2*time.Hour), 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := &walker{began: now, request: Request{Rules: plan.Rules{Direction: test.direction}}}
+			w.filter = *NewFilter(FilterOptions{MinSize: 10, MaxSize: 100, MinAge: time.Minute, MaxAge: time.Hour}).In(Local{}, now)
+			note := w.young(plan.Item{Path: "x", Local: test.local, Remote: test.remote})
+			if got := note != nil; got != (test.in > 0) || got && (!note.Until.Equal(now.Add(test.in)) || !note.Held || !strings.HasPrefix(note.Text, TooYoung)) {
+				t.Errorf("%+v", note)
+			}
+		})
+	}
+}
+
 // TestBeyondTheLimits: such a file is neither sent nor forgotten, and goes when it is within them.
 func TestBeyondTheLimits(t *testing.T) {
 	r := newRig(t, plan.Up)
@@ -215,7 +249,13 @@ func TestBeyondTheLimits(t *testing.T) {
 		fill(t, r.local, rel)
 		os.Chtimes(filepath.Join(r.local, rel), now, now)
 	}
-	r.want(r.scan())
+	found := r.scan()
+	r.want(found, "skip a", "skip new")
+	for _, n := range found.Plan.Notes {
+		if !n.Held || !n.Until.Equal(now.Truncate(time.Nanosecond).Add(time.Hour)) {
+			t.Errorf("%+v", n)
+		}
+	}
 	now = now.Add(-2 * time.Hour)
 	for _, rel := range []string{"a", "new"} {
 		os.Chtimes(filepath.Join(r.local, rel), now, now)

@@ -116,6 +116,9 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if limited { // it may be within the limits again, and must not be a stranger then
+		if young := w.young(item); young != nil {
+			w.note(*young)
+		}
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if w.movedAway(item) {
