@@ -71,6 +71,11 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 			return watch != nil && watch.State == control.WatchDegraded && strings.Contains(watch.Cure, "fs.inotify.max_user_watches")
 		})
 		eventually(t, "all is there", r.equal)
+		for name := range files {
+			files[name] = "edited, and most of that is told by no event"
+		}
+		fill(t, r.local, files)
+		eventually(t, "all edits arrive", r.equal)
 		fill(t, r.local, map[string]string{"0/sub/a": "edited", "29/sub/new": "new", "29/sub/deep/new": "in a new folder"})
 		for _, gone := range []string{"1", "28"} {
 			if err := os.RemoveAll(filepath.Join(r.local, gone)); err != nil {
