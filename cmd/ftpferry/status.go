@@ -44,8 +44,9 @@ func (p *program) status(ctx context.Context, names []string) error {
 	}
 	var list []control.SyncStatus
 	alone := false
-	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, db *state.DB) (err error) {
-		alone = db != nil
+	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
+		_, through := s.(*control.Client)
+		alone = !through
 		list, err = s.Status(ctx, filter)
 		return err
 	})
