@@ -15,7 +15,7 @@ import (
 )
 
 // stormFiles: "-run TestStorms -storm 50000" is the full size.
-var stormFiles = flag.Int("storm", 400, "how many files TestStorms makes")
+var stormFiles = flag.Int("storm", 200, "how many files TestStorms makes")
 
 // TestStorms has several programs make, rename, replace and remove files and folders as fast as they can while the agent watches and
 // works. Both sides end equal without anybody asking for it.
