@@ -144,7 +144,7 @@ func TestAYearOfSchedules(t *testing.T) {
 			want := expected(zone, begin, end.Add(longestOutage), c.clock, c.is)
 			for j, policy := range policies {
 				if (j != (z+i)%len(policies) || (z+2*i)%len(yearLines) > 2) && !*everyYear {
-					continue // in each zone each policy has its turn, and with each line
+					continue // each zone, each line and each policy has its turns
 				}
 				t.Run(zoneName+" "+c.spec+" "+policy, func(t *testing.T) {
 					line.Missed, line.Jitter = policy, time.Duration(j)*10*time.Minute
