@@ -143,9 +143,14 @@ func (b *bench) cutAfter(bytes int64, file string) (ctx context.Context, mend fu
 		}
 		if b.server.Name != "pyftpdlib" {
 			b.server.Start()
-		} else if strings.HasPrefix(file, b.remote) { // it writes what it has got, whoever is gone
-			for size() < before+through.carries && b.t.Context().Err() == nil {
+		} else if strings.HasPrefix(file, b.remote) {
+			// It writes what it has got, whoever is gone; of what is under way when the line is cut, some may be lost.
+			last, since := size(), time.Now()
+			for last < before+through.carries && time.Since(since) < 2*time.Second {
 				time.Sleep(time.Millisecond)
+				if now := size(); now != last {
+					last, since = now, time.Now()
+				}
 			}
 		}
 		b.conn.Close()
