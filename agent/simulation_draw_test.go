@@ -66,7 +66,7 @@ func (s *simulation) drawServer(t *testing.T) *ftptest.Memory {
 		server.Latency = time.Second
 	}
 	server.Fault, server.Before, server.Changed = s.fault, s.before, s.changed
-	server.Lost = func(verb, name, content string) { s.lost(&server.Abilities, verb, name, content) }
+	server.Lost = func(verb, name, content string) { s.lost(server, verb, name, content) }
 	if random.IntN(6) == 0 {
 		s.listings = 0.05
 	}
@@ -257,14 +257,19 @@ func (s *simulation) allowed(what, name string) {
 }
 
 // lost sees what the agent makes an end to on the server.
-func (s *simulation) lost(can *ftptest.Abilities, verb, name, content string) {
+func (s *simulation) lost(server *ftptest.Memory, verb, name, content string) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if !s.dead && !scan.IsTemp(name) {
 		s.allowed(verb, name)
 	}
-	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || can.NoReplace || s.facts[content] == nil {
+	if s.dead || scan.IsTemp(name) || !s.sync.Atomic || server.Abilities.NoReplace || s.facts[content] == nil {
 		return
+	}
+	// FTP has no rename that spares what is there: what a person puts at the name of a claimed file between the last look at
+	// that name and the RNTO that gives it back, two commands later, is replaced.
+	if verb == "RNTO" && s.sync.Claim && time.Since(s.facts[content].placed) <= 2*server.Latency {
+		s.wasted[content] = true
 	}
 	if verb == "DELE" && (!s.sync.Delete || s.sync.Trash != "") && !s.sync.AfterDownload.Delete {
 		s.wrong = append(s.wrong, fmt.Sprintf("version %d was deleted at %s on the server", s.versions[content], name))

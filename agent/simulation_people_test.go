@@ -135,7 +135,7 @@ func (s *simulation) content(name string, here bool, beginning string) string {
 		}
 	}
 	s.versions[content] = number
-	s.facts[content] = &version{here: here, name: name, arrived: map[string]int{}}
+	s.facts[content] = &version{here: here, name: name, arrived: map[string]int{}, placed: time.Now()}
 	return content
 }
 
@@ -146,6 +146,7 @@ type version struct {
 	arrived map[string]int // how often the server got it under a name that is no temporary one
 	// A person has renamed or replaced a copy of it.
 	touchedHere, touchedThere bool
+	placed                    time.Time // when a person last had to do with a copy of it
 }
 
 func (s *simulation) waste(content string) {
@@ -160,6 +161,7 @@ func (s *simulation) touch(content string, here bool) {
 	defer s.lock.Unlock()
 	if v := s.facts[content]; v != nil {
 		v.touchedHere, v.touchedThere = v.touchedHere || here, v.touchedThere || !here
+		v.placed = time.Now()
 	}
 }
 
