@@ -103,10 +103,15 @@ func (o *op) uploadGrowing(ctx context.Context) Outcome {
 			return o.known(ctx, file, local, now)
 		}
 	}
-	torn := o.env.Sync.Direct && o.retried()
-	if o.Remote.Knowledge != plan.Unknown && !torn && !o.expected(now) {
+	if o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
 		if last, err := o.env.State.At(o.Path); err != nil || last == nil || !entry.Same(last.Remote, now) {
-			return stale("the remote file changed since it was planned")
+			torn, err := o.torn(ctx, now, local.Size)
+			if err != nil {
+				return failed(err)
+			}
+			if !torn {
+				return stale("the remote file changed since it was planned")
+			}
 		}
 	}
 	return o.sendWhole(ctx, file, local, &found, resumes)

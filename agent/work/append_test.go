@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -208,4 +210,40 @@ func altered(content string, at int) string {
 	b := []byte(content)
 	b[at]++
 	return string(b)
+}
+
+// TestAFileOfSomebodyElseInPlaceOfALog is there when a log is to be sent to its final name for the first time, by a later attempt:
+// only what is a beginning of the log can be what the one before has left.
+func TestAFileOfSomebodyElseInPlaceOfALog(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, row := range []struct {
+			there string
+			want  Result
+			holds string
+		}{
+			{"of somebody", Stale, "of somebody"},
+			{"one tw", Done, "one two three"},
+			{"one two three and more", Stale, "one two three and more"},
+		} {
+			t.Run(row.there, func(t *testing.T) {
+				b := first.again(t)
+				b.grows()
+				b.sync.Direct, b.sync.Rules.Foreign = true, plan.ForeignKeep
+				b.write("app.log", "one two three")
+				b.place("app.log", row.there, 0o666)
+				info, err := os.Lstat(filepath.Join(b.local, "app.log"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				o := b.do(t.Context(), plan.Op{
+					Action: plan.Upload, Path: "app.log",
+					Local: plan.Side{Knowledge: plan.Seen, Entry: scan.LocalEntry(info)}, Remote: plan.Side{Knowledge: plan.Assumed},
+				}, 2)
+				if o.Result != row.want {
+					t.Errorf("%v (%v) %s", o.Result, o.Err, o.Reason)
+				}
+				holds(t, b.remote, map[string]string{"app.log": row.holds})
+			})
+		}
+	}, "vsftpd", "pyftpdlib")
 }

@@ -89,7 +89,7 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 			return nil, end
 		}
 		if !changed && o.Remote.Knowledge != plan.Unknown && !o.expected(now) {
-			torn, err := o.torn(ctx, now)
+			torn, err := o.torn(ctx, now, local.Size)
 			if err != nil {
 				*end = failed(err)
 				return nil, end
@@ -116,9 +116,9 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 }
 
 // torn reports whether the attempt before, which wrote to the final name, may have been cut off in the middle of what is there
-// now: it is a beginning of the file, as far as the server lets that be seen. Anything else is somebody else's.
-func (o *op) torn(ctx context.Context, now entry.Entry) (bool, error) {
-	if !o.env.Sync.Direct || !o.retried() || now.Kind != entry.File || now.Size > o.Local.Entry.Size {
+// now: it is a beginning of the file, which has this size, as far as the server lets that be seen. Anything else is somebody else's.
+func (o *op) torn(ctx context.Context, now entry.Entry, size int64) (bool, error) {
+	if !o.env.Sync.Direct || !o.retried() || now.Kind != entry.File || now.Size > size {
 		return false, nil
 	}
 	if now.Size <= 0 {
