@@ -115,8 +115,14 @@ func (c *commit) part(s *scanning) error {
 	}
 	found := scanned{sync: s.sync(), full: s.Full, began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
 	if halt != nil {
+		if waits, err := c.putOff(s, halt); err != nil || waits {
+			return err
+		}
 		c.scans = append(c.scans, found)
 		return c.halt(s, halt, approved)
+	}
+	if err := c.averted(s); err != nil {
+		return err
 	}
 	s.count()
 	if s.last {
@@ -446,6 +452,7 @@ func (c *commit) halt(s *scanning, halt *plan.Halt, needed bool) error {
 		row.ApprovedHalts, row.ApprovedDeletes = "", 0
 	}
 	c.halted[s.sync()] = true
+	delete(c.putOffs, s.sync())
 	c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
 	if err := state.PutSync(c.tx, s.sync(), row); err != nil {
 		return err
