@@ -447,13 +447,17 @@ func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
 // pass too, both count.
 func (c *commit) halt(s *scanning, halt *plan.Halt, needed bool) error {
 	row := s.row
-	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt, row.Approved = halt.Reason, halt.Code, halt.Deletes, c.now, time.Time{}
+	known := row.Halt == halt.Reason && row.HaltCode == halt.Code // another look has found it a moment ago
+	if !known {
+		row.HaltedAt = c.now
+		c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
+	}
+	row.Halt, row.HaltCode, row.HaltDeletes, row.Approved = halt.Reason, halt.Code, halt.Deletes, time.Time{}
 	if !needed {
 		row.ApprovedHalts, row.ApprovedDeletes = "", 0
 	}
 	c.halted[s.sync()] = true
 	delete(c.putOffs, s.sync())
-	c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
 	if err := state.PutSync(c.tx, s.sync(), row); err != nil {
 		return err
 	}

@@ -186,7 +186,9 @@ func (e *emptied) watch(use func()) {
 	e.t.Helper()
 	e.run(func() {
 		time.Sleep(time.Second)
+		e.state.Lock()
 		e.began = time.Now()
+		e.state.Unlock()
 		use()
 	})
 }
@@ -313,12 +315,16 @@ func TestAHaltIsPutOff(t *testing.T) {
 			e.move(true)
 		}, halts: plan.HaltRootMissing, at: 40 * time.Second, putOff: 1},
 		"a look at the start finds it": {happens: func(e *emptied) {
-			e.gone["d/1"], e.away = true, true
+			e.state.Lock()
+			e.away = true
+			e.state.Unlock()
 			e.emit(trigger.Event{Local: true, Why: "start"})
 			e.move(true)
 		}, halts: plan.HaltRootMissing, at: soon},
 		"a schedule finds it": {happens: func(e *emptied) {
+			e.state.Lock()
 			e.away = true
+			e.state.Unlock()
 			e.emit(trigger.Event{Why: "schedule"})
 		}, halts: plan.HaltRootMissing, at: soon},
 	} {
@@ -411,6 +417,8 @@ func TestAHaltIsPutOffOfALookInParts(t *testing.T) {
 				e := newEmptied(t)
 				e.scan = nil
 				e.walk = func(queue.Job) []plan.Op {
+					e.state.Lock()
+					defer e.state.Unlock()
 					if first := e.began.IsZero(); first || back && time.Since(e.began) > 12*time.Second {
 						return nil
 					}
@@ -472,5 +480,56 @@ func TestBeside(t *testing.T) {
 	}
 	if near = beside(nil); near("a") {
 		t.Error("nothing is near")
+	}
+}
+
+// TestAHaltIsToldOnce, though two looks find the same at the same time. What another one finds besides is told.
+func TestAHaltIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for sentence, row := range map[string]struct {
+		other int // files that are gone when the second look ends
+		told  int
+	}{"two looks find the same": {30, 1}, "the second one finds something else": {20, 2}} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEmptied(t)
+				e.scan = func(job queue.Job, room int) work.Outcome {
+					e.state.Lock()
+					second := job.Kind == work.KindScan && !e.began.IsZero()
+					e.state.Unlock()
+					if second {
+						time.Sleep(time.Second)
+						e.state.Lock()
+						for i := row.other; i < emptiedFiles; i++ {
+							delete(e.gone, fmt.Sprint("d/", i))
+						}
+						e.state.Unlock()
+					}
+					return e.look(job, room)
+				}
+				var first time.Time
+				e.watch(func() {
+					e.state.Lock()
+					for i := range emptiedFiles {
+						e.gone[fmt.Sprint("d/", i)] = true
+					}
+					e.state.Unlock()
+					e.emit(trigger.Event{Why: "schedule"})
+					e.emit(trigger.Event{Local: true, Regular: true, Why: "rescan"})
+					e.until(500 * time.Millisecond)
+					if first = e.syncRow("up").HaltedAt; first.IsZero() {
+						t.Fatal("no halt")
+					}
+					e.until(time.Minute)
+				})
+				if n := e.tells(ActivityHalted); n != row.told {
+					t.Errorf("told %d times, want %d", n, row.told)
+				}
+				if at := e.syncRow("up").HaltedAt; at.Equal(first) != (row.told == 1) {
+					t.Errorf("halted at %s, at first at %s", at, first)
+				}
+			})
+		})
 	}
 }
