@@ -193,6 +193,13 @@ func (e *emptied) watch(use func()) {
 	})
 }
 
+// did says what has been deleted and sent so far.
+func (e *emptied) did() (deleted, sent []string) {
+	e.state.Lock()
+	defer e.state.Unlock()
+	return slices.Clone(e.deleted), slices.Clone(e.sent)
+}
+
 // until sleeps until so long after the beginning.
 func (e *emptied) until(at time.Duration) { time.Sleep(at - time.Since(e.began)) }
 
@@ -392,16 +399,17 @@ func TestWhileAHaltIsPutOff(t *testing.T) {
 			}
 			e.add("other/later")
 			e.until(50 * time.Second)
-			if len(e.deleted) > 0 {
-				t.Errorf("deleted: %q", e.deleted)
+			deleted, sent := e.did()
+			if len(deleted) > 0 {
+				t.Errorf("deleted: %q", deleted)
 			}
-			if got, want := fmt.Sprint(e.sent), "[other/new after 5s other/later after 20s]"; got != want {
+			if got, want := fmt.Sprint(sent), "[other/new after 5s other/later after 20s]"; got != want {
 				t.Errorf("sent: %s, want %s", got, want)
 			}
 			e.fill(4, 24)
 			e.until(80 * time.Second)
-			if len(e.deleted) != 4 || e.stop() != (control.Stop{}) {
-				t.Errorf("deleted: %q, status says %+v", e.deleted, e.stop())
+			if deleted, _ = e.did(); len(deleted) != 4 || e.stop() != (control.Stop{}) {
+				t.Errorf("deleted: %q, status says %+v", deleted, e.stop())
 			}
 		})
 	})
