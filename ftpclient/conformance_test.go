@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds one test against a real server: some are slow at the login when many come.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // security is one way to talk to a server.
 type security struct {
@@ -36,7 +36,7 @@ var implicitTLS = security{"implicit TLS", tls.VersionTLS13, true}
 
 func optionsFor(server *ftptest.RealServer, s security) ftpclient.Options {
 	o := ftpclient.Options{
-		User: server.User, Password: server.Password, TLS: ftpclient.TLSNone, FinalReplyTimeout: 20 * time.Second,
+		User: server.User, Password: server.Password, TLS: ftpclient.TLSNone, FinalReplyTimeout: testPatience,
 	}
 	if s.version != 0 {
 		o.TLS = ftpclient.TLSExplicit
