@@ -91,7 +91,7 @@ func TestCrashPoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := ftptest.Real(t, name, ftptest.RealOptions{})
-			slow := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 2 << 20})
+			slow := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 1 << 20})
 			for direction, points := range map[string][]point{"up": uploadPoints, "down": downloadPoints} {
 				t.Run(direction, func(t *testing.T) { crashAtEach(t, server, slow, direction, points) })
 			}
