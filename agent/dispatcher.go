@@ -49,6 +49,7 @@ type dispatcher struct {
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
 	closed      map[string]bool       // syncs that were told to be outside of their windows
+	rounds      int                   // of new fingerprints
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -132,6 +133,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
 		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
+		rounds: fingerprintRounds,
 	}
 	for name := range a.syncs {
 		d.young[name] = time.Time{}
