@@ -19,6 +19,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -51,13 +52,16 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
+	// longestPutOff is how long a halt is put off in all.
+	longestPutOff time.Duration
+	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff, requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 	}
 	host, err := os.Hostname()
 	if err != nil {

@@ -57,13 +57,14 @@ type transition struct {
 	untold      map[string][]untold // see dispatcher
 	missed      []missed
 	young       map[string]time.Time // see dispatcher
+	putOffs     map[string]putOff    // see dispatcher
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{},
+		runs: map[string]*run{}, putOffs: map[string]putOff{},
 	}
 }
 
@@ -89,6 +90,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
 		t.deletions, t.untold, t.young = d.deletions, cloneUntold(d.untold), maps.Clone(d.young)
+		maps.Copy(t.putOffs, d.putOffs)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err

@@ -59,6 +59,8 @@ type dispatcher struct {
 	untold map[string][]untold
 	// young is when the first file of a sync is old enough that was too young; zero: that has to be found out.
 	young map[string]time.Time
+	// putOffs are halts that are put off, by sync.
+	putOffs map[string]putOff
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -261,7 +263,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
-		c.untold, c.young = d.untold, d.young
+		c.untold, c.young, c.putOffs = d.untold, d.young, d.putOffs
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
@@ -364,7 +366,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms, d.untold, d.young = t.rooms, t.untold, t.young
+	d.rooms, d.untold, d.young, d.putOffs = t.rooms, t.untold, t.young, t.putOffs
+	d.agent.putOffs.Store(&t.putOffs) // which nobody changes any more
 	for _, m := range t.missed {
 		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
 	}
