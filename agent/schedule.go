@@ -227,7 +227,7 @@ func isSurvey(job queue.New) bool {
 // to be seen is seen by it, too, and at once if it was meant for later.
 func (c *commit) enqueueSurvey(sync, why string) error {
 	old, ok, err := queue.Lookup(c.tx, work.KindScan, sync, "")
-	if err != nil || ok && old.Crashed() {
+	if err != nil {
 		return err
 	}
 	if ok && isForLater(old, c.now) && !isSurvey(old.New) {
@@ -239,11 +239,7 @@ func (c *commit) enqueueSurvey(sync, why string) error {
 			return nil
 		}
 	}
-	_, err = queue.Enqueue(c.tx, c.now, queue.New{
-		Kind: work.KindScan, Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Priority: priorityScan, Why: why,
-		Payload: json.RawMessage(surveyPayload),
-	})
-	return err
+	return c.enqueueLook(queue.New{Kind: work.KindScan, Sync: sync, Priority: priorityScan, Why: why, Payload: json.RawMessage(surveyPayload)})
 }
 
 // survey counts the operations of a part that nobody carries out.
