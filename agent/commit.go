@@ -166,18 +166,21 @@ func (c *commit) event(e trigger.Event) error {
 	return c.enqueueScan(e.Sync, work.KindLook, e.Why, priorityLook, c.now)
 }
 
-// enqueueScan asks for a look. One that took the agent down three times is a person's to bring back: with each event it
-// would do so again.
+// enqueueScan asks for a look. One that took the agent down three times has to wait, but for a person: see parked.go.
 func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Time) error {
 	return c.enqueueLook(queue.New{Kind: kind, Sync: sync, Priority: priority, RunAt: at, Why: why})
 }
 
 func (c *commit) enqueueLook(job queue.New) error {
-	if old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, ""); err != nil || ok && old.Crashed() && job.Priority >= queue.Urgent {
+	old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, "")
+	if err != nil {
 		return err
 	}
 	job.Server = c.d.agent.cfg.Syncs[job.Sync].Server
-	_, err := queue.Enqueue(c.tx, c.now, job)
+	if ok && old.Crashed() && job.Priority >= queue.Urgent {
+		return c.wantParked(old, job)
+	}
+	_, err = queue.Enqueue(c.tx, c.now, job)
 	return err
 }
 

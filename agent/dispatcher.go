@@ -267,7 +267,11 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		rested, err := c.restedLooks()
+		if err != nil {
+			return err
+		}
+		ready = ready || len(rested) > 0 || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
 		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
