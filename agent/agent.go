@@ -34,6 +34,8 @@ type Options struct {
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
+	// Version is that of the program, for people.
+	Version string
 }
 
 // Agent keeps the syncs of one configuration in step. It implements control.Service; the
@@ -51,6 +53,8 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
+	feed      *feed
+	started   time.Time // set before running is
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -58,6 +62,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
 		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		feed: newFeed(time.Now()),
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -94,6 +99,12 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
+	for _, s := range d.servers {
+		for range s.seats {
+			s.workers = append(s.workers, &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)})
+		}
+	}
+	a.started = time.Now()
 	a.running.Store(d)
 	defer a.running.Store(nil)
 	// Workers outlive ctx by the grace; the dispatcher ends them.
@@ -104,8 +115,8 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	var workers sync.WaitGroup
 	group, grouped := errgroup.WithContext(ctx)
 	for _, s := range d.servers {
-		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)}
+		for i, seat := range s.seats {
+			w := s.workers[i]
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
