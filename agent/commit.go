@@ -58,13 +58,14 @@ type transition struct {
 	missed      []missed
 	young       map[string]time.Time // see dispatcher
 	putOffs     map[string]putOff    // see dispatcher
+	succeeded   map[string]bool      // syncs of which something was done
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{}, putOffs: map[string]putOff{},
+		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{},
 	}
 }
 
@@ -118,6 +119,9 @@ func (c *commit) run() error {
 	if err := c.saveServers(); err != nil {
 		return err
 	}
+	if err := c.saveSuccess(); err != nil {
+		return err
+	}
 	if err := c.countMissed(); err != nil {
 		return err
 	}
@@ -141,6 +145,24 @@ func (c *commit) run() error {
 		}
 	}
 	return c.planWake()
+}
+
+// saveSuccess notes when something was last done, to the second.
+func (c *commit) saveSuccess() error {
+	for sync := range c.succeeded {
+		row, err := state.GetSync(c.tx, sync)
+		if err != nil {
+			return err
+		}
+		if row.HaltCode == state.HaltUnreadable || c.now.Sub(row.LastSuccess).Abs() < time.Second {
+			continue
+		}
+		row.LastSuccess = c.now
+		if err := state.PutSync(c.tx, sync, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *commit) happened(a Activity) { c.activities = append(c.activities, a) }
@@ -258,6 +280,7 @@ func (c *commit) report(r report) error {
 	if !isOperation(r.Job.Kind) {
 		return nil
 	}
+	c.succeeded[r.Job.Sync] = true
 	if err := c.noticed(r.Job); err != nil {
 		return err
 	}

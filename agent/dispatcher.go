@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -79,14 +80,22 @@ type server struct {
 	address string
 	line    *bandwidth
 	seats   []chan assignment // the ways to its workers
+	workers []*worker         // of the seats; the list stays as it is while the agent runs
 	idle    []chan assignment // those without an assignment
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
-	refusal  string // the last one, in the server's words
+	refusal  string                   // the last one, in the server's words
+	crowding atomic.Pointer[crowding] // crowded and refusal, for other goroutines
 	row      state.Server
 	lastSync string                     // whose jobs were handed out last
 	facts    map[string]ftpclient.Facts // by address, as they are written down
+}
+
+// crowding is until when nobody tries to connect, since the server has refused one connection more in these words.
+type crowding struct {
+	until time.Time
+	words string
 }
 
 // limit is how many workers may be busy at a time: as many as the server takes connections,
@@ -116,6 +125,7 @@ func (s *server) refused(now time.Time, r refusal) {
 	}
 	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxCrowded))
 	s.refusals++
+	s.crowding.Store(&crowding{s.crowded, r.words})
 }
 
 // full reports that the server has refused every connection several times.
@@ -381,6 +391,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name := range t.asked {
 		s := d.servers[name]
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
+		s.crowding.Store(nil)
 		s.pool.Reopen()
 	}
 	for _, next := range t.assignments {
@@ -408,6 +419,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
+		d.agent.feed.add(activity.event(b.now))
 		if d.agent.options.Observe != nil {
 			d.agent.options.Observe(activity)
 		}

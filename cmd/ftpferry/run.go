@@ -61,7 +61,7 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-c
 	defer db.Close()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	a := agent.New(cfg, db, agent.Options{Logger: logger, Triggers: true, Control: true})
+	a := agent.New(cfg, db, agent.Options{Logger: logger, Triggers: true, Control: true, Version: versionOf().Version})
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(running) }()
 	logger.Info("running", "version", versionOf().Version, "config", cfg.Path, "state", cfg.Agent.StateDir, "syncs", len(cfg.Syncs))
