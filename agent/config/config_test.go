@@ -78,7 +78,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Path: "agent.toml",
+		Path:  "agent.toml",
+		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
 			StateDir:      stateDir,
 			Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
@@ -152,7 +153,8 @@ enabled = false
 		t.Fatal(err)
 	}
 	want := &Config{
-		Path: "agent.toml",
+		Path:  "agent.toml",
+		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
 			StateDir: filepath.Join(here, "state"), Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 			ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,

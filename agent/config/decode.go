@@ -1,58 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 )
-
-// parse reads the text into a raw configuration and notes every problem on the way; it returns nil where the text is
-// not TOML at all. The tables are matched to the structs here rather than by the decoder, which stops at the first wrong
-// type, ignores case, and cannot say where an unknown key stands.
-func (l *loader) parse(text string) *raw {
-	var tables map[string]any
-	if _, err := toml.Decode(text, &tables); err != nil {
-		l.problems = append(l.problems, syntaxProblem(l.file, text, err))
-		return nil
-	}
-	l.positions = findPositions(text)
-	for _, d := range l.positions.duplicates {
-		l.problems = append(l.problems, Problem{l.file, d.line, d.key.String(),
-			fmt.Sprintf("defined a second time (first on line %d)", d.first)})
-	}
-	file := defaultRaw()
-	l.decode(reflect.ValueOf(file).Elem(), tables, nil)
-	return file
-}
-
-// secretKeys are the keys whose values no message repeats.
-var secretKeys = []string{"password", "account", "proxy"}
-
-// syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it.
-func syntaxProblem(file, text string, err error) Problem {
-	parseError, ok := errors.AsType[toml.ParseError](err)
-	if !ok {
-		return Problem{File: file, Text: "not valid TOML: " + strings.ReplaceAll(err.Error(), "\n", " ")}
-	}
-	problem := Problem{File: file, Line: parseError.Position.Line}
-	lines := strings.Split(text, "\n")
-	line := lines[min(max(problem.Line, 1), len(lines))-1]
-	isDuplicate := strings.HasPrefix(parseError.Message, "Key '")
-	for _, secret := range secretKeys {
-		if !isDuplicate && (strings.HasSuffix(parseError.LastKey, secret) || strings.Contains(line, secret)) {
-			problem.Text = `not valid TOML: the ` + secret + ` stands in quotes; in "..." a backslash is written \\, in '...' it is itself`
-			return problem
-		}
-	}
-	problem.Text = "not valid TOML: " + strings.TrimSuffix(strings.ReplaceAll(parseError.Message, "\n", " "), ".")
-	return problem
-}
 
 // decode fills target, which holds the defaults, from a TOML value.
 func (l *loader) decode(target reflect.Value, value any, at key) {
@@ -140,7 +95,7 @@ func (l *loader) decodeStruct(target reflect.Value, table map[string]any, at key
 
 func (l *loader) unknown(name string, value any, known []string, at key) {
 	pattern := at.child(name)
-	if len(pattern) > 1 {
+	if len(pattern) > 2 {
 		pattern = slices.Concat(pattern[:1], key{"*"}, pattern[2:])
 	}
 	if cure, ok := notYet[strings.Join(pattern, ".")]; ok {
@@ -161,7 +116,9 @@ func (l *loader) unknown(name string, value any, known []string, at key) {
 	default:
 		text += " (known here: " + strings.Join(known, ", ") + ")"
 	}
-	l.problems = append(l.problems, Problem{l.file, l.positions.of(at.child(name)), at.String(), text})
+	problem := l.problem(at.child(name), text)
+	problem.Key = at.String()
+	l.problems = append(l.problems, problem)
 }
 
 // checkName returns what is wrong with the name of a server or sync, or "". Names appear in commands (SERVER:PATH),

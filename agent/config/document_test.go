@@ -21,7 +21,8 @@ var (
 	optionLine = regexp.MustCompile(`^(#?)([a-z_]+ = .*)$`)
 )
 
-// documented returns the option lines of agent.toml, live or commented out, by section: "agent", "server", "sync".
+// documented returns the option lines of agent.toml, live or commented out, by section: "agent", "server", "sync", and "" above
+// all of them.
 func documented(t *testing.T) (lines []optionInDocument) {
 	t.Helper()
 	text, err := os.ReadFile(document)
@@ -82,7 +83,7 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 		}
 		for _, k := range metadata.Keys() {
 			if metadata.Type(k...) != "Hash" {
-				inDocument[line.section+"."+k.String()] = true
+				inDocument[strings.TrimPrefix(line.section+"."+k.String(), ".")] = true
 			}
 		}
 	}
@@ -108,7 +109,7 @@ func TestCommentedLinesAreTheDefaults(t *testing.T) {
 	server.setDefaults()
 	sync.setDefaults()
 	sections := map[string]reflect.Value{
-		"agent": reflect.ValueOf(&defaults.Agent).Elem(), "server": reflect.ValueOf(server).Elem(), "sync": reflect.ValueOf(sync).Elem()}
+		"": reflect.ValueOf(defaults).Elem(), "agent": reflect.ValueOf(&defaults.Agent).Elem(), "server": reflect.ValueOf(server).Elem(), "sync": reflect.ValueOf(sync).Elem()}
 	for _, line := range documented(t) {
 		name, value, _ := strings.Cut(line.text, " = ")
 		if !line.isCommented || slices.Contains(secretKeys, name) && value != `""` {
@@ -121,7 +122,7 @@ func TestCommentedLinesAreTheDefaults(t *testing.T) {
 		want := sections[line.section]
 		got := reflect.New(want.Type()).Elem()
 		got.Set(want)
-		l := &loader{faults: map[string]bool{}, positions: &positions{}}
+		l := newLoader(nil)
 		l.decodeStruct(got, values, nil)
 		if len(l.problems) > 0 {
 			t.Error(l.problems)

@@ -8,9 +8,10 @@ import (
 // raw is the file as written, with the defaults already in place. A new option is a field here and in [Config], a check
 // in validate.go (of servers: server.go, tls.go, data.go) and a line in agent.toml.
 type raw struct {
-	Agent  rawAgent              `toml:"agent"`
-	Server map[string]*rawServer `toml:"server"`
-	Sync   map[string]*rawSync   `toml:"sync"`
+	Include stringOrList          `toml:"include"` // read before all else, see loader.include
+	Agent   rawAgent              `toml:"agent"`
+	Server  map[string]*rawServer `toml:"server"`
+	Sync    map[string]*rawSync   `toml:"sync"`
 }
 
 type rawAgent struct {
@@ -222,6 +223,7 @@ var notYet = map[string]string{
 
 // elsewhere are keys that are looked for in another place than they have; "*" stands for any name.
 var elsewhere = map[string]string{
+	"agent.include":            "it stands at the top of the file, above [agent]",
 	"server.*.address_sources": "it is for all servers: write it below [agent]",
 	"server.*.mode":            "it is a key of data: data = { mode = ... }",
 	"server.*.active_ports":    "it is a key of data: data = { active_ports = ... }",

@@ -20,8 +20,8 @@ func (l *loader) resolve(at key, noun string, file rawSecret) (value, exposed st
 	switch {
 	case l.faults[at.id()]:
 	case file.literal != nil:
-		if l.isShared {
-			exposed = "the " + noun + " stands in a file that group or others can read: chmod 600 " + l.file
+		if from := l.source(at); from.isShared {
+			exposed = "the " + noun + " stands in a file that group or others can read: chmod 600 " + from.name
 		}
 		return *file.literal, exposed
 	case file.Env != "" && file.File != "":
@@ -54,5 +54,8 @@ func (l *loader) resolve(at key, noun string, file rawSecret) (value, exposed st
 	return value, exposed
 }
 
-// stands reports whether the key is written in the file.
-func (l *loader) stands(at key) bool { return l.positions.lines[at.id()] != 0 }
+// stands reports whether the key is written in a file.
+func (l *loader) stands(at key) bool {
+	_, ok := l.locations[at.id()]
+	return ok
+}

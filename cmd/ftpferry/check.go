@@ -13,10 +13,10 @@ import (
 
 // checkResult is what check prints as JSON.
 type checkResult struct {
-	Config   string   `json:"config"`
-	Valid    bool     `json:"valid"`
-	Errors   []string `json:"errors"`
-	Warnings []string `json:"warnings"`
+	Config   string           `json:"config"`
+	Valid    bool             `json:"valid"`
+	Errors   []config.Problem `json:"errors"`
+	Warnings []config.Problem `json:"warnings"`
 	// State is nil unless it was asked for and the configuration is valid.
 	State *stateCheck `json:"state,omitempty"`
 }
@@ -76,17 +76,13 @@ func (p *program) check(ctx context.Context, withState bool) error {
 }
 
 func newCheckResult(path string, cfg *config.Config, err error) checkResult {
-	r := checkResult{Config: path, Valid: err == nil, Errors: []string{}, Warnings: []string{}}
+	r := checkResult{Config: path, Valid: err == nil, Errors: []config.Problem{}, Warnings: []config.Problem{}}
 	var problems *config.Error
 	if errors.As(err, &problems) {
-		for _, problem := range problems.Problems {
-			r.Errors = append(r.Errors, problem.String())
-		}
+		r.Errors = problems.Problems
 	}
 	if cfg != nil {
-		for _, w := range cfg.Warnings {
-			r.Warnings = append(r.Warnings, w.String())
-		}
+		r.Warnings = append(r.Warnings, cfg.Warnings...)
 	}
 	return r
 }
