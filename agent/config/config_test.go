@@ -99,8 +99,9 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestEverySettingArrives(t *testing.T) {
-	cfg := mustLoad(t, `[agent]
+var sameZone = cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
+
+const everySetting = `[agent]
 state_dir = "state"
 log = { level = "debug", format = "json" }
 shutdown_grace = "1m30s"
@@ -143,7 +144,10 @@ max_delete = 500
 settle = "1ns"
 marker = "sub/.mounted"
 enabled = false
-`, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
+`
+
+func TestEverySettingArrives(t *testing.T) {
+	cfg := mustLoad(t, everySetting, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +186,6 @@ enabled = false
 			Delete: true, MaxDelete: MaxDelete{Count: 500}, Settle: 1, Marker: "sub/.mounted",
 		})},
 	}
-	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), sameZone); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}

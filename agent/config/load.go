@@ -25,6 +25,10 @@ type loader struct {
 	faults    map[string]bool // key.id of what has been reported already, so that nothing follows from it
 	problems  []Problem
 	warnings  []Problem
+	// withoutSecrets leaves those alone that do not stand in the file itself.
+	withoutSecrets bool
+	// secretVariables are those of the environment that hold secrets.
+	secretVariables []string
 }
 
 // Load reads and validates the file and those that it includes. Relative paths in a file are relative to its folder. env gives
@@ -169,5 +173,8 @@ func (l *loader) path(at key, path string) string {
 	}
 	return filepath.Clean(path)
 }
+
+// oneLine is the text of an error of somebody else's.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

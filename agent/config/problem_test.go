@@ -141,16 +141,16 @@ agent.toml:9: server.acme.data.active_ports: "9-8" is not a range of ports: writ
 agent.toml:9: server.acme.data.external_ip: "0.0.0.0" is not an IP address that a server could connect to: write one such as "198.51.100.7", or "auto"`},
 	{"passwords",
 		"[server.a]\naddress = \"h\"\npassword = { env = \"UNSET\" }\n[server.b]\naddress = \"h\"\npassword = { file = \"~/x\" }\n" +
-			"[server.c]\naddress = \"h\"\npassword = { credential = \"x\" }\n[server.d]\naddress = \"h\"\npassword = { command = [\"x\"] }\n" +
+			"[server.c]\naddress = \"h\"\npassword = { credential = \"x\" }\n[server.d]\naddress = \"h\"\npassword = { command = [\"no-such-program\"] }\n" +
 			"[server.e]\naddress = \"h\"\npassword.netrc = true\n[server.f]\naddress = \"h\"\npassword = {}\n" +
 			"[server.g]\naddress = \"h\"\npassword = { env = \"A\", file = \"b\" }\n[server.h]\naddress = \"h\"\npassword = \"a\\nb\"\n" +
 			"[server.i]\naddress = \"h\"\npassword = { evn = \"A\" }\n",
 		`agent.toml:3: server.a.password: the environment variable "UNSET" is not set or empty
 agent.toml:6: server.b.password.file: "~" is not expanded in "~/x": write the whole path (or "./~..." for a name that begins so)
-agent.toml:9: server.c.password.credential: not supported in this version; use env or file
-agent.toml:12: server.d.password.command: not supported in this version; use env or file
-agent.toml:15: server.e.password.netrc: not supported in this version; use env or file
-agent.toml:18: server.f.password: the table needs env or file: { env = "NAME" } or { file = "path" }
+agent.toml:9: server.c.password: $CREDENTIALS_DIRECTORY is not set, so there is no credential "x": it is there in a unit of systemd with LoadCredential=x:PATH or LoadCredentialEncrypted=, while that runs
+agent.toml:12: server.d.password: the program "no-such-program" of command cannot be run: executable file not found in $PATH
+agent.toml:15: server.e.password: "." cannot be read: not a regular file
+agent.toml:18: server.f.password: the table says nowhere to look: write { file = "path" }, or one of env, credential, command, netrc and keyring
 agent.toml:21: server.g.password: has both env and file: keep one of them
 agent.toml:24: server.h.password: the password contains a control character, such as a line break; FTP cannot send it
 agent.toml:27: server.i.password: unknown key "evn" (did you mean "env"?)`},
@@ -201,7 +201,7 @@ agent.toml:24: sync.c.max_delete: "NaN%" is out of range: a percentage is betwee
 func TestProblems(t *testing.T) {
 	for _, c := range problemTable {
 		t.Run(c.sentence, func(t *testing.T) {
-			_, err := load(t, c.text, nil)
+			_, err := load(t, c.text, map[string]string{"NETRC": "."})
 			expectProblems(t, err, c.want)
 		})
 	}
