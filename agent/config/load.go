@@ -39,6 +39,15 @@ func Load(path string, env func(string) string) (*Config, error) {
 	return cfg, err
 }
 
+// LoadWithoutSecrets is [Load] for those who do not connect to servers. Secrets that are elsewhere are not asked for, and empty:
+// they may be out of reach, as credentials of systemd are for all but the service, or want somebody to unlock them.
+func LoadWithoutSecrets(path string, env func(string) string) (*Config, error) {
+	l := newLoader(env)
+	l.withoutSecrets = true
+	cfg, _, err := l.load(path)
+	return cfg, err
+}
+
 func newLoader(env func(string) string) *loader {
 	return &loader{env: env, faults: map[string]bool{}, locations: locations{}}
 }
@@ -49,7 +58,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	if err != nil {
 		return nil, nil, &Error{[]Problem{{File: path, Text: "cannot be read: " + reason(err)}}}
 	}
-	cfg, file := &Config{Path: path}, defaultRaw()
+	cfg, file := &Config{Path: path, WithoutSecrets: l.withoutSecrets}, defaultRaw()
 	if tables != nil {
 		l.include(tables)
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
