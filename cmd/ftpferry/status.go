@@ -34,7 +34,7 @@ conflicts, or paths that nobody can look at.`,
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ sync, or a local one in it. The server is not asked.`,
 }
 
 func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
