@@ -34,6 +34,12 @@ type Options struct {
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
+	// Ready, if set, is called once: when the triggers run, the socket takes connections and the dispatcher is about to work. It
+	// is called from the dispatcher's goroutine, as Pulse is; neither may block.
+	Ready func()
+	// Pulse, if set, is called every PulseInterval as long as the dispatcher works, and later or not at all if it is stuck.
+	Pulse         func(Pulse)
+	PulseInterval time.Duration // > 0 if Pulse is set
 }
 
 // Agent keeps the syncs of one configuration in step. It implements control.Service; the
@@ -109,7 +115,20 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
+	ready := a.options.Ready
+	if a.options.Triggers {
+		if err := a.startTriggers(grouped, group, d.emit); err != nil {
+			group.Go(func() error { return err }) // ends the others
+			ready = nil
+		}
+	}
+	if a.options.Control {
+		a.startControl(grouped, group)
+	}
 	group.Go(func() error {
+		if ready != nil {
+			ready()
+		}
 		err := d.run(grouped)
 		stopWork(errStopped)
 		d.closeJobs()
@@ -127,14 +146,6 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 			}
 		}
 	})
-	if a.options.Triggers {
-		if err := a.startTriggers(grouped, group, d.emit); err != nil {
-			group.Go(func() error { return err }) // ends the others
-		}
-	}
-	if a.options.Control {
-		a.startControl(grouped, group)
-	}
 	return group.Wait()
 }
 
