@@ -38,6 +38,7 @@ func Run(ctx context.Context, body func(ctx context.Context, log io.Writer) erro
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
+	var result error
 	s, err := manager.New(managed{
 		begin: func() {
 			go func() {
@@ -50,7 +51,7 @@ func Run(ctx context.Context, body func(ctx context.Context, log io.Writer) erro
 		},
 		end: func() {
 			stop()
-			err = <-ended
+			result = <-ended
 		},
 	}, &manager.Config{Name: name})
 	if err != nil {
@@ -62,7 +63,7 @@ func Run(ctx context.Context, body func(ctx context.Context, log io.Writer) erro
 	if err := s.Run(); err != nil {
 		return fmt.Errorf("service manager: %w", err)
 	}
-	return err
+	return result
 }
 
 // eventLog writes each line as an event, of a kind that fits the level in it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -25,7 +27,14 @@ func (p *program) runCommand() *cobra.Command {
 SIGTERM and SIGINT let running transfers end (shutdown_grace); a second one stops at once.
 SIGHUP reads the configuration again; one with errors is reported and not taken.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return service.Run(c.Context(), func(ctx context.Context, log io.Writer) error {
+				if log != nil {
+					p.stderr = log
+				}
+				return p.serve(ctx)
+			}, func(err error) { os.Exit(p.exitCode(err)) })
+		},
 	}
 }
 
