@@ -24,6 +24,11 @@ func (p *program) serviceCommand() *cobra.Command {
 service control manager of Windows. The service is "ftpferry run" with the
 configuration of this command, and starts with the machine.`,
 		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			c.SetOut(p.stderr)
+			c.Help()
+			return exit{code: control.ExitUsage}
+		},
 	}
 	c.AddCommand(p.serviceInstallCommand(), p.serviceUninstallCommand(), p.serviceStatusCommand())
 	return c
