@@ -70,6 +70,8 @@ type dispatcher struct {
 	locator *extip.Locator // nil if nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
 	failure error
+	// nextPulse is when the pulse is due.
+	nextPulse time.Time
 }
 
 // server is what the dispatcher knows about a server while the agent runs.
@@ -222,6 +224,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {
+		d.beat()
 		b := batch{claim: !stopping}
 		if !d.drain(&b) && (stopping || !d.due(d.now())) {
 			switch d.wait(&b, stopping, done, grace) {
@@ -311,6 +314,7 @@ func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <
 	if !stopping {
 		sleep = min(max(d.wake.Sub(d.now()), 0), maxSleep)
 	}
+	sleep = d.untilPulse(sleep)
 	timer := time.NewTimer(sleep)
 	defer timer.Stop()
 	select {
