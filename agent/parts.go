@@ -393,6 +393,9 @@ func (c *commit) finish(s *scanning) error {
 	if regular {
 		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
 	}
+	if found := s.progress.Found; found.Planned == 0 && found.Unseen == 0 && found.Left == 0 {
+		s.row.LastSuccess = c.now
+	}
 	if !s.Full && regular {
 		return state.PutSync(c.tx, s.sync(), s.row)
 	}

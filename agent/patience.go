@@ -29,6 +29,9 @@ func (c *commit) runOutOfPatience() error {
 		return nil
 	}
 	c.deletions, c.patience = map[string]waitingDeletions{}, true
+	if err := c.tryParked(); err != nil {
+		return err
+	}
 	for sync := range c.d.agent.syncs {
 		server := c.d.agent.cfg.Syncs[sync].Server
 		for _, kind := range []string{work.KindScan, work.KindVerify} {

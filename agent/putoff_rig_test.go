@@ -212,17 +212,23 @@ func (e *emptied) pass() {
 	}
 }
 
+func (e *emptied) status() control.SyncStatus {
+	e.t.Helper()
+	overview, err := e.agent.Status(e.t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+	if err != nil || len(overview.Syncs) != 1 {
+		e.t.Fatal(overview, err)
+	}
+	return overview.Syncs[0]
+}
+
 // stop is what status says of what keeps the sync.
 func (e *emptied) stop() control.Stop {
 	e.t.Helper()
-	list, err := e.agent.Status(e.t.Context(), control.StatusFilter{Syncs: []string{"up"}})
-	if err != nil || len(list) != 1 {
-		e.t.Fatal(list, err)
-	}
-	if list[0].Jobs.Stop == nil {
+	stop := e.status().Jobs.Stop
+	if stop == nil {
 		return control.Stop{}
 	}
-	return *list[0].Jobs.Stop
+	return *stop
 }
 
 func (e *emptied) explain(rel string) string {

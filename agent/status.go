@@ -21,32 +21,6 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// Status implements control.Service.
-func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.SyncStatus, error) {
-	names, err := a.names(f.Syncs)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]control.SyncStatus, 0, len(names))
-	for _, name := range names {
-		err := a.view(func(tx *state.Tx) error {
-			s, err := a.syncStatus(tx, name, f.Notes)
-			if err == nil {
-				list = append(list, s)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if a.db == nil {
-			s := a.cfg.Syncs[name]
-			list = append(list, control.SyncStatus{Sync: name, Server: s.Server, Direction: string(s.Direction), State: control.StateNew, Jobs: control.SyncJobs{Sync: name}})
-		}
-	}
-	return list, nil
-}
-
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
 	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
@@ -54,7 +28,7 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	if err != nil {
 		return s, err
 	}
-	s.LastScan = row.LastFullScan
+	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
 	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
 		s.NextPoll = nextPoll(configured, row, time.Now())
@@ -138,6 +112,8 @@ func stateOf(s control.SyncStatus, waiting int) string {
 		return control.StateWaiting
 	case s.LastScan.IsZero():
 		return control.StateNew
+	case s.Watch != nil && (s.Watch.State == control.WatchDegraded || s.Watch.State == control.WatchMissing):
+		return control.StateDegraded
 	}
 	return control.StateInStep
 }

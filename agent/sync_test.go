@@ -61,6 +61,9 @@ state_dir = %q
 address = %q
 user = %q
 password = %q
+connect_timeout = "5m" # which no test is about
+reply_timeout = "5m"
+stall_timeout = "5m"
 %s
 [sync.s]
 server = "real"
@@ -125,7 +128,7 @@ func (r *rig) once() control.SyncReport {
 	r.t.Helper()
 	var report control.Report
 	r.with(agent.Options{}, func(a *agent.Agent) {
-		ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
+		ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 		defer cancel()
 		var err error
 		if report, err = a.Pass(ctx, nil); err != nil {

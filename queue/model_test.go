@@ -56,6 +56,9 @@ func merged(old *New, wanted New) New {
 			wanted.RunAt = old.RunAt
 		}
 		wanted.Priority = min(wanted.Priority, old.Priority)
+		if wanted.By != old.By {
+			wanted.By = ""
+		}
 	}
 	return wanted
 }

@@ -169,3 +169,71 @@ func TestHeldChangesLeaveLooks(t *testing.T) {
 		return nil
 	})
 }
+
+// TestAJobThatWasParkedForCrashesIsTriedOnce, as what it was asked to be meanwhile: one more crash parks it again, and a step further
+// clears its account.
+func TestAJobThatWasParkedForCrashesIsTriedOnce(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		scan := New{Kind: "scan", Sync: "web", Server: "acme", Priority: 80, Why: "first"}
+		if _, err := Enqueue(tx, start, scan); err != nil {
+			return err
+		}
+		crash := func(want State) {
+			t.Helper()
+			if _, err := Claim(tx, start, Request{Server: "acme", Limit: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Recover(tx, start); err != nil {
+				t.Fatal(err)
+			}
+			if job, _, err := Get(tx, 1); err != nil || job.State != want || job.Crashed() != (want == Dead) {
+				t.Fatalf("%+v, %v, want it %s", job, err, want)
+			}
+		}
+		crash(Due)
+		if err := TryOnce(tx, start, 1); !errors.Is(err, ErrState) {
+			t.Errorf("due: %v", err)
+		}
+		crash(Due)
+		crash(Dead)
+		later := scan
+		later.Why, later.Server, later.RunAt = "later", "other", start.Add(time.Hour)
+		for _, other := range []New{{Kind: "look", Sync: "web"}, {Kind: "scan", Sync: "docs"}, {Kind: "scan", Sync: "web", Path: "a"}} {
+			if err := WantAs(tx, start, 1, other); !errors.Is(err, ErrNew) {
+				t.Errorf("wanted as another job: %v", err)
+			}
+		}
+		if err := errors.Join(WantAs(tx, start, 1, later), Check(tx)); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || job.State != Dead || job.Why != "later" || job.LastError == "" || job.Wanted.IsZero() {
+			t.Errorf("wanted: %+v, %v", job, err)
+		}
+		if err := errors.Join(WantAs(tx, start, 1, scan), TryOnce(tx, start, 1), Check(tx)); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || job.State != Due || !job.Wanted.IsZero() || job.LastError != "" {
+			t.Errorf("tried: %+v, %v", job, err)
+		}
+		if err := WantAs(tx, start, 1, scan); !errors.Is(err, ErrState) {
+			t.Errorf("due: %v", err)
+		}
+		crash(Dead)
+		if err := TryOnce(tx, start, 1); err != nil {
+			return err
+		}
+		if _, err := Claim(tx, start, Request{Server: "acme", Limit: 1}); err != nil {
+			return err
+		}
+		if err := Save(tx, start, 1, []byte("[1]")); err != nil {
+			return err
+		}
+		if _, err := Recover(tx, start); err != nil {
+			return err
+		}
+		crash(Due)
+		crash(Dead)
+		return Check(tx)
+	})
+}
