@@ -77,15 +77,21 @@ func TestAnIdleAgentCostsLittle(t *testing.T) {
 // idle asks the service whether that many files are in step and watched, and there is nothing to do.
 func (g *pair) idle(files int) bool {
 	g.t.Helper()
-	_, out := g.run("status", "--json")
-	_, out, _ = strings.Cut(out, "[") // after warnings
-	var list []control.SyncStatus
-	if json.Unmarshal([]byte("["+out), &list) != nil || len(list) != 1 || list[0].Watch == nil {
-		return false
-	}
-	s := list[0]
-	return s.State == control.StateInStep && s.Known >= files && s.Jobs.Running+s.Jobs.Due+s.Jobs.Waiting == 0 &&
+	s, ok := g.status()
+	return ok && s.Watch != nil && s.State == control.StateInStep && s.Known >= files && s.Jobs.Running+s.Jobs.Due+s.Jobs.Waiting == 0 &&
 		s.Watch.Folders > files/20 && s.Watch.State != control.WatchStarting
+}
+
+// status is what the program says about its sync, if it says anything.
+func (g *pair) status() (s control.SyncStatus, ok bool) {
+	g.t.Helper()
+	_, out := g.run("status", "--json")
+	_, out, _ = strings.Cut(out, "{") // after warnings
+	var overview control.Overview
+	if json.Unmarshal([]byte("{"+out), &overview) != nil || len(overview.Syncs) != 1 {
+		return s, false
+	}
+	return overview.Syncs[0], true
 }
 
 // processorTime returns what a process has used. The kernel counts in hundredths of a second (proc(5), USER_HZ).
