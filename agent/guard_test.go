@@ -70,6 +70,7 @@ func TestAnApprovalLastsUntilItsWorkIsDone(t *testing.T) {
 func TestAnApprovalDoesNotReachLaterAccidents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up", "watch = true", "max_delete = 2")
+	r.impatient = true
 	fill(t, r.local, many(30))
 	seen := &diary{}
 	halts := func() (n int) {

@@ -403,7 +403,7 @@ func TestDeletionsOfTwoScansAtATime(t *testing.T) {
 					}
 				}
 				for _, op := range row.queued {
-					if err := c.enqueueOp("up", op, true); err != nil {
+					if err := c.enqueueOp(queue.Job{New: queue.New{Sync: "up"}}, op, true); err != nil {
 						return err
 					}
 				}

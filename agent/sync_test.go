@@ -32,6 +32,8 @@ type rig struct {
 	config  string
 	adjust  func(*config.Config) // nil for nothing
 	observe func(agent.Activity) // nil for nobody
+	// impatient: a halt is put off for a second only, and not for minutes.
+	impatient bool
 }
 
 // newRig writes a configuration; more are further lines for its [sync.s].
@@ -107,6 +109,9 @@ func (r *rig) with(o agent.Options, use func(a *agent.Agent)) {
 		o.Observe = r.observe
 	}
 	a := agent.New(cfg, db, o)
+	if r.impatient {
+		a.PutOffAtMost(time.Second)
+	}
 	ctx, stop := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()

@@ -48,7 +48,8 @@ func (r *rig) verified() (result string, s control.SyncStatus) {
 		case <-time.After(patience):
 			r.t.Fatal("the comparison does not end")
 		}
-		list, err := a.Status(r.t.Context(), control.StatusFilter{})
+		overview, err := a.Status(r.t.Context(), control.StatusFilter{})
+		list := overview.Syncs
 		if err != nil {
 			r.t.Fatal(err)
 		}
