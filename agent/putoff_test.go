@@ -209,14 +209,14 @@ func (e *emptied) pass() {
 // stop is what status says of what keeps the sync.
 func (e *emptied) stop() control.Stop {
 	e.t.Helper()
-	list, err := e.agent.Status(e.t.Context(), control.StatusFilter{Syncs: []string{"up"}})
-	if err != nil || len(list) != 1 {
-		e.t.Fatal(list, err)
+	overview, err := e.agent.Status(e.t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+	if err != nil || len(overview.Syncs) != 1 {
+		e.t.Fatal(overview, err)
 	}
-	if list[0].Jobs.Stop == nil {
+	if overview.Syncs[0].Jobs.Stop == nil {
 		return control.Stop{}
 	}
-	return *list[0].Jobs.Stop
+	return *overview.Syncs[0].Jobs.Stop
 }
 
 func (e *emptied) explain(rel string) string {
