@@ -418,7 +418,7 @@ func (c *commit) finish(s *scanning) error {
 	}
 	if s.progress.Approved {
 		again := c.now.Add(min(max(approvalCheck, c.now.Sub(s.row.Approved)), longestWait))
-		if err := c.enqueueScan(s.sync(), work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
+		if err := c.enqueueScan(s.sync(), work.KindScan, approvalCheckWhy, priorityScan, again); err != nil {
 			return err
 		}
 	}
