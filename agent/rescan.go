@@ -181,7 +181,7 @@ func (c *commit) lookThere(s *scanning) error {
 
 // isKnownAs reports whether a changed path is marked, or has a job or a note that came of the same change.
 func (c *commit) isKnownAs(sync string, item plan.Item) (bool, error) {
-	if _, marked := state.GetDirty(c.tx, sync, item.Path); marked {
+	if mark, marked := state.GetDirty(c.tx, sync, item.Path); marked && !mark.Due {
 		return true, nil
 	}
 	for _, kind := range append([]plan.Action{plan.MakeRemoteDir, plan.MakeLocalDir}, operationsOnOnePath...) {
