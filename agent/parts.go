@@ -385,7 +385,7 @@ func (c *commit) finish(s *scanning) error {
 	}
 	regular := isRegular(s.Job)
 	if regular {
-		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
+		s.row.Rescans, s.row.LastRescan, s.row.RescanTook = s.row.Rescans+1, c.now, max(c.now.Sub(s.progress.Began), 0)
 	}
 	if !s.Full && regular {
 		return state.PutSync(c.tx, s.sync(), s.row)

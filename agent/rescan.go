@@ -31,6 +31,10 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		}
 	}
 	if e.Regular {
+		row, err := state.GetSync(c.tx, e.Sync)
+		if rest := min(row.RescanTook, longestRest); err != nil || waits(row.LastRescan.Add(rest), c.now, rest) {
+			return err
+		}
 		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead && !isForLater(job, c.now) {
 			return err
 		}
@@ -42,6 +46,10 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 	}
 	return c.enqueueLook(job)
 }
+
+// longestRest bounds how long after a look that was only due no other one begins. It is as long as that took, so that no more than half
+// of the time goes into such looks, however often they are due; one that has paused for many hours must not stop them for as long.
+const longestRest = time.Hour
 
 // isForLater reports a look that has a time of its own, and has neither begun nor failed: what is due before does not wait for it.
 func isForLater(job queue.Job, now time.Time) bool {
