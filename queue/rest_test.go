@@ -103,6 +103,37 @@ func TestHeldTransfersLetOthersPass(t *testing.T) {
 	}
 }
 
+// TestHeldSerialJobsLeaveTheRest: they come when they are held no more.
+func TestHeldSerialJobsLeaveTheRest(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		for _, priority := range []uint8{1, 50, 190, 200} {
+			job := New{Kind: "up", Sync: "web", Server: "acme", Path: fmt.Sprint(priority), Priority: priority, Serial: priority >= 190}
+			if _, err := Enqueue(tx, start, job); err != nil {
+				return err
+			}
+		}
+		var got []string
+		for _, held := range []Held{HeldSerial, HeldSerial, HeldSerial, HeldNone, HeldNone} {
+			jobs, err := Claim(tx, start, Request{Server: "acme", Limit: 1, Hold: func(string) Held { return held }})
+			if err != nil {
+				return err
+			}
+			for _, job := range jobs {
+				got = append(got, job.Path)
+				if _, err := Complete(tx, start, job.ID); err != nil {
+					return err
+				}
+			}
+			got = append(got, "/")
+		}
+		if got := fmt.Sprint(got); got != "[1 / 50 / / 190 / 200 /]" {
+			t.Errorf("got %s", got)
+		}
+		return nil
+	})
+}
+
 // TestHeldChangesLeaveLooks: what changes something stays, of the serial jobs all.
 func TestHeldChangesLeaveLooks(t *testing.T) {
 	db := openNew(t)
