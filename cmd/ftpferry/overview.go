@@ -17,7 +17,7 @@ func printOverview(l *jobList, o control.Overview) {
 	if l.alone {
 		l.out.WriteString("no agent is running; this is how things stood when one last did\n")
 	} else {
-		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s runs as process %d for %s; its state file has %s",
+		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
 	}
 	told := map[string]bool{} // reasons
@@ -97,7 +97,7 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	}
 	text := name + word + "; " + oneLine(s.Address)
 	if !l.alone {
-		text += fmt.Sprintf("; %d of %d connections open, %d busy", s.Connections, s.Limit, s.Busy)
+		text += fmt.Sprintf("; connections %d of %d, %d busy", s.Connections, s.Limit, s.Busy)
 	}
 	if s.Data != "" {
 		text += "; data by " + oneLine(s.Data)

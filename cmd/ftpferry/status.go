@@ -39,11 +39,7 @@ conflicts, or paths that nobody can look at. With --watch: 0 after Ctrl+C.`,
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)
 			}
-			interval, names, err := watchInterval(every, names)
-			if err != nil {
-				return exit{control.ExitUsage, err}
-			}
-			return p.watchStatus(c.Context(), names, interval)
+			return p.watchStatus(c.Context(), names, every)
 		},
 	})
 	c.Flags().StringVarP(&every, "watch", "w", "", "say it again every `interval`, such as 5s (default 2s)")

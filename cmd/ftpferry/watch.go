@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,12 +24,14 @@ const (
 	watchLeast   = 100 * time.Millisecond
 )
 
-// watchInterval reads the interval, which may be the first of the names: "--watch 5s".
-func watchInterval(text string, names []string) (time.Duration, []string, error) {
-	if text == watchDefault && len(names) > 0 {
-		if _, err := config.ParseDuration(names[0]); err == nil {
-			text, names = names[0], names[1:]
-		}
+// watchInterval reads the interval. It may be among the names, as in "--watch 5s".
+func watchInterval(text string, names []string, cfg *config.Config) (time.Duration, []string, error) {
+	isTime := func(name string) bool {
+		_, err := config.ParseDuration(name)
+		return err == nil && cfg.Syncs[name] == nil
+	}
+	if i := slices.IndexFunc(names, isTime); i >= 0 && text == watchDefault {
+		text, names = names[i], slices.Concat(names[:i], names[i+1:])
 	}
 	interval, err := config.ParseDuration(text)
 	if err != nil || interval < watchLeast {
@@ -38,10 +41,14 @@ func watchInterval(text string, names []string) (time.Duration, []string, error)
 }
 
 // watchStatus tells how things stand, again and again until a person stops it.
-func (p *program) watchStatus(ctx context.Context, names []string, interval time.Duration) error {
+func (p *program) watchStatus(ctx context.Context, names []string, every string) error {
 	cfg, err := p.load()
 	if err != nil {
 		return err
+	}
+	interval, names, err := watchInterval(every, names, cfg)
+	if err != nil {
+		return exit{control.ExitUsage, err}
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
