@@ -19,6 +19,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -36,6 +37,12 @@ type Options struct {
 	Observe func(Activity)
 	// Version is that of the program, for people.
 	Version string
+	// Ready, if set, is called once: when the triggers run, the socket takes connections and the dispatcher is about to work. It
+	// is called from the dispatcher's goroutine, as Pulse is; neither may block.
+	Ready func()
+	// Pulse, if set, is called every PulseInterval as long as the dispatcher works, and later or not at all if it is stuck.
+	Pulse         func(Pulse)
+	PulseInterval time.Duration // > 0 if Pulse is set
 }
 
 // Agent keeps the syncs of one configuration in step. It implements control.Service; the
@@ -53,15 +60,18 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
-	feed      *feed
-	started   time.Time // set before running is
+	// longestPutOff is how long a halt is put off in all.
+	longestPutOff time.Duration
+	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
+	feed          *feed
+	started       time.Time // set before running is
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff, requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 		feed: newFeed(time.Now()),
 	}
 	host, err := os.Hostname()
@@ -120,7 +130,20 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
+	ready := a.options.Ready
+	if a.options.Triggers {
+		if err := a.startTriggers(grouped, group, d.emit); err != nil {
+			group.Go(func() error { return err }) // ends the others
+			ready = nil
+		}
+	}
+	if a.options.Control {
+		a.startControl(grouped, group)
+	}
 	group.Go(func() error {
+		if ready != nil {
+			ready()
+		}
 		err := d.run(grouped)
 		stopWork(errStopped)
 		d.closeJobs()
@@ -138,14 +161,6 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 			}
 		}
 	})
-	if a.options.Triggers {
-		if err := a.startTriggers(grouped, group, d.emit); err != nil {
-			group.Go(func() error { return err }) // ends the others
-		}
-	}
-	if a.options.Control {
-		a.startControl(grouped, group)
-	}
 	return group.Wait()
 }
 

@@ -50,6 +50,7 @@ type dispatcher struct {
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
 	closed      map[string]bool       // syncs that were told to be outside of their windows
+	rounds      int                   // of new fingerprints
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -59,6 +60,8 @@ type dispatcher struct {
 	untold map[string][]untold
 	// young is when the first file of a sync is old enough that was too young; zero: that has to be found out.
 	young map[string]time.Time
+	// putOffs are halts that are put off, by sync.
+	putOffs map[string]putOff
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -67,6 +70,8 @@ type dispatcher struct {
 	locator *extip.Locator // nil if nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
 	failure error
+	// nextPulse is when the pulse is due.
+	nextPulse time.Time
 }
 
 // server is what the dispatcher knows about a server while the agent runs.
@@ -142,6 +147,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
 		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
+		rounds: fingerprintRounds,
 	}
 	for name := range a.syncs {
 		d.young[name] = time.Time{}
@@ -218,6 +224,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {
+		d.beat()
 		b := batch{claim: !stopping}
 		if !d.drain(&b) && (stopping || !d.due(d.now())) {
 			switch d.wait(&b, stopping, done, grace) {
@@ -269,11 +276,15 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
-		c.untold, c.young = d.untold, d.young
+		c.untold, c.young, c.putOffs = d.untold, d.young, d.putOffs
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		rested, err := c.restedLooks()
+		if err != nil {
+			return err
+		}
+		ready = ready || len(rested) > 0 || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
 		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -303,6 +314,7 @@ func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <
 	if !stopping {
 		sleep = min(max(d.wake.Sub(d.now()), 0), maxSleep)
 	}
+	sleep = d.untilPulse(sleep)
 	timer := time.NewTimer(sleep)
 	defer timer.Stop()
 	select {
@@ -372,7 +384,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms, d.untold, d.young = t.rooms, t.untold, t.young
+	d.rooms, d.untold, d.young, d.putOffs = t.rooms, t.untold, t.young, t.putOffs
+	d.agent.putOffs.Store(&t.putOffs) // which nobody changes any more
 	for _, m := range t.missed {
 		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
 	}

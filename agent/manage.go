@@ -187,6 +187,8 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):
 		return &control.Stop{By: control.StopPause, Reason: server.LastError, Until: server.NotBefore}, nil
+	case a.putOffStop(sync) != nil:
+		return a.putOffStop(sync), nil
 	case window != nil:
 		return window, nil
 	case isFull(hold, now):

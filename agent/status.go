@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,6 +212,14 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 	if e.Excluded != "" {
 		return "nothing: " + e.Excluded
 	}
+	stop := e.Stop
+	if stop != nil && stop.By == control.StopWait {
+		stop = nil // for what is there
+		gone := e.Agreed != nil && e.Local.Kind == entry.Absent
+		if gone || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
+			return fmt.Sprintf("waiting: %s; nothing is deleted, and all is looked at again in %s before the sync halts", e.Stop.Reason, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+		}
+	}
 	for _, job := range e.Jobs {
 		what := strings.ReplaceAll(job.Kind, "_", " ")
 		switch {
@@ -218,8 +227,8 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 			return what + ", now"
 		case job.State == string(queue.Dead):
 			return fmt.Sprintf("%s has failed for good (%s): \"ftpferry queue retry %d\" tries it again", what, job.LastError, job.ID)
-		case e.Stop != nil:
-			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, e.Stop.By, e.Stop.Reason)
+		case stop != nil:
+			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, stop.By, stop.Reason)
 		case job.State == string(queue.Waiting):
 			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
 			switch {
@@ -236,8 +245,8 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 		}
 	}
 	switch {
-	case e.Stop != nil:
-		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", e.Stop.By, e.Stop.Reason)
+	case stop != nil:
+		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", stop.By, stop.Reason)
 	case e.Note != nil && e.Note.Kind == "conflict":
 		return "a person has to decide: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):

@@ -42,7 +42,7 @@ running.`,
 }
 
 func (p *program) events(ctx context.Context, sync string, last uint64) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ sync, or a local one in it. The server is not asked.`,
 }
 
 func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

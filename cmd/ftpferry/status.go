@@ -48,7 +48,7 @@ conflicts, or paths that nobody can look at. With --watch: 0 after Ctrl+C.`,
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func watchInterval(text string, names []string, cfg *config.Config) (time.Durati
 
 // watchStatus tells how things stand, again and again until a person stops it.
 func (p *program) watchStatus(ctx context.Context, names []string, every string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
