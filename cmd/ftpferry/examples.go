@@ -25,7 +25,10 @@ var examples = map[string]string{
 	"ftpferry run":          "  ftpferry -c /etc/ftpferry/agent.toml run",
 	"ftpferry state backup": "  ftpferry state backup /var/backups/ftpferry.db --force",
 	"ftpferry status": `  ftpferry status
+  ftpferry status --watch
   ftpferry status website --json`,
+	"ftpferry events": `  ftpferry events
+  ftpferry events --sync website --last 100 --json`,
 }
 
 func addExamples(c *cobra.Command) {
