@@ -17,7 +17,7 @@ import (
 )
 
 func (p *program) runCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.withTrace(&cobra.Command{
 		Use:   "run",
 		Short: "Run the service in the foreground",
 		Long: `Watches, schedules and transfers until it is told to stop.
@@ -26,7 +26,7 @@ SIGTERM and SIGINT let running transfers end (shutdown_grace); a second one stop
 SIGHUP reads the configuration again; one with errors is reported and not taken.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context()) },
-	}
+	})
 }
 
 // serve runs an agent, and another one after each good SIGHUP.
@@ -35,6 +35,11 @@ func (p *program) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stopTrace, err := p.startTrace(cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTrace()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
