@@ -65,18 +65,22 @@ func run(arguments []string, env func(string) string, stdout, stderr io.Writer) 
 	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(context.Background())
+	return p.exitCode(root.ExecuteContext(context.Background()))
+}
+
+// exitCode says what went wrong, and which exit code that is.
+func (p *program) exitCode(err error) int {
 	if err == nil {
 		return control.ExitDone
 	}
 	var e exit
 	if !errors.As(err, &e) {
 		// What is not ours comes from the parsing of the command line.
-		fmt.Fprintf(stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
+		fmt.Fprintf(p.stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
 		return control.ExitUsage
 	}
 	if e.err != nil {
-		fmt.Fprintf(stderr, "ftpferry: %v\n", e.err)
+		fmt.Fprintf(p.stderr, "ftpferry: %v\n", e.err)
 	}
 	return e.code
 }
@@ -96,7 +100,9 @@ func (p *program) command() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
 	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.versionCommand())
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+	p.addCompletion(root)
+	addExamples(root)
 	return root
 }
 

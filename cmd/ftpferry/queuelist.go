@@ -200,6 +200,8 @@ func (l *jobList) stopText(sync string, stop control.Stop) string {
 		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
 	case control.StopWindow:
 		return reason
+	case control.StopWait:
+		return fmt.Sprintf("waiting: %s; nothing is deleted, and it looks again in %s before it halts", reason, ago(stop.Until.Sub(l.now)))
 	case control.StopFull:
 		return fmt.Sprintf("no room: %s; %s", reason, next)
 	}

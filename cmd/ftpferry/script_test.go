@@ -73,7 +73,7 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 		},
 		// wait_for waits until a file is there, or is gone, or holds a text.
 		"wait_for": func(ts *testscript.TestScript, neg bool, args []string) {
-			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				_, err := os.Lstat(ts.MkAbs(args[0]))
 				if (err == nil) != neg {
 					return
@@ -88,7 +88,7 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 			}
 		},
 		"wait_remote": func(ts *testscript.TestScript, neg bool, args []string) {
-			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				_, err := os.Lstat(remote(ts, args[0]))
 				if (err == nil) != neg {
 					return
