@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 
@@ -40,6 +39,8 @@ type program struct {
 	stdout, stderr io.Writer
 	configPath     string
 	json           bool
+	trace          traceAsked
+	tracing        *trace // nil for none
 }
 
 // exit is an error that carries the exit code; a nil err prints nothing more.
@@ -147,25 +148,6 @@ func (p *program) warn(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(p.stderr, "ftpferry: warning: %s\n", w)
 	}
-}
-
-// logger writes to standard error, at the configured level or above level.
-func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	asText := cfg.Agent.Log.Format == config.LogText || cfg.Agent.Log.Format == config.LogAuto && isTerminal(p.stderr)
-	if asText {
-		return slog.New(slog.NewTextHandler(p.stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(p.stderr, options))
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // serviceError gives errors of the agent their exit code: a wrong name is the caller's, all
