@@ -57,6 +57,7 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
+	alive     atomic.Pointer[time.Time] // when the dispatcher gave its last sign of life; nil before the first
 }
 
 // New returns an agent that works with db, which it does not close.

@@ -34,6 +34,8 @@ type Service interface {
 	// path in it.
 	Status(ctx context.Context, filter StatusFilter) ([]SyncStatus, error)
 	Explain(ctx context.Context, sync, path string) (Explanation, error)
+	// Health returns nil as long as the agent works, whatever may keep its syncs from going on, and else what is wrong.
+	Health(ctx context.Context) error
 	// Snapshot returns a consistent copy of the state file, and its size in bytes. The caller closes it.
 	Snapshot(ctx context.Context) (file io.ReadCloser, size int64, err error)
 }

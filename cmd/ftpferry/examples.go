@@ -12,6 +12,7 @@ var examples = map[string]string{
   ftpferry check --state`,
 	"ftpferry doctor":  "  ftpferry doctor acme",
 	"ftpferry explain": "  ftpferry explain website css/site.css",
+	"ftpferry health":  "  ftpferry health --json",
 	"ftpferry history": `  ftpferry history --since 24h --sync website
   ftpferry history --json --since 2026-11-01`,
 	"ftpferry once": `  ftpferry once
