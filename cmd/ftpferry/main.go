@@ -15,12 +15,13 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
 func main() {
 	boundMemory(os.Getenv)
-	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }
 
 // softMemory is from where on the memory of the program is kept small at the cost of time, in bytes. Trees of any size stay far
