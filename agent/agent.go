@@ -19,6 +19,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -34,6 +35,8 @@ type Options struct {
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
+	// Version is that of the program, for people.
+	Version string
 	// Ready, if set, is called once: when the triggers run, the socket takes connections and the dispatcher is about to work. It
 	// is called from the dispatcher's goroutine, as Pulse is; neither may block.
 	Ready func()
@@ -58,13 +61,19 @@ type Agent struct {
 	snapshots chan struct{}
 	watching  watching
 	alive     atomic.Pointer[time.Time] // when the dispatcher gave its last sign of life; nil before the first
+	// longestPutOff is how long a halt is put off in all.
+	longestPutOff time.Duration
+	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
+	feed          *feed
+	started       time.Time // set before running is
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff, requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		feed: newFeed(time.Now()),
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -101,6 +110,12 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
+	for _, s := range d.servers {
+		for range s.seats {
+			s.workers = append(s.workers, &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)})
+		}
+	}
+	a.started = time.Now()
 	a.running.Store(d)
 	defer a.running.Store(nil)
 	// Workers outlive ctx by the grace; the dispatcher ends them.
@@ -111,8 +126,8 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	var workers sync.WaitGroup
 	group, grouped := errgroup.WithContext(ctx)
 	for _, s := range d.servers {
-		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)}
+		for i, seat := range s.seats {
+			w := s.workers[i]
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}

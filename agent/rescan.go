@@ -40,6 +40,12 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 	if e.Regular && c.d.agent.cfg.Syncs[e.Sync].Watch {
 		job.Payload = regularLook
 	}
+	if e.Watched {
+		var err error
+		if job.Payload, err = c.watchedPayload(kind, e.Sync); err != nil {
+			return err
+		}
+	}
 	return c.enqueueLook(job)
 }
 

@@ -36,7 +36,7 @@ has errors.`,
 }
 
 func (p *program) health(ctx context.Context) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

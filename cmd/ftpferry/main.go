@@ -100,7 +100,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
 	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
 	p.addCompletion(root)
 	addExamples(root)
 	return root
@@ -118,17 +118,30 @@ func (p *program) printJSON(v any) error {
 	return encoder.Encode(v)
 }
 
-// load finds and reads the configuration, and prints its warnings.
-func (p *program) load() (*config.Config, error) {
+// load finds and reads the configuration.
+func (p *program) load() (*config.Config, error) { return p.loadBy(config.Load) }
+
+// loadToLook is load for what is done by the running agent, or without a server: it asks for no secrets. See complete.
+func (p *program) loadToLook() (*config.Config, error) { return p.loadBy(config.LoadWithoutSecrets) }
+
+func (p *program) loadBy(load func(string, func(string) string) (*config.Config, error)) (*config.Config, error) {
 	path, err := config.Find(p.configPath, p.env)
 	if err != nil {
 		return nil, exit{control.ExitConfiguration, err}
 	}
-	cfg, err := config.Load(path, p.env)
+	cfg, err := load(path, p.env)
 	if err != nil {
 		return nil, exit{control.ExitConfiguration, err}
 	}
 	return cfg, nil
+}
+
+// complete reads the configuration again, with its secrets, for who is about to connect.
+func (p *program) complete(cfg *config.Config) (*config.Config, error) {
+	if !cfg.WithoutSecrets {
+		return cfg, nil
+	}
+	return p.load()
 }
 
 func (p *program) warn(cfg *config.Config) {

@@ -28,7 +28,7 @@ func (p *program) planCommand() *cobra.Command {
 }
 
 func (p *program) plan(ctx context.Context, names []string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
