@@ -35,7 +35,7 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		command := exec.Command(self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "5m")
+		command := exec.Command(self, "-test.run", "^"+t.Name()+"$", "-test.v", "-test.timeout", "10m")
 		command.Env = append(os.Environ(), limited+"="+string(server), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 		command.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  syscall.CLONE_NEWUSER,
