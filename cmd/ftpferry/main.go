@@ -14,12 +14,13 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
 func main() {
 	boundMemory(os.Getenv)
-	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }
 
 // softMemory is from where on the memory of the program is kept small at the cost of time, in bytes. Trees of any size stay far
@@ -99,8 +100,8 @@ func (p *program) command() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
-	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
 	p.addCompletion(root)
 	addExamples(root)
 	return root
