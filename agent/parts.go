@@ -135,6 +135,9 @@ func (c *commit) part(s *scanning) error {
 				s.Scan.Looked, s.progress.Found.Planned, s.progress.Found.Agreed, s.progress.Found.Unseen),
 		})
 	}
+	if err := c.learnFolders(s); err != nil {
+		return err
+	}
 	if err := c.agree(s.sync(), s.report); err != nil {
 		return err
 	}
@@ -387,6 +390,10 @@ func (c *commit) finish(s *scanning) error {
 	if regular {
 		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
 	}
+	if s.progress.Spares {
+		s.spared(c.now)
+		return state.PutSync(c.tx, s.sync(), s.row)
+	}
 	if !s.Full && regular {
 		return state.PutSync(c.tx, s.sync(), s.row)
 	}
@@ -401,6 +408,9 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.polled()
+	if err := c.listedAll(s); err != nil {
+		return err
+	}
 	if err := c.purge(s); err != nil {
 		return err
 	}

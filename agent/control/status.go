@@ -49,6 +49,19 @@ type SyncStatus struct {
 	LastRescan   time.Time `json:"last_rescan,omitzero"`
 	// NextPoll is when the server is asked again for what has changed there; zero if it is not asked by itself.
 	NextPoll time.Time `json:"next_poll,omitzero"`
+	// FolderTimes says whether a poll leaves out folders by their times; nil if the server is not polled.
+	FolderTimes *FolderTimes `json:"folder_times,omitempty"`
+}
+
+// FolderTimes says what was learned about the times that a server tells of folders.
+type FolderTimes struct {
+	// State is "learning", "trusted" or "not trusted", and Reason says why not.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Spared counts the listings of folders that polls have left out, because nothing in them had changed.
+	Spared uint64 `json:"spared"`
+	// Listed is when the last scan began that has listed all folders.
+	Listed time.Time `json:"listed,omitzero"`
 }
 
 // Watch says how the changes in a local folder are noticed.
