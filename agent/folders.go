@@ -105,12 +105,12 @@ func folderTimesOf(s *config.Sync, row state.SyncState) *control.FolderTimes {
 		return nil
 	}
 	learned := row.Folders
-	times := &control.FolderTimes{State: "learning", Reason: learned.Against, Spared: learned.Spared, Listed: learned.Whole}
+	times := &control.FolderTimes{State: control.FolderTimesLearning, Reason: learned.Against, Spared: learned.Spared, Listed: learned.Whole}
 	switch {
 	case learned.Against != "":
-		times.State = "not trusted"
+		times.State = control.FolderTimesWrong
 	case learned.Trusted():
-		times.State = "trusted"
+		times.State = control.FolderTimesTrusted
 	}
 	return times
 }

@@ -55,7 +55,7 @@ type SyncStatus struct {
 
 // FolderTimes says what was learned about the times that a server tells of folders.
 type FolderTimes struct {
-	// State is "learning", "trusted" or "not trusted", and Reason says why not.
+	// State is one of the words below, and Reason says why they are not trusted.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	// Spared counts the listings of folders that polls have left out, because nothing in them had changed.
@@ -63,6 +63,13 @@ type FolderTimes struct {
 	// Listed is when the last scan began that has listed all folders.
 	Listed time.Time `json:"listed,omitzero"`
 }
+
+// What is known of the times of folders.
+const (
+	FolderTimesLearning = "learning"
+	FolderTimesTrusted  = "trusted"
+	FolderTimesWrong    = "not trusted"
+)
 
 // Watch says how the changes in a local folder are noticed.
 type Watch struct {

@@ -35,7 +35,8 @@ type Entries struct {
 type Named struct {
 	Name string
 	entry.Entry
-	told int64 // of a folder on the server: see folderTime
+	// Told is the time of a folder on the server, in milliseconds of Unix time; 0 if that is not told, or means nothing.
+	Told int64
 }
 
 func byName(a, b Named) int { return strings.Compare(a.Name, b.Name) }

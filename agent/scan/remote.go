@@ -74,7 +74,7 @@ func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	found := remoteEntries(l)
 	if r.Follow { // the time of a link is not that of the folder behind it
 		for i := range found.Names {
-			found.Names[i].told = 0
+			found.Names[i].Told = 0
 		}
 		err = r.followAll(ctx, rel, found.Names)
 	}
@@ -93,13 +93,13 @@ func refused(err error) Entries {
 func remoteEntries(l ftpclient.Listing) Entries {
 	e := Entries{Names: make([]Named, 0, len(l.Entries))}
 	for _, found := range l.Entries {
-		e.Names = append(e.Names, Named{Name: found.Name, Entry: RemoteEntry(found), told: folderTime(found)})
+		e.Names = append(e.Names, Named{Name: found.Name, Entry: RemoteEntry(found), Told: folderTime(found)})
 		e.Permissions = e.Permissions || found.Type == list.Dir && found.HasMode
 	}
 	if l.Format != "mlsd" { // times of LIST are in minutes, and in a zone that nobody names
 		e.Permissions = false
 		for i := range e.Names {
-			e.Names[i].told = 0
+			e.Names[i].Told = 0
 		}
 	}
 	slices.SortFunc(e.Names, byName)
