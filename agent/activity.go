@@ -22,6 +22,8 @@ const (
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
 	ActivityHeld      ActivityKind = "held"      // a file is not complete yet
 	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
+	ActivityPutOff    ActivityKind = "put off"   // a guard is about to stop the sync, and waits
+	ActivityAverted   ActivityKind = "averted"   // that is not necessary any more
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
 	ActivityAlert     ActivityKind = "alert"     // a person most likely has to do something; told once
 	ActivityCleared   ActivityKind = "cleared"   // what was an alert works again
@@ -53,7 +55,7 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 	switch a.Kind {
 	case ActivityQueued, ActivityTriggered:
 		level = slog.LevelDebug
-	case ActivityRetry, ActivityPaused, ActivityAddress:
+	case ActivityRetry, ActivityPaused, ActivityAddress, ActivityPutOff:
 		level = slog.LevelWarn
 	case ActivityDead, ActivityHalted, ActivityAlert:
 		level = slog.LevelError

@@ -19,6 +19,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
@@ -34,6 +35,14 @@ type Options struct {
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
+	// Version is that of the program, for people.
+	Version string
+	// Ready, if set, is called once: when the triggers run, the socket takes connections and the dispatcher is about to work. It
+	// is called from the dispatcher's goroutine, as Pulse is; neither may block.
+	Ready func()
+	// Pulse, if set, is called every PulseInterval as long as the dispatcher works, and later or not at all if it is stuck.
+	Pulse         func(Pulse)
+	PulseInterval time.Duration // > 0 if Pulse is set
 }
 
 // Agent keeps the syncs of one configuration in step. It implements control.Service; the
@@ -51,13 +60,19 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
+	// longestPutOff is how long a halt is put off in all.
+	longestPutOff time.Duration
+	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
+	feed          *feed
+	started       time.Time // set before running is
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
 		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		bounds: boundsFor(maxOpen), requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff, requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+		feed: newFeed(time.Now()),
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -94,6 +109,12 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
+	for _, s := range d.servers {
+		for range s.seats {
+			s.workers = append(s.workers, &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)})
+		}
+	}
+	a.started = time.Now()
 	a.running.Store(d)
 	defer a.running.Store(nil)
 	// Workers outlive ctx by the grace; the dispatcher ends them.
@@ -104,12 +125,25 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	var workers sync.WaitGroup
 	group, grouped := errgroup.WithContext(ctx)
 	for _, s := range d.servers {
-		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)}
+		for i, seat := range s.seats {
+			w := s.workers[i]
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
+	ready := a.options.Ready
+	if a.options.Triggers {
+		if err := a.startTriggers(grouped, group, d.emit); err != nil {
+			group.Go(func() error { return err }) // ends the others
+			ready = nil
+		}
+	}
+	if a.options.Control {
+		a.startControl(grouped, group)
+	}
 	group.Go(func() error {
+		if ready != nil {
+			ready()
+		}
 		err := d.run(grouped)
 		stopWork(errStopped)
 		d.closeJobs()
@@ -127,14 +161,6 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 			}
 		}
 	})
-	if a.options.Triggers {
-		if err := a.startTriggers(grouped, group, d.emit); err != nil {
-			group.Go(func() error { return err }) // ends the others
-		}
-	}
-	if a.options.Control {
-		a.startControl(grouped, group)
-	}
 	return group.Wait()
 }
 

@@ -36,10 +36,11 @@ var ours = map[string][]string{
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
 	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
 	"agent/control":              {"agent/plan", "state", "state/entry"},
+	"agent/service":              nil,
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
 	"agent": {"agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
 		"ftpclient", "ftpclient/extip", "queue", "state", "state/entry"},
-	"cmd/ftpferry": {"agent", "agent/config", "agent/control", "agent/doctor", "state", "state/entry"},
+	"cmd/ftpferry": {"agent", "agent/config", "agent/control", "agent/doctor", "agent/service", "state", "state/entry"},
 	"cmd/demo":     {"agent", "agent/config", "agent/control", "agent/plan", "state"},
 }
 
@@ -50,6 +51,7 @@ var theirs = map[string][]string{
 	"github.com/robfig/cron/v3":         {"agent/config", "agent/trigger"},
 	"github.com/BurntSushi/toml":        {"agent/config"},
 	"github.com/spf13/cobra":            {"cmd/ftpferry"},
+	"github.com/kardianos/service":      {"agent/service"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"golang.org/x/net/proxy":            {"ftpclient"},

@@ -130,8 +130,10 @@ func requeueLook(tx *state.Tx, sync, server string, now time.Time) error {
 	if err != nil || len(dirty) == 0 {
 		return err
 	}
-	if look, ok, err := queue.Lookup(tx, work.KindLook, sync, ""); err != nil || ok && look.Crashed() {
+	if look, ok, err := queue.Lookup(tx, work.KindLook, sync, ""); err != nil {
 		return err
+	} else if ok && look.Crashed() {
+		return queue.Want(tx, now, look.ID)
 	}
 	_, err = queue.Enqueue(tx, now, queue.New{Kind: work.KindLook, Sync: sync, Server: server, Priority: priorityLook, Why: "start"})
 	return err

@@ -112,7 +112,7 @@ func (b *breaker) run(use func()) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.d, d.now, d.stopWork = d, b.now, func() {}
+	b.d, d.now, d.stopWork, d.rounds = d, b.now, func() {}, fewRounds
 	var workers sync.WaitGroup
 	for _, s := range d.servers {
 		for _, seat := range s.seats {

@@ -173,10 +173,14 @@ func (c *commit) held(sync string) queue.Held {
 	if _, closed := closedUntil(c.d.agent.cfg.Syncs[sync], c.now); closed {
 		return queue.HeldChanges
 	}
+	waits := c.heldByPutOff(sync)
 	if slices.ContainsFunc(c.targetsOf(sync), c.heldBack) || c.deletions[sync].overdue || c.atLimit(sync) {
+		if waits != queue.HeldNone { // deletions, and transfers
+			return queue.HeldChanges
+		}
 		return queue.HeldTransfers
 	}
-	return queue.HeldNone
+	return waits
 }
 
 // planWake says when to look again if nothing happens before.

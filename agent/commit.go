@@ -58,13 +58,15 @@ type transition struct {
 	missed      []missed
 	times       []learnedTimes
 	young       map[string]time.Time // see dispatcher
+	putOffs     map[string]putOff    // see dispatcher
+	succeeded   map[string]bool      // syncs of which something was done
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{},
+		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{},
 	}
 }
 
@@ -90,6 +92,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
 		t.deletions, t.untold, t.young = d.deletions, cloneUntold(d.untold), maps.Clone(d.young)
+		maps.Copy(t.putOffs, d.putOffs)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
 	})
 	return t, err
@@ -117,6 +120,9 @@ func (c *commit) run() error {
 	if err := c.saveServers(); err != nil {
 		return err
 	}
+	if err := c.saveSuccess(); err != nil {
+		return err
+	}
 	if err := c.countMissed(); err != nil {
 		return err
 	}
@@ -142,6 +148,24 @@ func (c *commit) run() error {
 	return c.planWake()
 }
 
+// saveSuccess notes when something was last done, to the second.
+func (c *commit) saveSuccess() error {
+	for sync := range c.succeeded {
+		row, err := state.GetSync(c.tx, sync)
+		if err != nil {
+			return err
+		}
+		if row.HaltCode == state.HaltUnreadable || c.now.Sub(row.LastSuccess).Abs() < time.Second {
+			continue
+		}
+		row.LastSuccess = c.now
+		if err := state.PutSync(c.tx, sync, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *commit) happened(a Activity) { c.activities = append(c.activities, a) }
 
 // event notes why to look, before anybody looks: it survives a crash.
@@ -165,18 +189,21 @@ func (c *commit) event(e trigger.Event) error {
 	return c.enqueueScan(e.Sync, work.KindLook, e.Why, priorityLook, c.now)
 }
 
-// enqueueScan asks for a look. One that took the agent down three times is a person's to bring back: with each event it
-// would do so again.
+// enqueueScan asks for a look. One that took the agent down three times has to wait, but for a person: see parked.go.
 func (c *commit) enqueueScan(sync, kind, why string, priority uint8, at time.Time) error {
 	return c.enqueueLook(queue.New{Kind: kind, Sync: sync, Priority: priority, RunAt: at, Why: why})
 }
 
 func (c *commit) enqueueLook(job queue.New) error {
-	if old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, ""); err != nil || ok && old.Crashed() && job.Priority >= queue.Urgent {
+	old, ok, err := queue.Lookup(c.tx, job.Kind, job.Sync, "")
+	if err != nil {
 		return err
 	}
 	job.Server = c.d.agent.cfg.Syncs[job.Sync].Server
-	_, err := queue.Enqueue(c.tx, c.now, job)
+	if ok && old.Crashed() && job.Priority >= queue.Urgent {
+		return c.wantParked(old, job)
+	}
+	_, err = queue.Enqueue(c.tx, c.now, job)
 	return err
 }
 
@@ -254,6 +281,7 @@ func (c *commit) report(r report) error {
 	if !isOperation(r.Job.Kind) {
 		return nil
 	}
+	c.succeeded[r.Job.Sync] = true
 	if err := c.noticed(r.Job); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -49,6 +50,7 @@ type dispatcher struct {
 	holds       map[string]state.Hold // of syncs; those of servers are in their rows
 	trials      map[place]queue.ID    // the transfers that find out whether there is room again
 	closed      map[string]bool       // syncs that were told to be outside of their windows
+	rounds      int                   // of new fingerprints
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -58,6 +60,8 @@ type dispatcher struct {
 	untold map[string][]untold
 	// young is when the first file of a sync is old enough that was too young; zero: that has to be found out.
 	young map[string]time.Time
+	// putOffs are halts that are put off, by sync.
+	putOffs map[string]putOff
 	// nextPatience is when that is looked at again.
 	nextPatience time.Time
 
@@ -66,6 +70,8 @@ type dispatcher struct {
 	locator *extip.Locator // nil if nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
 	failure error
+	// nextPulse is when the pulse is due.
+	nextPulse time.Time
 }
 
 // server is what the dispatcher knows about a server while the agent runs.
@@ -76,14 +82,22 @@ type server struct {
 	address string
 	line    *bandwidth
 	seats   []chan assignment // the ways to its workers
+	workers []*worker         // of the seats; the list stays as it is while the agent runs
 	idle    []chan assignment // those without an assignment
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
-	refusal  string // the last one, in the server's words
+	refusal  string                   // the last one, in the server's words
+	crowding atomic.Pointer[crowding] // crowded and refusal, for other goroutines
 	row      state.Server
 	lastSync string                     // whose jobs were handed out last
 	facts    map[string]ftpclient.Facts // by address, as they are written down
+}
+
+// crowding is until when nobody tries to connect, since the server has refused one connection more in these words.
+type crowding struct {
+	until time.Time
+	words string
 }
 
 // limit is how many workers may be busy at a time: as many as the server takes connections,
@@ -113,6 +127,7 @@ func (s *server) refused(now time.Time, r refusal) {
 	}
 	s.crowded = now.Add(min(busyDelay<<min(s.refusals, 10), maxCrowded))
 	s.refusals++
+	s.crowding.Store(&crowding{s.crowded, r.words})
 }
 
 // full reports that the server has refused every connection several times.
@@ -132,6 +147,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
 		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
+		rounds: fingerprintRounds,
 	}
 	for name := range a.syncs {
 		d.young[name] = time.Time{}
@@ -208,6 +224,7 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {
+		d.beat()
 		b := batch{claim: !stopping}
 		if !d.drain(&b) && (stopping || !d.due(d.now())) {
 			switch d.wait(&b, stopping, done, grace) {
@@ -259,11 +276,15 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			return err
 		}
 		c := &commit{transition: newTransition(), d: d, tx: tx, now: now}
-		c.untold, c.young = d.untold, d.young
+		c.untold, c.young, c.putOffs = d.untold, d.young, d.putOffs
 		if ready, err = c.mayClaim(); err != nil {
 			return err
 		}
-		ready = ready || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		rested, err := c.restedLooks()
+		if err != nil {
+			return err
+		}
+		ready = ready || len(rested) > 0 || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
 		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -293,6 +314,7 @@ func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <
 	if !stopping {
 		sleep = min(max(d.wake.Sub(d.now()), 0), maxSleep)
 	}
+	sleep = d.untilPulse(sleep)
 	timer := time.NewTimer(sleep)
 	defer timer.Stop()
 	select {
@@ -362,7 +384,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	d.rooms, d.untold, d.young = t.rooms, t.untold, t.young
+	d.rooms, d.untold, d.young, d.putOffs = t.rooms, t.untold, t.young, t.putOffs
+	d.agent.putOffs.Store(&t.putOffs) // which nobody changes any more
 	for _, m := range t.missed {
 		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
 	}
@@ -373,6 +396,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name := range t.asked {
 		s := d.servers[name]
 		s.crowded, s.refusals = time.Time{}, 0 // a person asks: try at once
+		s.crowding.Store(nil)
 		s.pool.Reopen()
 	}
 	for _, next := range t.assignments {
@@ -400,6 +424,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
+		d.agent.feed.add(activity.event(b.now))
 		if d.agent.options.Observe != nil {
 			d.agent.options.Observe(activity)
 		}

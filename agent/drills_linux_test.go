@@ -202,7 +202,8 @@ func TestPermissionLost(t *testing.T) {
 						}
 					}
 					r.stopped(func(a *agent.Agent, _ *state.DB) {
-						list, err := a.Status(t.Context(), control.StatusFilter{})
+						overview, err := a.Status(t.Context(), control.StatusFilter{})
+						list := overview.Syncs
 						blind := lost == "" && list[0].Jobs.Retrying == 1 // it tries again to look at all
 						if err != nil || list[0].State != control.StatePerson && !blind {
 							t.Errorf("status: %+v, %v", list, err)

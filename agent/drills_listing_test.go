@@ -192,7 +192,8 @@ func TestListingsThatAreNotWhole(t *testing.T) {
 						t.Errorf("exit code %d: %+v", exit(report), report)
 					}
 					r.stopped(func(a *agent.Agent, _ *state.DB) {
-						list, err := a.Status(t.Context(), control.StatusFilter{})
+						overview, err := a.Status(t.Context(), control.StatusFilter{})
+						list := overview.Syncs
 						if err != nil || list[0].State != control.StatePerson || list[0].Unknown == 0 {
 							t.Errorf("status: %+v, %v", list, err)
 						}

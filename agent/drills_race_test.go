@@ -90,6 +90,7 @@ func TestDeletionsThatTrickle(t *testing.T) {
 		t.Run(fmt.Sprintf("%d at a time/settle %s/%s/%s", test.bits, test.settle, test.direction, test.server), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, ftptest.Real(t, test.server, ftptest.RealOptions{}), test.direction, "watch = true")
+			r.impatient = true
 			files := many(60)
 			fill(t, r.local, files)
 			r.mustBeInStep("at first")

@@ -80,7 +80,8 @@ func (r *rig) mustHalt(what, code, reason string) {
 			}
 			return err
 		})
-		list, statusErr := a.Status(r.t.Context(), control.StatusFilter{})
+		overview, statusErr := a.Status(r.t.Context(), control.StatusFilter{})
+		list := overview.Syncs
 		if err != nil || statusErr != nil || list[0].State != control.StopHalt || list[0].Jobs.Stop.Reason != report.Halt {
 			r.t.Errorf("%s: status %+v, %v, %v", what, list, err, statusErr)
 		}

@@ -27,7 +27,7 @@ func TestTwoFirstPassesAtATime(t *testing.T) {
 			await := func(what <-chan struct{}) {
 				select {
 				case <-what:
-				case <-time.After(time.Minute):
+				case <-time.After(patience):
 					t.Error("waited in vain")
 				}
 			}

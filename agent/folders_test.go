@@ -186,10 +186,10 @@ func (p *polled) learn() {
 func (p *polled) times() control.FolderTimes {
 	p.t.Helper()
 	list, err := p.agent.Status(p.t.Context(), control.StatusFilter{})
-	if err != nil || len(list) != 1 || list[0].FolderTimes == nil {
+	if err != nil || len(list.Syncs) != 1 || list.Syncs[0].FolderTimes == nil {
 		p.t.Fatalf("%+v, %v", list, err)
 	}
-	return *list[0].FolderTimes
+	return *list.Syncs[0].FolderTimes
 }
 
 func (p *polled) here() map[string]string {

@@ -28,7 +28,8 @@ func pathsOf(list []control.PathReason) (paths []string) {
 func (r *rig) tellsOf(what, kind string, paths ...string) {
 	r.t.Helper()
 	r.stopped(func(a *agent.Agent, _ *state.DB) {
-		syncs, err := a.Status(r.t.Context(), control.StatusFilter{})
+		overview, err := a.Status(r.t.Context(), control.StatusFilter{})
+		syncs := overview.Syncs
 		if err != nil || len(syncs) != 1 {
 			r.t.Fatalf("%s: status %+v, %v", what, syncs, err)
 		}

@@ -46,12 +46,19 @@ func TestAnApprovalLastsUntilItsWorkIsDone(t *testing.T) {
 	if report := r.once(); !strings.Contains(report.Halt, "moved by -1h0m0s") {
 		t.Fatalf("no halt: %+v", report)
 	}
-	r.with(agent.Options{}, func(a *agent.Agent) {
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	observe := func(a agent.Activity) {
+		if a.Kind == agent.ActivityDone {
+			begin()
+		}
+	}
+	r.with(agent.Options{Observe: observe}, func(a *agent.Agent) {
 		if err := a.Approve(t.Context(), "s"); err != nil {
 			t.Fatal(err)
 		}
+		<-begun
 		// The scan of this pass meets the work half done, which looks as alarming as before.
-		time.Sleep(20 * time.Millisecond)
 		report, err := a.Pass(t.Context(), nil)
 		if err != nil || report.ExitCode() != 0 {
 			t.Errorf("pass: %+v, %v", report, err)
@@ -63,6 +70,7 @@ func TestAnApprovalLastsUntilItsWorkIsDone(t *testing.T) {
 func TestAnApprovalDoesNotReachLaterAccidents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{}), "up", "watch = true", "max_delete = 2")
+	r.impatient = true
 	fill(t, r.local, many(30))
 	seen := &diary{}
 	halts := func() (n int) {

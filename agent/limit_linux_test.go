@@ -63,7 +63,8 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 	fill(t, r.local, files)
 	r.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
 		eventually(t, "status says what is the matter", func() bool {
-			list, err := a.Status(t.Context(), control.StatusFilter{})
+			overview, err := a.Status(t.Context(), control.StatusFilter{})
+			list := overview.Syncs
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -201,15 +202,11 @@ func TestTransfersOfASyncAtATime(t *testing.T) {
 
 // TestAChangeOfAddressIsTold once.
 func TestAChangeOfAddressIsTold(t *testing.T) {
-	refused, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused.Close()
+	refused := ftptest.RefusedAddress(t)
 	works := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "QUIT": "221 bye"})
-	configured := plainServer(refused.Addr().String(), 1)
-	configured.Name, configured.Addresses = "acme", []string{refused.Addr().String(), works}
-	acme := &server{config: configured, address: refused.Addr().String()}
+	configured := plainServer(refused, 1)
+	configured.Name, configured.Addresses = "acme", []string{refused, works}
+	acme := &server{config: configured, address: refused}
 	acme.pool = newPool(configured, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer acme.pool.Close()
 	conn, err := acme.pool.Get(t.Context())
@@ -223,7 +220,7 @@ func TestAChangeOfAddressIsTold(t *testing.T) {
 	if len(c.activities) != 1 || c.activities[0].Kind != ActivityAddress || c.addresses["acme"] != works || !strings.HasPrefix(c.activities[0].Text, works+" is in use") {
 		t.Errorf("told: %+v", c.activities)
 	}
-	if known := c.facts["acme"]; len(known) > 0 && known[refused.Addr().String()] != (ftpclient.Facts{}) {
+	if known := c.facts["acme"]; len(known) > 0 && known[refused] != (ftpclient.Facts{}) {
 		t.Errorf("known of an address where nobody is: %+v", known)
 	}
 }
@@ -231,7 +228,7 @@ func TestAChangeOfAddressIsTold(t *testing.T) {
 // TestAnAddressMoreIsAnotherLogin: a server that is blocked is tried again where there is another address to try.
 func TestAnAddressMoreIsAnotherLogin(t *testing.T) {
 	s := plainServer("h:21", 1)
-	mark, err := newFingerprint(s)
+	mark, err := newFingerprint(s, fewRounds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,10 +197,10 @@ func TestWhatChangesNowDoesNotWaitForWhatFails(t *testing.T) {
 			}
 			return done
 		})
-		b.bound = 120
+		b.bound = 120 // which keeps room for three
 		b.walk = func(job queue.Job) []plan.Op {
 			if job.Kind == work.KindScan {
-				return opsOf(plan.Upload, "u", 300)
+				return opsOf(plan.Upload, "u", 150)
 			}
 			return opsOf(plan.Upload, "edited", 3)
 		}

@@ -23,8 +23,8 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, nil)
-		b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 50)...)
-		b.enqueue(work.KindSweepRemote, "up2", time.Now(), paths("b", 50)...)
+		b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 12)...)
+		b.enqueue(work.KindSweepRemote, "up2", time.Now(), paths("b", 12)...)
 		server := &loginServer{right: "new"}
 		start := func(password string, use func(a *Agent)) {
 			t.Helper()
@@ -36,6 +36,7 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			d.rounds = fewRounds
 			for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){"acme": server.dial, "other": nobody} {
 				d.servers[name].pool.Close()
 				o := clientOptions(cfg.Servers[name], ftpclient.Facts{}, slog.New(slog.DiscardHandler))
@@ -57,7 +58,7 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 				t.Errorf("%s: %d logins, want %d", what, got, want)
 			}
 		}
-		wait := func(*Agent) { time.Sleep(3 * time.Hour) }
+		wait := func(*Agent) { time.Sleep(2 * time.Hour) }
 		start("old", wait)
 		logins("a wrong password", 1)
 		for range 3 {
@@ -83,7 +84,7 @@ func TestARefusedLoginIsTriedOnce(t *testing.T) {
 			t.Errorf("history: %+v", rows)
 		}
 		start("new", wait)
-		if rows := b.troubles("acme"); len(rows) != 2 || rows[1].Result != "working again" || rows[1].Duration < 15*time.Hour {
+		if rows := b.troubles("acme"); len(rows) != 2 || rows[1].Result != "working again" || rows[1].Duration < 10*time.Hour {
 			t.Errorf("history: %+v", rows)
 		}
 		if got := b.counts(""); got.Due+got.Waiting+got.Running > 2 || server.logins.Load() < 1 { // what "far" wants

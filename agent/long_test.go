@@ -38,9 +38,10 @@ type said struct {
 }
 
 const (
-	longBound   = 60 // parts are of 12
-	longDeletes = 15
-	longUploads = 80
+	longBound   = 40
+	longPart    = longBound / 5 // of a scan
+	longDeletes = 10
+	longUploads = 54
 )
 
 func newLong(t *testing.T) *long {

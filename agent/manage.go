@@ -174,11 +174,8 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return nil, err
 	}
 	window := windowStop(configured, now)
-	full := func(hold state.Hold) bool {
-		return hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay)
-	}
 	hold := server.Hold
-	if configured.Direction == config.Down || configured.Direction == config.Both && !full(hold) {
+	if configured.Direction == config.Down || configured.Direction == config.Both && !isFull(hold, now) {
 		hold = row.Hold
 	}
 	switch {
@@ -190,12 +187,19 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):
 		return &control.Stop{By: control.StopPause, Reason: server.LastError, Until: server.NotBefore}, nil
+	case a.putOffStop(sync) != nil:
+		return a.putOffStop(sync), nil
 	case window != nil:
 		return window, nil
-	case full(hold):
+	case isFull(hold, now):
 		return &control.Stop{By: control.StopFull, Reason: hold.Reason, Until: hold.Until}, nil
 	}
 	return nil, nil
+}
+
+// isFull reports whether there is no room where a Hold keeps transfers from.
+func isFull(hold state.Hold, now time.Time) bool {
+	return hold.Reason != "" && !hold.Open && waits(hold.Until, now, laterDelay)
 }
 
 // view is View without a database too: then there is nothing.

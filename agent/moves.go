@@ -150,5 +150,5 @@ func (c *commit) instead(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
-	return c.enqueueOp(r.Job.Sync, *r.Instead, true)
+	return c.enqueueOp(r.Job, *r.Instead, true)
 }

@@ -48,7 +48,7 @@ func TestDeletionsBesideARenamedFolder(t *testing.T) {
 				s.Scan.Plan.Ops = []plan.Op{{Action: plan.MoveRemote, From: "old", Path: "renamed", Local: folder}}
 				for _, op := range old {
 					if row.inQueue {
-						if err := c.enqueueOp("up", op, true); err != nil {
+						if err := c.enqueueOp(queue.Job{New: queue.New{Sync: "up"}}, op, true); err != nil {
 							return err
 						}
 					}

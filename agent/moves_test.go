@@ -378,7 +378,7 @@ func TestARenameDuringARename(t *testing.T) {
 			rename(t, m.local, "0", "z")
 			select {
 			case <-looked:
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Error("nobody looked")
 			}
 			again.Store(true)

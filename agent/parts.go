@@ -115,8 +115,14 @@ func (c *commit) part(s *scanning) error {
 	}
 	found := scanned{sync: s.sync(), full: s.Full, began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
 	if halt != nil {
+		if waits, err := c.putOff(s, halt); err != nil || waits {
+			return err
+		}
 		c.scans = append(c.scans, found)
 		return c.halt(s, halt, approved)
+	}
+	if err := c.averted(s); err != nil {
+		return err
 	}
 	s.count()
 	if s.last {
@@ -246,28 +252,6 @@ func (c *commit) isWalked(sync string) (bool, error) {
 	return false, nil
 }
 
-// clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
-// notAtWork.
-func (c *commit) clearMarks(s *scanning) error {
-	var kept []state.Dirty
-	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
-		if mark, ok := state.GetDirty(c.tx, s.sync(), job.Path); ok && isOperation(job.Kind) {
-			mark.Path = job.Path
-			kept = append(kept, mark)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, mark := range kept {
-		if err := state.MarkDirty(c.tx, s.sync(), mark.Path, mark.Why, mark.Remote, c.now); err != nil {
-			return err
-		}
-	}
-	return state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark)
-}
-
 // count adds a part to the numbers of its scan.
 func (s *scanning) count() {
 	found := &s.progress.Found
@@ -390,6 +374,9 @@ func (c *commit) finish(s *scanning) error {
 	if regular {
 		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
 	}
+	if found := s.progress.Found; found.Planned == 0 && found.Unseen == 0 && found.Left == 0 {
+		s.row.LastSuccess = c.now
+	}
 	if s.progress.Spares {
 		s.spared(c.now)
 		return state.PutSync(c.tx, s.sync(), s.row)
@@ -451,12 +438,17 @@ func (c *commit) dropNotes(s *scanning) (unseen bool, err error) {
 // pass too, both count.
 func (c *commit) halt(s *scanning, halt *plan.Halt, needed bool) error {
 	row := s.row
-	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt, row.Approved = halt.Reason, halt.Code, halt.Deletes, c.now, time.Time{}
+	known := row.Halt == halt.Reason && row.HaltCode == halt.Code // another look has found it a moment ago
+	if !known {
+		row.HaltedAt = c.now
+		c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
+	}
+	row.Halt, row.HaltCode, row.HaltDeletes, row.Approved = halt.Reason, halt.Code, halt.Deletes, time.Time{}
 	if !needed {
 		row.ApprovedHalts, row.ApprovedDeletes = "", 0
 	}
 	c.halted[s.sync()] = true
-	c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
+	delete(c.putOffs, s.sync())
 	if err := state.PutSync(c.tx, s.sync(), row); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ import (
 // staged nothing twice.
 func TestAScanThatIsInterruptedGoesOn(t *testing.T) {
 	t.Parallel()
-	const before, place = 36, 48 // of the part written down last, and of the one in which it happens
+	const before, place = 3 * longPart, 4 * longPart // of the part written down last, and of the one in which it happens
 	fails := func(err error) func(l *long, stop func()) func(part *work.Outcome) {
 		return func(*long, func()) func(part *work.Outcome) {
 			return func(part *work.Outcome) { part.Err = err }
@@ -112,7 +112,7 @@ func TestASyncThatIsOffKeepsItsScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		l.run(func() { time.Sleep(time.Minute) })
-		l.mustWait(24)
+		l.mustWait(2 * longPart)
 		waits, _ := l.scanJob()
 		l.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Enabled = false }
 		off, jobs := time.Now(), l.counts("up")
@@ -123,7 +123,7 @@ func TestASyncThatIsOffKeepsItsScan(t *testing.T) {
 		if now := l.counts("up"); now.Due+now.Waiting != jobs.Due+jobs.Waiting {
 			t.Errorf("jobs: %+v, before: %+v", now, jobs)
 		}
-		l.mustWait(24)
+		l.mustWait(2 * longPart)
 		l.adjust = nil
 		on := time.Now()
 		l.run(func() {
@@ -141,7 +141,7 @@ func TestASyncThatPointsElsewhereForgetsItsScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLong(t)
 		l.run(func() { time.Sleep(time.Minute) })
-		l.mustWait(24)
+		l.mustWait(2 * longPart)
 		l.open.Store(true)
 		l.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Remote = "/another" }
 		at := time.Now()
@@ -167,7 +167,7 @@ func TestAWaitingScanCanBeDropped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLong(t)
 				if release {
-					l.all = append(opsOf(plan.Upload, "u", 5), opsOf(plan.DeleteRemote, "x", 90)...)
+					l.all = append(opsOf(plan.Upload, "u", 5), opsOf(plan.DeleteRemote, "x", 60)...)
 				}
 				l.run(func() {
 					l.agent.running.Store(l.d)
@@ -206,11 +206,11 @@ func TestAVetoInTheMiddleOfAScan(t *testing.T) {
 		vetoed := false
 		l.each = func(part *work.Outcome) {
 			l.note(part)
-			if vetoed && part.Progress.Cursor != nil && placeOf(part) == 24 && !l.open.Load() { // its last word
+			if vetoed && part.Progress.Cursor != nil && placeOf(part) == 2*longPart && !l.open.Load() { // its last word
 				part.Scan.Plan.Ops = opsOf(plan.Upload, "late", 3)
 				part.Scan.Plan.Agree = []plan.Agreement{{Path: "late"}}
 			}
-			if placeOf(part) == 24 && !vetoed {
+			if placeOf(part) == 2*longPart && !vetoed {
 				vetoed, part.Scan.Totals.Local = true, plan.RootMissing
 			}
 		}
@@ -243,7 +243,7 @@ func TestAVetoInTheMiddleOfAScan(t *testing.T) {
 // the person has let pass may lie behind it, another scan follows.
 func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
 	t.Parallel()
-	deletions := opsOf(plan.DeleteRemote, "y", 25)
+	deletions := opsOf(plan.DeleteRemote, "y", 17)
 	for _, row := range []struct {
 		sentence string
 		underWay bool // else the scan waits for room
@@ -258,7 +258,7 @@ func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLong(t)
 				if row.code == plan.HaltMaxDelete {
-					l.adjust = func(cfg *config.Config) { cfg.Syncs["up"].MaxDelete = config.MaxDelete{Count: 20} }
+					l.adjust = func(cfg *config.Config) { cfg.Syncs["up"].MaxDelete = config.MaxDelete{Count: 15} }
 				}
 				happens := func() {
 					l.mu.Lock()
@@ -273,7 +273,7 @@ func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
 					switch isLook := part.Job.Kind == work.KindLook; {
 					case isLook && row.code == plan.HaltRootMissing && vetoed.CompareAndSwap(false, true):
 						part.Scan.Totals.Local = plan.RootMissing
-					case row.underWay && placeOf(part) == 36 && began.CompareAndSwap(false, true):
+					case row.underWay && placeOf(part) == 3*longPart && began.CompareAndSwap(false, true):
 						happens()
 					}
 				}
@@ -289,9 +289,9 @@ func TestAHaltByAnotherJobOfTheSync(t *testing.T) {
 					if tries := l.between(at, time.Now(), "up"); len(tries) > 0 {
 						t.Errorf("%d jobs were tried during the halt", len(tries))
 					}
-					l.mustWait(24)
+					l.mustWait(2 * longPart)
 					waits, _ := l.scanJob()
-					if at := progressOf(waits).Cursor; row.underWay && at.Looked != 36 {
+					if at := progressOf(waits).Cursor; row.underWay && at.Looked != 3*longPart {
 						t.Errorf("the scan has gone on to %+v", at)
 					}
 					approved := time.Now()
@@ -325,7 +325,7 @@ func TestARequestInTheMiddleOfAScan(t *testing.T) {
 		}
 		l.run(func() {
 			time.Sleep(time.Minute)
-			l.mustWait(24)
+			l.mustWait(2 * longPart)
 			asked := time.Now()
 			l.mu.Lock()
 			l.all = append(opsOf(plan.Upload, "behind", 3), l.all...)
@@ -403,7 +403,7 @@ func TestDeletionsOfTwoScansAtATime(t *testing.T) {
 					}
 				}
 				for _, op := range row.queued {
-					if err := c.enqueueOp("up", op, true); err != nil {
+					if err := c.enqueueOp(queue.Job{New: queue.New{Sync: "up"}}, op, true); err != nil {
 						return err
 					}
 				}

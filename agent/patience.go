@@ -29,6 +29,9 @@ func (c *commit) runOutOfPatience() error {
 		return nil
 	}
 	c.deletions, c.patience = map[string]waitingDeletions{}, true
+	if err := c.tryParked(); err != nil {
+		return err
+	}
 	for sync := range c.d.agent.syncs {
 		server := c.d.agent.cfg.Syncs[sync].Server
 		for _, kind := range []string{work.KindScan, work.KindVerify} {
@@ -47,7 +50,7 @@ func (c *commit) runOutOfPatience() error {
 			return err
 		}
 		// While nothing can be sent, no deletion waits for what keeps coming in: after an outage transfers go first again.
-		if waiting && !c.mustWait(server) && c.server(server).Failures == 0 && c.held(sync) < queue.HeldChanges {
+		if waiting && !c.mustWait(server) && c.server(server).Failures == 0 && c.held(sync) < queue.HeldSerial {
 			was, known := c.d.deletions[sync]
 			if !known || was.since.After(c.now) {
 				was.since = c.now

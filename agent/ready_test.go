@@ -106,7 +106,8 @@ func TestTheNextVersionWaitsForTheNextOne(t *testing.T) {
 		eventually(t, "it is not held any more", func() bool { return len(heldOf(t, a)) == 0 })
 		put("a.csv", "22", first.Add(time.Minute))
 		eventually(t, "the next one is held", func() bool { return strings.HasPrefix(heldOf(t, a)["a.csv"], "waiting for a new a.csv.ok") })
-		list, err := a.Status(t.Context(), control.StatusFilter{})
+		overview, err := a.Status(t.Context(), control.StatusFilter{})
+		list := overview.Syncs
 		if err != nil || list[0].State != control.StateWaiting || len(list[0].Notes) > 0 || control.StatusExitCode(list) != control.ExitDone {
 			t.Errorf("%+v, %v", list, err)
 		}
@@ -127,7 +128,8 @@ func TestTheNextVersionWaitsForTheNextOne(t *testing.T) {
 // heldOf are the files that status names as incomplete.
 func heldOf(t *testing.T, a *agent.Agent) map[string]string {
 	t.Helper()
-	list, err := a.Status(t.Context(), control.StatusFilter{})
+	overview, err := a.Status(t.Context(), control.StatusFilter{})
+	list := overview.Syncs
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%+v, %v", list, err)
 	}

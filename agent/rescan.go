@@ -36,6 +36,12 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 	}
 	c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Text: e.Why})
 	job := queue.New{Kind: kind, Sync: e.Sync, Priority: priority, RunAt: c.now, Why: e.Why}
+	if e.Watched {
+		var err error
+		if job.Payload, err = c.watchedPayload(kind, e.Sync); err != nil {
+			return err
+		}
+	}
 	return c.enqueueLook(c.dueLook(job, e))
 }
 

@@ -53,10 +53,13 @@ func (d *diary) has(match func(agent.Activity) bool) bool {
 	return false
 }
 
+// patience is for what has to come: as long as the machine may be busy with other things.
+const patience = 6 * time.Minute
+
 // eventually waits for something that real servers and file systems do in their own time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		began := time.Now()
 		if ok() {
 			return

@@ -1,12 +1,16 @@
 package agent
 
 import (
+	"encoding/json"
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -83,7 +87,11 @@ func TestOneThatCancelsDropsItsOwnJob(t *testing.T) {
 			err := d.agent.db.Update(func(tx *state.Tx) error {
 				now := time.Now()
 				for _, kind := range []string{work.KindScan, work.KindVerify} {
-					if _, err := queue.Enqueue(tx, now, queue.New{Kind: kind, Sync: "up", Server: "acme"}); err != nil {
+					job := queue.New{Kind: kind, Sync: "up", Server: "acme"}
+					if do == config.DoScan && kind == work.KindScan {
+						job.Payload = json.RawMessage(surveyPayload)
+					}
+					if _, err := queue.Enqueue(tx, now, job); err != nil {
 						return err
 					}
 				}
@@ -103,4 +111,132 @@ func TestOneThatCancelsDropsItsOwnJob(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneThatCancelsDropsNothingThatAnEventAskedFor, whether the event or the run came first, and nothing at all that its own scan
+// would not find.
+func TestOneThatCancelsDropsNothingThatAnEventAskedFor(t *testing.T) {
+	t.Parallel()
+	for sentence, c := range map[string]struct {
+		parked bool
+		left   []string
+	}{
+		"the next run looks at everything": {false, []string{"event", "event and run", "run and event"}},
+		"its scan is parked":               {true, []string{"event", "event and run", "run", "run and event"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			b := newBreaker(t, nil)
+			hourly := line(t, "0 * * * *", func(s *config.Schedule) { s.Overlap = config.OverlapCancel })
+			b.scheduled(hourly)
+			now := time.Now()
+			b.update(func(tx *state.Tx) error {
+				if err := state.PutSchedule(tx, "up", hourly.Name, state.Schedule{Begun: now}); err != nil {
+					return err
+				}
+				_, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindScan, Sync: "up", Server: "acme"})
+				return err
+			})
+			if c.parked {
+				for range 4 {
+					b.crash()
+				}
+			}
+			d := b.crash()
+			b.update(func(tx *state.Tx) error {
+				k := &commit{d: d, tx: tx, now: now, transition: newTransition()}
+				ask := func(by string, names ...string) {
+					for _, op := range uploads(names...).Scan.Plan.Ops {
+						if err := k.enqueueOp(queue.Job{New: queue.New{Sync: "up", By: by}}, op, by != ""); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				ask("", "event", "event and run")
+				ask("schedule 0 * * * *", "run", "event and run", "run and event")
+				ask("", "run and event")
+				return k.cancelRun("up", hourly, now)
+			})
+			var left []string
+			b.update(func(tx *state.Tx) error {
+				return queue.Each(tx, queue.Filter{Sync: "up", Kind: string(plan.Upload)}, func(job queue.Job) (bool, error) {
+					left = append(left, job.Path)
+					return true, nil
+				})
+			})
+			if slices.Sort(left); !slices.Equal(left, c.left) {
+				t.Errorf("left are %q, want %q", left, c.left)
+			}
+		})
+	}
+}
+
+// TestOneThatCancelsAndOnlyLooks leaves a scan that acts, and one that is to follow: nobody else would do what they find.
+func TestOneThatCancelsAndOnlyLooks(t *testing.T) {
+	t.Parallel()
+	for sentence, asked := range map[string][]string{
+		"a scan that acts is under way":                 {"scan"},
+		"one that acts was asked for in the middle":     {"survey", "scan"},
+		"both were asked for, and the one that acts is": {"scan", "survey"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+				b.walk = func(queue.Job) []plan.Op { return uploads(paths("f", 30)...).Scan.Plan.Ops }
+				b.each = func(*work.Outcome) { time.Sleep(20 * time.Minute) }
+				b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) {
+					s.Do, s.Name, s.Overlap = config.DoScan, "scan 0 * * * *", config.OverlapCancel
+				}))
+				b.runScheduled(func() {
+					for _, what := range asked {
+						e := trigger.Event{Sync: "up", Why: "watch overflow"}
+						if what == "survey" {
+							e = trigger.Event{Sync: "up", Fired: &trigger.Fired{Spec: "scan 0 * * * *", Upto: begin, Times: []time.Time{begin}}}
+						}
+						if err := b.d.emit(t.Context(), e); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(time.Minute)
+					}
+					time.Sleep(12*time.Hour + 30*time.Minute)
+				})
+				if sent := b.begun(begin, string(plan.Upload)); len(sent) < 30 {
+					t.Errorf("%d of 30 files were sent", len(sent))
+				}
+			})
+		})
+	}
+}
+
+// TestWhatWasAskedForInTheMiddleOutlivesTheScan that is dropped while it pauses.
+func TestWhatWasAskedForInTheMiddleOutlivesTheScan(t *testing.T) {
+	t.Parallel()
+	b := newBreaker(t, nil)
+	d := b.crash()
+	b.update(func(tx *state.Tx) error {
+		now := time.Now()
+		survey := queue.New{Kind: work.KindScan, Sync: "up", Server: "acme", Payload: json.RawMessage(surveyPayload)}
+		if _, err := queue.Enqueue(tx, now, survey); err != nil {
+			return err
+		}
+		jobs, err := queue.Claim(tx, now, queue.Request{Server: "acme", Limit: 1})
+		if err != nil || len(jobs) != 1 {
+			t.Fatalf("claimed %+v, %v", jobs, err)
+		}
+		c := &commit{d: d, tx: tx, now: now, transition: newTransition()}
+		if err := errors.Join(
+			queue.Save(tx, now, jobs[0].ID, []byte(`{"began":"2026-03-01T12:00:00Z"}`)), queue.Yield(tx, now, jobs[0].ID, now.Add(time.Minute)),
+			c.enqueueScan("up", work.KindScan, "watch overflow", priorityScan, now),
+			c.cancelRun("up", config.Schedule{Do: config.DoScan}, now),
+		); err != nil {
+			return err
+		}
+		job, ok, err := queue.Lookup(tx, work.KindScan, "up", "")
+		if !ok || isSurvey(job.New) || len(job.Progress) > 0 || job.Why != "watch overflow" {
+			t.Errorf("left is %+v, %v", job, ok)
+		}
+		return err
+	})
 }

@@ -153,7 +153,8 @@ func TestWhatComesOfARunIsWrittenDown(t *testing.T) {
 		b.scheduled(line(t, "0 * * * *", nil))
 		b.runScheduled(func() {
 			time.Sleep(time.Hour + time.Minute)
-			shown, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+			overview, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+			shown := overview.Syncs
 			if err != nil || len(shown[0].Schedules) != 1 {
 				t.Fatalf("%+v, %v", shown, err)
 			}
@@ -246,7 +247,8 @@ func TestAScanThatDoesNothing(t *testing.T) {
 			if counts := b.counts("up"); counts != (queue.Counts{}) {
 				t.Errorf("left: %+v", counts)
 			}
-			shown, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+			overview, err := b.agent.Status(t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+			shown := overview.Syncs
 			if err != nil || shown[0].Conflicts != 1 || !shown[0].LastScan.IsZero() {
 				t.Errorf("%+v, %v", shown, err)
 			}

@@ -182,7 +182,7 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 	if err := c.notTold(r.Job, op); err != nil {
 		return err
 	}
-	return c.enqueueOp(sync, op, r.Full)
+	return c.enqueueOp(r.Job, op, r.Full)
 }
 
 // isBeingSent puts off the renaming of a file that was rotated while a job adds to it under its old name.
@@ -231,7 +231,9 @@ func (c *commit) followUp(sync string, found *scan.Result) error {
 	return nil
 }
 
-func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
+// enqueueOp makes a job of an operation that one of another job has led to.
+func (c *commit) enqueueOp(of queue.Job, op plan.Op, full bool) error {
+	sync := of.Sync
 	readyAt, err := c.quietAt(sync, op, c.readyAt(sync, op, full))
 	if err != nil {
 		return err
@@ -243,7 +245,7 @@ func (c *commit) enqueueOp(sync string, op plan.Op, full bool) error {
 	job := queue.New{
 		Kind: string(op.Action), Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Path: op.Path,
 		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
-		RunAt: readyAt,
+		RunAt: readyAt, By: of.By,
 	}
 	if isMove(op.Action) {
 		if err := c.makeWay(sync, op); err != nil {
@@ -333,4 +335,26 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 		return c.now
 	}
 	return op.Base.When.Add(settle)
+}
+
+// clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
+// notAtWork.
+func (c *commit) clearMarks(s *scanning) error {
+	var kept []state.Dirty
+	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
+		if mark, ok := state.GetDirty(c.tx, s.sync(), job.Path); ok && isOperation(job.Kind) {
+			mark.Path = job.Path
+			kept = append(kept, mark)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, mark := range kept {
+		if err := state.MarkDirty(c.tx, s.sync(), mark.Path, mark.Why, mark.Remote, c.now); err != nil {
+			return err
+		}
+	}
+	return state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark)
 }

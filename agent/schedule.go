@@ -123,7 +123,7 @@ func (c *commit) beginRun(sync string, line config.Schedule, row *state.Schedule
 	row.LastFired, row.Begun = at, c.now
 	r := newRun(sync, line, c.now)
 	c.runs[r.key()] = r
-	why := "schedule " + line.Name
+	why := "schedule " + line.Name // also names the run, see cancelRun
 	c.happened(Activity{Kind: ActivityTriggered, Sync: sync, Action: line.Do, Text: why})
 	switch line.Do {
 	case config.DoScan:
@@ -134,7 +134,7 @@ func (c *commit) beginRun(sync string, line config.Schedule, row *state.Schedule
 		c.purges = true
 		return c.purgeNow(sync)
 	}
-	return c.enqueueScan(sync, work.KindScan, why, priorityScan, c.now)
+	return c.enqueueLook(queue.New{Kind: work.KindScan, Sync: sync, Priority: priorityScan, RunAt: c.now, Why: why, By: why})
 }
 
 // endRuns writes down what came of the runs that are over, and begins those that follow.
@@ -165,8 +165,9 @@ func (c *commit) endRuns() error {
 	return nil
 }
 
-// cancelRun drops what was asked for since a run began and nobody has begun: the run that follows finds it again, if it is still to
-// be done. A scan that is under way is told to stop at its next part; other jobs go on to their end.
+// cancelRun drops what a run alone has asked for and nobody has begun: the run that follows finds it again, if it is still to
+// be done. A scan that is under way is told to stop at its next part; other jobs go on to their end. Nothing is dropped that the
+// next run would not find: by a run that only looks no scan that acts, and no operations if the scan of the next run is parked.
 func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) error {
 	kind := work.KindScan
 	switch line.Do {
@@ -177,6 +178,8 @@ func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) e
 	}
 	if job, ok, err := queue.Lookup(c.tx, kind, sync, ""); err != nil {
 		return err
+	} else if ok && (job.Crashed() || line.Do == config.DoScan && !isSurvey(job.New)) {
+		return nil
 	} else if ok && job.State == queue.Running {
 		if _, underWay := c.rooms[job.ID]; underWay {
 			c.rooms[job.ID] = room{sync: sync, vetoed: true}
@@ -189,10 +192,10 @@ func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) e
 	if line.Do != config.DoSync {
 		return nil
 	}
-	var untouched []queue.ID
+	by, untouched := "schedule "+line.Name, []queue.ID(nil)
 	for _, waiting := range []queue.State{queue.Due, queue.Waiting} {
 		err := queue.Each(c.tx, queue.Filter{Sync: sync, State: waiting}, func(job queue.Job) (bool, error) {
-			if isOperation(job.Kind) && job.Claims == 0 && job.Priority >= queue.Urgent && !job.Enqueued.Before(begun) {
+			if isOperation(job.Kind) && job.Claims == 0 && job.Priority >= queue.Urgent && !job.Enqueued.Before(begun) && job.By == by {
 				untouched = append(untouched, job.ID)
 			}
 			return true, nil
@@ -209,9 +212,15 @@ func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) e
 	return nil
 }
 
+// dropScan drops a scan in the middle, and leaves what was asked for meanwhile.
 func (c *commit) dropScan(job queue.Job) error {
 	if err := queue.Drop(c.tx, job.ID); err != nil {
 		return err
+	}
+	if job.Next != nil {
+		if _, err := queue.Enqueue(c.tx, c.now, *job.Next); err != nil {
+			return err
+		}
 	}
 	return state.DropStaged(c.tx, job.Sync, uint64(job.ID))
 }
@@ -227,7 +236,7 @@ func isSurvey(job queue.New) bool {
 // to be seen is seen by it, too, and at once if it was meant for later.
 func (c *commit) enqueueSurvey(sync, why string) error {
 	old, ok, err := queue.Lookup(c.tx, work.KindScan, sync, "")
-	if err != nil || ok && old.Crashed() {
+	if err != nil {
 		return err
 	}
 	if ok && isForLater(old, c.now) && !isSurvey(old.New) {
@@ -239,11 +248,7 @@ func (c *commit) enqueueSurvey(sync, why string) error {
 			return nil
 		}
 	}
-	_, err = queue.Enqueue(c.tx, c.now, queue.New{
-		Kind: work.KindScan, Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Priority: priorityScan, Why: why,
-		Payload: json.RawMessage(surveyPayload),
-	})
-	return err
+	return c.enqueueLook(queue.New{Kind: work.KindScan, Sync: sync, Priority: priorityScan, Why: why, Payload: json.RawMessage(surveyPayload)})
 }
 
 // survey counts the operations of a part that nobody carries out.

@@ -35,7 +35,8 @@ func TestAScheduleThatOnlyLooks(t *testing.T) {
 	var is control.SyncStatus
 	r.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
 		eventually(t, "the run is over", func() bool {
-			list, err := a.Status(t.Context(), control.StatusFilter{})
+			overview, err := a.Status(t.Context(), control.StatusFilter{})
+			list := overview.Syncs
 			if err != nil {
 				t.Fatal(err)
 			}

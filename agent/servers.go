@@ -61,7 +61,7 @@ func (c *commit) block(name string, cause error) error {
 	if row.Blocked() {
 		return nil // another worker has reported the same already
 	}
-	mark, err := newFingerprint(c.d.servers[name].config)
+	mark, err := newFingerprint(c.d.servers[name].config, c.d.rounds)
 	if err != nil {
 		return fmt.Errorf("remember the configuration of server %s: %w", name, err)
 	}

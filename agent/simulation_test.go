@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 12, "how many seeds TestSimulation tries")
+	simulations = flag.Int("simulations", 8, "how many seeds TestSimulation tries")
 	firstSeed   = flag.Uint64("simulation-seed", 1, "the first seed of TestSimulation")
 )
 

@@ -54,7 +54,8 @@ func isRescan(a agent.Activity) bool { return a.Kind == agent.ActivityScanned &&
 
 func statusOf(t *testing.T, a *agent.Agent) control.SyncStatus {
 	t.Helper()
-	list, err := a.Status(t.Context(), control.StatusFilter{})
+	overview, err := a.Status(t.Context(), control.StatusFilter{})
+	list := overview.Syncs
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%d syncs, %v", len(list), err)
 	}

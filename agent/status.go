@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,32 +21,6 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// Status implements control.Service.
-func (a *Agent) Status(_ context.Context, f control.StatusFilter) ([]control.SyncStatus, error) {
-	names, err := a.names(f.Syncs)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]control.SyncStatus, 0, len(names))
-	for _, name := range names {
-		err := a.view(func(tx *state.Tx) error {
-			s, err := a.syncStatus(tx, name, f.Notes)
-			if err == nil {
-				list = append(list, s)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if a.db == nil {
-			s := a.cfg.Syncs[name]
-			list = append(list, control.SyncStatus{Sync: name, Server: s.Server, Direction: string(s.Direction), State: control.StateNew, Jobs: control.SyncJobs{Sync: name}})
-		}
-	}
-	return list, nil
-}
-
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
 	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
@@ -53,7 +28,7 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	if err != nil {
 		return s, err
 	}
-	s.LastScan = row.LastFullScan
+	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
 	s.FolderTimes = folderTimesOf(configured, row)
 	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
@@ -122,6 +97,8 @@ func stateOf(s control.SyncStatus) string {
 		return control.StateWaiting
 	case s.LastScan.IsZero():
 		return control.StateNew
+	case s.Watch != nil && (s.Watch.State == control.WatchDegraded || s.Watch.State == control.WatchMissing):
+		return control.StateDegraded
 	}
 	return control.StateInStep
 }
@@ -236,6 +213,14 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 	if e.Excluded != "" {
 		return "nothing: " + e.Excluded
 	}
+	stop := e.Stop
+	if stop != nil && stop.By == control.StopWait {
+		stop = nil // for what is there
+		gone := e.Agreed != nil && e.Local.Kind == entry.Absent
+		if gone || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
+			return fmt.Sprintf("waiting: %s; nothing is deleted, and all is looked at again in %s before the sync halts", e.Stop.Reason, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+		}
+	}
 	for _, job := range e.Jobs {
 		what := strings.ReplaceAll(job.Kind, "_", " ")
 		switch {
@@ -243,8 +228,8 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 			return what + ", now"
 		case job.State == string(queue.Dead):
 			return fmt.Sprintf("%s has failed for good (%s): \"ftpferry queue retry %d\" tries it again", what, job.LastError, job.ID)
-		case e.Stop != nil:
-			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, e.Stop.By, e.Stop.Reason)
+		case stop != nil:
+			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, stop.By, stop.Reason)
 		case job.State == string(queue.Waiting):
 			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
 			switch {
@@ -261,8 +246,8 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 		}
 	}
 	switch {
-	case e.Stop != nil:
-		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", e.Stop.By, e.Stop.Reason)
+	case stop != nil:
+		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", stop.By, stop.Reason)
 	case e.Note != nil && e.Note.Kind == "conflict":
 		return "a person has to decide: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):

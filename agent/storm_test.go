@@ -15,7 +15,7 @@ import (
 )
 
 // stormFiles: "-run TestStorms -storm 50000" is the full size.
-var stormFiles = flag.Int("storm", 200, "how many files TestStorms makes")
+var stormFiles = flag.Int("storm", 120, "how many files TestStorms makes")
 
 // TestStorms has several programs make, rename, replace and remove files and folders as fast as they can while the agent watches and
 // works. Both sides end equal without anybody asking for it.
@@ -55,7 +55,7 @@ func TestStorms(t *testing.T) {
 
 func stormIsOver(t *testing.T, r *rig) {
 	t.Helper()
-	for end := time.Now().Add(2*time.Minute + time.Duration(*stormFiles)*10*time.Millisecond); !r.equal(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience + time.Duration(*stormFiles)*10*time.Millisecond); !r.equal(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the two sides do not become equal")
 		}
@@ -65,7 +65,7 @@ func stormIsOver(t *testing.T, r *rig) {
 // storm makes files in nested folders, renames every third of those with all that is in it, and removes and makes anew
 // every fourth; some files are replaced as editors do it.
 func storm(root string, files int) error {
-	each := max(20, files/125) // in each folder
+	each := max(4, files/125) // in each folder
 	for i := range (files + each - 1) / each {
 		folder := filepath.Join(root, fmt.Sprint(i%7), filepath.FromSlash(strings.Repeat("nested/", i%5)), fmt.Sprint(i))
 		if i%4 == 3 {

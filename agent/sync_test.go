@@ -32,6 +32,8 @@ type rig struct {
 	config  string
 	adjust  func(*config.Config) // nil for nothing
 	observe func(agent.Activity) // nil for nobody
+	// impatient: a halt is put off for a second only, and not for minutes.
+	impatient bool
 }
 
 // newRig writes a configuration; more are further lines for its [sync.s].
@@ -59,6 +61,9 @@ state_dir = %q
 address = %q
 user = %q
 password = %q
+connect_timeout = "5m" # which no test is about
+reply_timeout = "5m"
+stall_timeout = "5m"
 %s
 [sync.s]
 server = "real"
@@ -104,6 +109,9 @@ func (r *rig) with(o agent.Options, use func(a *agent.Agent)) {
 		o.Observe = r.observe
 	}
 	a := agent.New(cfg, db, o)
+	if r.impatient {
+		a.PutOffAtMost(time.Second)
+	}
 	ctx, stop := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -120,7 +128,7 @@ func (r *rig) once() control.SyncReport {
 	r.t.Helper()
 	var report control.Report
 	r.with(agent.Options{}, func(a *agent.Agent) {
-		ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
+		ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 		defer cancel()
 		var err error
 		if report, err = a.Pass(ctx, nil); err != nil {

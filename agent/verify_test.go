@@ -45,10 +45,11 @@ func (r *rig) verified() (result string, s control.SyncStatus) {
 	r.with(agent.Options{Triggers: true, Observe: observe}, func(a *agent.Agent) {
 		select {
 		case <-ran:
-		case <-time.After(2 * time.Minute):
+		case <-time.After(patience):
 			r.t.Fatal("the comparison does not end")
 		}
-		list, err := a.Status(r.t.Context(), control.StatusFilter{})
+		overview, err := a.Status(r.t.Context(), control.StatusFilter{})
+		list := overview.Syncs
 		if err != nil {
 			r.t.Fatal(err)
 		}

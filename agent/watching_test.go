@@ -19,7 +19,8 @@ func TestStatusTellsHowChangesAreNoticed(t *testing.T) {
 	fill(t, r.local, map[string]string{"a/b/file": "1"})
 	r.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
 		watch := func() control.Watch {
-			list, err := a.Status(t.Context(), control.StatusFilter{})
+			overview, err := a.Status(t.Context(), control.StatusFilter{})
+			list := overview.Syncs
 			if err != nil || len(list) != 1 {
 				t.Fatalf("%+v, %v", list, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -39,6 +40,8 @@ type worker struct {
 
 	conn *ftpclient.Conn // nil until the assignment needs it
 	used bool            // the job at hand asked for the connection
+
+	current atomic.Pointer[underway] // the job at hand, for other goroutines; nil if there is none
 }
 
 // run works until jobs is closed. ctx breaks off what is under way; after begin nothing more
@@ -62,9 +65,12 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		case full != nil && isTransfer(job.Kind):
 			r.Outcome = work.Outcome{Job: job, Err: full}
 		default:
+			now := &underway{job: job}
+			w.current.Store(now)
 			env := w.env(begin, job)
-			env.Room, env.Flush = a.room, w.flush(job, reports)
+			env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
 			r.Outcome = work.Do(ctx, env, job)
+			w.current.Store(nil)
 		}
 		if r.Err != nil && ctx.Err() != nil {
 			r.Err = errors.Join(context.Canceled, r.Err)

@@ -143,7 +143,7 @@ func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
 	w := &worker{pool: pool, db: db, logger: slog.New(slog.DiscardHandler)}
 	begin, stop := context.WithCancel(t.Context())
 	defer stop()
-	working, cancel := context.WithTimeout(t.Context(), time.Minute)
+	working, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	done := make(chan error)
 	go func() {
@@ -166,7 +166,7 @@ func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
 func plainServer(address string, connections int) *config.Server {
 	return &config.Server{
 		Name: "acme", Address: address, User: "u", Password: config.NewSecret("p"), TLS: config.TLSNone, Data: config.Data{Mode: config.DataPassive},
-		Connections: connections, ConnectTimeout: 10 * time.Second, ReplyTimeout: 10 * time.Second, StallTimeout: 10 * time.Second,
+		Connections: connections, ConnectTimeout: 2 * time.Minute, ReplyTimeout: 2 * time.Minute, StallTimeout: 2 * time.Minute,
 	}
 }
 

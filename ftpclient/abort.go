@@ -85,6 +85,9 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 		t.conn.kill()
 	case reply.Code >= 400:
 		refusal := t.conn.refusal(t.request.op, t.request.path, t.request.verb, reply)
+		if refusal.Err != nil { // such as that the TLS session was not resumed, whichever of the two came to be known first
+			e.Err = fmt.Errorf("%w: %w", refusal.Err, e.Err)
+		}
 		refusal.Err = e.Err
 		e = refusal
 		t.conn.dropSession(reply)

@@ -161,18 +161,17 @@ func (p *place) behind(t *testing.T, l *brokenLine, change func(*ftpclient.Optio
 	t.Helper()
 	return p.again(t, func(o *ftpclient.Options) {
 		o.Proxy = l.url("http", "")
-		o.StallTimeout = 5 * time.Second
+		o.StallTimeout = testPatience
 		change(o)
 	})
 }
 
-const stall = 300 * time.Millisecond
-
-func impatientStall(o *ftpclient.Options) { o.StallTimeout = stall }
+const stall = time.Second
 
 func stalledDownload(t *testing.T, p *place) {
 	l := newBrokenLine(t, p.server.Addr, brokenLine{down: 200_000, stalls: true})
-	slow := p.behind(t, l, impatientStall)
+	slow := p.behind(t, l, func(*ftpclient.Options) {})
+	slow.conn.SetPatience(ftpclient.Options{StallTimeout: stall})
 	transfer, err := slow.conn.Retrieve(t.Context(), p.remote("large"), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -184,12 +183,13 @@ func stalledDownload(t *testing.T, p *place) {
 	_, err = transfer.Finish(t.Context())
 	checkStalled(t, err, start)
 	l.mend()
+	slow.conn.SetPatience(ftpclient.Options{StallTimeout: testPatience})
 	slow.usable(t)
 }
 
 func checkStalled(t *testing.T, err error, since time.Time) {
 	t.Helper()
-	if took := time.Since(since); took < stall || took > stall+5*time.Second {
+	if took := time.Since(since); took < stall || took > atOnce {
 		t.Errorf("it took %s", took)
 	}
 	if !errors.Is(err, ftpclient.ErrStalled) || ftpclient.Classify(err) != ftpclient.ClassConnection && ftpclient.Classify(err) != ftpclient.ClassRetry {
@@ -199,7 +199,8 @@ func checkStalled(t *testing.T, err error, since time.Time) {
 
 func stalledUpload(t *testing.T, p *place) {
 	l := newBrokenLine(t, p.server.Addr, brokenLine{up: 200_000, stalls: true})
-	slow := p.behind(t, l, impatientStall)
+	slow := p.behind(t, l, func(*ftpclient.Options) {})
+	slow.conn.SetPatience(ftpclient.Options{StallTimeout: stall})
 	transfer, err := slow.conn.Store(t.Context(), p.remote("stalled"), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +213,7 @@ func stalledUpload(t *testing.T, p *place) {
 		t.Error("the connection is used while the server still waits for the file")
 	}
 	l.mend()
+	slow.conn.SetPatience(ftpclient.Options{StallTimeout: testPatience})
 	slow.usable(t)
 }
 
@@ -262,7 +264,7 @@ func truncatedUpload(t *testing.T, p *place) {
 	l := newBrokenLine(t, p.server.Addr, brokenLine{up: 100_000, records: p.security.version != 0})
 	short := p.behind(t, l, func(o *ftpclient.Options) {
 		if silent {
-			o.FinalReplyTimeout = 2 * time.Second
+			o.FinalReplyTimeout = 3 * time.Second
 		}
 	})
 	_, err := put(t.Context(), short.conn, p.remote("cut"), bytes.NewReader(content(7, size)))
@@ -311,7 +313,7 @@ func dialWhenFree(t *testing.T, address string, o ftpclient.Options) *ftpclient.
 		if err == nil {
 			return conn
 		}
-		if ftpclient.Classify(err) != ftpclient.ClassBusy || time.Since(start) > 10*time.Second {
+		if ftpclient.Classify(err) != ftpclient.ClassBusy || time.Since(start) > patience {
 			t.Fatal(err)
 		}
 	}

@@ -50,8 +50,8 @@ func replaced() steps {
 func TestModesOfData(t *testing.T) {
 	retrieve := steps{{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: "hello", End: ftptest.Close}}, {Send: "226 done"}}
 	pasv := ftptest.Step{Expect: "PASV", Passive: true}
-	deadEPSV := ftptest.Step{Expect: "EPSV", Send: fmt.Sprintf("229 here (|||%d|)", closedPort(t))}
-	port := closedPort(t)
+	deadEPSV := ftptest.Step{Expect: "EPSV", Send: fmt.Sprintf("229 here (|||%d|)", refusedPort(t))}
+	port := refusedPort(t)
 	deadPASV := ftptest.Step{Expect: "PASV", Send: fmt.Sprintf("227 here (127,0,0,1,%d,%d)", port>>8, port&0xff)}
 	noData := outcome{class: ftpclient.ClassSetup}
 	callBack := ftptest.Step{Expect: "PORT 127,0,0,1,*", Send: "200 ok"}

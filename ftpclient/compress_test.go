@@ -162,7 +162,8 @@ func TestCompressedDownloads(t *testing.T) {
 
 // TestACompressedFloodIsReadInPieces has a stream of a thousandth of the size of its content.
 func TestACompressedFloodIsReadInPieces(t *testing.T) {
-	flood := deflated(t, strings.Repeat("\x00", 16<<20))
+	const size = 4 << 20
+	flood := deflated(t, strings.Repeat("\x00", size))
 	conn, _ := connect(t, session("MODE Z", talk("MODE Z", "200 ok").then(passive,
 		ftptest.Step{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: flood, End: ftptest.Close}}, ftptest.Step{Send: "226 done"})), compress)
 	transfer, err := conn.Retrieve(t.Context(), "/f", 0)
@@ -173,7 +174,7 @@ func TestACompressedFloodIsReadInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	allocated := testing.AllocsPerRun(100, func() { io.ReadFull(transfer, make([]byte, 1000)) })
-	if n, err := io.Copy(io.Discard, transfer); err != nil || n+102*1000 != 16<<20 {
+	if n, err := io.Copy(io.Discard, transfer); err != nil || n+102*1000 != size {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	if allocated > 2 {

@@ -47,10 +47,10 @@ func TestAVerdictThatNeverComesIsToldApart(t *testing.T) {
 					through := make(chan struct{})
 					last := steps{passive, step, {Hold: through}}.then(end.end...)
 					script := open("", last)
-					change := func(o *ftpclient.Options) { o.FinalReplyTimeout = 300 * time.Millisecond }
+					change := func(o *ftpclient.Options) { o.FinalReplyTimeout = 2 * time.Second }
 					if secured {
 						script = secureOpen(control, last)
-						change = func(o *ftpclient.Options) { o.FinalReplyTimeout = 300 * time.Millisecond; secure(o) }
+						change = func(o *ftpclient.Options) { o.FinalReplyTimeout = 2 * time.Second; secure(o) }
 					}
 					if end.code == 451 {
 						script = script.then(talk("QUIT", "221 bye")...)
@@ -101,7 +101,7 @@ func TestATransferThatDidNotGoThroughIsNotUnconfirmed(t *testing.T) {
 	})
 	t.Run("one that its caller cancelled", func(t *testing.T) {
 		conn, server := connect(t, open("", steps{passive, {Expect: "STOR /f", Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}}),
-			func(o *ftpclient.Options) { o.FinalReplyTimeout = time.Second })
+			func(o *ftpclient.Options) { o.FinalReplyTimeout = 2 * time.Second })
 		ctx, cancel := context.WithCancel(t.Context())
 		transfer, err := conn.Store(ctx, "/f", 0)
 		if err != nil {

@@ -1,6 +1,7 @@
 package ftpclient
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -9,6 +10,14 @@ import (
 
 // LimitListing sets the size at which a listing counts as hostile.
 func (c *Conn) LimitListing(bytes int64) { c.listingLimit = bytes }
+
+// SetPatience has the limits of other options count from now on, except those that are 0.
+func (c *Conn) SetPatience(o Options) {
+	c.options.ReplyTimeout = cmp.Or(o.ReplyTimeout, c.options.ReplyTimeout)
+	c.options.ConnectTimeout = cmp.Or(o.ConnectTimeout, c.options.ConnectTimeout)
+	c.options.StallTimeout = cmp.Or(o.StallTimeout, c.options.StallTimeout)
+	c.options.FinalReplyTimeout = cmp.Or(o.FinalReplyTimeout, c.options.FinalReplyTimeout)
+}
 
 // SetServer sets what kind of server this is taken for.
 func (c *Conn) SetServer(kind string) { c.facts.Server = kind }

@@ -70,9 +70,6 @@ func silence(t *testing.T, moments []moment, check func(m moment, address string
 	group.Wait()
 }
 
-// atOnce is how long giving up may take on a loaded machine: less than any patience of the client.
-const atOnce = 1800 * time.Millisecond
-
 func TestEachWaitHasItsEnd(t *testing.T) {
 	ftptest.Leaks(t)
 	second := func(o *ftpclient.Options) {

@@ -22,7 +22,7 @@ func TestLogin(t *testing.T) {
 	greeting := steps{{Send: "220 ready"}}
 	user := greeting.then(talk("USER ferry", "331 password?")...)
 	short := func(o *ftpclient.Options) {
-		o.ReplyTimeout, o.ConnectTimeout = 50*time.Millisecond, 50*time.Millisecond
+		o.ReplyTimeout, o.ConnectTimeout = time.Second, time.Second
 	}
 	virtual := func(o *ftpclient.Options) { o.VirtualHost = "ftp.example" }
 	tests := []struct {
@@ -232,13 +232,13 @@ func TestTheWrongKindOfTLSIsNamed(t *testing.T) {
 			t.Parallel()
 			server := ftptest.Real(t, name, ftptest.RealOptions{ImplicitTLS: true})
 			o := optionsFor(server, securities[2])
-			o.ConnectTimeout, o.ReplyTimeout = time.Second, time.Second
+			o.ConnectTimeout, o.ReplyTimeout = testPatience, 2*time.Second
 			_, err := ftpclient.Dial(t.Context(), server.Addr, o)
 			outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
 			if !strings.Contains(err.Error(), `use tls = "implicit"`) {
 				t.Error(err)
 			}
-			o.TLS, o.ConnectTimeout, o.ReplyTimeout = ftpclient.TLSImplicit, 30*time.Second, 30*time.Second
+			o.TLS, o.ConnectTimeout, o.ReplyTimeout = ftpclient.TLSImplicit, testPatience, testPatience
 			conn := dial(t, t.Context(), server.Addr, o)
 			if result, err := put(t.Context(), conn, conn.Absolute("f"), strings.NewReader("hello")); err != nil || !result.TLSResumed {
 				t.Errorf("%+v, %v", result, err)

@@ -74,6 +74,7 @@ type Pool struct {
 	raiseAt    time.Time // when one more is tried
 	quietUntil time.Time // no connection is tried before
 	closedAt   time.Time // when a connection was last closed
+	usedAt     time.Time // when one was last lent or given back
 	lent       map[*Conn]Facts
 	idle       []idleConn // longest first
 	opening    int        // being dialled
@@ -195,6 +196,7 @@ func (p *Pool) Put(conn *Conn) {
 		return
 	}
 	delete(p.lent, conn)
+	p.usedAt = time.Now()
 	p.learn(known, conn.Facts())
 	// One that reads names in another way than the others is not lent again.
 	sameNames := conn.facts.Encoding == "" || conn.facts.Encoding == p.facts.Encoding
@@ -306,6 +308,7 @@ func (p *Pool) accepted(conn *Conn, dialledWith Facts) bool {
 		return false
 	}
 	p.lent[conn] = conn.Facts()
+	p.usedAt = time.Now()
 	if n := p.connected(); n > p.limit {
 		p.setLimit(n) // the refusal that made it lower came while this one was on its way
 	} else if p.facts.ConnectionLimit > 0 && n > p.facts.ConnectionLimit {
@@ -409,6 +412,7 @@ func (p *Pool) turn() {
 			g.conn.adoptEncoding(p.facts.Encoding)
 			g.facts.Encoding = g.conn.facts.Encoding
 			p.lent[g.conn] = g.facts
+			p.usedAt = now
 		} else if p.mayOpen(now) {
 			p.opening++
 		} else {

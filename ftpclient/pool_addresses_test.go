@@ -310,7 +310,7 @@ func TestAnotherServerStandsIn(t *testing.T) {
 	main.Stop()
 	store("/two", other.Addr)
 	main.Start()
-	for began := time.Now(); a.InUse() == other.Addr && time.Since(began) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); a.InUse() == other.Addr && time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
 		conn, err := a.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -287,8 +287,7 @@ func TestProxiesThatSayNo(t *testing.T) {
 			r := newRelay(t, test.login, test.greet)
 			o := testOptions()
 			o.Proxy = r.url(test.scheme, test.given)
-			o.ConnectTimeout = 5 * time.Second
-			_, err := ftpclient.Dial(t.Context(), net.JoinHostPort("127.0.0.1", strconv.Itoa(closedPort(t))), o)
+			_, err := ftpclient.Dial(t.Context(), net.JoinHostPort("127.0.0.1", strconv.Itoa(refusedPort(t))), o)
 			outcome{class: ftpclient.ClassUnavailable}.check(t, err)
 			for _, want := range []string{test.says, r.listener.Addr().String(), test.scheme} {
 				if !strings.Contains(err.Error(), want) {
@@ -361,7 +360,7 @@ func TestProxiesThatMakeNoSense(t *testing.T) {
 
 func TestADataConnectionThatTheProxyCannotMakeIsToldWithTheProxy(t *testing.T) {
 	r := newRelay(t, "", connectHTTP)
-	closed := closedPort(t)
+	closed := refusedPort(t)
 	conn, _ := connect(t, session("", talk("EPSV", fmt.Sprintf("229 ok (|||%d|)", closed), "PASV", fmt.Sprintf("227 ok (10,1,2,3,%d,%d)", closed>>8, closed&255))),
 		func(o *ftpclient.Options) { o.Proxy = r.url("http", "") })
 	_, _, err := get(t.Context(), conn, "/f")

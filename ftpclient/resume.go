@@ -282,8 +282,8 @@ func (c *Conn) ResumeRetrieve(ctx context.Context, p string, size int64, modifie
 		offset = 0
 	}
 	t.check = func(context.Context) error {
-		if offset+t.bytes != size {
-			return &Error{Op: "retrieve", Path: p, Err: fmt.Errorf("%w: %d bytes came, not %d", ErrMismatch, offset+t.bytes, size)}
+		if offset+t.Bytes() != size {
+			return &Error{Op: "retrieve", Path: p, Err: fmt.Errorf("%w: %d bytes came, not %d", ErrMismatch, offset+t.Bytes(), size)}
 		}
 		return nil
 	}
@@ -306,7 +306,7 @@ func (c *Conn) retrieveOverlap(ctx context.Context, p string, part io.ReaderAt, 
 		return nil, c.unlessRefused(err)
 	}
 	if bytes.Equal(got, want) {
-		t.bytes = 0
+		t.moved.begin(time.Now())
 		return t, nil
 	}
 	t.Abort(ctx)

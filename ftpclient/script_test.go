@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,15 +80,21 @@ func download(command, content, final string) steps {
 var aborted = steps{{Expect: "ABOR", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, {Send: "426 cut\n226 ABOR done"},
 	{Expect: "NOOP", Send: "200 here"}}
 
+// atOnce is how long something may take that must not wait for the end of a patience. Machines stall for seconds.
+const (
+	testPatience = 3 * time.Minute
+	atOnce       = testPatience / 2
+)
+
 // testOptions are for scripted servers: patient enough for a loaded machine.
 func testOptions() ftpclient.Options {
 	return ftpclient.Options{
 		User: "ferry", Password: "secret", TLS: ftpclient.TLSNone,
-		ReplyTimeout: 10 * time.Second, ConnectTimeout: 10 * time.Second, FinalReplyTimeout: 10 * time.Second,
+		ReplyTimeout: testPatience, ConnectTimeout: testPatience, FinalReplyTimeout: testPatience, StallTimeout: testPatience,
 	}
 }
 
-// connect logs in to a server that does what the script says.
+// connect logs in to a server that does what the script says, with all patience: limits that are shorter hold from then on.
 func connect(t *testing.T, script steps, change ...func(*ftpclient.Options)) (*ftpclient.Conn, *ftptest.Script) {
 	t.Helper()
 	server := ftptest.NewScript(t, script...)
@@ -95,7 +102,11 @@ func connect(t *testing.T, script steps, change ...func(*ftpclient.Options)) (*f
 	for _, f := range change {
 		f(&o)
 	}
-	return dial(t, t.Context(), server.Addr, o), server
+	wanted := o
+	o.ReplyTimeout, o.ConnectTimeout = max(o.ReplyTimeout, testPatience), max(o.ConnectTimeout, testPatience)
+	conn := dial(t, t.Context(), server.Addr, o)
+	conn.SetPatience(wanted)
+	return conn, server
 }
 
 // secure asks for TLS and trusts every certificate: what the tests with it are about comes later.
@@ -162,15 +173,29 @@ func (o outcome) check(t *testing.T, err error) {
 	}
 }
 
-// closedPort returns a port on loopback on which nobody listens.
-func closedPort(t *testing.T) int {
+// refusedPort returns a port of 127.0.0.1 on which nobody listens, until the end of the test.
+func refusedPort(t *testing.T) int {
+	t.Helper()
+	_, port, err := net.SplitHostPort(ftptest.RefusedAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+// freePort returns a port of 127.0.0.1 that was free a moment ago.
+func freePort(t *testing.T) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 // zeros is a file without an end.

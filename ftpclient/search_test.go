@@ -71,7 +71,7 @@ func TestBusyPortsCondemnNoWay(t *testing.T) {
 		func(o *ftpclient.Options) {
 			o.Data.ActivePorts = ftpclient.PortRange{First: uint16(other.Addr().(*net.TCPAddr).Port)}
 			o.Facts.Channels = known
-			o.ConnectTimeout = 300 * time.Millisecond
+			o.ConnectTimeout = 2 * time.Second
 		})
 	err = putHello(t.Context(), conn)
 	outcome{class: ftpclient.ClassSetup}.check(t, err)
@@ -138,7 +138,7 @@ func TestASurveyThatIsCutShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	nowhere := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(closedPort(t)))
+	nowhere := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(refusedPort(t)))
 	locator := extip.NewLocator(extip.Options{Router: nowhere, UPnPSearch: nowhere, STUN: []string{silent.LocalAddr().String()}})
 	defer locator.Close(context.Background())
 	conn, _ := connect(t, session("", surveyed), func(o *ftpclient.Options) { o.Data.Locator = locator })
@@ -173,7 +173,7 @@ func TestPortRangesThatCannotWork(t *testing.T) {
 	for _, test := range tests {
 		o := testOptions()
 		o.Data.ActivePorts, o.Data.AnnouncedPorts = test.active, test.announced
-		_, err := ftpclient.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", closedPort(t)), o)
+		_, err := ftpclient.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", refusedPort(t)), o)
 		if errors.Is(err, ftpclient.ErrOptions) == test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}

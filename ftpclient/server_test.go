@@ -126,3 +126,32 @@ func TestATicketThatHasRunOutIsToldFromASetUpThatCannotWork(t *testing.T) {
 		})
 	}
 }
+
+// TestATicketThatHasRunOutIsKnownByTheReplyAlsoToAWriter, whose write fails before the reply comes.
+func TestATicketThatHasRunOutIsKnownByTheReplyAlsoToAWriter(t *testing.T) {
+	config := certified(t, tls.VersionTLS13)
+	restarted := &tls.Config{Certificates: config.Certificates, MinVersion: tls.VersionTLS13}
+	failed := make(chan struct{})
+	conn, _ := connect(t, secureOpen(&ftptest.TLS{Config: config}, steps{
+		passive,
+		{Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{TLS: &ftptest.TLS{Config: config, MustResume: true}, Send: "hello", End: ftptest.Close}},
+		{Send: "226 done"},
+		passive,
+		{Expect: "STOR /g", Send: "150 go", Data: &ftptest.Data{TLS: &ftptest.TLS{Config: restarted}, End: ftptest.Reset}},
+		{Hold: failed, Send: "425 Unable to build data connection: TLS session of data connection not resumed."},
+	}), secure)
+	if _, _, err := get(t.Context(), conn, "/f"); err != nil {
+		t.Fatal(err)
+	}
+	transfer, err := conn.Store(t.Context(), "/g", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = transfer.Write(make([]byte, 1<<16))
+	}
+	close(failed)
+	if _, err := transfer.Finish(t.Context()); !errors.Is(err, ftpclient.ErrTicketExpired) || ftpclient.Classify(err) != ftpclient.ClassConnection {
+		t.Errorf("%v, classified %s", err, ftpclient.Classify(err))
+	}
+}

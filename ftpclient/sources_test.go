@@ -44,7 +44,7 @@ func TestTheServersViewCountsBeforeSTUN(t *testing.T) {
 	script := talk("STAT", "211-status\n Connected from 203.0.113.2\n211 End", "CWD /d", "250 ok", "PORT 203,0,113,2,*", "500 no",
 		"CWD /d", "250 ok", "EPRT |1|203.0.113.2|*", "500 no")
 	conn, _ := connect(t, session("", script), activeOnly, func(o *ftpclient.Options) {
-		port := uint16(closedPort(t))
+		port := freePort(t)
 		o.Data.Locator, o.Data.ActivePorts = locator, ftpclient.PortRange{First: port, Last: port}
 	})
 	outcome{class: ftpclient.ClassSetup}.check(t, putHello(t.Context(), conn))

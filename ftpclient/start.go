@@ -84,6 +84,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 // the transfer tells no more than why the data connection did not open, if it did not.
 func (c *Conn) begin(ctx context.Context, r request, command control.Command, pending data.Pending, way DataWay) (*Transfer, error) {
 	t := &Transfer{conn: c, request: r, way: way, begun: time.Now()}
+	t.moved.begin(t.begun)
 	var err error
 	if t.call, err = c.control.Send(ctx, command.As(control.Transfer)); err != nil {
 		pending.Close()

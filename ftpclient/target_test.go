@@ -31,7 +31,7 @@ func TestAnUploadWithoutDataConnectionLeavesNoFile(t *testing.T) {
 	}{
 		{name: "the empty file is removed", script: proven.then(absent...).then(refused...).then(empty...)},
 		{name: "also if the command is refused at once", script: proven.then(absent...).then(talk("PORT *", "200 ok", "STOR /d/f", "425 cannot connect")...).then(empty...)},
-		{name: "on another connection, where the first is lost", change: func(o *ftpclient.Options) { o.ConnectTimeout = 300 * time.Millisecond },
+		{name: "on another connection, where the first is lost", change: func(o *ftpclient.Options) { o.ConnectTimeout = 2 * time.Second },
 			script: proven.then(absent...).then(talk("PORT *", "200 ok")...).then(ftptest.Step{Expect: "STOR /d/f", Send: "150 go", End: ftptest.Close}).
 				then(open("", empty)...)},
 		{name: "the beginning of an append", script: proven.then(absent...).then(talk("PORT *", "200 ok", "APPE /d/f", "150 go\n425 cannot connect")...).then(empty...),

@@ -34,7 +34,7 @@ type Transfer struct {
 	zlib    *zlibStream // compression on top of stream, nil without
 	way     DataWay
 	begun   time.Time
-	bytes   int64
+	moved   meter // content
 	atEOF   bool
 	failure error // first error of reading, writing, or of the source of an upload
 	ours    bool  // failure is no fault of the connection, so no reply can explain it
@@ -75,7 +75,7 @@ func (t *Transfer) Read(p []byte) (int, error) {
 }
 
 func (t *Transfer) received(n int64, err error) {
-	t.bytes += n
+	t.moved.add(n)
 	if errors.Is(err, io.EOF) {
 		t.atEOF = true
 	} else {
@@ -88,8 +88,7 @@ func (t *Transfer) received(n int64, err error) {
 func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 	file, isFile := w.(*os.File)
 	if isFile && t.direct() && !t.conn.noSplice && takesSplice(file) {
-		n, err := t.guarded.ReceiveFile(file)
-		t.bytes += n
+		n, err := t.guarded.ReceiveFile(file, t.moved.add)
 		if errors.Is(err, syscall.EINVAL) {
 			// The file system has no splice, and says so when the bytes are in a pipe already.
 			t.conn.noSplice = true
@@ -111,7 +110,7 @@ func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 // Write writes to an upload. After an error, Finish tells the server's reason.
 func (t *Transfer) Write(p []byte) (int, error) {
 	n, err := t.write(p)
-	t.bytes += int64(n)
+	t.moved.add(int64(n))
 	t.fail(err)
 	return n, err
 }
@@ -122,8 +121,7 @@ func (t *Transfer) Write(p []byte) (int, error) {
 func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 	file, isFile := r.(*os.File)
 	if isFile && t.direct() {
-		n, err := t.guarded.SendFile(file, t.conn.copyBuffer())
-		t.bytes += n
+		n, err := t.guarded.SendFile(file, t.conn.copyBuffer(), t.moved.add)
 		if err != nil && t.failure == nil {
 			var ofFile *fs.PathError
 			t.failure, t.ours = err, errors.As(err, &ofFile) || errors.Is(err, syscall.EIO)
@@ -186,8 +184,14 @@ func (t *Transfer) fail(err error) {
 	}
 }
 
-// Bytes is the number of bytes of content that went through so far.
-func (t *Transfer) Bytes() int64 { return t.bytes }
+// Bytes is the number of bytes of content that went through so far. It may be called at any time, by any goroutine.
+func (t *Transfer) Bytes() int64 { return t.moved.total.Load() }
+
+// Rate is how many bytes of content a second went through in the last seconds before now, under the same conditions as Bytes.
+func (t *Transfer) Rate(now time.Time) float64 { return t.moved.rate(now) }
+
+// Mode is the command by which the data connection was made.
+func (t *Transfer) Mode() Mode { return t.way.Command }
 
 // Finish ends the data connection and waits for the server's verdict. nil means that the
 // server calls the transfer complete and that nothing went wrong on this side. A download
@@ -215,7 +219,7 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	if err == nil {
 		t.settle(ctx)
 	}
-	result.Bytes, result.Moved, result.Duration = t.bytes, t.guarded.Moved(), time.Since(t.begun)
+	result.Bytes, result.Moved, result.Duration = t.Bytes(), t.guarded.Moved(), time.Since(t.begun)
 	fail := &Error{Op: t.request.op, Path: t.request.path}
 	switch {
 	case err != nil:
@@ -268,7 +272,7 @@ func (t *Transfer) result() Result {
 		return netip.AddrPort{}
 	}
 	return Result{
-		Bytes: t.bytes, Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed,
+		Bytes: t.Bytes(), Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed,
 		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
 	}
 }

@@ -44,10 +44,10 @@ func (r row) run(t *testing.T, transfer func(*ftpclient.Conn) error) {
 	})
 }
 
-// impatient is for servers that say nothing.
+// impatient is for servers that say nothing. What comes before that has to come in time: machines stall.
 func impatient(o *ftpclient.Options) {
-	o.ReplyTimeout, o.ConnectTimeout = 200*time.Millisecond, 200*time.Millisecond
-	o.FinalReplyTimeout, o.StallTimeout = 100*time.Millisecond, 100*time.Millisecond
+	o.ReplyTimeout, o.ConnectTimeout = 2*time.Second, 2*time.Second
+	o.FinalReplyTimeout, o.StallTimeout = time.Second, time.Second
 }
 
 func TestDownload(t *testing.T) {

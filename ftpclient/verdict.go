@@ -194,7 +194,7 @@ func (t *Transfer) lookAtSize(ctx context.Context, cut error) error {
 	if r.upload && (r.verb != "STOR" || r.offset > 0) {
 		return &Error{Op: r.op, Path: r.path, Err: fmt.Errorf("end of the data connection: %w", cut)}
 	}
-	err := c.VerifySize(ctx, r.path, r.offset+t.bytes)
+	err := c.VerifySize(ctx, r.path, r.offset+t.Bytes())
 	if err == nil || errors.Is(err, ErrMismatch) || !c.Usable() {
 		return err
 	}

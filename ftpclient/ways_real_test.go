@@ -130,8 +130,8 @@ func TestARealServerIsSentToAPortThatNobodyForwards(t *testing.T) {
 			o := optionsFor(server, securities[0])
 			o.Data = ftpclient.DataOptions{
 				Policy: ftpclient.DataActiveOnly, ExternalAddress: netip.MustParseAddr("127.0.0.1"),
-				ActivePorts:    ftpclient.PortRange{First: uint16(closedPort(t))},
-				AnnouncedPorts: ftpclient.PortRange{First: uint16(closedPort(t))},
+				ActivePorts:    ftpclient.PortRange{First: freePort(t)},
+				AnnouncedPorts: ftpclient.PortRange{First: uint16(refusedPort(t))},
 			}
 			conn := dial(t, ctx, server.Addr, o)
 			results, err := conn.ProbeWays(ctx, "", nil)

@@ -20,9 +20,9 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
-// closedEPSV and closedPASV are passive ways on which nobody listens.
+// closedPassive are passive ways on which nobody listens.
 func closedPassive(t *testing.T) steps {
-	port := closedPort(t)
+	port := refusedPort(t)
 	return talk("EPSV", fmt.Sprintf("229 here (|||%d|)", port), "PASV", fmt.Sprintf("227 here (127,0,0,1,%d,%d)", port>>8, port&0xff))
 }
 
@@ -95,7 +95,7 @@ func TestSilenceCostsTheControlConnection(t *testing.T) {
 	l := `type=file;size=1;modify=20260101000000; a`
 	listing := steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "MLSD", Send: "150 go", Data: &ftptest.Data{Send: l + "\r\n", End: ftptest.Close}}, {Send: "226 done"}}
 	replacedBy := func(s steps) steps { return steps{{Expect: "QUIT", Send: "221 bye", End: ftptest.Close}}.then(s...) }
-	deaf := func(o *ftpclient.Options) { o.ConnectTimeout = 300 * time.Millisecond }
+	deaf := func(o *ftpclient.Options) { o.ConnectTimeout = 2 * time.Second }
 	tests := []struct {
 		name     string
 		features string
@@ -122,6 +122,7 @@ func TestSilenceCostsTheControlConnection(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			conn, _ := connect(t, session(test.features, test.script), deaf)
 			if err := test.do(t.Context(), conn); err != nil {
 				t.Fatal(err)
@@ -161,12 +162,12 @@ func TestCloseEndsTheLookingForADataChannel(t *testing.T) {
 		script steps
 		change func(*ftpclient.Options)
 	}{
-		{"while it dials", waiting(ftptest.Step{Expect: "EPSV", Send: silent}), func(o *ftpclient.Options) { o.ConnectTimeout = time.Minute }},
+		{"while it dials", waiting(ftptest.Step{Expect: "EPSV", Send: silent}), func(o *ftpclient.Options) { o.ConnectTimeout = testPatience }},
 		{"while it dials anew", waiting(ftptest.Step{Expect: "EPSV", Send: silent}, ftptest.Step{Expect: "QUIT", Send: "221 bye", End: ftptest.Close}, ftptest.Step{Send: "220-soon"}),
-			func(o *ftpclient.Options) { o.ConnectTimeout = 300 * time.Millisecond }},
+			func(o *ftpclient.Options) { o.ConnectTimeout = time.Second }},
 		{"while the server connects", waiting(ftptest.Step{Expect: "STAT", Send: "502 no"}, ftptest.Step{Expect: "CWD /d", Send: "250 ok"},
 			ftptest.Step{Expect: "PORT *", Send: "200 ok"}, ftptest.Step{Expect: "NLST"}),
-			func(o *ftpclient.Options) { activeOnly(o); o.ConnectTimeout = time.Minute }},
+			func(o *ftpclient.Options) { activeOnly(o); o.ConnectTimeout = testPatience }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestCloseEndsTheLookingForADataChannel(t *testing.T) {
 				if got := ftpclient.Classify(err); got != ftpclient.ClassConnection {
 					t.Errorf("%v is classified %s", err, got)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(atOnce):
 				t.Error("it goes on")
 			}
 			over <- struct{}{}
@@ -294,7 +295,7 @@ func TestBetterWaysGetAnotherChanceInALongSession(t *testing.T) {
 
 // TestDishonestServersAreRefused each with its own error (RFC 2577 section 3).
 func TestDishonestServersAreRefused(t *testing.T) {
-	port := closedPort(t)
+	port := refusedPort(t)
 	bytes := fmt.Sprintf("%d,%d", port>>8, port&0xff)
 	stranger := []ftptest.Step{{Expect: "PORT *", Send: "200 ok"}, {Expect: "NLST", Send: "150 go",
 		Data: &ftptest.Data{From: "127.0.0.2", Send: "evil", Receive: ftptest.All, End: ftptest.Close}}, {Send: "226 done"}}

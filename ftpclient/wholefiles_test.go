@@ -108,7 +108,7 @@ func TestLimitsOfBandwidth(t *testing.T) {
 		for _, test := range tests {
 			t.Run(s.name+", "+test.name, func(t *testing.T) {
 				o := optionsFor(server, s)
-				o.StallTimeout = 5 * time.Second
+				o.StallTimeout = testPatience
 				test.change(&o)
 				conn := dial(t, t.Context(), server.Addr, o)
 				p := &place{conn: conn, server: server, folder: conn.Absolute(""), disk: server.Root}

@@ -99,7 +99,7 @@ func TestASlowLoginGoesThrough(t *testing.T) {
 func TestAPromiseOfAGreetingIsTold(t *testing.T) {
 	server := ftptest.NewScript(t, ftptest.Step{Send: "120 Service ready in 005 minutes"})
 	o := testOptions()
-	o.ReplyTimeout = 50 * time.Millisecond
+	o.ReplyTimeout = 2 * time.Second
 	_, err := ftpclient.Dial(t.Context(), server.Addr, o)
 	outcome{is: ftpclient.ErrTimeout, class: ftpclient.ClassUnavailable}.check(t, err)
 	if err == nil || !strings.Contains(err.Error(), "005 minutes") {

@@ -44,6 +44,8 @@ const (
 	// HeldTransfers: jobs that are not serial and have a priority within Request.Transfers stay.
 	// Serial jobs do not wait for others that are due.
 	HeldTransfers
+	// HeldSerial: serial jobs stay.
+	HeldSerial
 	// HeldChanges: jobs that are serial or have a priority within Request.Changes stay.
 	HeldChanges
 	// HeldAll: no job may run.
@@ -233,7 +235,7 @@ func (l *lane) mayRun(tx *state.Tx, request Request) (bool, error) {
 		held = request.Hold(l.sync)
 	}
 	switch {
-	case held == HeldAll, l.serial && held == HeldChanges:
+	case held == HeldAll, l.serial && (held == HeldChanges || held == HeldSerial):
 		return false, nil
 	case held == HeldChanges:
 		return l.skip(tx, request.Changes)

@@ -51,7 +51,7 @@ func (n New) check() error {
 	switch {
 	case n.Kind == "":
 		return errors.New("no kind")
-	case !utf8.ValidString(n.Kind + n.Sync + n.Server):
+	case !utf8.ValidString(n.Kind + n.Sync + n.Server + n.By):
 		return fmt.Errorf("kind %q, sync or server %q is not UTF-8", n.Kind, n.Server)
 	}
 	return nil
@@ -112,6 +112,9 @@ func merge(old, wanted New) New {
 		wanted.RunAt = old.RunAt
 	}
 	wanted.Priority = min(old.Priority, wanted.Priority)
+	if old.By != wanted.By {
+		wanted.By = ""
+	}
 	return wanted
 }
 

@@ -80,6 +80,8 @@ type New struct {
 	RunAt time.Time `json:"run_at,omitzero"`
 	// Why is the reason, for people.
 	Why string `json:"why,omitempty"`
+	// By names who alone asks for it, for whoever drops what nobody else wants; "" says nothing, and is what comes of several.
+	By string `json:"by,omitempty"`
 	// Payload is for the worker and must be JSON or empty.
 	Payload json.RawMessage `json:"payload,omitempty"`
 }

@@ -56,6 +56,9 @@ func merged(old *New, wanted New) New {
 			wanted.RunAt = old.RunAt
 		}
 		wanted.Priority = min(wanted.Priority, old.Priority)
+		if wanted.By != old.By {
+			wanted.By = ""
+		}
 	}
 	return wanted
 }
@@ -135,7 +138,8 @@ func (m *model) claim(request Request) []Job {
 	var ready []*Job
 	for _, job := range m.sorted() {
 		held := request.Hold(job.Sync)
-		stays := held == HeldAll || held == HeldChanges && job.Serial || held != HeldNone && !job.Serial && within(job.Priority, request.band(held))
+		stays := held == HeldAll || (held == HeldChanges || held == HeldSerial) && job.Serial ||
+			held != HeldNone && held != HeldSerial && !job.Serial && within(job.Priority, request.band(held))
 		blocked := job.State != Due || job.Server != request.Server || stays
 		for _, other := range m.jobs {
 			busy := other.State == Running || other.State == Due && !other.Serial && held == HeldNone

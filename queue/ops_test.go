@@ -70,8 +70,10 @@ func (m *model) request(op, arg byte) Request {
 				return HeldNone
 			case op%13 == 2 && op < 128:
 				return HeldAll
-			case op%13 == 2:
+			case op%13 == 2 && op < 192:
 				return HeldChanges
+			case op%13 == 2:
+				return HeldSerial
 			}
 			return HeldTransfers
 		},

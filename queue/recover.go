@@ -9,13 +9,13 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// fatalCrashes in a row make a job dead.
-const fatalCrashes = 3
+// FatalCrashes in a row make a job dead.
+const FatalCrashes = 3
 
 const crashReason = "was running in three crashes of the agent"
 
 // Crashed reports whether the job is dead because the agent went down while it was running, again and again.
-func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= fatalCrashes }
+func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= FatalCrashes }
 
 // Recovered tells what Recover did with the running jobs.
 type Recovered struct {
@@ -40,7 +40,7 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 			}
 			job := old
 			job.Crashes++
-			if job.Crashes >= fatalCrashes {
+			if job.Crashes >= FatalCrashes {
 				job.takeNext()
 				job.LastError, job.LastReply = crashReason, ""
 				job.die(now)

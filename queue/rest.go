@@ -23,6 +23,48 @@ func Want(tx *state.Tx, now time.Time, id ID) error {
 	return nil
 }
 
+// WantAs is Want with the values that the job is to have when it is tried again. Of a job that has other values of kind, sync and
+// path than these, the error is ErrNew.
+func WantAs(tx *state.Tx, now time.Time, id ID, as New) error {
+	old, err := fetch(tx, now, id)
+	switch {
+	case err != nil:
+	case old.State != Dead:
+		err = fmt.Errorf("%w: it is %s, not dead", ErrState, old.State)
+	case as.Kind != old.Kind || as.Sync != old.Sync || as.Path != old.Path:
+		err = fmt.Errorf("%w like this one: %s of %q", ErrNew, as.Kind, as.Path)
+	default:
+		job := old
+		job.New, job.Wanted = as, now.UTC()
+		job.RunAt = job.RunAt.UTC()
+		err = replace(tx, &old, job)
+	}
+	if err != nil {
+		return &Error{Op: "want", ID: id, Err: err}
+	}
+	return nil
+}
+
+// TryOnce makes a job due that is dead because of crashes of the agent, to start from its beginning. Unlike Retry it leaves those on
+// its account: one more makes it dead again, unless it comes further than before or back with a failure.
+func TryOnce(tx *state.Tx, now time.Time, id ID) error {
+	old, err := fetch(tx, now, id)
+	if err == nil && !old.Crashed() {
+		err = fmt.Errorf("%w: it is not dead because of crashes", ErrState)
+	}
+	if err == nil {
+		job := old
+		job.revive()
+		job.Crashes, job.Progress, job.RunAt = old.Crashes, nil, now.UTC()
+		job.schedule(now)
+		err = replace(tx, &old, job)
+	}
+	if err != nil {
+		return &Error{Op: "try", ID: id, Err: err}
+	}
+	return nil
+}
+
 // Hasten gives the waiting jobs whose RunAt is more than most from now that time instead, and returns how many there
 // were. A clock that was wrong when RunAt was set, and is right by now, leaves jobs waiting for days.
 func Hasten(tx *state.Tx, now time.Time, most func(Job) time.Duration) (hastened int, err error) {

@@ -103,6 +103,37 @@ func TestHeldTransfersLetOthersPass(t *testing.T) {
 	}
 }
 
+// TestHeldSerialJobsLeaveTheRest: they come when they are held no more.
+func TestHeldSerialJobsLeaveTheRest(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		for _, priority := range []uint8{1, 50, 190, 200} {
+			job := New{Kind: "up", Sync: "web", Server: "acme", Path: fmt.Sprint(priority), Priority: priority, Serial: priority >= 190}
+			if _, err := Enqueue(tx, start, job); err != nil {
+				return err
+			}
+		}
+		var got []string
+		for _, held := range []Held{HeldSerial, HeldSerial, HeldSerial, HeldNone, HeldNone} {
+			jobs, err := Claim(tx, start, Request{Server: "acme", Limit: 1, Hold: func(string) Held { return held }})
+			if err != nil {
+				return err
+			}
+			for _, job := range jobs {
+				got = append(got, job.Path)
+				if _, err := Complete(tx, start, job.ID); err != nil {
+					return err
+				}
+			}
+			got = append(got, "/")
+		}
+		if got := fmt.Sprint(got); got != "[1 / 50 / / 190 / 200 /]" {
+			t.Errorf("got %s", got)
+		}
+		return nil
+	})
+}
+
 // TestHeldChangesLeaveLooks: what changes something stays, of the serial jobs all.
 func TestHeldChangesLeaveLooks(t *testing.T) {
 	db := openNew(t)
@@ -136,5 +167,73 @@ func TestHeldChangesLeaveLooks(t *testing.T) {
 			t.Errorf("afterwards %v, want %v", got, want)
 		}
 		return nil
+	})
+}
+
+// TestAJobThatWasParkedForCrashesIsTriedOnce, as what it was asked to be meanwhile: one more crash parks it again, and a step further
+// clears its account.
+func TestAJobThatWasParkedForCrashesIsTriedOnce(t *testing.T) {
+	db := openNew(t)
+	update(t, db, func(tx *state.Tx) error {
+		scan := New{Kind: "scan", Sync: "web", Server: "acme", Priority: 80, Why: "first"}
+		if _, err := Enqueue(tx, start, scan); err != nil {
+			return err
+		}
+		crash := func(want State) {
+			t.Helper()
+			if _, err := Claim(tx, start, Request{Server: "acme", Limit: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Recover(tx, start); err != nil {
+				t.Fatal(err)
+			}
+			if job, _, err := Get(tx, 1); err != nil || job.State != want || job.Crashed() != (want == Dead) {
+				t.Fatalf("%+v, %v, want it %s", job, err, want)
+			}
+		}
+		crash(Due)
+		if err := TryOnce(tx, start, 1); !errors.Is(err, ErrState) {
+			t.Errorf("due: %v", err)
+		}
+		crash(Due)
+		crash(Dead)
+		later := scan
+		later.Why, later.Server, later.RunAt = "later", "other", start.Add(time.Hour)
+		for _, other := range []New{{Kind: "look", Sync: "web"}, {Kind: "scan", Sync: "docs"}, {Kind: "scan", Sync: "web", Path: "a"}} {
+			if err := WantAs(tx, start, 1, other); !errors.Is(err, ErrNew) {
+				t.Errorf("wanted as another job: %v", err)
+			}
+		}
+		if err := errors.Join(WantAs(tx, start, 1, later), Check(tx)); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || job.State != Dead || job.Why != "later" || job.LastError == "" || job.Wanted.IsZero() {
+			t.Errorf("wanted: %+v, %v", job, err)
+		}
+		if err := errors.Join(WantAs(tx, start, 1, scan), TryOnce(tx, start, 1), Check(tx)); err != nil {
+			return err
+		}
+		if job, _, err := Get(tx, 1); err != nil || job.State != Due || !job.Wanted.IsZero() || job.LastError != "" {
+			t.Errorf("tried: %+v, %v", job, err)
+		}
+		if err := WantAs(tx, start, 1, scan); !errors.Is(err, ErrState) {
+			t.Errorf("due: %v", err)
+		}
+		crash(Dead)
+		if err := TryOnce(tx, start, 1); err != nil {
+			return err
+		}
+		if _, err := Claim(tx, start, Request{Server: "acme", Limit: 1}); err != nil {
+			return err
+		}
+		if err := Save(tx, start, 1, []byte("[1]")); err != nil {
+			return err
+		}
+		if _, err := Recover(tx, start); err != nil {
+			return err
+		}
+		crash(Due)
+		crash(Dead)
+		return Check(tx)
 	})
 }

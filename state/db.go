@@ -92,6 +92,15 @@ func (db *DB) settle(o Options) error {
 	return db.compact(path, o)
 }
 
+// Size is that of the file in bytes, 0 if nobody can tell.
+func (db *DB) Size() int64 {
+	info, err := os.Stat(db.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // Close waits for transactions that are under way and lets go of the file.
 func (db *DB) Close() error {
 	var err error

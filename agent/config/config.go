@@ -14,11 +14,14 @@ import (
 
 // Config is a validated configuration. It is not changed after [Load] and may be read from several goroutines.
 type Config struct {
-	Path     string             // the path given to Load
-	Agent    Agent              // the process as a whole
-	Servers  map[string]*Server // by name
-	Syncs    map[string]*Sync   // by name; every Sync.Server is a key of Servers
-	Warnings []Problem          // what is allowed but probably not meant, sorted by line
+	Path    string             // the path given to Load
+	Files   []string           // all that was read, absolute: Path and what it includes
+	Agent   Agent              // the process as a whole
+	Servers map[string]*Server // by name
+	Syncs   map[string]*Sync   // by name; every Sync.Server is a key of Servers
+	// WithoutSecrets: see [LoadWithoutSecrets]. It is not for connecting.
+	WithoutSecrets bool
+	Warnings       []Problem // what is allowed but probably not meant, in the order of the files and their lines
 }
 
 // Agent holds the settings of the process as a whole.

@@ -78,7 +78,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Path: "agent.toml",
+		Path:  "agent.toml",
+		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
 			StateDir:      stateDir,
 			Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
@@ -98,8 +99,9 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestEverySettingArrives(t *testing.T) {
-	cfg := mustLoad(t, `[agent]
+var sameZone = cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
+
+const everySetting = `[agent]
 state_dir = "state"
 log = { level = "debug", format = "json" }
 shutdown_grace = "1m30s"
@@ -142,7 +144,10 @@ max_delete = 500
 settle = "1ns"
 marker = "sub/.mounted"
 enabled = false
-`, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
+`
+
+func TestEverySettingArrives(t *testing.T) {
+	cfg := mustLoad(t, everySetting, map[string]string{"ACME": "s3cret", "ACCOUNT": "acc0unt"})
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +157,8 @@ enabled = false
 		t.Fatal(err)
 	}
 	want := &Config{
-		Path: "agent.toml",
+		Path:  "agent.toml",
+		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
 			StateDir: filepath.Join(here, "state"), Log: Log{Level: slog.LevelDebug, Format: LogJSON},
 			ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,
@@ -180,7 +186,6 @@ enabled = false
 			Delete: true, MaxDelete: MaxDelete{Count: 500}, Settle: 1, Marker: "sub/.mounted",
 		})},
 	}
-	sameZone := cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })
 	if diff := cmp.Diff(want, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), sameZone); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}

@@ -44,7 +44,7 @@ func within(inner, outer, separator string) bool {
 // crossCheck looks at what the syncs do to each other. Syncs that are not enabled do nothing.
 func (l *loader) crossCheck(cfg *Config) {
 	if len(cfg.Syncs) == 0 && len(l.problems) == 0 {
-		l.warnings = append(l.warnings, Problem{File: l.file, Text: "there is no [sync.NAME]: nothing to do"})
+		l.warnings = append(l.warnings, Problem{File: l.sources[0].name, Text: "there is no [sync.NAME]: nothing to do"})
 	}
 	var flows []flow
 	state := realPath(cfg.Agent.StateDir)
@@ -144,9 +144,9 @@ func shortestCycle(start int, next func(int) []int) []int {
 	return nil
 }
 
-// inOrder returns the two syncs in the order of the file: an error stands at the later one.
+// inOrder returns the two syncs in the order of the files: an error stands at the later one.
 func (l *loader) inOrder(a, b *Sync) (first, second *Sync) {
-	if l.positions.of(key{"sync", a.Family}) > l.positions.of(key{"sync", b.Family}) {
+	if l.locations.of(key{"sync", a.Family}).compare(l.locations.of(key{"sync", b.Family})) > 0 {
 		return b, a
 	}
 	return a, b

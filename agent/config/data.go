@@ -22,14 +22,17 @@ const (
 	peerAny     = "any"
 )
 
+// activeKeys are all that mean nothing with passive connections alone.
+var activeKeys = []string{"active_ports", "announced_ports", "external_ip", "hole_punch"}
+
 // data checks each key of the table by itself.
 func (l *loader) data(at key, file rawData) Data {
 	data := Data{
-		Mode:           oneOf(l, at.child("mode"), file.Mode, DataAuto, DataPassive, DataActive),
+		Mode:           DataMode(file.Mode),
 		ActivePorts:    l.ports(at.child("active_ports"), file.ActivePorts),
 		AnnouncedPorts: l.ports(at.child("announced_ports"), file.AnnouncedPorts),
 		ExternalIP:     l.externalIP(at.child("external_ip"), file.ExternalIP),
-		PASVAddress:    oneOf(l, at.child("pasv_address"), file.PASVAddress, PASVControl, PASVReply),
+		PASVAddress:    PASVAddress(file.PASVAddress),
 		Peers:          l.peers(at.child("data_peer"), file.DataPeer),
 		HolePunch:      file.HolePunch,
 	}
@@ -128,7 +131,7 @@ func parsePeer(text string) (netip.Prefix, bool) {
 // checkData warns of keys that stand in the file without having an effect, or not the one that is likely meant.
 func (l *loader) checkData(at key, server *Server) {
 	if server.Data.Mode == DataPassive {
-		for _, name := range []string{"active_ports", "announced_ports", "external_ip", "hole_punch"} {
+		for _, name := range activeKeys {
 			if l.stands(at.child(name)) {
 				l.warn(at.child(name), `has no effect with mode = "passive"`)
 			}

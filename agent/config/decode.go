@@ -1,58 +1,14 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 )
-
-// parse reads the text into a raw configuration and notes every problem on the way; it returns nil where the text is
-// not TOML at all. The tables are matched to the structs here rather than by the decoder, which stops at the first wrong
-// type, ignores case, and cannot say where an unknown key stands.
-func (l *loader) parse(text string) *raw {
-	var tables map[string]any
-	if _, err := toml.Decode(text, &tables); err != nil {
-		l.problems = append(l.problems, syntaxProblem(l.file, text, err))
-		return nil
-	}
-	l.positions = findPositions(text)
-	for _, d := range l.positions.duplicates {
-		l.problems = append(l.problems, Problem{l.file, d.line, d.key.String(),
-			fmt.Sprintf("defined a second time (first on line %d)", d.first)})
-	}
-	file := defaultRaw()
-	l.decode(reflect.ValueOf(file).Elem(), tables, nil)
-	return file
-}
-
-// secretKeys are the keys whose values no message repeats.
-var secretKeys = []string{"password", "account", "proxy"}
-
-// syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it.
-func syntaxProblem(file, text string, err error) Problem {
-	parseError, ok := errors.AsType[toml.ParseError](err)
-	if !ok {
-		return Problem{File: file, Text: "not valid TOML: " + strings.ReplaceAll(err.Error(), "\n", " ")}
-	}
-	problem := Problem{File: file, Line: parseError.Position.Line}
-	lines := strings.Split(text, "\n")
-	line := lines[min(max(problem.Line, 1), len(lines))-1]
-	isDuplicate := strings.HasPrefix(parseError.Message, "Key '")
-	for _, secret := range secretKeys {
-		if !isDuplicate && (strings.HasSuffix(parseError.LastKey, secret) || strings.Contains(line, secret)) {
-			problem.Text = `not valid TOML: the ` + secret + ` stands in quotes; in "..." a backslash is written \\, in '...' it is itself`
-			return problem
-		}
-	}
-	problem.Text = "not valid TOML: " + strings.TrimSuffix(strings.ReplaceAll(parseError.Message, "\n", " "), ".")
-	return problem
-}
 
 // decode fills target, which holds the defaults, from a TOML value.
 func (l *loader) decode(target reflect.Value, value any, at key) {
@@ -123,30 +79,42 @@ func (l *loader) decodeNamed(target reflect.Value, table map[string]any, at key)
 }
 
 func (l *loader) decodeStruct(target reflect.Value, table map[string]any, at key) {
-	fields := map[string]reflect.Value{}
+	fields := map[string]int{}
 	for i := range target.NumField() {
 		if tag := target.Type().Field(i).Tag.Get("toml"); tag != "" {
-			fields[tag] = target.Field(i)
+			fields[tag] = i
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(table)) {
-		if field, known := fields[name]; known {
-			l.decode(field, table[name], at.child(name))
-		} else {
+		i, known := fields[name]
+		if !known {
 			l.unknown(name, table[name], slices.Sorted(maps.Keys(fields)), at)
+			continue
+		}
+		l.decode(target.Field(i), table[name], at.child(name))
+		if tag := target.Type().Field(i).Tag; tag.Get("words") != "" {
+			l.oneOf(at.child(name), target.Field(i).String(), strings.Fields(tag.Get("words")), tag.Get("required") != "")
 		}
 	}
 }
 
+// oneOf checks a word against the words allowed for it. Of one that is required an empty one is missing, which is told elsewhere.
+func (l *loader) oneOf(at key, value string, allowed []string, isRequired bool) {
+	if slices.Contains(allowed, value) || isRequired && value == "" {
+		return
+	}
+	words := make([]string, len(allowed))
+	for i, word := range allowed {
+		words[i] = strconv.Quote(word)
+	}
+	last := len(words) - 1
+	l.faulty(at, "%q is not known: write %s or %s", value, strings.Join(words[:last], ", "), words[last])
+}
+
 func (l *loader) unknown(name string, value any, known []string, at key) {
 	pattern := at.child(name)
-	if len(pattern) > 1 {
+	if len(pattern) > 2 {
 		pattern = slices.Concat(pattern[:1], key{"*"}, pattern[2:])
-	}
-	if cure, ok := notYet[strings.Join(pattern, ".")]; ok {
-		l.faulty(at.child(name), "not supported in this version; %s", cure)
-		l.faults[at.id()] = true
-		return
 	}
 	text := fmt.Sprintf("unknown key %q", name)
 	_, isTable := value.(map[string]any)
@@ -161,21 +129,28 @@ func (l *loader) unknown(name string, value any, known []string, at key) {
 	default:
 		text += " (known here: " + strings.Join(known, ", ") + ")"
 	}
-	l.problems = append(l.problems, Problem{l.file, l.positions.of(at.child(name)), at.String(), text})
+	problem := l.problem(at.child(name), text)
+	problem.Key = at.String()
+	l.problems = append(l.problems, problem)
 }
+
+const (
+	longestName = 64 // bytes
+	// namePattern is what checkName takes, as a regular expression, for the schema.
+	namePattern = `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`
+)
 
 // checkName returns what is wrong with the name of a server or sync, or "". Names appear in commands (SERVER:PATH),
 // logs and metrics, so they are short and plain.
 func checkName(name string) string {
-	const longest = 64
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
 	}
 	switch {
 	case name == "":
 		return "a name must not be empty"
-	case len(name) > longest:
-		return fmt.Sprintf("the name has %d bytes; at most %d are allowed", len(name), longest)
+	case len(name) > longestName:
+		return fmt.Sprintf("the name has %d bytes; at most %d are allowed", len(name), longestName)
 	case strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }):
 		return "a name consists of the letters a to z and A to Z, digits, '-', '_' and '.'"
 	case strings.ContainsRune("-.", rune(name[0])):

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,52 +17,80 @@ import (
 // largestFile bounds what is read of any file, in bytes: a wrong path must not fill the memory.
 const largestFile = 1 << 20
 
-// loader gathers the problems of one file.
+// loader gathers the problems of one configuration.
 type loader struct {
-	file      string // as the user named it
-	folder    string // absolute; relative paths start here
 	env       func(string) string
-	isShared  bool            // others than the owner can read the file
+	sources   []*source       // the main file is the first
+	locations locations       // of all files
 	faults    map[string]bool // key.id of what has been reported already, so that nothing follows from it
-	positions *positions
 	problems  []Problem
 	warnings  []Problem
+	// withoutSecrets leaves those alone that do not stand in the file itself.
+	withoutSecrets bool
+	// secretVariables are those of the environment that hold secrets.
+	secretVariables []string
 }
 
-// Load reads and validates the file. Relative paths in it are relative to its folder. env gives environment variables
-// ("" for those not set), for passwords and for the default of state_dir. An error is always an [*Error]; what is odd
-// but allowed is in [Config.Warnings].
+// Load reads and validates the file and those that it includes. Relative paths in a file are relative to its folder. env gives
+// environment variables ("" for those not set), for passwords and for the default of state_dir. An error is always an [*Error];
+// what is odd but allowed is in [Config.Warnings].
 func Load(path string, env func(string) string) (*Config, error) {
-	l := &loader{file: path, env: env, faults: map[string]bool{}, positions: &positions{}}
-	text, err := l.read(path)
+	cfg, _, err := newLoader(env).load(path)
+	return cfg, err
+}
+
+// LoadWithoutSecrets is [Load] for those who do not connect to servers. Secrets that are elsewhere are not asked for, and empty:
+// they may be out of reach, as credentials of systemd are for all but the service, or want somebody to unlock them.
+func LoadWithoutSecrets(path string, env func(string) string) (*Config, error) {
+	l := newLoader(env)
+	l.withoutSecrets = true
+	cfg, _, err := l.load(path)
+	return cfg, err
+}
+
+func newLoader(env func(string) string) *loader {
+	return &loader{env: env, faults: map[string]bool{}, locations: locations{}}
+}
+
+// load returns the configuration and what it was made from.
+func (l *loader) load(path string) (*Config, *raw, error) {
+	tables, err := l.read(path, path)
 	if err != nil {
-		return nil, &Error{[]Problem{{File: path, Text: "cannot be read: " + reason(err)}}}
+		return nil, nil, &Error{[]Problem{{File: path, Text: "cannot be read: " + reason(err)}}}
 	}
-	cfg := &Config{Path: path}
-	if file := l.parse(string(text)); file != nil {
+	cfg, file := &Config{Path: path, WithoutSecrets: l.withoutSecrets}, defaultRaw()
+	if tables != nil {
+		l.include(tables)
+		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
 		cfg.Agent = l.agent(file.Agent)
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)
 		l.crossCheck(cfg)
 	}
-	sortProblems(l.problems)
-	sortProblems(l.warnings)
 	if len(l.problems) > 0 {
-		return nil, &Error{l.problems}
+		return nil, nil, &Error{sorted(l.problems, l.sources)}
 	}
-	cfg.Warnings = slices.Compact(l.warnings) // each server of a sync adds its own
-	return cfg, nil
+	cfg.Warnings = slices.Compact(sorted(l.warnings, l.sources)) // each server of a sync adds its own
+	for _, from := range l.sources {
+		cfg.Files = append(cfg.Files, from.path)
+	}
+	return cfg, file, nil
 }
 
-func (l *loader) read(path string) ([]byte, error) {
+// read returns the tables of a file, nil where nothing can be made of it, and notes where its keys stand, unless they stand
+// somewhere already. name is what people call it.
+func (l *loader) read(path, name string) (map[string]any, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	l.folder = filepath.Dir(absolute)
-	text, shared, err := readSmall(absolute)
-	l.isShared = shared
-	return text, err
+	text, isShared, err := readSmall(absolute)
+	if err != nil {
+		return nil, err
+	}
+	from := &source{name: name, path: absolute, folder: filepath.Dir(absolute), isShared: isShared, number: len(l.sources)}
+	l.sources = append(l.sources, from)
+	return l.parse(string(text), from), nil
 }
 
 // readSmall reads a regular file and reports whether others than its owner can read it, which on Windows is not known.
@@ -103,15 +132,32 @@ func (l *loader) faulty(at key, format string, args ...any) {
 // fail records an error, unless the value has been found faulty before.
 func (l *loader) fail(at key, format string, args ...any) {
 	if !l.faults[at.id()] {
-		l.problems = append(l.problems, Problem{l.file, l.positions.of(at), at.String(), fmt.Sprintf(format, args...)})
+		l.problems = append(l.problems, l.problem(at, fmt.Sprintf(format, args...)))
 	}
 }
 
 func (l *loader) warn(at key, format string, args ...any) {
-	l.warnings = append(l.warnings, Problem{l.file, l.positions.of(at), at.String(), fmt.Sprintf(format, args...)})
+	l.warnings = append(l.warnings, l.problem(at, fmt.Sprintf(format, args...)))
 }
 
-// path makes a path of the file absolute. An empty one stays empty, a wrong one becomes so.
+// problem is one about a key, which stands where its table does if it was not written.
+func (l *loader) problem(at key, text string) Problem {
+	found := l.locations.of(at)
+	return Problem{l.source(at).name, found.line, found.column, at.String(), text}
+}
+
+// source is the file in which a key stands, and the main one for what stands nowhere.
+func (l *loader) source(at key) *source {
+	if from := l.locations.of(at).source; from != nil {
+		return from
+	}
+	if len(l.sources) == 0 {
+		return &source{}
+	}
+	return l.sources[0]
+}
+
+// path makes a path absolute, which is relative to the file that it stands in. An empty one stays empty, a wrong one becomes so.
 func (l *loader) path(at key, path string) string {
 	switch {
 	case path == "":
@@ -130,11 +176,14 @@ func (l *loader) path(at key, path string) string {
 	switch {
 	case filepath.IsAbs(path):
 	case os.IsPathSeparator(path[0]): // on Windows "/srv" is on the drive of the file
-		path = filepath.VolumeName(l.folder) + path
+		path = filepath.VolumeName(l.source(at).folder) + path
 	default:
-		path = filepath.Join(l.folder, path)
+		path = filepath.Join(l.source(at).folder, path)
 	}
 	return filepath.Clean(path)
 }
+
+// oneLine is the text of an error of somebody else's.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -16,46 +18,93 @@ func (k key) child(name string) key { return append(k[:len(k):len(k)], name) }
 
 func (k key) id() string { return strings.Join(k, "\x00") }
 
-// positions finds the line of every key in a TOML document, because the decoder does not tell. It relies on the
+// source is one file of the configuration.
+type source struct {
+	name     string // as the user named it, or the file that includes it
+	path     string // absolute
+	folder   string // absolute; relative paths in the file start here
+	isShared bool   // others than the owner can read it
+	number   int    // in the order of reading; that of the main file is 0
+}
+
+// location is where something stands. The zero location is nowhere in particular.
+type location struct {
+	source *source
+	line   int // from 1
+	column int // from 1, in characters
+}
+
+// String is FILE:LINE:COLUMN.
+func (p location) String() string { return fmt.Sprintf("%s:%d:%d", p.source.name, p.line, p.column) }
+
+func (p location) compare(other location) int {
+	if p.source == nil || other.source == nil {
+		return cmp.Compare(p.line, other.line)
+	}
+	return cmp.Or(cmp.Compare(p.source.number, other.source.number), cmp.Compare(p.line, other.line), cmp.Compare(p.column, other.column))
+}
+
+// locations are where keys stand, by key.id.
+type locations map[string]location
+
+// of returns the place of the key, or of the closest table around it that has one, or the zero location.
+func (p locations) of(k key) location {
+	for ; len(k) > 0; k = k[:len(k)-1] {
+		if found, ok := p[k.id()]; ok {
+			return found
+		}
+	}
+	return location{}
+}
+
+// positions finds the location of every key in a TOML document, because the decoder does not tell. It relies on the
 // document being valid; for others it gives up early, without harm.
 type positions struct {
 	text       string
+	source     *source
 	offset     int
 	line       int
-	lines      map[string]int // by key.id: where it is first mentioned
-	duplicates []duplicate    // values that replace an earlier one, which the decoder lets pass for "a.b = 1, a = 2"
+	lineStart  int       // offset of the line
+	locations  locations // where each key is first mentioned
+	statements []statement
+	duplicates []duplicate // values that replace an earlier one, which the decoder lets pass for "a.b = 1, a = 2"
+}
+
+// statement is the header of a table, or a key with its value, outside of inline tables.
+type statement struct {
+	key        key
+	isHeader   bool
+	at         location
+	start, end int // offsets
 }
 
 type duplicate struct {
-	key         key
-	line, first int
+	key       key
+	at, first location
 }
 
-func findPositions(text string) *positions {
-	p := &positions{text: strings.TrimPrefix(text, "\ufeff"), line: 1, lines: map[string]int{}}
+func findPositions(text string, from *source) *positions {
+	p := &positions{text: strings.TrimPrefix(text, "\ufeff"), source: from, line: 1, locations: locations{}}
 	var table key
 	for p.skip(" \t\r\n"); p.offset < len(p.text); p.skip(" \t\r\n") {
-		start := p.offset
-		if p.text[p.offset] == '[' {
+		s := statement{at: p.here(), start: p.offset, isHeader: p.text[p.offset] == '['}
+		if s.isHeader {
 			table = p.header()
+			s.key = table
 		} else {
-			p.assignment(table)
+			s.key = p.assignment(table)
 		}
-		if p.offset == start {
+		if s.end = p.offset; s.end == s.start {
 			break // not TOML
 		}
+		p.statements = append(p.statements, s)
 	}
 	return p
 }
 
-// of returns the line of the key, or of the closest table around it that has one, or 0.
-func (p *positions) of(k key) int {
-	for ; len(k) > 0; k = k[:len(k)-1] {
-		if line, ok := p.lines[k.id()]; ok {
-			return line
-		}
-	}
-	return 0
+// here is the place of the next byte.
+func (p *positions) here() location {
+	return location{p.source, p.line, utf8.RuneCountInString(p.text[p.lineStart:p.offset]) + 1}
 }
 
 // peek returns the next byte, or 0 at the end.
@@ -71,7 +120,10 @@ func (p *positions) take(n int) string {
 	n = min(n, len(p.text)-p.offset)
 	taken := p.text[p.offset : p.offset+n]
 	p.offset += n
-	p.line += strings.Count(taken, "\n")
+	if last := strings.LastIndexByte(taken, '\n'); last >= 0 {
+		p.line += strings.Count(taken, "\n")
+		p.lineStart = p.offset - n + last + 1
+	}
 	return taken
 }
 
@@ -91,23 +143,24 @@ func (p *positions) skip(set string) {
 	}
 }
 
-func (p *positions) note(k key) {
+func (p *positions) note(k key, at location) {
 	for i := range k {
-		if id := k[:i+1].id(); p.lines[id] == 0 {
-			p.lines[id] = p.line
+		id := k[:i+1].id()
+		if _, known := p.locations[id]; !known {
+			p.locations[id] = at
 		}
 	}
 }
 
 // header reads [a.b] or [[a.b]].
 func (p *positions) header() key {
-	isList := strings.HasPrefix(p.text[p.offset:], "[[")
+	at, isList := p.here(), strings.HasPrefix(p.text[p.offset:], "[[")
 	p.skip("[")
 	table := p.dotted(nil)
 	if !isList {
-		p.lines[table.id()] = p.line // the header itself, even where a sub-table came first
+		p.locations[table.id()] = at // the header itself, even where a sub-table came first
 	}
-	p.note(table)
+	p.note(table, at)
 	p.skip(" \t]")
 	if isList {
 		return table.child(p.element())
@@ -118,14 +171,16 @@ func (p *positions) header() key {
 // element names the list element that begins here, so that the keys of two elements are not taken for duplicates.
 func (p *positions) element() string { return fmt.Sprintf("[%d]", p.offset) }
 
-func (p *positions) assignment(table key) {
+func (p *positions) assignment(table key) key {
+	at := p.here()
 	k := p.dotted(table)
-	if first := p.lines[k.id()]; first != 0 {
-		p.duplicates = append(p.duplicates, duplicate{k, p.line, first})
+	if first, known := p.locations[k.id()]; known {
+		p.duplicates = append(p.duplicates, duplicate{k, at, first})
 	}
-	p.note(k)
+	p.note(k, at)
 	p.skip(" \t=")
 	p.value(k)
+	return k
 }
 
 // dotted reads a key such as a."b.c".d and appends it to the table.

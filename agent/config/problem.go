@@ -9,19 +9,20 @@ import (
 
 // Problem is one thing that is wrong (or, as a warning, odd) in a configuration file.
 type Problem struct {
-	File string // as the user named it
-	Line int    // from 1; 0 when it concerns the file as a whole
-	Key  string // for example sync.website.local; may be empty
-	Text string // what is wrong and what to do, one line
+	File   string `json:"file"`             // as the user named it
+	Line   int    `json:"line,omitempty"`   // from 1; 0 when it concerns the file as a whole
+	Column int    `json:"column,omitempty"` // of the key, from 1, in characters; 0 with Line
+	Key    string `json:"key,omitempty"`    // for example sync.website.local; may be empty
+	Text   string `json:"text"`             // what is wrong and what to do, one line
 }
 
-// String is "FILE:LINE: KEY: TEXT" without the parts that are not known.
+// String is "FILE:LINE:COLUMN: KEY: TEXT" without the parts that are not known.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
 		b.WriteString(p.File)
 		if p.Line > 0 {
-			fmt.Fprintf(&b, ":%d", p.Line)
+			fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 		}
 		b.WriteString(": ")
 	}
@@ -32,7 +33,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Error is every problem of a configuration, sorted by line. Secrets never are part of it.
+// Error is every problem of a configuration, in the order of the files and their lines. Secrets never are part of it.
 type Error struct{ Problems []Problem }
 
 // Error is one problem per line.
@@ -44,8 +45,15 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func sortProblems(problems []Problem) {
+// sorted puts problems in the order of the files and their lines. sources has the files.
+func sorted(problems []Problem, sources []*source) []Problem {
+	number := map[string]int{}
+	for i, from := range sources {
+		number[from.name] = i
+	}
 	slices.SortFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(number[a.File], number[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Key, b.Key), cmp.Compare(a.Text, b.Text))
 	})
+	return problems
 }

@@ -23,8 +23,8 @@ func (s *Server) ProxyURL() *url.URL {
 
 // proxy resolves and checks a proxy. No message shows any part of it: where user and password are not written as they
 // should be, they may stand anywhere.
-func (l *loader) proxy(at key, file rawSecret) Secret {
-	text, exposed := l.resolve(at, "proxy", file)
+func (l *loader) proxy(at key, file rawSecret, who login) Secret {
+	text, exposed := l.resolve(at, "proxy", file, who)
 	if text == "" {
 		return Secret{}
 	}

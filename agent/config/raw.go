@@ -6,15 +6,22 @@ import (
 )
 
 // raw is the file as written, with the defaults already in place. A new option is a field here and in [Config], a check
-// in validate.go (of servers: server.go, tls.go, data.go) and a line in agent.toml.
+// in validate.go (of servers: server.go, tls.go, data.go) and a line in agent.toml. Beside the key, the tags of a field say
+//
+//	words     which words it may hold, with blanks between them
+//	required  that it has to be there
+//	form      path: relative to the file; command: so is the program that it begins with, if there is a "/" in it
+//
+// From them and the types come the decoding, "ftpferry config show" and the JSON schema.
 type raw struct {
-	Agent  rawAgent              `toml:"agent"`
-	Server map[string]*rawServer `toml:"server"`
-	Sync   map[string]*rawSync   `toml:"sync"`
+	Include stringOrList          `toml:"include"` // read before all else, see loader.include
+	Agent   rawAgent              `toml:"agent"`
+	Server  map[string]*rawServer `toml:"server"`
+	Sync    map[string]*rawSync   `toml:"sync"`
 }
 
 type rawAgent struct {
-	StateDir             string   `toml:"state_dir"`
+	StateDir             string   `toml:"state_dir" form:"path"`
 	Log                  rawLog   `toml:"log"`
 	Listen               string   `toml:"listen"`
 	ShutdownGrace        duration `toml:"shutdown_grace"`
@@ -37,26 +44,26 @@ type rawAddressSources struct {
 }
 
 type rawLog struct {
-	Level  string `toml:"level"`
-	Format string `toml:"format"`
+	Level  string `toml:"level" words:"debug info warn error"`
+	Format string `toml:"format" words:"auto text json"`
 }
 
 type rawServer struct {
-	Address        stringOrList `toml:"address"`
+	Address        stringOrList `toml:"address" required:"true"`
 	User           string       `toml:"user"`
 	Password       rawSecret    `toml:"password"`
 	Account        rawSecret    `toml:"account"`
 	VirtualHost    string       `toml:"virtual_host"`
 	Proxy          rawSecret    `toml:"proxy"`
-	TLS            string       `toml:"tls"`
-	TLSCA          string       `toml:"tls_ca"`
+	TLS            string       `toml:"tls" words:"explicit implicit none"`
+	TLSCA          string       `toml:"tls_ca" form:"path"`
 	TLSServerName  string       `toml:"tls_server_name"`
 	TLSVerify      bool         `toml:"tls_verify"`
 	TLSPin         stringOrList `toml:"tls_pin"`
-	TLSCert        string       `toml:"tls_cert"`
-	TLSKey         string       `toml:"tls_key"`
-	TLSMin         string       `toml:"tls_min"`
-	TLSMax         string       `toml:"tls_max"`
+	TLSCert        string       `toml:"tls_cert" form:"path"`
+	TLSKey         string       `toml:"tls_key" form:"path"`
+	TLSMin         string       `toml:"tls_min" words:"1.2 1.3"`
+	TLSMax         string       `toml:"tls_max" words:"1.2 1.3"`
 	TLSLegacy      bool         `toml:"tls_legacy"`
 	Connections    int64        `toml:"connections"`
 	Bandwidth      string       `toml:"bandwidth"`
@@ -71,31 +78,41 @@ type rawServer struct {
 }
 
 type rawData struct {
-	Mode           string       `toml:"mode"`
+	Mode           string       `toml:"mode" words:"auto passive active"`
 	ActivePorts    string       `toml:"active_ports"`
 	AnnouncedPorts string       `toml:"announced_ports"`
 	ExternalIP     string       `toml:"external_ip"`
-	PASVAddress    string       `toml:"pasv_address"`
+	PASVAddress    string       `toml:"pasv_address" words:"control reply"`
 	DataPeer       stringOrList `toml:"data_peer"`
 	HolePunch      bool         `toml:"hole_punch"`
 }
 
-// rawSecret is a plain string or a table.
+// rawSecret is a plain string, or a table that says where the secret is: one key, and with keyring also user.
 type rawSecret struct {
-	literal *string
-	Env     string `toml:"env"`
-	File    string `toml:"file"`
+	literal    *string
+	Env        string       `toml:"env"`
+	File       string       `toml:"file" form:"path"`
+	Credential string       `toml:"credential"`
+	Command    stringOrList `toml:"command" form:"command"`
+	Netrc      bool         `toml:"netrc"`
+	Keyring    string       `toml:"keyring"`
+	User       string       `toml:"user"`
 }
 
-func (s rawSecret) isEmpty() bool {
-	return (s.literal == nil || *s.literal == "") && s.Env == "" && s.File == ""
+func (s rawSecret) isEmpty() bool { return s.isLiteral("") || s.literal == nil && s.isNowhere() }
+
+func (s rawSecret) isLiteral(text string) bool { return s.literal != nil && *s.literal == text }
+
+// isNowhere: no source is named.
+func (s rawSecret) isNowhere() bool {
+	return s.Env == "" && s.File == "" && s.Credential == "" && len(s.Command) == 0 && !s.Netrc && s.Keyring == ""
 }
 
 type rawSync struct {
-	Server    stringOrList `toml:"server"`
-	Local     string       `toml:"local"`
-	Remote    string       `toml:"remote"`
-	Direction string       `toml:"direction"`
+	Server    stringOrList `toml:"server" required:"true"`
+	Local     string       `toml:"local" form:"path" required:"true"`
+	Remote    string       `toml:"remote" required:"true"`
+	Direction string       `toml:"direction" words:"up down both" required:"true"`
 	Watch     bool         `toml:"watch"`
 	WatchPoll duration     `toml:"watch_poll"`
 	Schedule  rawSchedules `toml:"schedule"`
@@ -116,10 +133,10 @@ type rawSync struct {
 	MaxSize         size     `toml:"max_size"`
 	MinAge          age      `toml:"min_age"`
 	MaxAge          age      `toml:"max_age"`
-	Symlinks        string   `toml:"symlinks"`
+	Symlinks        string   `toml:"symlinks" words:"skip follow preserve"`
 
-	OnForeignChange string    `toml:"on_foreign_change"`
-	Conflict        string    `toml:"conflict"`
+	OnForeignChange string    `toml:"on_foreign_change" words:"restore keep conflict"`
+	Conflict        string    `toml:"conflict" words:"copy newer local remote ask"`
 	Delete          deletion  `toml:"delete"`
 	Trash           rawTrash  `toml:"trash"`
 	MaxDelete       MaxDelete `toml:"max_delete"`
@@ -130,9 +147,9 @@ type rawSync struct {
 	AfterUpload   rawAfter     `toml:"after_upload"`
 	AfterDownload rawAfter     `toml:"after_download"`
 	Claim         bool         `toml:"claim"`
-	Mode          string       `toml:"mode"`
+	Mode          string       `toml:"mode" words:"whole append"`
 	Rules         rawModeRules `toml:"rules"`
-	Verify        string       `toml:"verify"`
+	Verify        string       `toml:"verify" words:"size hash reread"`
 	Transfers     int64        `toml:"transfers"`
 	Allowed       stringOrList `toml:"allowed"`
 	Hooks         rawHooks     `toml:"hooks"`
@@ -152,9 +169,9 @@ type rawUpload struct {
 }
 
 type rawHooks struct {
-	Before  stringOrList `toml:"before"`
-	After   stringOrList `toml:"after"`
-	OnError stringOrList `toml:"on_error"`
+	Before  stringOrList `toml:"before" form:"command"`
+	After   stringOrList `toml:"after" form:"command"`
+	OnError stringOrList `toml:"on_error" form:"command"`
 	Shell   bool         `toml:"shell"`
 	Timeout duration     `toml:"timeout"`
 }
@@ -209,19 +226,9 @@ func (s *rawSync) setDefaults() {
 	}
 }
 
-// notYet are keys that belong to the design and have no meaning in this version; "*" stands for any name.
-var notYet = map[string]string{
-	"server.*.password.credential": "use env or file",
-	"server.*.password.command":    "use env or file",
-	"server.*.password.netrc":      "use env or file",
-	"server.*.account.credential":  "use env or file",
-	"server.*.account.command":     "use env or file",
-	"server.*.proxy.credential":    "use env or file",
-	"server.*.proxy.command":       "use env or file",
-}
-
 // elsewhere are keys that are looked for in another place than they have; "*" stands for any name.
 var elsewhere = map[string]string{
+	"agent.include":            "it stands at the top of the file, above [agent]",
 	"server.*.address_sources": "it is for all servers: write it below [agent]",
 	"server.*.mode":            "it is a key of data: data = { mode = ... }",
 	"server.*.active_ports":    "it is a key of data: data = { active_ports = ... }",
@@ -232,8 +239,15 @@ var elsewhere = map[string]string{
 	"server.*.hole_punch":      "it is a key of data: data = { hole_punch = ... }",
 }
 
-// setter is a raw type with rules of its own. set returns what is wrong with the TOML value, or "".
-type setter interface{ set(value any) string }
+// setter is a raw type with rules of its own.
+type setter interface {
+	// set returns what is wrong with the TOML value, or "".
+	set(value any) string
+	// shown is the inverse of set: a string, bool, int64, []any or table.
+	shown() any
+	// schema describes the values that set takes.
+	schema() schema
+}
 
 // stringOrList is a list of strings; a single one needs no brackets.
 type stringOrList []string

@@ -20,6 +20,9 @@ const (
 
 func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
 	servers := map[string]*Server{}
+	for _, raw := range file {
+		l.secretVariables = append(l.secretVariables, raw.Password.Env, raw.Account.Env, raw.Proxy.Env)
+	}
 	for name, raw := range file {
 		if !l.faults[key{"server", name}.id()] {
 			servers[name] = l.server(name, raw)
@@ -30,14 +33,26 @@ func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
 
 func (l *loader) server(name string, file *rawServer) *Server {
 	at := key{"server", name}
+	user := l.required(at, "user", file.User, "anonymous")
+	who := login{user: user, isUserOpen: !l.stands(at.child("user"))}
+	if len(file.Address) > 0 {
+		if address, err := parseAddress(file.Address[0], "21"); err == nil {
+			who.host = hostOf(address)
+		}
+	}
+	if file.Password.Netrc && who.isUserOpen && !l.withoutSecrets { // an error is told by the password
+		if _, entry, _, err := l.netrc(who); err == nil && entry.login != "" {
+			user = entry.login
+		}
+	}
 	server := &Server{
 		Name:           name,
-		User:           l.required(at, "user", file.User, "anonymous"),
-		Password:       l.secret(at.child("password"), "password", file.Password),
-		Account:        l.secret(at.child("account"), "account", file.Account),
+		User:           user,
+		Password:       l.secret(at.child("password"), "password", file.Password, who),
+		Account:        l.secret(at.child("account"), "account", file.Account, who),
 		VirtualHost:    file.VirtualHost,
-		Proxy:          l.proxy(at.child("proxy"), file.Proxy),
-		TLS:            oneOf(l, at.child("tls"), file.TLS, TLSExplicit, TLSImplicit, TLSNone),
+		Proxy:          l.proxy(at.child("proxy"), file.Proxy, who),
+		TLS:            TLSMode(file.TLS),
 		Connections:    int(file.Connections),
 		CommandLimit:   int(file.CommandLimit),
 		Compress:       file.Compress,
@@ -55,8 +70,8 @@ func (l *loader) server(name string, file *rawServer) *Server {
 	} else {
 		server.Bandwidth = table
 	}
-	if hasControl(file.User) {
-		l.fail(at.child("user"), "%q contains a control character", file.User)
+	if hasControl(user) {
+		l.fail(at.child("user"), "%q contains a control character", user)
 	}
 	if file.VirtualHost != "" && !isHost(file.VirtualHost) {
 		l.fail(at.child("virtual_host"), `%q is not a host name: write the name alone, such as "ftp.example.com"`, file.VirtualHost)

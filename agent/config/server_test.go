@@ -72,7 +72,7 @@ func TestWrongProxiesShowNothing(t *testing.T) {
 		"socks5://hunter2" + strings.Repeat("x", 255) + "@h": "has a user or password of more than 255 bytes, which SOCKS cannot send",
 	} {
 		_, err := load(t, server+"proxy = { env = \"P\" }\n", map[string]string{"P": text})
-		if err == nil || !strings.HasPrefix(err.Error(), "agent.toml:3: server.acme.proxy: "+want) || strings.Contains(err.Error(), "hunter2") ||
+		if err == nil || !strings.HasPrefix(err.Error(), "agent.toml:3:1: server.acme.proxy: "+want) || strings.Contains(err.Error(), "hunter2") ||
 			strings.Contains(err.Error(), "\n") {
 			t.Errorf("proxy %q: %v, want %q", text, err, want)
 		}
@@ -109,7 +109,7 @@ func TestEncodingsCanHoldNames(t *testing.T) {
 		if !fit(name) {
 			t.Errorf("%s is accepted and cannot hold names", name)
 		}
-		l := &loader{faults: map[string]bool{}, positions: &positions{}}
+		l := newLoader(nil)
 		if got := l.encoding(key{"encoding"}, strings.ToUpper(name)); got != name || len(l.problems) > 0 {
 			t.Errorf("encoding %s gives %q, %v", name, got, l.problems)
 		}

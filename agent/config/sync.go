@@ -154,7 +154,7 @@ func (l *loader) direction(at key, text string) Direction {
 		l.required(at, "direction", "", "up")
 		return ""
 	}
-	return oneOf(l, at.child("direction"), text, Up, Down, Both)
+	return Direction(text)
 }
 
 // choice is about which files take part.
@@ -165,7 +165,7 @@ func (l *loader) choice(at key, sync *Sync, file *rawSync) {
 	sync.MinSize, sync.MaxSize = int64(file.MinSize), int64(file.MaxSize)
 	sync.MinAge = l.duration(at.child("min_age"), duration(file.MinAge), 0)
 	sync.MaxAge = l.duration(at.child("max_age"), duration(file.MaxAge), 0)
-	sync.Links = oneOf(l, at.child("symlinks"), file.Symlinks, LinksSkip, LinksFollow, LinksPreserve)
+	sync.Links = file.Symlinks
 	if !slices.ContainsFunc(file.Include, func(pattern string) bool { return !strings.HasPrefix(pattern, "!") }) &&
 		!l.faults[at.child("include").id()] {
 		l.fail(at.child("include"), `selects nothing: remove the line, or write ["**"] for all files`)
@@ -187,8 +187,8 @@ func (l *loader) choice(at key, sync *Sync, file *rawSync) {
 
 // differences is about what happens to files that are not the same on both sides.
 func (l *loader) differences(at key, sync *Sync, file *rawSync) {
-	sync.OnForeignChange = oneOf(l, at.child("on_foreign_change"), file.OnForeignChange, ForeignRestore, ForeignKeep, ForeignConflict)
-	sync.Conflict = oneOf(l, at.child("conflict"), file.Conflict, ConflictCopy, ConflictNewer, ConflictLocal, ConflictRemote, ConflictAsk)
+	sync.OnForeignChange = file.OnForeignChange
+	sync.Conflict = file.Conflict
 	sync.Delete = file.Delete != deleteNever
 	sync.MaxDelete = file.MaxDelete
 	trash := l.below(at.child("trash").child("folder"), file.Trash.Folder, ".ferry-trash")

@@ -75,7 +75,7 @@ func FuzzNameTemplate(f *testing.F) {
 		if again := template.Expand(rel, now.Add(-time.Hour), now); again != got {
 			t.Errorf("%q of %q is %q and %q", text, rel, got, again)
 		}
-		l := &loader{faults: map[string]bool{}, positions: &positions{}}
+		l := newLoader(nil)
 		if name := l.remoteName(key{"k"}, text, time.UTC); !name.IsZero() {
 			if again := name.Expand(rel, now, now.Add(time.Hour)); again != name.Expand(rel, now, time.Time{}) || strings.Contains(again, "/") {
 				t.Errorf("the remote name %q of %q is %q, which does not last", text, rel, again)

@@ -25,7 +25,7 @@ func (l *loader) tls(at key, file *rawServer, server *Server) {
 	}
 	server.TLSMin = l.tlsMin(at, file)
 	server.TLSMax = tls.VersionTLS13
-	if oneOf(l, at.child("tls_max"), file.TLSMax, "1.2", "1.3") == "1.2" {
+	if file.TLSMax == "1.2" {
 		server.TLSMax = tls.VersionTLS12
 	}
 	if server.TLSMax < server.TLSMin {
@@ -64,7 +64,7 @@ func (l *loader) tls(at key, file *rawServer, server *Server) {
 }
 
 func (l *loader) tlsMin(at key, file *rawServer) uint16 {
-	if oneOf(l, at.child("tls_min"), file.TLSMin, "1.2", "1.3") == "1.3" {
+	if file.TLSMin == "1.3" {
 		if file.TLSLegacy {
 			l.fail(at.child("tls_legacy"), `true allows TLS 1.0 and tls_min = "1.3" does not: remove one of them`)
 		}

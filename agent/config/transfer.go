@@ -30,7 +30,7 @@ func (l *loader) transfer(at key, sync *Sync, file *rawSync) {
 		l.fail(atUpload.child("suffix"), `%q begins with a digit, which the number before it would swallow: write one such as ".part"`, upload.Suffix)
 	}
 	sync.Mode = l.permissions(atUpload.child("chmod"), upload.Chmod)
-	sync.Verify = oneOf(l, at.child("verify"), file.Verify, VerifySize, VerifyHash, VerifyReread)
+	sync.Verify = file.Verify
 	sync.Claim = file.Claim
 	sync.Append = l.appends(at, file)
 }
@@ -65,9 +65,8 @@ func (l *loader) permissions(at key, text string) fs.FileMode {
 
 // appends makes ordered patterns out of mode and its exceptions.
 func (l *loader) appends(at key, file *rawSync) []string {
-	mode := oneOf(l, at.child("mode"), file.Mode, modeWhole, modeAppend)
 	var patterns []string
-	if mode == modeAppend {
+	if file.Mode == modeAppend {
 		patterns = []string{"**"}
 	}
 	for _, rule := range file.Rules {

@@ -2,9 +2,6 @@ package config
 
 import (
 	"log/slog"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -14,7 +11,6 @@ func (l *loader) agent(file rawAgent) Agent {
 	at := key{"agent"}
 	levels := map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	oneOf(l, at.child("log").child("level"), file.Log.Level, "debug", "info", "warn", "error")
 	stateDir := l.path(at.child("state_dir"), file.StateDir)
 	if stateDir == "" {
 		var err error
@@ -29,7 +25,7 @@ func (l *loader) agent(file rawAgent) Agent {
 		StateDir: stateDir,
 		Log: Log{
 			Level:  levels[file.Log.Level],
-			Format: oneOf(l, at.child("log").child("format"), file.Log.Format, LogAuto, LogText, LogJSON),
+			Format: LogFormat(file.Log.Format),
 		},
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
@@ -102,17 +98,4 @@ func (l *loader) duration(at key, value duration, least time.Duration) time.Dura
 		l.fail(at, "must be more than zero")
 	}
 	return time.Duration(value)
-}
-
-// oneOf checks a word against the words allowed for it.
-func oneOf[T ~string](l *loader, at key, value string, allowed ...T) T {
-	if !slices.Contains(allowed, T(value)) {
-		words := make([]string, len(allowed))
-		for i, word := range allowed {
-			words[i] = strconv.Quote(string(word))
-		}
-		last := len(words) - 1
-		l.faulty(at, "%q is not known: write %s or %s", value, strings.Join(words[:last], ", "), words[last])
-	}
-	return T(value)
 }

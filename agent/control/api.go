@@ -30,10 +30,14 @@ type Service interface {
 	DropJobs(ctx context.Context, filter JobFilter) (Changed, error)
 	// History calls each for the rows that the filter chooses, oldest first. An error of each ends it, and is returned.
 	History(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) error
-	// Status says how the syncs stand, and Explain why one path is as it is: relative to the folder of the sync, or a local
-	// path in it.
-	Status(ctx context.Context, filter StatusFilter) ([]SyncStatus, error)
+	// Status says how the syncs, their servers and the transfers under way stand, and Explain why one path is as it is: relative
+	// to the folder of the sync, or a local path in it.
+	Status(ctx context.Context, filter StatusFilter) (Overview, error)
 	Explain(ctx context.Context, sync, path string) (Explanation, error)
+	// Events calls each for what happens, until ctx ends or each returns an error, and returns that. It begins behind the event
+	// of the number after, or see EventsRemembered. Some 1,000 events are remembered; one who reads too slowly gets an event of
+	// the kind EventMissed in place of those that are not.
+	Events(ctx context.Context, after uint64, each func(Event) error) error
 	// Snapshot returns a consistent copy of the state file, and its size in bytes. The caller closes it.
 	Snapshot(ctx context.Context) (file io.ReadCloser, size int64, err error)
 }

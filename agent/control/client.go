@@ -84,6 +84,11 @@ func (c *Client) send(ctx context.Context, path string, body any) (*http.Respons
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	return c.do(request)
+}
+
+// do is http.Client.Do, with what was refused as an error.
+func (c *Client) do(request *http.Request) (*http.Response, error) {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, err)

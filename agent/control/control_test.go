@@ -77,8 +77,17 @@ func (fake) History(_ context.Context, filter HistoryFilter, each func(HistoryRo
 	return nil
 }
 
-func (fake) Status(_ context.Context, filter StatusFilter) ([]SyncStatus, error) {
-	return []SyncStatus{{Sync: filter.Syncs[0], Conflicts: filter.Notes}}, nil
+func (fake) Status(_ context.Context, filter StatusFilter) (Overview, error) {
+	return Overview{Syncs: []SyncStatus{{Sync: filter.Syncs[0], Conflicts: filter.Notes}}}, nil
+}
+
+// Events tells of one event behind after, and then waits.
+func (fake) Events(ctx context.Context, after uint64, each func(Event) error) error {
+	if err := each(Event{ID: after + 1, Kind: "done", Path: "a\xff\n"}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
 }
 
 func (fake) Explain(_ context.Context, sync, path string) (Explanation, error) {
@@ -129,8 +138,9 @@ func TestStatusAndExplanationComeOverTheSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list, err := client.Status(t.Context(), StatusFilter{Syncs: []string{"s"}, Notes: 7}); err != nil || len(list) != 1 || list[0].Sync != "s" || list[0].Conflicts != 7 {
-		t.Errorf("%+v, %v", list, err)
+	o, err := client.Status(t.Context(), StatusFilter{Syncs: []string{"s"}, Notes: 7})
+	if err != nil || len(o.Syncs) != 1 || o.Syncs[0].Sync != "s" || o.Syncs[0].Conflicts != 7 {
+		t.Errorf("%+v, %v", o, err)
 	}
 	if e, err := client.Explain(t.Context(), "s", "a\xff"); err != nil || e.Sync != "s" || e.Path != "a\xff" {
 		t.Errorf("%+v, %v", e, err)

@@ -81,6 +81,9 @@ const (
 	StopFull  = "full"  // there is no room where transfers go; what deletes goes on
 	// StopWindow: it is not the time for changes.
 	StopWindow = "window"
+	// StopWait: many files are gone, or the folder is, and it is waited whether they come back before a guard halts the sync. Until
+	// then nothing is deleted; transfers go on as long as the folder holds something.
+	StopWait = "waiting"
 )
 
 // Left is a job that was left as it was, and why.

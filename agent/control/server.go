@@ -84,6 +84,7 @@ func handler(service Service) http.Handler {
 	mux.HandleFunc("POST /v1/explain", answer(func(ctx context.Context, request explainRequest) (any, error) {
 		return service.Explain(ctx, request.Sync, string(request.Path))
 	}))
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { sendEvents(w, r, service) })
 	mux.HandleFunc("POST /v1/snapshot", func(w http.ResponseWriter, r *http.Request) { sendSnapshot(w, r, service) })
 	return mux
 }

@@ -27,6 +27,8 @@ type SyncStatus struct {
 	// Jobs are the numbers of jobs, and what keeps them from going on.
 	Jobs     SyncJobs  `json:"jobs"`
 	LastScan time.Time `json:"last_full_scan,omitzero"`
+	// LastSuccess is when something was last done, or a look at everything has left nothing to do.
+	LastSuccess time.Time `json:"last_success,omitzero"`
 	// Conflicts, Skipped, Unknown and Differ count the paths about which nothing is done, and Notes names them. Differ are those that
 	// a comparison of contents (do = "verify") has found to differ under the same size and time; among Unknown are those that it
 	// could not compare.
@@ -113,6 +115,8 @@ const (
 	StateWorking = "working"
 	StateWaiting = "waiting" // for the next try, or for a file to be quiet
 	StateInStep  = "in step"
+	// StateDegraded: in step as far as anybody has looked, but not every change is noticed when it happens (see Watch).
+	StateDegraded = "degraded"
 )
 
 // Note is a path about which nothing is done.
@@ -174,12 +178,6 @@ type Agreed struct {
 type explainRequest struct {
 	Sync string
 	Path state.Text
-}
-
-// Status implements Service.
-func (c *Client) Status(ctx context.Context, filter StatusFilter) (syncs []SyncStatus, err error) {
-	err = c.post(ctx, "/v1/status", filter, &syncs)
-	return syncs, err
 }
 
 // Explain implements Service.

@@ -21,6 +21,8 @@ type Event struct {
 	// Local: what happened may be seen without the server. Together with no Paths the whole local folder is compared with what was
 	// in step, and the server is asked only where the sync cannot do without it.
 	Local bool
+	// Watched: a watch has seen something happen, and more may be on its way.
+	Watched bool
 	// Regular: nothing has happened, it is only time to look again. A look that is under way or waits will do.
 	Regular bool
 	// Poll: it is about what has changed on the server since the last time.

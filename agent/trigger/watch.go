@@ -142,7 +142,7 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 			if !ok {
 				continue
 			}
-			e := Event{Sync: w.Sync, Paths: paths, Why: "watch", Local: true}
+			e := Event{Sync: w.Sync, Paths: paths, Why: "watch", Local: true, Watched: true}
 			if len(paths) == 0 {
 				e.Why, why = cmp.Or(why, e.Why), ""
 			}

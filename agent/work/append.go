@@ -225,6 +225,7 @@ func (o *op) sendTail(ctx context.Context, file *os.File, offset, size int64) (f
 	if err != nil {
 		return ftpclient.Result{}, err
 	}
+	o.env.Live.set(transfer, size, offset)
 	transfer.ReadFrom(o.growth.from(file, offset, size))
 	result, err := transfer.Finish(ctx)
 	if errors.Is(err, ftpclient.ErrUnconfirmed) {

@@ -54,6 +54,7 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err != nil {
 		return got, err
 	}
+	o.env.Live.set(transfer, from.look.Size, offset)
 	reread, err := o.rereads(file, offset)
 	if err == nil && offset > 0 { // the mark of keepPart has to be gone before more is written
 		err = errors.Join(o.root.Chtimes(o.localTemp(), time.Time{}, time.Now()), file.Sync())

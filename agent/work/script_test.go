@@ -76,7 +76,6 @@ func doCut(t *testing.T, local string, op plan.Op, claims int, base *state.Basel
 func doWith(t *testing.T, options ftpclient.Options, local string, ops []plan.Op, claims int, base *state.Baseline, steps ...step) (Outcome, ftpclient.Facts) {
 	t.Helper()
 	server := ftptest.NewScript(t, steps...)
-	options.FinalReplyTimeout = 5 * time.Second
 	var conn *ftpclient.Conn
 	env := Env{
 		Sync:     Sync{Name: "s", Local: local, Remote: "/site", Rules: plan.Rules{Direction: plan.Up, Delete: true}, Upload: Upload{TempPrefix: "."}},

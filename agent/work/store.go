@@ -48,6 +48,7 @@ func (o *op) store(ctx context.Context, file *os.File, size int64, resumes bool)
 	if err != nil {
 		return s, err
 	}
+	o.env.Live.set(transfer, size, s.offset)
 	content, err := o.content(ctx, file, s.offset, size)
 	if err != nil {
 		transfer.Abort(ctx)

@@ -148,6 +148,8 @@ type Env struct {
 	// room is 0 when it is to make way, and anything else when it may go on.
 	Room  int
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
+	// Live, if not nil, is told of the transfer.
+	Live *Live
 
 	again bool // the same attempt, on another connection
 }

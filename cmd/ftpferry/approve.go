@@ -21,7 +21,7 @@ what that is. If the agent is not running, the next "run" or "once" makes that
 pass. A pause or a block of the server ends, too.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, names []string) error {
-			cfg, err := p.load()
+			cfg, err := p.loadToLook()
 			if err != nil {
 				return err
 			}

@@ -4,41 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/doctor"
 )
 
 // checkResult is what check prints as JSON.
 type checkResult struct {
-	Config   string   `json:"config"`
-	Valid    bool     `json:"valid"`
-	Errors   []string `json:"errors"`
-	Warnings []string `json:"warnings"`
+	Config   string           `json:"config"`
+	Valid    bool             `json:"valid"`
+	Errors   []config.Problem `json:"errors"`
+	Warnings []config.Problem `json:"warnings"`
 	// State is nil unless it was asked for and the configuration is valid.
 	State *stateCheck `json:"state,omitempty"`
+	// Servers is nil unless they were asked for and the configuration is valid.
+	Servers []doctor.Glance `json:"servers,omitempty"`
 }
 
+// checks are what is looked at beside the configuration.
+type checks struct{ state, online bool }
+
 func (p *program) checkCommand() *cobra.Command {
-	withState := false
+	var asked checks
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Validate the configuration, and the state with --state",
-		Long: `Validates the configuration. With --state the state file, too: of a running
-agent a copy is made and examined, which needs as much room in the state folder.
+		Short: "Validate the configuration, the servers with --online, the state with --state",
+		Long: `Validates the configuration: all errors at once, each with file, line and
+column. With --online it connects and logs in to each server, by each of its
+addresses, and asks for the folders of its syncs; nothing is changed there.
+With --state it examines the state file: of a running agent a copy, which needs
+as much room in the state folder.
 
-Exit codes: 0 all is well; 1 something is wrong with the state; 78 with the
-configuration.`,
+Exit codes: 0 all is well; 1 something is wrong with the state, or a server
+needs a person; 69 a server is unavailable; 78 the configuration is wrong.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.check(c.Context(), withState) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.check(c.Context(), asked) },
 	}
-	c.Flags().BoolVar(&withState, "state", false, "examine the state file, too")
+	c.Flags().BoolVar(&asked.state, "state", false, "examine the state file, too")
+	c.Flags().BoolVar(&asked.online, "online", false, "connect and log in to the servers, too")
 	return p.withJSON(c)
 }
 
-func (p *program) check(ctx context.Context, withState bool) error {
+func (p *program) check(ctx context.Context, asked checks) error {
 	path, err := config.Find(p.configPath, p.env)
 	if err != nil {
 		return exit{control.ExitConfiguration, err}
@@ -50,7 +67,10 @@ func (p *program) check(ctx context.Context, withState bool) error {
 			p.warn(cfg)
 			fmt.Fprintf(p.stdout, "%s: valid, %s, %s\n", path, count(len(cfg.Servers), "server"), count(len(cfg.Syncs), "sync"))
 		}
-		if withState {
+		if asked.online {
+			result.Servers = p.lookAtServers(ctx, cfg)
+		}
+		if asked.state {
 			if result.State, err = p.checkState(ctx, cfg); err != nil {
 				return err
 			}
@@ -72,21 +92,63 @@ func (p *program) check(ctx context.Context, withState bool) error {
 	case result.State != nil && len(result.State.Problems) > 0:
 		return exit{code: control.ExitNeedsPerson}
 	}
+	worst := doctor.Well
+	for _, server := range result.Servers {
+		worst = doctor.Worst(worst, server.Outcome)
+	}
+	if worst != doctor.Well {
+		return exit{code: doctorCodes[worst]}
+	}
 	return nil
 }
 
-func newCheckResult(path string, cfg *config.Config, err error) checkResult {
-	r := checkResult{Config: path, Valid: err == nil, Errors: []string{}, Warnings: []string{}}
-	var problems *config.Error
-	if errors.As(err, &problems) {
-		for _, problem := range problems.Problems {
-			r.Errors = append(r.Errors, problem.String())
+// lookAtServers tells of each server as soon as it is known.
+func (p *program) lookAtServers(ctx context.Context, cfg *config.Config) []doctor.Glance {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	logger := p.logger(cfg, slog.LevelError)
+	glances := []doctor.Glance{}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Servers)) {
+		for _, address := range cfg.Servers[name].Addresses {
+			if ctx.Err() != nil {
+				return glances
+			}
+			server := *cfg.Servers[name]
+			server.Address = address
+			patient := doctor.Patient{Server: &server, Client: agent.ClientOptions(&server, logger.With("server", name))}
+			glance := doctor.Look(ctx, patient, wantedFolders(cfg, name))
+			glances = append(glances, glance)
+			if !p.json {
+				fmt.Fprint(p.stdout, glance.Text())
+			}
 		}
 	}
-	if cfg != nil {
-		for _, w := range cfg.Warnings {
-			r.Warnings = append(r.Warnings, w.String())
+	return glances
+}
+
+// wantedFolders are those on a server that its syncs are about.
+func wantedFolders(cfg *config.Config, server string) []doctor.Wanted {
+	made := map[string]bool{}
+	for _, s := range cfg.Syncs {
+		if s.Server == server && s.Enabled {
+			made[s.Remote] = made[s.Remote] || s.Direction != config.Down
 		}
+	}
+	var folders []doctor.Wanted
+	for _, folder := range slices.Sorted(maps.Keys(made)) {
+		folders = append(folders, doctor.Wanted{Path: folder, Made: made[folder]})
+	}
+	return folders
+}
+
+func newCheckResult(path string, cfg *config.Config, err error) checkResult {
+	r := checkResult{Config: path, Valid: err == nil, Errors: []config.Problem{}, Warnings: []config.Problem{}}
+	var problems *config.Error
+	if errors.As(err, &problems) {
+		r.Errors = problems.Problems
+	}
+	if cfg != nil {
+		r.Warnings = append(r.Warnings, cfg.Warnings...)
 	}
 	return r
 }

@@ -238,9 +238,9 @@ func (c *churn) observe(root string) (end func() int) {
 		for {
 			select {
 			case <-stop:
-				stopped <- read
+				stopped <- read + c.lookAt(root, known)
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 				read += c.lookAt(root, known)
 			}
 		}

@@ -98,7 +98,7 @@ func killLoop(t *testing.T, name, direction string, seed uint64) {
 
 // awaitData waits, not for long, until a big temporary file grows that was not there before.
 func awaitData(target string, before map[string]int64) {
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		for path, size := range temporary(target) {
 			if _, old := before[path]; !old && size > 200_000 {
 				return

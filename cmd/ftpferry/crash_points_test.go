@@ -91,30 +91,50 @@ func TestCrashPoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := ftptest.Real(t, name, ftptest.RealOptions{})
-			slow := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 2 << 20})
-			for _, p := range uploadPoints {
-				t.Run("up/"+p.name, func(t *testing.T) { crashAt(t, server, slow, "up", p) })
-			}
-			for _, p := range downloadPoints {
-				t.Run("down/"+p.name, func(t *testing.T) { crashAt(t, server, slow, "down", p) })
+			slow := ftptest.Real(t, name, ftptest.RealOptions{Throttle: 1 << 20})
+			for direction, points := range map[string][]point{"up": uploadPoints, "down": downloadPoints} {
+				t.Run(direction, func(t *testing.T) { crashAtEach(t, server, slow, direction, points) })
 			}
 		})
 	}
 }
 
-func crashAt(t *testing.T, server, slow *ftptest.RealServer, direction string, p point) {
-	times := newTimes
-	if p.at == nil {
-		server, times = slow, newTimesSlowly
+// crashAtEach goes through the points with one pair, a new version of the file for each.
+func crashAtEach(t *testing.T, server, slow *ftptest.RealServer, direction string, points []point) {
+	taps := map[*ftptest.RealServer]*tap{server: newTap(t, server.Addr), slow: newTap(t, slow.Addr)}
+	pairs := map[*ftptest.RealServer]*pair{}
+	for at, tap := range taps {
+		g := newPair(t, at, plot{direction: direction, address: tap.address, folder: direction, settings: "connections = 1"})
+		fill(t, g.source(), map[string]int{pointFile: oldTimes, "other": 1})
+		g.mustRun(0, []string{"in step"}, "once")
+		pairs[at] = g
 	}
-	tap := newTap(t, server.Addr)
-	g := newPair(t, server, plot{direction: direction, address: tap.address, folder: direction + " " + p.name, settings: "connections = 1"})
-	fill(t, g.source(), map[string]int{pointFile: oldTimes, "other": 1})
-	g.mustRun(0, []string{"in step"}, "once")
+	was := map[*pair]int{pairs[server]: oldTimes, pairs[slow]: oldTimes}
+	for i, p := range points {
+		at, times := server, newTimes+i
+		if p.at == nil {
+			at, times = slow, newTimesSlowly+i
+		}
+		g := pairs[at]
+		t.Run(p.name, func(t *testing.T) {
+			g := *g
+			g.t = t
+			g.crashAt(taps[at], p, was[pairs[at]], times)
+		})
+		was[g] = times
+	}
+	for _, g := range pairs {
+		g.mustBeSound()
+	}
+}
+
+// crashAt has the file that is there so many times its name be replaced by another one, and kills the program meanwhile.
+func (g *pair) crashAt(tap *tap, p point, was, times int) {
+	t := g.t
 	fill(t, g.source(), map[string]int{pointFile: times})
 	// Part of what an upload has left is read back to prove it, which is no transfer.
 	transfers := func() int {
-		if direction == "up" {
+		if g.direction == "up" {
 			return tap.count("STOR") + tap.count("APPE")
 		}
 		return tap.count("RETR")
@@ -137,13 +157,15 @@ func crashAt(t *testing.T, server, slow *ftptest.RealServer, direction string, p
 	tap.goOn()
 
 	content, err := os.ReadFile(filepath.Join(g.target(), pointFile))
-	if whole := []string{strings.Repeat(pointFile, oldTimes), strings.Repeat(pointFile, times)}; err != nil || !slices.Contains(whole, string(content)) {
+	if whole := []string{strings.Repeat(pointFile, was), strings.Repeat(pointFile, times)}; err != nil || !slices.Contains(whole, string(content)) {
 		t.Errorf("after the kill: %d bytes at the final name (%v), neither the old content nor the new one", len(content), err)
 	}
 	if known, want := g.knows(pointFile, int64(times*len(pointFile))), p.name == "after commit"; known != want {
 		t.Errorf("after the kill: baseline of the new content: %v, want %v", known, want)
 	}
-	g.mustBeInStep("after the next start")
+	g.mustRun(0, []string{"s: in step"}, "once")
+	g.mustBeEqual("after the next start")
+	g.mustRun(0, []string{"nothing done"}, "once")
 	if got := transfers() - before; got != p.transfers {
 		t.Errorf("transferred %d times, want %d", got, p.transfers)
 	}

@@ -19,9 +19,9 @@ func TestAKilledTransferGoesOn(t *testing.T) {
 		for _, direction := range []string{"up", "down"} {
 			t.Run(name+"/"+direction, func(t *testing.T) {
 				t.Parallel()
-				const size = 12 << 20
+				const size = 4 << 20
 				server := ftptest.Real(t, name, ftptest.RealOptions{})
-				const slow = "bandwidth = \"1MiB\"\n" // many seconds to be killed in
+				const slow = "bandwidth = \"256KiB\"\n" // many seconds to be killed in
 				g := newPair(t, server, plot{direction: direction, settings: "connections = 1\n" + slow})
 				number(t, filepath.Join(g.source(), "file"), size)
 				left := g.killAt(size / 10)
@@ -61,9 +61,9 @@ func TestAKilledTransferGoesOn(t *testing.T) {
 // number makes a file of so many bytes no two parts of which are the same, for everybody to read.
 func number(t *testing.T, path string, size int) {
 	t.Helper()
-	text := make([]byte, 0, size+8)
+	text := make([]byte, 0, size+64)
 	for len(text) < size {
-		text = fmt.Appendf(text, "%07x\n", len(text)/8)
+		text = fmt.Appendf(text, "%063x\n", len(text)/64)
 	}
 	if err := os.WriteFile(path, text[:size], 0o644); err != nil {
 		t.Fatal(err)

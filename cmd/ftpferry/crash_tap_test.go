@@ -129,7 +129,7 @@ func wait(t *testing.T, what string, happened <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-happened:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("waited in vain for %s", what)
 	}
 }
@@ -137,7 +137,7 @@ func wait(t *testing.T, what string, happened <-chan struct{}) {
 // waitFor looks until it is so.
 func waitFor(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

@@ -326,7 +326,7 @@ func (p process) kill() {
 }
 
 // patience is how long a program may take that has to end by itself.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // end waits for the end of the process.
 func (p process) end(t *testing.T) (code int, out string) {

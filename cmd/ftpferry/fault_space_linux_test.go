@@ -41,7 +41,8 @@ func TestNoRoomForDownloads(t *testing.T) {
 	ftptest.Need(t, "tmpfs")
 	t.Parallel()
 	folder := ftptest.Tmpfs(t, 1<<20, false)
-	g := newPair(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), plot{direction: "down", local: folder})
+	// One after the other, small ones first: what is next to a file that fills the disk has no room either.
+	g := newPair(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), plot{direction: "down", local: folder, settings: "connections = 1"})
 	fill(t, g.remote, map[string]int{"small": 1000, "huge": 1 << 19, "tiny": 1})
 	g.mustRun(75, []string{"left: huge", "no space left on device"}, "once")
 	want := hashes(t, g.remote)

@@ -70,7 +70,7 @@ func (p *program) history(ctx context.Context, filter control.HistoryFilter) err
 	if filter.Limit < 0 {
 		return exit{control.ExitUsage, fmt.Errorf("--limit %d is negative; 0 means all", filter.Limit)}
 	}
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

@@ -64,18 +64,22 @@ func run(arguments []string, env func(string) string, stdout, stderr io.Writer) 
 	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(context.Background())
+	return p.exitCode(root.ExecuteContext(context.Background()))
+}
+
+// exitCode says what went wrong, and which exit code that is.
+func (p *program) exitCode(err error) int {
 	if err == nil {
 		return control.ExitDone
 	}
 	var e exit
 	if !errors.As(err, &e) {
 		// What is not ours comes from the parsing of the command line.
-		fmt.Fprintf(stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
+		fmt.Fprintf(p.stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
 		return control.ExitUsage
 	}
 	if e.err != nil {
-		fmt.Fprintf(stderr, "ftpferry: %v\n", e.err)
+		fmt.Fprintf(p.stderr, "ftpferry: %v\n", e.err)
 	}
 	return e.code
 }
@@ -95,7 +99,9 @@ func (p *program) command() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
 	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.versionCommand())
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+	p.addCompletion(root)
+	addExamples(root)
 	return root
 }
 
@@ -111,17 +117,30 @@ func (p *program) printJSON(v any) error {
 	return encoder.Encode(v)
 }
 
-// load finds and reads the configuration, and prints its warnings.
-func (p *program) load() (*config.Config, error) {
+// load finds and reads the configuration.
+func (p *program) load() (*config.Config, error) { return p.loadBy(config.Load) }
+
+// loadToLook is load for what is done by the running agent, or without a server: it asks for no secrets. See complete.
+func (p *program) loadToLook() (*config.Config, error) { return p.loadBy(config.LoadWithoutSecrets) }
+
+func (p *program) loadBy(load func(string, func(string) string) (*config.Config, error)) (*config.Config, error) {
 	path, err := config.Find(p.configPath, p.env)
 	if err != nil {
 		return nil, exit{control.ExitConfiguration, err}
 	}
-	cfg, err := config.Load(path, p.env)
+	cfg, err := load(path, p.env)
 	if err != nil {
 		return nil, exit{control.ExitConfiguration, err}
 	}
 	return cfg, nil
+}
+
+// complete reads the configuration again, with its secrets, for who is about to connect.
+func (p *program) complete(cfg *config.Config) (*config.Config, error) {
+	if !cfg.WithoutSecrets {
+		return cfg, nil
+	}
+	return p.load()
 }
 
 func (p *program) warn(cfg *config.Config) {

@@ -186,13 +186,13 @@ func (r *running) end(code int) {
 	}
 }
 
-// await fails the test when something does not come true in time.
-func (g *ground) await(within time.Duration, what string, isTrue func() bool) time.Duration {
+// await waits until something is true, and tells how long that took.
+func (g *ground) await(what string, isTrue func() bool) time.Duration {
 	g.t.Helper()
 	began := time.Now()
 	for !isTrue() {
-		if time.Since(began) > within {
-			g.t.Fatalf("not within %s: %s", within, what)
+		if time.Since(began) > patience {
+			g.t.Fatalf("waited in vain: %s", what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

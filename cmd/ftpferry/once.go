@@ -35,7 +35,7 @@ Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked job
 }
 
 func (p *program) once(ctx context.Context, names []string, verbose bool) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

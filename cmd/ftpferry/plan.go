@@ -21,12 +21,14 @@ func (p *program) planCommand() *cobra.Command {
 	return p.withJSON(&cobra.Command{
 		Use:   "plan [SYNC...]",
 		Short: "Say what once would do, and why; change nothing anywhere",
-		RunE:  func(c *cobra.Command, names []string) error { return p.plan(c.Context(), names) },
+		Long: `Looks at both sides of each sync (all of them without arguments) and says what
+"once" would do with each path, and why. Nothing is changed, here or there.`,
+		RunE: func(c *cobra.Command, names []string) error { return p.plan(c.Context(), names) },
 	})
 }
 
 func (p *program) plan(ctx context.Context, names []string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

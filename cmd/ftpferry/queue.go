@@ -145,7 +145,7 @@ func (f *jobFlags) choose(arguments []string) error {
 }
 
 func (p *program) queueChange(ctx context.Context, filter control.JobFilter, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (p *program) queueList(ctx context.Context, filter control.JobFilter) error
 	if filter.Limit < 0 {
 		return exit{control.ExitUsage, fmt.Errorf("--limit %d is negative; 0 means all", filter.Limit)}
 	}
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
@@ -200,6 +200,8 @@ func (l *jobList) stopText(sync string, stop control.Stop) string {
 		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
 	case control.StopWindow:
 		return reason
+	case control.StopWait:
+		return fmt.Sprintf("waiting: %s; nothing is deleted, and it looks again in %s before it halts", reason, ago(stop.Until.Sub(l.now)))
 	case control.StopFull:
 		return fmt.Sprintf("no room: %s; %s", reason, next)
 	}

@@ -46,9 +46,9 @@ func TestWhatHappensWhileTheProgramIsDead(t *testing.T) {
 	}
 	program := g.start("run")
 	defer program.kill()
-	for deadline := time.Now().Add(2 * time.Minute); !cmp.Equal(hashes(t, g.local), hashes(t, g.remote)); {
+	for deadline := time.Now().Add(patience); !cmp.Equal(hashes(t, g.local), hashes(t, g.remote)); {
 		if time.Now().After(deadline) {
-			g.mustBeEqual("two minutes after the last start")
+			g.mustBeEqual("after the last start")
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

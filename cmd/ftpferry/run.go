@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -25,7 +27,14 @@ func (p *program) runCommand() *cobra.Command {
 SIGTERM and SIGINT let running transfers end (shutdown_grace); a second one stops at once.
 SIGHUP reads the configuration again; one with errors is reported and not taken.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return p.serve(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return service.Run(c.Context(), func(ctx context.Context, log io.Writer) error {
+				if log != nil {
+					p.stderr = log
+				}
+				return p.serve(ctx)
+			}, func(err error) { os.Exit(p.exitCode(err)) })
+		},
 	}
 }
 
@@ -38,8 +47,9 @@ func (p *program) serve(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	manager := newManager(p.env)
 	for {
-		next, err := p.serveOnce(ctx, cfg, signals)
+		next, err := p.serveOnce(ctx, cfg, manager, signals)
 		if err != nil || next == nil {
 			return err
 		}
@@ -49,7 +59,7 @@ func (p *program) serve(ctx context.Context) error {
 
 // serveOnce runs one agent until a signal ends it. It returns the configuration to go on
 // with, nil to stop.
-func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-chan os.Signal) (*config.Config, error) {
+func (p *program) serveOnce(ctx context.Context, cfg *config.Config, manager *manager, signals <-chan os.Signal) (*config.Config, error) {
 	logger := p.logger(cfg, cfg.Agent.Log.Level)
 	for _, w := range cfg.Warnings {
 		logger.Warn("configuration", "problem", w.String())
@@ -61,7 +71,7 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-c
 	defer db.Close()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	a := agent.New(cfg, db, agent.Options{Logger: logger, Triggers: true, Control: true})
+	a := agent.New(cfg, db, manager.options(cfg, logger))
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(running) }()
 	logger.Info("running", "version", versionOf().Version, "config", cfg.Path, "state", cfg.Agent.StateDir, "syncs", len(cfg.Syncs))
@@ -74,7 +84,9 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-c
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP && !stopping:
+				manager.check(manager.Reloading(), logger)
 				if next = p.reload(logger); next == nil {
+					manager.check(manager.Ready("the new configuration has errors, going on with the old one"), logger)
 					continue
 				}
 				logger.Info("configuration read again, restarting the agent")
@@ -84,6 +96,7 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, signals <-c
 				return nil, exit{control.ExitUnfinished, errors.New("stopped at once by a second signal")}
 			default:
 				next = nil
+				manager.check(manager.Stopping("letting running transfers end"), logger)
 				logger.Info("stop asked for", "signal", s.String())
 			}
 			stopping = true

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,6 +57,11 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 			text := fmt.Appendf(nil, configuration, server.Addr, server.User, about, server.RemoteRoot+"/"+ts.Name(), args[0], args[0] == "up")
 			ts.Check(os.WriteFile(ts.MkAbs("agent.toml"), text, 0o600))
 		},
+		// replace FROM TO PATTERN WITH writes a file again, with other lines where a pattern matches one.
+		"replace": func(ts *testscript.TestScript, _ bool, args []string) {
+			pattern := regexp.MustCompile("(?m)" + args[2])
+			ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(pattern.ReplaceAllString(ts.ReadFile(args[0]), args[3])), 0o600))
+		},
 		"remote_exists": func(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := os.Lstat(remote(ts, args[0]))
 			if exists := err == nil; exists == neg {
@@ -67,7 +73,7 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 		},
 		// wait_for waits until a file is there, or is gone, or holds a text.
 		"wait_for": func(ts *testscript.TestScript, neg bool, args []string) {
-			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				_, err := os.Lstat(ts.MkAbs(args[0]))
 				if (err == nil) != neg {
 					return
@@ -82,7 +88,7 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 			}
 		},
 		"wait_remote": func(ts *testscript.TestScript, neg bool, args []string) {
-			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				_, err := os.Lstat(remote(ts, args[0]))
 				if (err == nil) != neg {
 					return

@@ -66,12 +66,15 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 	if err == nil {
 		return use(ctx, client)
 	}
+	if cfg, err = p.complete(cfg); err != nil {
+		return err
+	}
 	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
 		return stateError(err)
 	}
 	defer db.Close()
-	a := agent.New(cfg, db, agent.Options{Logger: logger, Control: true})
+	a := agent.New(cfg, db, agent.Options{Logger: logger, Control: true, Version: versionOf().Version})
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -87,7 +90,16 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 
 // withPlanner is withService for looking only: it creates no state.
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
-	return p.withState(ctx, cfg, true, logger, func(ctx context.Context, s control.Service, _ *state.DB) error { return use(ctx, s) })
+	return retried(ctx, func() error {
+		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+			return use(ctx, client)
+		}
+		cfg, err := p.complete(cfg)
+		if err != nil {
+			return err
+		}
+		return p.withStateOnce(ctx, cfg, true, logger, func(ctx context.Context, s control.Service, _ *state.DB) error { return use(ctx, s) })
+	})
 }
 
 // withState calls use with the running agent, or with one that does not run and works on the file directly, which it has too, unless

@@ -57,7 +57,7 @@ agent ended meanwhile.`,
 }
 
 func (p *program) backup(ctx context.Context, path string, force bool) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ conflicts, or paths that nobody can look at.`,
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}
@@ -42,32 +42,32 @@ func (p *program) status(ctx context.Context, names []string) error {
 	if !p.json {
 		filter.Notes = shownNotes
 	}
-	var list []control.SyncStatus
+	var o control.Overview
 	alone := false
 	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
 		_, through := s.(*control.Client)
 		alone = !through
-		list, err = s.Status(ctx, filter)
+		o, err = s.Status(ctx, filter)
 		return err
 	})
 	if err != nil {
 		return serviceError(err)
 	}
 	if p.json {
-		err = p.printJSON(list)
+		err = p.printJSON(o)
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
 			jobs := jobList{out: out, now: time.Now(), alone: alone}
 			if alone {
 				out.WriteString("no agent is running; this is how things stood when one last did\n")
 			}
-			for _, s := range list {
+			for _, s := range o.Syncs {
 				printStatus(&jobs, s)
 			}
 			return nil
 		})
 	}
-	if code := control.StatusExitCode(list); err == nil && code != control.ExitDone {
+	if code := control.StatusExitCode(o.Syncs); err == nil && code != control.ExitDone {
 		return exit{code: code}
 	}
 	return err
@@ -198,7 +198,7 @@ sync, or a local one in it. The server is not asked.`,
 }
 
 func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.load()
+	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
 	}

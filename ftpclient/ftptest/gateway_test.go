@@ -23,7 +23,7 @@ func ask(t *testing.T, gateway *ftptest.Gateway, packet string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := conn.Write(request); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -20,14 +21,15 @@ const RequireVariable = "FTPFERRY_REQUIRE"
 // or NAME/usr/bin/NAME.
 const ServersVariable = "FTPFERRY_SERVERS"
 
-// needs holds what is more than a program in the path. A probe's error says what is missing and how to get it.
+// needs holds what is more than a program in the path. A probe's error says what is missing and how to get it. Probes
+// that start a process or mount something do so once: hundreds of tests ask.
 var needs = map[string]func() error{
 	"root":       probeRoot,
-	"namespaces": probeNamespaces,
-	"netns":      probeNetworkNamespaces,
+	"namespaces": sync.OnceValue(probeNamespaces),
+	"netns":      sync.OnceValue(probeNetworkNamespaces),
 	"deaf port":  probeDeafPort,
 	"IPv6":       probeIPv6,
-	"tmpfs":      probeTmpfs,
+	"tmpfs":      sync.OnceValue(probeTmpfs),
 	"pyftpdlib": func() error {
 		_, err := findPython()
 		return err
@@ -123,7 +125,7 @@ func lookIn(root, name string) (path string, err error) {
 
 // findPython returns a Python that has pyftpdlib and OpenSSL: the distribution's own one first, since the one in $PATH
 // may be another that does not see the distribution's packages.
-func findPython() (string, error) {
+var findPython = sync.OnceValues(func() (string, error) {
 	for _, candidate := range []string{"/usr/bin/python3", "python3"} {
 		path, err := exec.LookPath(candidate)
 		if err != nil {
@@ -134,7 +136,7 @@ func findPython() (string, error) {
 		}
 	}
 	return "", errors.New(`not found; "bash .ci/run deps" fetches it`)
-}
+})
 
 // serverFolders returns the folders that hold unpacked servers, best first; some may not exist.
 func serverFolders() []string {

@@ -94,7 +94,7 @@ func (h *Host) awaitLink(to *Host) {
 }
 
 // linkPatience is how long a new link may take.
-const linkPatience = 10 * time.Second
+const linkPatience = 2 * time.Minute
 
 // Link is the name of the interface that leads to another host.
 func (h *Host) Link(to *Host) string { return "ferry-" + to.Name }

@@ -20,8 +20,11 @@ import (
 // RealServers are the names that [Real] knows.
 var RealServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
 
-// startLimit is how long a server may take until its first greeting.
-const startLimit = 15 * time.Second
+// startLimit is how long a server may take until its first greeting, and greetLimit how long an attempt at one may take.
+const (
+	startLimit = 2 * time.Minute
+	greetLimit = 30 * time.Second
+)
 
 // RealServer is an FTP server in a process of its own, for one test. Its methods must not be called at the same time.
 type RealServer struct {
@@ -204,12 +207,12 @@ func (s *RealServer) awaitGreeting() error {
 
 // greet connects once and leaves in order.
 func (s *RealServer) greet() error {
-	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	conn, err := net.DialTimeout("tcp", s.Addr, greetLimit)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(greetLimit)); err != nil {
 		return err
 	}
 	if s.setup.ImplicitTLS && s.setup.ClientCAFile != "" {

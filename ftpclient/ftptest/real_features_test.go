@@ -273,7 +273,9 @@ func TestIdleTimeoutEndsTheSession(t *testing.T) {
 			continue // a minute is too long to wait for
 		}
 		t.Run(name, func(t *testing.T) {
-			c := login(t, Real(t, name, RealOptions{IdleTimeout: time.Second}), false)
+			t.Parallel()
+			// Long enough for a login on a machine that stalls.
+			c := login(t, Real(t, name, RealOptions{IdleTimeout: 8 * time.Second}), false)
 			if reply := c.next(); reply[:3] != "421" {
 				t.Errorf("got %q, want 421", reply)
 			}

@@ -174,7 +174,7 @@ func TestActiveDataConnectionsWorkWithAndWithoutTLS(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer conn.Close()
-					if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+					if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
 						t.Fatal(err)
 					}
 					if reply := c.next(); reply[:1] != "1" {

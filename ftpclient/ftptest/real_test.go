@@ -34,7 +34,7 @@ func (c *session) connect() {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
 		c.t.Fatal(err)
 	}
 	c.conn, c.text = conn, textproto.NewConn(conn)
@@ -186,7 +186,7 @@ func (c *session) open() *net.TCPConn {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
 		c.t.Fatal(err)
 	}
 	return conn.(*net.TCPConn)

@@ -233,7 +233,7 @@ func TestAGatewayThatHasGotAnotherAddress(t *testing.T) {
 
 func TestStrangersAreNamed(t *testing.T) {
 	do, _ := answering(200, "ok")
-	pending, err := Prepare(t.Context(), Way{Direct, PORT}, ends, do, Options{Patience: 300 * time.Millisecond})
+	pending, err := Prepare(t.Context(), Way{Direct, PORT}, ends, do, Options{Patience: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestPeersMayCallToo(t *testing.T) {
 	for _, peers := range []string{"127.0.0.2/32", "127.0.0.0/8", "0.0.0.0/0"} {
 		t.Run(peers, func(t *testing.T) {
 			do, _ := answering(200, "ok")
-			o := Options{Patience: 10 * time.Second, Peers: []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix(peers)}}
+			o := Options{Patience: 2 * time.Minute, Peers: []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix(peers)}}
 			pending, err := Prepare(t.Context(), Way{Direct, PORT}, ends, do, o)
 			if err != nil {
 				t.Fatal(err)
@@ -287,7 +287,7 @@ func TestAServerMayConnectBeforeItReplies(t *testing.T) {
 		}
 		return control.Reply{Code: 200, Lines: []string{"ok"}}, nil
 	}
-	pending, err := Prepare(t.Context(), Way{Direct, PORT}, ends, do, Options{Patience: 10 * time.Second})
+	pending, err := Prepare(t.Context(), Way{Direct, PORT}, ends, do, Options{Patience: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestPassiveConnectsWhereItMay(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := listenOn(t, test.listen)
 			do, sent := answering(227, test.reply(portOf(l)))
-			pending, err := Prepare(t.Context(), wayOf(test.mode), ends, do, Options{Patience: 5 * time.Second, TrustPASVAddress: test.trust})
+			pending, err := Prepare(t.Context(), wayOf(test.mode), ends, do, Options{Patience: 2 * time.Minute, TrustPASVAddress: test.trust})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +214,7 @@ func dialFrom(t *testing.T, ip, target string) net.Conn {
 
 func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
 	do, sent := answering(200, "ok")
-	pending, err := Prepare(t.Context(), wayOf(PORT), ends, do, Options{Patience: 10 * time.Second})
+	pending, err := Prepare(t.Context(), wayOf(PORT), ends, do, Options{Patience: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
 			return
 		}
 		defer stranger.Close()
-		stranger.SetDeadline(time.Now().Add(5 * time.Second))
+		stranger.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := stranger.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("a stranger was not turned away: %v", err)
 		}
@@ -244,7 +244,7 @@ func TestActiveTakesTheCallOfTheServerAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -134,11 +134,11 @@ func TestFilesAreSentAndReceivedAtAPace(t *testing.T) {
 	began := time.Now()
 	sent := make(chan error)
 	go func() {
-		_, err := sender.SendFile(in, make([]byte, BufferSize))
+		_, err := sender.SendFile(in, make([]byte, BufferSize), func(int64) {})
 		client.Close()
 		sent <- err
 	}()
-	n, err := receiver.ReceiveFile(out)
+	n, err := receiver.ReceiveFile(out, func(int64) {})
 	if took := time.Since(began); n != size || err != nil || took < 100*time.Millisecond {
 		t.Errorf("%d bytes, %v, in %s", n, err, took)
 	}
@@ -161,7 +161,7 @@ func TestReceiveFileThatStalls(t *testing.T) {
 	}
 	defer out.Close()
 	io.WriteString(server, "part")
-	n, err := Guard(client, 50*time.Millisecond).ReceiveFile(out)
+	n, err := Guard(client, 50*time.Millisecond).ReceiveFile(out, func(int64) {})
 	if n != 4 || !errors.Is(err, ErrStalled) {
 		t.Errorf("%d, %v", n, err)
 	}

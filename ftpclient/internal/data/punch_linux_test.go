@@ -26,7 +26,7 @@ func preparePunched(t *testing.T, patience time.Duration) Pending {
 }
 
 func TestPunchedTakesACallThatFindsTheListener(t *testing.T) {
-	pending := preparePunched(t, 10*time.Second)
+	pending := preparePunched(t, 2*time.Minute)
 	server := dialFrom(t, "127.0.0.1", pending.Target())
 	if server == nil {
 		return
@@ -78,7 +78,7 @@ func TestACallIsRepeatedUntilItIsCompleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	conn, err := c.wait(t.Context(), time.Now().Add(10*time.Second))
+	conn, err := c.wait(t.Context(), time.Now().Add(2*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func TestABufferThatIsSentSlowlyIsNoStall(t *testing.T) {
 				return 0, err
 			}
 			defer file.Close()
-			return g.SendFile(file, make([]byte, BufferSize))
+			return g.SendFile(file, make([]byte, BufferSize), func(int64) {})
 		},
 	}
 	for name, send := range ways {

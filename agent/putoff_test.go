@@ -1,0 +1,535 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/trigger"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// emptied is an agent that watches a folder of 30 files "d/0" ... in step, of which more than 10 must not be deleted.
+type emptied struct {
+	*breaker
+	began time.Time
+
+	state   sync.Mutex // guards following
+	gone    map[string]bool
+	added   map[string]bool
+	away    bool // the whole folder
+	deleted []string
+	sent    []string
+}
+
+const (
+	emptiedFiles  = 30
+	emptiedSettle = 10 * time.Second
+)
+
+var fileSide = plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: 1}}
+
+func newEmptied(t *testing.T) *emptied {
+	e := &emptied{gone: map[string]bool{}, added: map[string]bool{}}
+	e.breaker = newBreaker(t, func(job queue.Job) work.Outcome {
+		e.state.Lock()
+		defer e.state.Unlock()
+		switch plan.Action(job.Kind) {
+		case plan.DeleteRemote:
+			if !e.gone[job.Path] {
+				return work.Outcome{Result: work.Stale, Reason: "there again"}
+			}
+			e.deleted = append(e.deleted, job.Path)
+			return work.Outcome{Result: work.Done, Forget: true}
+		case plan.Upload:
+			e.sent = append(e.sent, fmt.Sprint(job.Path, " after ", time.Since(e.began).Truncate(time.Second)))
+			return work.Outcome{Result: work.Done, Base: &plan.Base{Local: fileSide.Entry, Remote: fileSide.Entry}}
+		}
+		return done
+	})
+	e.serves, e.scan = true, e.look
+	e.adjust = func(cfg *config.Config) {
+		up := cfg.Syncs["up"]
+		up.Watch, up.Settle, up.MaxDelete = true, emptiedSettle, config.MaxDelete{Count: 10}
+	}
+	e.update(func(tx *state.Tx) error {
+		for i := range emptiedFiles {
+			row := state.Baseline{Path: fmt.Sprint("d/", i), Local: fileSide.Entry, Remote: fileSide.Entry, When: e.now()}
+			if err := state.PutBaseline(tx, "up", row); err != nil {
+				return err
+			}
+		}
+		return state.PutSync(tx, "up", state.SyncState{LastFullScan: e.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
+	})
+	return e
+}
+
+// look finds what is gone and what is new, of what is marked or of everything.
+func (e *emptied) look(job queue.Job, _ int) work.Outcome {
+	e.state.Lock()
+	defer e.state.Unlock()
+	o := work.Outcome{Job: job, Result: work.Done, Full: job.Kind == work.KindScan, Scan: &scan.Result{}, Progress: &work.Progress{Began: e.now()}}
+	known := map[string]*plan.Base{}
+	err := e.db.View(func(tx *state.Tx) (err error) {
+		if o.Progress.Mark = state.LastMark(tx); job.Kind == work.KindLook {
+			if o.Dirty, err = state.DirtyPaths(tx, "up", 0); err != nil {
+				return err
+			}
+		}
+		for _, folder := range []string{"d", "other", "log"} {
+			rows, err := state.BaselineChildren(tx, "up", folder)
+			if err != nil {
+				return err
+			}
+			for _, b := range rows {
+				known[b.Path] = &plan.Base{Local: b.Local, Remote: b.Remote}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		e.t.Error(err)
+	}
+	totals := &o.Scan.Totals
+	*totals = plan.Totals{Direction: plan.Up, Known: len(known), Local: plan.RootFilled, Remote: plan.RootUnseen}
+	o.Progress.Known = len(known)
+	if job.Kind == work.KindLook && len(o.Dirty) == 0 {
+		return o
+	}
+	if e.away {
+		totals.Local = plan.RootMissing
+		return o
+	}
+	if len(e.gone) == emptiedFiles {
+		totals.Local = plan.RootEmpty
+	}
+	marked := func(rel string) bool {
+		return job.Kind != work.KindLook || slices.ContainsFunc(o.Dirty, func(m state.Dirty) bool { return m.Path == rel || strings.HasPrefix(rel, m.Path+"/") })
+	}
+	add := func(item plan.Item, op plan.Op) {
+		if marked(op.Path) {
+			totals.Count(item, plan.Decision{Op: &op})
+			o.Scan.Plan.Ops = append(o.Scan.Plan.Ops, op)
+		}
+	}
+	absent := plan.Side{Knowledge: plan.Seen}
+	for _, rel := range slices.Sorted(maps.Keys(known)) {
+		if e.gone[rel] {
+			remote := plan.Side{Knowledge: plan.Assumed, Entry: fileSide.Entry}
+			add(plan.Item{Path: rel, Local: absent, Remote: remote, Base: known[rel]},
+				plan.Op{Action: plan.DeleteRemote, Path: rel, Local: absent, Remote: remote, Base: known[rel], Reason: "deleted"})
+		}
+	}
+	for _, rel := range slices.Sorted(maps.Keys(e.added)) {
+		if known[rel] == nil {
+			add(plan.Item{Path: rel, Local: fileSide, Remote: absent}, plan.Op{Action: plan.Upload, Path: rel, Local: fileSide, Remote: absent, Reason: "new"})
+		}
+	}
+	return o
+}
+
+// lose and fill take away and bring back files "d/FIRST" up to but without "d/LAST", and the watch tells of it.
+func (e *emptied) lose(first, last int) { e.change(first, last, true) }
+func (e *emptied) fill(first, last int) { e.change(first, last, false) }
+
+func (e *emptied) change(first, last int, gone bool) {
+	var paths []string
+	e.state.Lock()
+	for i := first; i < last; i++ {
+		rel := fmt.Sprint("d/", i)
+		if delete(e.gone, rel); gone {
+			e.gone[rel] = true
+		}
+		paths = append(paths, rel)
+	}
+	e.state.Unlock()
+	e.emit(trigger.Event{Paths: paths, Local: true, Watched: true, Why: "watch"})
+}
+
+func (e *emptied) add(rel string) {
+	e.state.Lock()
+	e.added[rel] = true
+	e.state.Unlock()
+	e.emit(trigger.Event{Paths: []string{rel}, Local: true, Watched: true, Why: "watch"})
+}
+
+// move has the whole folder away, or back.
+func (e *emptied) move(away bool) {
+	e.state.Lock()
+	e.away = away
+	e.state.Unlock()
+	e.emit(trigger.Event{Local: true, Watched: true, Why: "watch root gone, or back"})
+}
+
+func (e *emptied) emit(event trigger.Event) {
+	e.t.Helper()
+	event.Sync = "up"
+	if err := e.d.emit(e.t.Context(), event); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// watch runs the agent, from when its first look at everything is over.
+func (e *emptied) watch(use func()) {
+	e.t.Helper()
+	e.run(func() {
+		time.Sleep(time.Second)
+		e.state.Lock()
+		e.began = time.Now()
+		e.state.Unlock()
+		use()
+	})
+}
+
+// until sleeps until so long after the beginning.
+func (e *emptied) until(at time.Duration) { time.Sleep(at - time.Since(e.began)) }
+
+// pass is what a person asks for.
+func (e *emptied) pass() {
+	e.t.Helper()
+	e.agent.running.Store(e.d)
+	defer e.agent.running.Store(nil)
+	if _, err := e.agent.Pass(e.t.Context(), []string{"up"}); err != nil {
+		e.t.Error(err)
+	}
+}
+
+// stop is what status says of what keeps the sync.
+func (e *emptied) stop() control.Stop {
+	e.t.Helper()
+	overview, err := e.agent.Status(e.t.Context(), control.StatusFilter{Syncs: []string{"up"}})
+	if err != nil || len(overview.Syncs) != 1 {
+		e.t.Fatal(overview, err)
+	}
+	if overview.Syncs[0].Jobs.Stop == nil {
+		return control.Stop{}
+	}
+	return *overview.Syncs[0].Jobs.Stop
+}
+
+func (e *emptied) explain(rel string) string {
+	e.t.Helper()
+	explained, err := e.agent.Explain(e.t.Context(), "up", rel)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return explained.Next
+}
+
+// TestAHaltIsPutOff as long as nothing but a watch has led to it, for two minutes at most.
+func TestAHaltIsPutOff(t *testing.T) {
+	t.Parallel()
+	const soon, beyond = time.Second, 10 * time.Minute
+	for sentence, row := range map[string]struct {
+		happens func(e *emptied)
+		halts   string        // code, "" for none
+		at      time.Duration // when, give or take a second
+		deleted int
+		putOff  int // how often
+	}{
+		"emptied and filled again": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			e.until(12 * time.Second)
+			e.fill(0, 30)
+		}, putOff: 1},
+		"moved away and back": {happens: func(e *emptied) {
+			e.move(true)
+			e.until(20 * time.Second)
+			e.move(false)
+		}, putOff: 1},
+		"emptied and filled again, slowly": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			for i := range 10 {
+				e.until(time.Duration(60+3*i) * time.Second)
+				e.fill(3*i, 3*i+3)
+			}
+		}, putOff: 1},
+		"emptied and filled again, without an event": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			e.until(12 * time.Second)
+			e.state.Lock()
+			clear(e.gone)
+			e.state.Unlock()
+		}, putOff: 1},
+		"emptied twice": {happens: func(e *emptied) {
+			for range 2 {
+				e.lose(0, 30)
+				time.Sleep(100 * time.Second)
+				e.fill(0, 30)
+				time.Sleep(20 * time.Second)
+			}
+		}, putOff: 2},
+		"filled again but for a few": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			e.until(12 * time.Second)
+			e.fill(0, 23)
+		}, putOff: 1, deleted: 7},
+		"emptied for good":    {happens: func(e *emptied) { e.lose(0, 30) }, halts: plan.HaltRootEmpty, at: plan.LongestPutOff, putOff: 1},
+		"moved away for good": {happens: func(e *emptied) { e.move(true) }, halts: plan.HaltRootMissing, at: plan.LongestPutOff, putOff: 1},
+		"most of it gone for good": {happens: func(e *emptied) { e.lose(0, 20) },
+			halts: plan.HaltMaxDelete, at: plan.LongestPutOff, putOff: 1},
+		"emptied for good, and something goes on happening": {happens: func(e *emptied) {
+			e.lose(0, 20)
+			for i := range 60 {
+				e.until(time.Duration(i) * 5 * time.Second)
+				e.add(fmt.Sprint("log/", i))
+			}
+		}, halts: plan.HaltMaxDelete, at: plan.LongestPutOff, putOff: 1},
+		"emptied bit by bit": {happens: func(e *emptied) {
+			for i := range 10 {
+				e.until(time.Duration(i) * 3 * time.Second)
+				e.lose(3*i, 3*i+3) // the fourth is one too many
+			}
+		}, halts: plan.HaltRootEmpty, at: 9*time.Second + plan.LongestPutOff, putOff: 1},
+		"emptied for good, and a person asks": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			e.until(30 * time.Second)
+			e.pass()
+		}, halts: plan.HaltRootEmpty, at: 30 * time.Second, putOff: 1},
+		"moved away for good, and a person asks": {happens: func(e *emptied) {
+			e.move(true)
+			e.until(30 * time.Second)
+			e.pass()
+		}, halts: plan.HaltRootMissing, at: 30 * time.Second, putOff: 1},
+		"emptied for good, and it is time to look at everything": {happens: func(e *emptied) {
+			e.lose(0, 30)
+			e.until(40 * time.Second)
+			e.emit(trigger.Event{Local: true, Regular: true, Why: "rescan"})
+		}, halts: plan.HaltRootEmpty, at: 40 * time.Second, putOff: 1},
+		"moved away for good, and it is time to look at everything": {happens: func(e *emptied) {
+			e.move(true)
+			e.until(40 * time.Second)
+			e.emit(trigger.Event{Local: true, Regular: true, Why: "rescan"})
+			e.move(true)
+		}, halts: plan.HaltRootMissing, at: 40 * time.Second, putOff: 1},
+		"a look at the start finds it": {happens: func(e *emptied) {
+			e.state.Lock()
+			e.away = true
+			e.state.Unlock()
+			e.emit(trigger.Event{Local: true, Why: "start"})
+			e.move(true)
+		}, halts: plan.HaltRootMissing, at: soon},
+		"a schedule finds it": {happens: func(e *emptied) {
+			e.state.Lock()
+			e.away = true
+			e.state.Unlock()
+			e.emit(trigger.Event{Why: "schedule"})
+		}, halts: plan.HaltRootMissing, at: soon},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEmptied(t)
+				e.watch(func() {
+					row.happens(e)
+					e.until(beyond)
+				})
+				got := e.syncRow("up")
+				if got.HaltCode != row.halts {
+					t.Errorf("halted: %q (%s), want %q", got.HaltCode, got.Halt, row.halts)
+				}
+				if at := got.HaltedAt.Sub(e.began); row.halts != "" && (at-row.at).Abs() > soon {
+					t.Errorf("halted after %s, want %s", at, row.at)
+				}
+				if n := e.tells(ActivityPutOff); n != row.putOff {
+					t.Errorf("put off %d times, want %d", n, row.putOff)
+				}
+				if n, want := e.tells(ActivityAverted), row.putOff; row.halts == "" && n != want || row.halts != "" && n > 0 {
+					t.Errorf("averted %d times", n)
+				}
+				if n, want := e.tells(ActivityHalted), map[bool]int{true: 1}[row.halts != ""]; n != want {
+					t.Errorf("told %d times that it halts, want %d", n, want)
+				}
+				if len(e.deleted) != row.deleted {
+					t.Errorf("deleted: %q, want %d", e.deleted, row.deleted)
+				}
+				if n := e.counts("up"); row.halts == "" && n.Due+n.Waiting+n.Running+n.Dead > 0 {
+					t.Errorf("jobs are left: %+v", n)
+				}
+				if left := e.marks(); row.halts == "" && len(left) > 0 {
+					t.Errorf("marks are left: %+v", left)
+				}
+			})
+		})
+	}
+}
+
+// TestWhileAHaltIsPutOff nothing is deleted, not even what was let pass before, and what has nothing to do with it goes on; status and
+// explain tell of it.
+func TestWhileAHaltIsPutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEmptied(t)
+		e.watch(func() {
+			e.lose(0, 4) // which may be deleted
+			e.until(5 * time.Second)
+			e.lose(4, 24)
+			e.add("other/new")
+			e.until(20 * time.Second)
+			stop := e.stop()
+			if stop.By != control.StopWait || !strings.Contains(stop.Reason, "24 files of 30 known paths would be deleted") {
+				t.Errorf("status says %+v", stop)
+			}
+			if left := time.Until(stop.Until); left <= 0 || left > plan.AgainAfter {
+				t.Errorf("the next look is in %s", left)
+			}
+			for _, rel := range []string{"d/0", "d/10"} { // with a deletion that waits, and without
+				if says := e.explain(rel); !strings.HasPrefix(says, "waiting: 24 files of 30") || !strings.Contains(says, "before the sync halts") {
+					t.Errorf("%s: explain says %q", rel, says)
+				}
+			}
+			e.add("other/later")
+			e.until(50 * time.Second)
+			if len(e.deleted) > 0 {
+				t.Errorf("deleted: %q", e.deleted)
+			}
+			if got, want := fmt.Sprint(e.sent), "[other/new after 5s other/later after 20s]"; got != want {
+				t.Errorf("sent: %s, want %s", got, want)
+			}
+			e.fill(4, 24)
+			e.until(80 * time.Second)
+			if len(e.deleted) != 4 || e.stop() != (control.Stop{}) {
+				t.Errorf("deleted: %q, status says %+v", e.deleted, e.stop())
+			}
+		})
+	})
+}
+
+// TestAHaltIsPutOffOfALookInParts, of which the first have worked off marks.
+func TestAHaltIsPutOffOfALookInParts(t *testing.T) {
+	t.Parallel()
+	for sentence, back := range map[string]bool{"what is gone comes back": true, "it does not": false} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEmptied(t)
+				e.scan = nil
+				e.walk = func(queue.Job) []plan.Op {
+					e.state.Lock()
+					defer e.state.Unlock()
+					if first := e.began.IsZero(); first || back && time.Since(e.began) > 12*time.Second {
+						return nil
+					}
+					return opsOf(plan.DeleteRemote, "x", 3*part)
+				}
+				e.watch(func() {
+					e.emit(trigger.Event{Paths: []string{"x"}, Local: true, Watched: true, Why: "watch"})
+					e.until(time.Minute)
+					if row := e.syncRow("up"); row.Halt != "" || e.tells(ActivityPutOff) != 1 {
+						t.Errorf("after a minute: %+v", row)
+					}
+					e.until(10 * time.Minute)
+				})
+				if halt := e.syncRow("up").HaltCode; back && halt != "" || !back && halt != plan.HaltMaxDelete {
+					t.Errorf("halted: %q", halt)
+				}
+				if len(e.deleted) > 0 || e.staged() > 0 {
+					t.Errorf("deleted %q, staged %d", e.deleted, e.staged())
+				}
+			})
+		})
+	}
+}
+
+// TestABeginningForgetsThatAHaltWasPutOff: it looks at everything anyway.
+func TestABeginningForgetsThatAHaltWasPutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEmptied(t)
+		e.watch(func() {
+			e.lose(0, 30)
+			e.until(30 * time.Second)
+		})
+		if row := e.syncRow("up"); row.Halt != "" {
+			t.Fatalf("halted: %s", row.Halt)
+		}
+		e.run(func() {
+			e.emit(trigger.Event{Local: true, Why: "start"})
+			e.until(32 * time.Second)
+		})
+		if row := e.syncRow("up"); row.HaltCode != plan.HaltRootEmpty || len(e.deleted) > 0 {
+			t.Errorf("halted: %q, deleted: %q", row.HaltCode, e.deleted)
+		}
+	})
+}
+
+func TestBeside(t *testing.T) {
+	near := beside([]string{"a/b", "c"})
+	for rel, want := range map[string]bool{
+		"": true, "a": true, "a/b": true, "a/b/x": true, "a/b/x/y": true, "c": true, "c/x": true,
+		"b": false, "a/c": false, "a/bc": false, "ca": false, "d/c": false,
+	} {
+		if near(rel) != want {
+			t.Errorf("%q: %v", rel, !want)
+		}
+	}
+	if near = beside([]string{""}); !near("a") || !near("") {
+		t.Error("the root is above everything")
+	}
+	if near = beside(nil); near("a") {
+		t.Error("nothing is near")
+	}
+}
+
+// TestAHaltIsToldOnce, though two looks find the same at the same time. What another one finds besides is told.
+func TestAHaltIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for sentence, row := range map[string]struct {
+		other int // files that are gone when the second look ends
+		told  int
+	}{"two looks find the same": {30, 1}, "the second one finds something else": {20, 2}} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				e := newEmptied(t)
+				e.scan = func(job queue.Job, room int) work.Outcome {
+					e.state.Lock()
+					second := job.Kind == work.KindScan && !e.began.IsZero()
+					e.state.Unlock()
+					if second {
+						time.Sleep(time.Second)
+						e.state.Lock()
+						for i := row.other; i < emptiedFiles; i++ {
+							delete(e.gone, fmt.Sprint("d/", i))
+						}
+						e.state.Unlock()
+					}
+					return e.look(job, room)
+				}
+				var first time.Time
+				e.watch(func() {
+					e.state.Lock()
+					for i := range emptiedFiles {
+						e.gone[fmt.Sprint("d/", i)] = true
+					}
+					e.state.Unlock()
+					e.emit(trigger.Event{Why: "schedule"})
+					e.emit(trigger.Event{Local: true, Regular: true, Why: "rescan"})
+					e.until(500 * time.Millisecond)
+					if first = e.syncRow("up").HaltedAt; first.IsZero() {
+						t.Fatal("no halt")
+					}
+					e.until(time.Minute)
+				})
+				if n := e.tells(ActivityHalted); n != row.told {
+					t.Errorf("told %d times, want %d", n, row.told)
+				}
+				if at := e.syncRow("up").HaltedAt; at.Equal(first) != (row.told == 1) {
+					t.Errorf("halted at %s, at first at %s", at, first)
+				}
+			})
+		})
+	}
+}

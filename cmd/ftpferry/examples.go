@@ -1,0 +1,38 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// examples are shown by --help and in the manual pages, by the path of the command. Commands that have one of their own are not here.
+var examples = map[string]string{
+	"ftpferry": `  ftpferry check
+  ftpferry plan
+  ftpferry run`,
+	"ftpferry approve": "  ftpferry plan website && ftpferry approve website",
+	"ftpferry check": `  ftpferry -c agent.toml check
+  ftpferry check --state`,
+	"ftpferry doctor":  "  ftpferry doctor acme",
+	"ftpferry explain": "  ftpferry explain website css/site.css",
+	"ftpferry history": `  ftpferry history --since 24h --sync website
+  ftpferry history --json --since 2026-11-01`,
+	"ftpferry once": `  ftpferry once
+  ftpferry once website --verbose`,
+	"ftpferry plan":  "  ftpferry plan website --json",
+	"ftpferry queue": "  ftpferry queue --state dead",
+	"ftpferry queue list": `  ftpferry queue list --sync website
+  ftpferry queue list --json --state waiting`,
+	"ftpferry queue retry":  "  ftpferry queue retry --state dead",
+	"ftpferry queue drop":   "  ftpferry queue drop --path 'tmp/**'",
+	"ftpferry run":          "  ftpferry -c /etc/ftpferry/agent.toml run",
+	"ftpferry state backup": "  ftpferry state backup /var/backups/ftpferry.db --force",
+	"ftpferry status": `  ftpferry status
+  ftpferry status website --json`,
+}
+
+func addExamples(c *cobra.Command) {
+	if text, ok := examples[c.CommandPath()]; ok {
+		c.Example = text
+	}
+	for _, child := range c.Commands() {
+		addExamples(child)
+	}
+}

@@ -1,0 +1,31 @@
+package ftpclient
+
+import "time"
+
+// PoolUse is how a Pool stands at one moment.
+type PoolUse struct {
+	// Open connections, those among them that are Lent, and the Limit of what is open at a time, as far as it is known.
+	Open, Lent, Limit int
+	// LastUsed is when one was last lent or given back; zero if none was.
+	LastUsed time.Time
+}
+
+// Use returns how the pool stands.
+func (p *Pool) Use() PoolUse {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PoolUse{Open: len(p.lent) + len(p.idle), Lent: len(p.lent), Limit: min(p.limit, p.options.Max), LastUsed: p.usedAt}
+}
+
+// Use is Pool.Use of all addresses together; the limit is that of the one in use.
+func (a *Addresses) Use() PoolUse {
+	all := PoolUse{Limit: a.current().Use().Limit}
+	for _, pool := range a.pools {
+		use := pool.Use()
+		all.Open, all.Lent = all.Open+use.Open, all.Lent+use.Lent
+		if use.LastUsed.After(all.LastUsed) {
+			all.LastUsed = use.LastUsed
+		}
+	}
+	return all
+}
