@@ -60,6 +60,7 @@ type Agent struct {
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
+	alive     atomic.Pointer[time.Time] // when the dispatcher gave its last sign of life; nil before the first
 	// longestPutOff is how long a halt is put off in all.
 	longestPutOff time.Duration
 	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit

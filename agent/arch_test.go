@@ -51,6 +51,7 @@ var theirs = map[string][]string{
 	"github.com/robfig/cron/v3":         {"agent/config", "agent/trigger"},
 	"github.com/BurntSushi/toml":        {"agent/config"},
 	"github.com/spf13/cobra":            {"cmd/ftpferry"},
+	"github.com/zalando/go-keyring":     {"agent/config"},
 	"github.com/kardianos/service":      {"agent/service"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},

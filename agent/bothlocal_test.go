@@ -71,3 +71,53 @@ func TestInBothDirectionsTheServerIsNotListedForEachLookThatIsDue(t *testing.T) 
 		t.Errorf("now and then everything is looked at, and there were %q", looks(full))
 	}
 }
+
+// TestInBothDirectionsAPolledFolderIsNotListedOnTheServer: a folder that events do not tell of everything in is looked at every minute
+// on this side alone, and what has changed in it arrives, also if something else happens at the same time.
+func TestInBothDirectionsAPolledFolderIsNotListedOnTheServer(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	r := newRig(t, server, "both", "")
+	fill(t, r.local, map[string]string{"mounted/kept": "1", "mounted/changed": "1", "mounted/gone/away": "1", "mounted/sub/old": "1", "other": "1"})
+	r.mustBeInStep("first pass")
+	due := trigger.Event{Sync: "s", Paths: []string{"mounted"}, Local: true, Regular: true, Why: "watch poll"}
+	looks := func(d *diary) (n int) {
+		d.has(func(a agent.Activity) bool {
+			if a.Kind == agent.ActivityScanned && a.Action == "look" {
+				n++
+			}
+			return false
+		})
+		return n
+	}
+	server.Stop()
+	nothing := &diary{}
+	r.with(agent.Options{Observe: nothing.add}, func(a *agent.Agent) {
+		for range 3 {
+			before := looks(nothing)
+			eventually(t, "the agent runs", func() bool { return a.Emit(t.Context(), due) })
+			eventually(t, "the folder is looked at", func() bool { return looks(nothing) > before })
+		}
+	})
+	if nothing.has(func(a agent.Activity) bool { return a.Kind == agent.ActivityPaused }) {
+		t.Error("nothing has happened, and the server was asked")
+	}
+	server.Start()
+	fill(t, r.local, map[string]string{"mounted/changed": "22", "mounted/new": "2", "mounted/sub/deep/new": "2", "other": "22"})
+	remove(t, r.local, "mounted/gone")
+	if err := os.Rename(filepath.Join(r.local, "mounted/sub/old"), filepath.Join(r.local, "mounted/sub/renamed")); err != nil {
+		t.Fatal(err)
+	}
+	r.with(agent.Options{}, func(a *agent.Agent) {
+		eventually(t, "the agent runs", func() bool { return a.Emit(t.Context(), due) })
+		eventually(t, "it takes an event", func() bool {
+			return a.Emit(t.Context(), trigger.Event{Sync: "s", Paths: []string{"other"}, Local: true, Why: "watch"})
+		})
+		eventually(t, "both sides are the same", r.equal)
+	})
+	remove(t, r.local, "mounted")
+	r.with(agent.Options{}, func(a *agent.Agent) {
+		eventually(t, "the agent runs", func() bool { return a.Emit(t.Context(), due) })
+		eventually(t, "the folder itself is gone there too", r.equal)
+	})
+}

@@ -182,7 +182,13 @@ func (c *commit) event(e trigger.Event) error {
 	}
 	for _, path := range e.Paths {
 		c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Path: path, Text: e.Why})
-		if err := state.MarkDirty(c.tx, e.Sync, path, e.Why, false, c.now); err != nil {
+		var err error
+		if e.Regular {
+			err = state.MarkDue(c.tx, e.Sync, path, e.Why, c.now)
+		} else {
+			err = state.MarkDirty(c.tx, e.Sync, path, e.Why, false, c.now)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -40,14 +40,15 @@ func (e *events) add(event control.Event) {
 	e.kept[(event.ID-e.first)%uint64(cap(e.kept))] = event
 }
 
-// after returns up to most of the events behind the number n, which is one of these, of an agent before, control.EventsRemembered or
-// control.EventsNew, and the number to go on behind. missed is how many of them are forgotten.
+// after returns up to most of the events behind the number n, which is one of these, of an agent before, or something else that
+// control.Service.Events takes, and the number to go on behind. missed is how many of them are forgotten.
 func (e *events) after(n uint64, most int) (found []control.Event, last, missed uint64) {
 	oldest := e.next - uint64(len(e.kept))
 	from := n + 1
+	ago, isLast := control.LastEvents(n)
 	switch {
-	case n == control.EventsNew:
-		from = e.next
+	case isLast:
+		from = e.next - min(ago, uint64(len(e.kept)))
 	case n == control.EventsRemembered, n >= e.next: // of an agent whose clock was ahead
 		from = oldest
 	case n < e.first: // what happened between that agent and this one nobody knows

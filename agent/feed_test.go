@@ -41,6 +41,8 @@ func TestEventsThatAreRemembered(t *testing.T) {
 		"a reader who was too slow":                 {10, first + 1, 9, 7, 4, 4},
 		"one who just makes it":                     {10, first + 5, 9, 7, 4, 0},
 		"new ones alone":                            {10, control.EventsNew, 9, 0, 0, 0},
+		"the last two":                              {10, control.EventsLast(2), 9, 9, 2, 0},
+		"more than there were":                      {3, control.EventsLast(9), 9, 1, 3, 0},
 		"a reader of the agent before":              {3, first - 1000, 9, 1, 3, 0},
 		"one who comes too late for some":           {6, first - 1000, 9, 3, 4, 2},
 		"a number of an agent whose clock is ahead": {6, first + 5000, 9, 3, 4, 0},

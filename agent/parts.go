@@ -372,7 +372,7 @@ func (c *commit) finish(s *scanning) error {
 	}
 	regular := isRegular(s.Job)
 	if regular {
-		s.row.Rescans, s.row.LastRescan = s.row.Rescans+1, c.now
+		s.row.Rescans, s.row.LastRescan, s.row.RescanTook = s.row.Rescans+1, c.now, max(c.now.Sub(s.progress.Began), 0)
 	}
 	if found := s.progress.Found; found.Planned == 0 && found.Unseen == 0 && found.Left == 0 {
 		s.row.LastSuccess = c.now
@@ -406,7 +406,7 @@ func (c *commit) finish(s *scanning) error {
 	}
 	if s.progress.Approved {
 		again := c.now.Add(min(max(approvalCheck, c.now.Sub(s.row.Approved)), longestWait))
-		if err := c.enqueueScan(s.sync(), work.KindScan, "is the approved work done?", priorityScan, again); err != nil {
+		if err := c.enqueueScan(s.sync(), work.KindScan, approvalCheckWhy, priorityScan, again); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,7 @@ type passSync struct {
 	blind bool
 	over  bool
 	moved time.Time // the last time something got done
+	last  time.Time // when the last job came back that the run is about; zero if none did
 	// run is that of a schedule; nil for what a person has asked for. would and said are what came of one that does nothing to files.
 	run   *run
 	would map[string]int
@@ -66,6 +67,9 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		s := p.syncs[r.Job.Sync]
 		if s == nil || s.over {
 			continue
+		}
+		if s.run != nil && s.run.isAbout(r.Job) {
+			s.last = now
 		}
 		if r.Job.Kind == work.KindScan {
 			s.blind = classify(r.Err) == ftpclient.ClassPermanent

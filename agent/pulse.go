@@ -1,6 +1,12 @@
 package agent
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+)
 
 // Pulse is what the dispatcher tells of itself each time that it shows that it works.
 type Pulse struct {
@@ -8,13 +14,28 @@ type Pulse struct {
 	Halted  int // syncs that wait for a person
 }
 
+// stuckAfter is far longer than the dispatcher sleeps, and longer than a commit to a disk in trouble takes.
+const stuckAfter = 5 * time.Minute
+
+// Health implements control.Service.
+func (a *Agent) Health(context.Context) error {
+	last := a.alive.Load()
+	if last == nil {
+		return control.ErrNotRunning
+	}
+	if silent := time.Since(*last); silent > stuckAfter {
+		return fmt.Errorf("the agent is stuck: it gave its last sign of life %s ago", silent.Round(time.Second))
+	}
+	return nil
+}
+
 // beat shows that the dispatcher works, when it is time for that.
 func (d *dispatcher) beat() {
+	now := time.Now() // not d.now: nobody who waits for a sign of life cares what time it is
+	d.agent.alive.Store(&now)
 	if d.agent.options.Pulse == nil {
 		return
 	}
-	// The clock of the process, not that of the dispatcher: whoever waits for the pulse does not care what time it is.
-	now := time.Now()
 	if now.Before(d.nextPulse) {
 		return
 	}

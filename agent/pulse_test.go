@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -56,13 +57,22 @@ func TestTheDispatcherHasAPulse(t *testing.T) {
 			}})
 		}()
 		synctest.Wait()
+		if err := a.Health(ctx); err != nil {
+			t.Errorf("just stuck, which may be a slow disk: %v", err)
+		}
 		time.Sleep(time.Hour)
 		expect("stuck", 11)
+		if err := a.Health(ctx); err == nil || !strings.Contains(err.Error(), "stuck: it gave its last sign of life 1h0m0s ago") {
+			t.Errorf("stuck for an hour: %v", err)
+		}
 		close(stuck)
 		if err := <-answered; err != nil {
 			t.Error(err)
 		}
 		expect("going on", 12)
+		if err := a.Health(ctx); err != nil {
+			t.Error(err)
+		}
 		stop()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)

@@ -30,6 +30,10 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 		}
 	}
 	if e.Regular {
+		row, err := state.GetSync(c.tx, e.Sync)
+		if rest := min(row.RescanTook, longestRest); err != nil || waits(row.LastRescan.Add(rest), c.now, rest) {
+			return err
+		}
 		if job, ok, err := queue.Lookup(c.tx, kind, e.Sync, ""); err != nil || ok && job.State != queue.Dead && !isForLater(job, c.now) {
 			return err
 		}
@@ -60,6 +64,10 @@ func (c *commit) dueLook(job queue.New, e trigger.Event) queue.New {
 	}
 	return job
 }
+
+// longestRest bounds how long after a look that was only due no other one begins. It is as long as that took, so that no more than half
+// of the time goes into such looks, however often they are due; one that has paused for many hours must not stop them for as long.
+const longestRest = time.Hour
 
 // isForLater reports a look that has a time of its own, and has neither begun nor failed: what is due before does not wait for it.
 func isForLater(job queue.Job, now time.Time) bool {
@@ -195,7 +203,7 @@ func (c *commit) lookThere(s *scanning) error {
 
 // isKnownAs reports whether a changed path is marked, or has a job or a note that came of the same change.
 func (c *commit) isKnownAs(sync string, item plan.Item) (bool, error) {
-	if _, marked := state.GetDirty(c.tx, sync, item.Path); marked {
+	if mark, marked := state.GetDirty(c.tx, sync, item.Path); marked && !mark.Due {
 		return true, nil
 	}
 	for _, kind := range append([]plan.Action{plan.MakeRemoteDir, plan.MakeLocalDir}, operationsOnOnePath...) {

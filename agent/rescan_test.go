@@ -10,6 +10,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -458,6 +459,51 @@ func TestWhatIsDeletedDuringAScan(t *testing.T) {
 				if looked != row.looks {
 					t.Errorf("looked at again: %v, want %v", looked, row.looks)
 				}
+			})
+		})
+	}
+}
+
+// TestALookThatTakesLongIsNotTakenAllTheTime: one that is due every minute and takes five is begun every ten.
+func TestALookThatTakesLongIsNotTakenAllTheTime(t *testing.T) {
+	t.Parallel()
+	for sentence, c := range map[string]struct {
+		takes       time.Duration
+		least, most int // in 5 hours
+	}{
+		"five minutes":     {5 * time.Minute, 25, 30},
+		"no time":          {0, 290, 300},
+		"longer than rest": {3 * time.Hour, 2, 2},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				b := newBreaker(t, func(job queue.Job) work.Outcome {
+					if job.Kind == work.KindRescan {
+						time.Sleep(c.takes)
+					}
+					return done
+				})
+				b.scan = func(job queue.Job, _ int) work.Outcome {
+					o := done
+					o.Job, o.Scan = job, &scan.Result{Totals: plan.Totals{Local: plan.RootFilled, Remote: plan.RootFilled}}
+					o.Progress = &work.Progress{Began: job.Started}
+					return o
+				}
+				b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Watch = true }
+				b.update(func(tx *state.Tx) error { return state.PutSync(tx, "up", state.SyncState{LastFullScan: begin}) })
+				b.run(func() {
+					for range 5 * 60 {
+						if err := b.d.emit(t.Context(), trigger.Event{Sync: "up", Local: true, Regular: true, Why: "watch poll"}); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(time.Minute)
+					}
+					if got := len(b.begun(begin, work.KindRescan)); got < c.least || got > c.most {
+						t.Errorf("%d looks in 5 hours, want %d to %d", got, c.least, c.most)
+					}
+				})
 			})
 		})
 	}

@@ -41,6 +41,27 @@ func (r *run) key() string { return r.sync + "\x00" + r.line.Name }
 
 func (r *run) of() *passSync { return r.pass.syncs[r.sync] }
 
+// isAbout reports whether a job is, or may be, one that the run has led to.
+func (r *run) isAbout(job queue.Job) bool {
+	switch r.line.Do {
+	case config.DoVerify:
+		return job.Kind == work.KindVerify
+	case config.DoPurge:
+		return isPurge(job.Kind)
+	case config.DoScan:
+		return job.Kind == work.KindScan
+	}
+	return job.Kind != work.KindVerify && (r.until.IsZero() || !job.Enqueued.After(r.until))
+}
+
+// ended is when a run that is over came to its end, which is noticed later.
+func (r *run) ended(noticed time.Time) time.Time {
+	if last := r.of().last; last.After(r.begun) && last.Before(noticed) {
+		return last
+	}
+	return noticed
+}
+
 // lookAtRuns finds out which runs are over; the next commit writes that down.
 func (d *dispatcher) lookAtRuns(now time.Time) error {
 	for _, key := range slices.Sorted(maps.Keys(d.runs)) {

@@ -507,3 +507,38 @@ func TestAnEventForALineThatIsNotConfigured(t *testing.T) {
 		}
 	})
 }
+
+// TestHowLongARunTakes is told as it was, although its end is noticed later.
+func TestHowLongARunTakes(t *testing.T) {
+	t.Parallel()
+	for do, want := range map[string]time.Duration{config.DoSync: 500 * time.Millisecond, config.DoScan: 200 * time.Millisecond, config.DoVerify: 200 * time.Millisecond} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				b := newBreaker(t, func(job queue.Job) work.Outcome {
+					if job.Path != "" {
+						time.Sleep(300*time.Millisecond - jobTakes)
+						return done
+					}
+					time.Sleep(200*time.Millisecond - jobTakes)
+					return uploads("a", "b")
+				})
+				b.compare = func(queue.Job, int) work.Outcome {
+					return work.Outcome{Result: work.Done, Compared: &work.Comparison{All: true}}
+				}
+				b.scheduled(line(t, "0 * * * *", func(s *config.Schedule) { s.Do = do }))
+				b.runScheduled(func() { time.Sleep(time.Hour + 10*time.Second) })
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				i := slices.IndexFunc(b.told, func(a Activity) bool { return a.Kind == ActivityRan })
+				if i < 0 || b.told[i].Took != want {
+					t.Fatalf("told of %+v, want it to have taken %s", b.told, want)
+				}
+				if row := b.row("0 * * * *"); !row.LastFinished.Equal(begin.Add(time.Hour + want)) {
+					t.Errorf("finished at %s", row.LastFinished)
+				}
+			})
+		})
+	}
+}

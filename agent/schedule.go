@@ -148,9 +148,10 @@ func (c *commit) endRuns() error {
 		if err != nil {
 			return err
 		}
-		row.Begun, row.LastFinished, row.Result = time.Time{}, c.now, r.result()
+		ended := r.ended(c.now)
+		row.Begun, row.LastFinished, row.Result = time.Time{}, ended, r.result()
 		c.runs[key] = nil
-		c.happened(Activity{Kind: ActivityRan, Sync: r.sync, Action: r.line.Do, Text: "schedule " + r.line.Name + ": " + row.Result, Took: c.now.Sub(r.begun)})
+		c.happened(Activity{Kind: ActivityRan, Sync: r.sync, Action: r.line.Do, Text: "schedule " + r.line.Name + ": " + row.Result, Took: ended.Sub(r.begun)})
 		if len(row.Waiting) > 0 {
 			at := row.Waiting[0]
 			row.Waiting = row.Waiting[1:]

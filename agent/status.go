@@ -72,8 +72,24 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	if err == nil {
 		s.Held, s.HeldAll, err = a.held(tx, name, most)
 	}
-	s.State = stateOf(s)
+	if err != nil {
+		return s, err
+	}
+	checks, err := looksForApproval(tx, name, row, time.Now())
+	s.State = stateOf(s, s.Jobs.Waiting-checks)
 	return s, err
+}
+
+// looksForApproval counts the scans that wait to find out whether an approval is still needed. Nothing is left to be done by them.
+func looksForApproval(tx *state.Tx, name string, row state.SyncState, now time.Time) (int, error) {
+	if row.Approved.IsZero() {
+		return 0, nil
+	}
+	job, ok, err := queue.Lookup(tx, work.KindScan, name, "")
+	if err != nil || !ok || !isForLater(job, now) || job.Why != approvalCheckWhy {
+		return 0, err
+	}
+	return 1, nil
 }
 
 func shownNote(n state.Note) control.Note {
@@ -84,8 +100,8 @@ func shownNote(n state.Note) control.Note {
 	return control.Note{Path: state.Text(n.Path), Kind: kind, Reason: n.Text, Since: n.First}
 }
 
-// stateOf is the one word for all the rest.
-func stateOf(s control.SyncStatus) string {
+// stateOf is the one word for all the rest; waiting are the jobs that wait and have something to do.
+func stateOf(s control.SyncStatus, waiting int) string {
 	switch {
 	case s.Jobs.Stop != nil:
 		return s.Jobs.Stop.By
@@ -93,7 +109,7 @@ func stateOf(s control.SyncStatus) string {
 		return control.StateWorking
 	case s.Jobs.Dead > 0 || s.Conflicts > 0 || s.Unknown > 0 || s.Differ > 0:
 		return control.StatePerson
-	case s.Jobs.Waiting > 0 || s.HeldAll > 0:
+	case waiting > 0 || s.HeldAll > 0:
 		return control.StateWaiting
 	case s.LastScan.IsZero():
 		return control.StateNew

@@ -84,7 +84,7 @@ func TestAServerThatComesAndGoes(t *testing.T) {
 		})
 		b.run(func() {
 			for range 2 * 12 {
-				b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 100)...)
+				b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", 30)...)
 				time.Sleep(5 * time.Minute)
 			}
 			if n := len(b.troubles("acme")); n < 2 || n > 2*2*2 { // it goes away some sixty times

@@ -14,6 +14,9 @@ import (
 // approvalCheck is the first pause until a scan looks whether an approval is still needed.
 const approvalCheck = time.Minute
 
+// approvalCheckWhy is why that scan is made.
+const approvalCheckWhy = "is the approved work done?"
+
 // veto asks the planner's guard: about the roots at every part, about everything at the end. An
 // approval serves looks at everything only, until a full scan does not need it. A look at single paths has its guard in any case.
 func (c *commit) veto(s *scanning) (halt *plan.Halt, approved bool, err error) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -40,7 +41,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		leaf:     greeted.leaf,
 		session:  greeted.session,
 		endpoint: endpoints(greeted.nc, host, o.Proxy != nil),
-		control:  control.New(greeted.nc, greeted.br, o.Logger),
+		control:  control.New(greeted.nc, greeted.br, wireLogger(o.Logger, greeted.nc)),
 
 		listingLimit: maxListing,
 	}
@@ -50,6 +51,11 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		return nil, c.loginFailed(ctx, err)
 	}
 	return c, nil
+}
+
+// wireLogger tells the connections to a server apart, by the address at this end.
+func wireLogger(logger *slog.Logger, nc net.Conn) *slog.Logger {
+	return logger.With("local", nc.LocalAddr().String())
 }
 
 // loginFailed learns from a login that failed, and hands on what was learned.
@@ -114,6 +120,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 			err = fail(err)
 		}
 	}()
+	o.Logger = wireLogger(o.Logger, nc)
 	g.nc, g.br = nc, bufio.NewReader(nc)
 	if o.TLS == TLSImplicit {
 		if err := g.protect(ctx, host, o); err != nil {

@@ -72,11 +72,12 @@ func silence(t *testing.T, moments []moment, check func(m moment, address string
 
 func TestEachWaitHasItsEnd(t *testing.T) {
 	ftptest.Leaks(t)
-	second := func(o *ftpclient.Options) {
-		o.ReplyTimeout, o.ConnectTimeout, o.FinalReplyTimeout, o.StallTimeout = time.Second, time.Second, time.Second, time.Second
+	const limit = 8 * time.Second // what comes before the wait has to come in it, at all moments at once
+	limited := func(o *ftpclient.Options) {
+		o.ReplyTimeout, o.ConnectTimeout, o.FinalReplyTimeout, o.StallTimeout = limit, limit, limit, limit
 	}
 	silence(t, moments(t), func(m moment, address string, _ <-chan struct{}) error {
-		_, usable, err := m.session.run(t.Context(), address, second)
+		_, usable, err := m.session.run(t.Context(), address, limited)
 		if !errors.Is(err, ftpclient.ErrTimeout) && !errors.Is(err, ftpclient.ErrStalled) {
 			return fmt.Errorf("%v, want a time-out", err)
 		}

@@ -86,7 +86,7 @@ func TestTurns(t *testing.T) {
 // jobs that it hands out, and of each sync the first key in each lane.
 func TestClaimLooksAtFewRows(t *testing.T) {
 	const limit = 4
-	for _, queued := range []int{30, 3000} {
+	for _, queued := range []int{30, 600} {
 		db := openNew(t)
 		update(t, db, func(tx *state.Tx) error {
 			for i := range queued {

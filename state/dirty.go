@@ -17,6 +17,8 @@ type Dirty struct {
 	Last  time.Time `json:"last"`
 	// Remote says that the far side must be looked at too.
 	Remote bool `json:"remote,omitempty"`
+	// Due: nothing is known to have happened there, it is only time to look at the near side again.
+	Due bool `json:"due,omitempty"`
 	// Mark numbers the marks of the file, from 1; a path that is marked again has a new one. Marks of older versions of
 	// the program have none.
 	Mark uint64 `json:"mark,omitempty"`
@@ -79,6 +81,22 @@ func MarkDirty(tx *Tx, sync, path, why string, remote bool, now time.Time) error
 		return err
 	}
 	return WriteRow(t, key, dirtyRow{Path: Text(path), Dirty: marked})
+}
+
+// MarkDue adds a path that it is time to look at again on the near side. A mark that is there already stays as it is; MarkDirty makes
+// one like any other of it.
+func MarkDue(tx *Tx, sync, path, why string, now time.Time) error {
+	t := tx.Table(tableDirty)
+	key := dirtyKey(sync, path)
+	if t.Get(key) != nil {
+		return nil
+	}
+	mark, err := t.NextID()
+	if err != nil {
+		return err
+	}
+	now = now.UTC()
+	return WriteRow(t, key, dirtyRow{Path: Text(path), Dirty: Dirty{Path: path, First: now, Last: now, Due: true, Why: why, Mark: mark}})
 }
 
 // DirtyPaths returns the marked paths of a sync ordered by path, at most limit of them; 0 or

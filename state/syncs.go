@@ -40,10 +40,11 @@ type SyncState struct {
 	LastFullScan time.Time `json:"last_full_scan,omitzero"`
 	LastSuccess  time.Time `json:"last_success,omitzero"`
 	// Rescans counts the looks at the whole local folder that were only due, with LastRescan the time of the newest, and OnlyByRescan
-	// the changes that they found and no event has told of.
-	Rescans      uint64    `json:"rescans,omitempty"`
-	OnlyByRescan uint64    `json:"only_by_rescan,omitempty"`
-	LastRescan   time.Time `json:"last_rescan,omitzero"`
+	// the changes that they found and no event has told of. RescanTook is how long the newest took, with its pauses.
+	Rescans      uint64        `json:"rescans,omitempty"`
+	OnlyByRescan uint64        `json:"only_by_rescan,omitempty"`
+	LastRescan   time.Time     `json:"last_rescan,omitzero"`
+	RescanTook   time.Duration `json:"rescan_took,omitempty"`
 	// Unchanged is how many full scans in a row, up to the last, have found nothing new on the server.
 	Unchanged int `json:"unchanged,omitempty"`
 	// Folders is what was learned about the times of folders on the server.

@@ -50,12 +50,12 @@ func TestScheduleIsEvaluatedInItsZone(t *testing.T) {
 	}
 }
 
-// TestEveryDayOfTheClockHasItsRun goes through years of zones that change their clocks at odd times: a line that names an hour
+// TestEveryDayOfTheClockHasItsRun goes through a year of zones that change their clocks at odd times: a line that names an hour
 // runs once for each date, and one that does not never waits for longer than the time between two of its runs.
 func TestEveryDayOfTheClockHasItsRun(t *testing.T) {
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Casablanca", "Africa/Cairo", "UTC"} {
 		zone := mustZone(t, name)
-		begin, end := time.Date(2025, 1, 1, 12, 0, 0, 0, zone), time.Date(2027, 1, 1, 12, 0, 0, 0, zone)
+		begin, end := time.Date(2026, 1, 1, 12, 0, 0, 0, zone), time.Date(2027, 1, 1, 12, 0, 0, 0, zone)
 		for _, spec := range []string{"0 0 * * *", "30 0 * * *", "15 1 * * *", "30 2 * * *", "0 3 * * *", "59 23 * * *"} {
 			daily, err := ParseSchedule(spec, zone)
 			if err != nil {
@@ -67,7 +67,7 @@ func TestEveryDayOfTheClockHasItsRun(t *testing.T) {
 				runs++
 				dates[at.Format(time.DateOnly)] = true
 			}
-			if days := 2 * 365; runs != days || len(dates) != days {
+			if days := 365; runs != days || len(dates) != days {
 				t.Errorf("%s in %s: %d runs on %d dates, want one on each of %d", spec, name, runs, len(dates), days)
 			}
 		}

@@ -34,6 +34,8 @@ type Service interface {
 	// to the folder of the sync, or a local path in it.
 	Status(ctx context.Context, filter StatusFilter) (Overview, error)
 	Explain(ctx context.Context, sync, path string) (Explanation, error)
+	// Health returns nil as long as the agent works, whatever may keep its syncs from going on, and else what is wrong.
+	Health(ctx context.Context) error
 	// Events calls each for what happens, until ctx ends or each returns an error, and returns that. It begins behind the event
 	// of the number after, or see EventsRemembered. Some 1,000 events are remembered; one who reads too slowly gets an event of
 	// the kind EventMissed in place of those that are not.

@@ -41,6 +41,9 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	return client, nil
 }
 
+// Health implements Service.
+func (c *Client) Health(ctx context.Context) error { return c.post(ctx, "/v1/health", struct{}{}, nil) }
+
 // Pass implements Service.
 func (c *Client) Pass(ctx context.Context, syncs []string) (report Report, err error) {
 	err = c.post(ctx, "/v1/pass", syncsRequest{syncs}, &report)

@@ -94,6 +94,8 @@ func (fake) Explain(_ context.Context, sync, path string) (Explanation, error) {
 	return Explanation{Sync: sync, Path: state.Text(path)}, nil
 }
 
+func (f fake) Health(context.Context) error { return nil }
+
 func (f fake) Snapshot(ctx context.Context) (io.ReadCloser, int64, error) {
 	if f.hang != nil { // half of it comes, then the agent ends
 		return io.NopCloser(io.MultiReader(strings.NewReader("half"), until{ctx, f.hang})), 8, nil

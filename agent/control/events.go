@@ -42,11 +42,22 @@ type Event struct {
 // EventMissed: the reader was too slow, or asked too late.
 const EventMissed = "missed"
 
-// Where Events begins, beside the number of an event.
+// Where Events begins, beside behind the number of an event.
 const (
 	EventsRemembered uint64 = 0              // with the oldest that is remembered
 	EventsNew        uint64 = math.MaxUint64 // with the next one
 )
+
+// mostLast bounds EventsLast.
+const mostLast = 1 << 20
+
+// EventsLast has Events begin with the last n of those that are remembered.
+func EventsLast(n uint64) uint64 { return EventsNew - min(n, mostLast) }
+
+// LastEvents is the n of EventsLast; false if after is not of that.
+func LastEvents(after uint64) (n uint64, ok bool) {
+	return EventsNew - after, EventsNew-after <= mostLast
+}
 
 // keepAlive is how often something is sent where nothing happens, so that both ends see that the other is there.
 const keepAlive = 15 * time.Second

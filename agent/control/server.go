@@ -54,6 +54,7 @@ const closePatience = 2 * time.Second
 func handler(service Service) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/ping", answer(func(context.Context, struct{}) (any, error) { return struct{}{}, nil }))
+	mux.HandleFunc("POST /v1/health", answer(func(ctx context.Context, _ struct{}) (any, error) { return struct{}{}, service.Health(ctx) }))
 	mux.HandleFunc("POST /v1/pass", answer(func(ctx context.Context, request syncsRequest) (any, error) {
 		return service.Pass(ctx, request.Syncs)
 	}))

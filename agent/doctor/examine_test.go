@@ -419,7 +419,7 @@ func TestWrongTLS(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := realPatient(t, ftptest.Real(t, "vsftpd", test.options), test.lines...)
-			p.Client.ReplyTimeout = time.Second
+			p.Client.ReplyTimeout = 4 * time.Second // what says nothing at all is waited for
 			r := Examine(t.Context(), p)
 			if r.Outcome != NeedsPerson || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].What+r.Problems[0].Cure, test.cure) {
 				t.Errorf("%s: %+v", r.Outcome, r.Problems)

@@ -168,7 +168,7 @@ func FuzzPattern(f *testing.F) {
 				t.Errorf("%q and %q: %v by the short cut only", text, rel, matches)
 			}
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%v for %d and %d bytes", took, len(text), len(rel))
 		}
 		_, _ = parseRules(bytes.ReplaceAll([]byte(text), []byte(" "), []byte("\n")), "x", true)

@@ -270,15 +270,14 @@ func TestListingWithoutTimes(t *testing.T) {
 func TestCancelEndsAScanOfTheServer(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)
-	r := scripted(t, plan.Down, ftpclient.Facts{}, unfinished(mlst, root(), []step{{Expect: "CWD /site"}, {Hold: hold}}))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
+	r := scripted(t, plan.Down, ftpclient.Facts{}, unfinished(mlst, root(), []step{{Expect: "CWD /site"}, {Call: func() { cancel(stop) }, Hold: hold}}))
 	dir, err := os.OpenRoot(r.local)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	time.AfterFunc(50*time.Millisecond, func() { cancel(stop) })
 	_, err = Run(ctx, Request{Rules: r.rules, Local: dir, Remote: r.remote, Children: r.base.Children, At: r.base.At})
 	if !errors.Is(err, stop) {
 		t.Errorf("error %v, want the reason of the end", err)

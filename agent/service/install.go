@@ -42,10 +42,45 @@ func Environment(env func(string) string) (func(string) string, error) {
 }
 
 func environmentOf(file, credentials string) (func(string) string, error) {
-	values := map[string]string{"STATE_DIRECTORY": StateFolder, "CREDENTIALS_DIRECTORY": credentials}
+	values, err := readEnvironment(file)
+	if err != nil {
+		return nil, fmt.Errorf("variables of the service: %w", err)
+	}
+	values["STATE_DIRECTORY"], values["CREDENTIALS_DIRECTORY"] = StateFolder, credentials
+	return func(variable string) string { return values[variable] }, nil
+}
+
+// WithSecrets returns env with the secrets of the service for what is not set, as far as the caller may read them: so that root can
+// use all commands without having them in the shell.
+func WithSecrets(env func(string) string) func(string) string {
+	return withSecrets(env, environmentFile, credentialsFolder)
+}
+
+func withSecrets(env func(string) string, file, credentials string) func(string) string {
+	return func(variable string) string {
+		if value := env(variable); value != "" {
+			return value
+		}
+		if variable == "CREDENTIALS_DIRECTORY" {
+			if _, err := os.ReadDir(credentials); err == nil {
+				return credentials
+			}
+			return ""
+		}
+		values, err := readEnvironment(file)
+		if err != nil {
+			return "" // somebody else's
+		}
+		return values[variable]
+	}
+}
+
+// readEnvironment reads lines NAME=VALUE as systemd does, but for continued lines and escapes. No file is no variables.
+func readEnvironment(file string) (map[string]string, error) {
+	values := map[string]string{}
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("variables of the service: %w", err)
+		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
@@ -58,7 +93,7 @@ func environmentOf(file, credentials string) (func(string) string, error) {
 		}
 		values[strings.TrimSpace(variable)] = value
 	}
-	return func(variable string) string { return values[variable] }, nil
+	return values, nil
 }
 
 // Unit is the systemd unit of the service.

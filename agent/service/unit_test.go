@@ -137,6 +137,16 @@ func TestTheEnvironmentOfTheService(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
+	set := withSecrets(func(name string) string { return map[string]string{"SINGLE": "of the shell"}[name] }, file, folder)
+	bare := withSecrets(func(string) string { return "" }, filepath.Join(folder, "none"), filepath.Join(folder, "none"))
+	for name, want := range map[string]string{"ACME": "plain word", "SINGLE": "of the shell", "HOME": "", "STATE_DIRECTORY": "", "CREDENTIALS_DIRECTORY": folder} {
+		if got := set(name); got != want {
+			t.Errorf("for a command %s is %q, want %q", name, got, want)
+		}
+		if got := bare(name); got != "" {
+			t.Errorf("without a service %s is %q", name, got)
+		}
+	}
 	if lines, err := credentialLines(filepath.Join(folder, "none")); err != nil || lines != nil {
 		t.Errorf("no folder: %q, %v", lines, err)
 	}

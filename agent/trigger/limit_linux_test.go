@@ -103,7 +103,7 @@ func (r *limitedRig) health() Health {
 
 func (r *limitedRig) healthy(state HealthState) {
 	r.t.Helper()
-	for deadline := time.Now().Add(time.Minute); r.health().State != state; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); r.health().State != state; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("not %s, only %+v", state, r.health())
 		}

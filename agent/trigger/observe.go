@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -73,10 +74,10 @@ type observer struct {
 	retryAt time.Time
 }
 
-// visit is a folder to be watched; report is set if it or something in it may be new.
+// visit is a folder to be watched; report is set if it or something in it may be new, and regular if nothing tells of that.
 type visit struct {
-	rel    string
-	report bool
+	rel             string
+	report, regular bool
 }
 
 func (w Watch) observer(report func(change)) *observer {
@@ -200,12 +201,12 @@ func (o *observer) lookAnyway() {
 	case len(o.odd)+len(o.unwatched) == 0:
 		return
 	default:
-		for rel := range o.odd {
-			o.report(change{path: rel})
+		if all := slices.Collect(maps.Keys(o.odd)); len(all) > 0 {
+			o.report(change{path: all[0], more: all[1:], why: "watch poll", regular: true})
 		}
 	}
 	for _, rel := range o.unwatched {
-		o.pending = append(o.pending, visit{rel, true})
+		o.pending = append(o.pending, visit{rel, true, true})
 	}
 	o.unwatched = nil
 }
@@ -223,7 +224,7 @@ func (o *observer) attach(now time.Time, why string) {
 		o.base = resolved
 	}
 	o.feed, o.watched, o.opened, o.checked = f, tree{}, now, now
-	o.pending, o.why = []visit{{"", false}}, why
+	o.pending, o.why = []visit{{}}, why
 	o.complete, o.odd, o.oddWhy, o.device = false, map[string]string{}, "", deviceOf(o.identity)
 	o.canary.state = canaryHome
 	o.mounted = o.mounts(o.base)
@@ -272,7 +273,7 @@ func (o *observer) check() {
 	for rel, id := range mounted {
 		if _, known := o.watched[rel]; known && o.mounted[rel] != id {
 			o.forget(rel)
-			o.pending = append(o.pending, visit{rel, true})
+			o.pending = append(o.pending, visit{rel: rel, report: true})
 		}
 	}
 	o.mounted = mounted
@@ -283,7 +284,7 @@ func (o *observer) check() {
 	}
 	for rel := range o.watched {
 		if _, ok := listed[o.full(rel)]; !ok {
-			o.pending = append(o.pending, visit{rel, true})
+			o.pending = append(o.pending, visit{rel: rel, report: true})
 		}
 	}
 }
@@ -333,7 +334,7 @@ func (o *observer) visit(v visit) {
 		err = o.list(v, full)
 	}
 	if v.report {
-		o.report(change{path: v.rel, gone: errors.Is(err, fs.ErrNotExist)})
+		o.reportVisit(v, err)
 	}
 	isRoot := v.rel == ""
 	switch {
@@ -346,6 +347,16 @@ func (o *observer) visit(v visit) {
 	default:
 		o.unwatched = append(o.unwatched, v.rel)
 		o.complain(err)
+	}
+}
+
+// reportVisit reports a folder that was visited. That it is gone is news, whatever the visit was for.
+func (o *observer) reportVisit(v visit, err error) {
+	switch gone := errors.Is(err, fs.ErrNotExist); {
+	case v.regular && !gone:
+		o.report(change{path: v.rel, why: "watch poll", regular: true})
+	default:
+		o.report(change{path: v.rel, gone: gone})
 	}
 }
 
@@ -364,7 +375,7 @@ func (o *observer) list(v visit, full string) error {
 		for _, e := range entries {
 			rel := path.Join(v.rel, e.Name())
 			if e.IsDir() && !o.skip(rel, true) {
-				o.pending = append(o.pending, visit{rel, v.report})
+				o.pending = append(o.pending, visit{rel, v.report, v.regular})
 			}
 			o.noteLink(rel, e.Type())
 		}
@@ -435,7 +446,7 @@ func (o *observer) handle(e fsnotify.Event) {
 	if !isDir {
 		o.report(change{path: rel, gone: errors.Is(err, fs.ErrNotExist)})
 	} else if !known || e.Has(fsnotify.Create) {
-		o.pending = append(o.pending, visit{rel, true})
+		o.pending = append(o.pending, visit{rel: rel, report: true})
 	} // else a folder's own time or mode: what changed in it has its own event
 }
 

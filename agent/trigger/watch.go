@@ -18,7 +18,7 @@ const DefaultPoll = time.Minute
 // "watch overflow" and "watch error" (the watches were set again), "watch incomplete" (nothing can be watched) and "watch poll"
 // (events cannot be relied on: those that come are reported besides), both every Poll and Regular, "watch root gone" and "watch root
 // back" (Root may be missing for as long as it likes, at the start too). A folder in Root that has no watch, or is on a filesystem that does not tell of every change, is
-// reported every Poll.
+// reported every Poll, Regular too.
 //
 // On Windows a folder with sub-folders cannot be renamed while it is watched, because each sub-folder is held
 // open (fsnotify#356). On the BSDs and macOS every file costs an open descriptor (fsnotify#129); once they
@@ -55,10 +55,11 @@ type Watch struct {
 }
 
 // change is a changed path on its way from the observer to the Coalescer; why, if set, explains why it is
-// the empty path, and gone says that the path is not there any more. With regular nothing has happened to it.
+// the empty path, and gone says that the path is not there any more. With regular nothing has happened to it, nor to those in more.
 type change struct {
 	path, why     string
 	gone, regular bool
+	more          []string
 }
 
 // Run implements Trigger.
@@ -93,7 +94,7 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 	batch := Coalescer{Quiet: w.Quiet, Limit: w.Limit, Gone: w.Gone}
 	var (
 		why   string     // of the empty path, while it is held
-		poll  string     // why everything is to be reported though nothing has happened, "" if it is not
+		polls due        // what is to be reported though nothing has happened
 		sent  chan error // not nil while an Event is with the receiver
 		armed bool       // timer will fire, at next, in time for all that is held
 		next  time.Time
@@ -106,9 +107,8 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 		go func() { done <- emit(ctx, e) }()
 	}
 	for {
-		if poll != "" && sent == nil {
-			send(Event{Sync: w.Sync, Why: poll, Local: true, Regular: true})
-			poll = ""
+		if sent == nil && polls.any() && !batch.Unread {
+			send(polls.take(w.Sync))
 		}
 		if !armed && sent == nil {
 			if next, armed = batch.Next(); armed {
@@ -127,7 +127,7 @@ func (w Watch) gather(ctx context.Context, changes <-chan change, unread <-chan 
 			return nil
 		case c := <-changes:
 			if c.regular { // not held with the others, which would go along
-				poll = c.why
+				polls.add(c)
 				continue
 			}
 			now := time.Now()

@@ -107,7 +107,7 @@ func (b *bench) cutAfter(bytes int64, file string) (ctx context.Context, mend fu
 	}
 	through := &line{t: b.t, host: host, carries: bytes + 1<<20, full: make(chan struct{}, 10)} // more than has to arrive: a server may hold on to the last of it
 	b.goThrough(through)
-	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 8*time.Minute)
 	arrived, failed, ended := false, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -67,7 +67,7 @@ func TestDownloadsWhoseReplyIsLost(t *testing.T) {
 	var dir string
 	retrieves := func(text string) []step {
 		here := func() {
-			for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 				if info, err := os.Stat(filepath.Join(dir, temp)); err == nil && info.Size() == int64(len(text)) {
 					return
 				}

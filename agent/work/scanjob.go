@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"time"
 
@@ -102,6 +103,8 @@ type parts struct {
 	// marks are those that a look works off, by path; more says that there are others.
 	marks map[string]state.Dirty
 	more  bool
+	// due: all of them are about places that it is only time to look at again.
+	due bool
 }
 
 // isFull reports a scan that has seen everything on both sides in the end.
@@ -124,7 +127,23 @@ func (p *parts) readMarks(e Env) error {
 		}
 		p.marks[mark.Path] = mark
 	}
+	p.splitDue()
 	return nil
+}
+
+// splitDue leaves what is only due to another look if there is anything else: that one leaves the server alone.
+func (p *parts) splitDue() {
+	due := 0
+	for _, mark := range p.marks {
+		if mark.Due {
+			due++
+		}
+	}
+	if p.due = due == len(p.marks); p.due || due == 0 {
+		return
+	}
+	p.more = true
+	maps.DeleteFunc(p.marks, func(_ string, mark state.Dirty) bool { return mark.Due })
 }
 
 // outcome is what is to be written down of a part.
@@ -155,7 +174,7 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 			return room, nil
 		}
 	}
-	look := p.full || e.Sync.Rules.Direction == plan.Both && !p.local // what comes from the server is not announced
+	look := p.full || e.Sync.Rules.Direction == plan.Both && !p.local && !p.due // what comes from the server is not announced
 	if p.marked {
 		request.Paths = []string{} // nil would mean everything
 	}

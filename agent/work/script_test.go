@@ -24,7 +24,10 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	ftptest.WaitTogether()
+	goleak.VerifyTestMain(m)
+}
 
 type step = ftptest.Step
 

@@ -295,3 +295,68 @@ func TestVerifyPassesOverWhatBreaksTheConnection(t *testing.T) {
 		}
 	}, "vsftpd")
 }
+
+// TestVerifyOfAFileThatGrows compares what was sent of it, whatever was added here since.
+func TestVerifyOfAFileThatGrows(t *testing.T) {
+	for server, options := range map[string]ftptest.RealOptions{"vsftpd": {}, "proftpd": {Modules: []string{"digest"}}} {
+		t.Run(server, func(t *testing.T) {
+			onEach(t, options, func(t *testing.T, b *bench) {
+				s := &agreedState{}
+				b.sync.Appends = func(string) bool { return true }
+				b.agree(s, "one\ntwo\n", "cut", "log", "same")
+				for name, content := range map[string]string{"log": "one\ntwo\nthree\n", "cut": "one\n"} {
+					file, err := os.OpenFile(filepath.Join(b.local, name), os.O_WRONLY|os.O_TRUNC, 0)
+					if err == nil {
+						_, err = file.WriteString(content)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					file.Close()
+				}
+				found, last := b.verify(s, &queue.Job{ID: 7}, true)
+				if diff := cmp.Diff(map[string]FindingKind{"cut": FoundChanged}, kindsOf(found)); diff != "" || last.Err != nil {
+					t.Errorf("%s\n%+v\n%+v", diff, last, found)
+				}
+				if p := last.Compared.Progress; p.Hashed+p.Reread != 2 || p.Differ != 0 {
+					t.Errorf("compared %+v", p)
+				}
+				damage(t, filepath.Join(b.remote, "log"), "one\ntwX\n")
+				found, last = b.verify(s, &queue.Job{ID: 7}, true)
+				if diff := cmp.Diff(map[string]FindingKind{"cut": FoundChanged, "log": FoundDifferent}, kindsOf(found)); diff != "" || last.Err != nil {
+					t.Errorf("what was sent is another: %s\n%+v\n%+v", diff, last, found)
+				}
+			}, server)
+		})
+	}
+}
+
+// TestVerifyOfWhatCannotBeReadHere says so, and goes on with the others.
+func TestVerifyOfWhatCannotBeReadHere(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		s := &agreedState{}
+		for _, side := range []string{b.local, b.remote} {
+			if err := os.MkdirAll(filepath.Join(side, "d"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.agree(s, "content", "a", "d/f", "z")
+		outside := t.TempDir()
+		if err := os.Rename(filepath.Join(b.local, "d"), filepath.Join(outside, "d")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(outside, "d"), filepath.Join(b.local, "d")); err != nil {
+			t.Fatal(err)
+		}
+		found, last := b.verify(s, &queue.Job{ID: 7}, true)
+		if diff := cmp.Diff(map[string]FindingKind{"d/f": FoundUnreadable}, kindsOf(found)); diff != "" || last.Err != nil {
+			t.Fatalf("%s\n%+v\n%+v", diff, last, found)
+		}
+		if !strings.HasPrefix(found[0].Text, "could not be compared, as the local file could not be ") {
+			t.Error(found[0].Text)
+		}
+		if last.Reason != "2 files compared: 0 by hash, 2 by reading them back; 0 differ, 1 could not be compared" {
+			t.Error(last.Reason)
+		}
+	}, "vsftpd")
+}

@@ -52,7 +52,7 @@ needs a person; 69 a server is unavailable; 78 the configuration is wrong.`,
 	}
 	c.Flags().BoolVar(&asked.state, "state", false, "examine the state file, too")
 	c.Flags().BoolVar(&asked.online, "online", false, "connect and log in to the servers, too")
-	return p.withJSON(c)
+	return p.withJSON(p.withTrace(c))
 }
 
 func (p *program) check(ctx context.Context, asked checks) error {
@@ -67,6 +67,11 @@ func (p *program) check(ctx context.Context, asked checks) error {
 			p.warn(cfg)
 			fmt.Fprintf(p.stdout, "%s: valid, %s, %s\n", path, count(len(cfg.Servers), "server"), count(len(cfg.Syncs), "sync"))
 		}
+		stopTrace, err := p.startTrace(cfg)
+		if err != nil {
+			return err
+		}
+		defer stopTrace()
 		if asked.online {
 			result.Servers = p.lookAtServers(ctx, cfg)
 		}

@@ -81,32 +81,13 @@ func (p *program) completeArgument(c *cobra.Command, before []string) ([]string,
 	return left, cobra.ShellCompDirectiveNoFileComp
 }
 
-// named is the configuration, as far as names go: those are the same without the passwords, which a shell seldom has in its
-// environment.
+// named is the configuration, as far as names go.
 func (p *program) named() *config.Config {
-	path, err := config.Find(p.configPath, p.env)
+	cfg, err := p.loadToLook()
 	if err != nil {
-		return nil
-	}
-	cfg, err := config.Load(path, p.env)
-	if err != nil {
-		cfg, err = config.Load(path, func(variable string) string {
-			if value := p.env(variable); value != "" || isPlace(variable) {
-				return value
-			}
-			return "unknown"
-		})
-	}
-	if err != nil {
-		return nil
+		return nil // who completes a line is told nothing
 	}
 	return cfg
-}
-
-// isPlace reports whether a variable names a folder.
-func isPlace(variable string) bool {
-	return strings.HasPrefix(variable, "XDG_") || strings.HasSuffix(variable, "_DIRECTORY") ||
-		slices.Contains([]string{"HOME", "AppData", "ProgramData"}, variable)
 }
 
 func (p *program) syncNames(context.Context) []string {

@@ -40,7 +40,7 @@ accepted, no data connection gets through); 69 a server is unavailable; 75 inter
 	}
 	c.Flags().StringVar(&asked.folder, "folder", "", "folder on the server to work in (default the remote folder of a sync that goes up, else that of the login)")
 	c.Flags().BoolVarP(&asked.verbose, "verbose", "v", false, "log every command and reply, without passwords")
-	return p.withJSON(c)
+	return p.withJSON(p.withTrace(c))
 }
 
 func (p *program) doctor(ctx context.Context, names []string, asked consultation) error {
@@ -49,6 +49,11 @@ func (p *program) doctor(ctx context.Context, names []string, asked consultation
 		return err
 	}
 	p.warn(cfg)
+	stopTrace, err := p.startTrace(cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTrace()
 	if names, err = serverNames(cfg, names); err != nil {
 		return err
 	}

@@ -10,8 +10,11 @@ var examples = map[string]string{
 	"ftpferry approve": "  ftpferry plan website && ftpferry approve website",
 	"ftpferry check": `  ftpferry -c agent.toml check
   ftpferry check --state`,
-	"ftpferry doctor":  "  ftpferry doctor acme",
-	"ftpferry explain": "  ftpferry explain website css/site.css",
+	"ftpferry config schema": "  ftpferry config schema >agent.schema.json",
+	"ftpferry config show":   "  ftpferry config show",
+	"ftpferry doctor":        "  ftpferry doctor acme",
+	"ftpferry explain":       "  ftpferry explain website css/site.css",
+	"ftpferry health":        "  ftpferry health --json",
 	"ftpferry history": `  ftpferry history --since 24h --sync website
   ftpferry history --json --since 2026-11-01`,
 	"ftpferry once": `  ftpferry once
@@ -25,7 +28,10 @@ var examples = map[string]string{
 	"ftpferry run":          "  ftpferry -c /etc/ftpferry/agent.toml run",
 	"ftpferry state backup": "  ftpferry state backup /var/backups/ftpferry.db --force",
 	"ftpferry status": `  ftpferry status
+  ftpferry status --watch
   ftpferry status website --json`,
+	"ftpferry events": `  ftpferry events
+  ftpferry events --sync website --last 100 --json`,
 }
 
 func addExamples(c *cobra.Command) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 
@@ -15,12 +14,13 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
 func main() {
 	boundMemory(os.Getenv)
-	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }
 
 // softMemory is from where on the memory of the program is kept small at the cost of time, in bytes. Trees of any size stay far
@@ -40,6 +40,8 @@ type program struct {
 	stdout, stderr io.Writer
 	configPath     string
 	json           bool
+	trace          traceAsked
+	tracing        *trace // nil for none
 }
 
 // exit is an error that carries the exit code; a nil err prints nothing more.
@@ -98,8 +100,8 @@ func (p *program) command() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
-	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.queueCommand(), p.historyCommand(),
+		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
 	p.addCompletion(root)
 	addExamples(root)
 	return root
@@ -147,25 +149,6 @@ func (p *program) warn(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(p.stderr, "ftpferry: warning: %s\n", w)
 	}
-}
-
-// logger writes to standard error, at the configured level or above level.
-func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	asText := cfg.Agent.Log.Format == config.LogText || cfg.Agent.Log.Format == config.LogAuto && isTerminal(p.stderr)
-	if asText {
-		return slog.New(slog.NewTextHandler(p.stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(p.stderr, options))
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // serviceError gives errors of the agent their exit code: a wrong name is the caller's, all

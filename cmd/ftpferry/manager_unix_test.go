@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,6 +58,14 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	if _, err := control.Dial(t.Context(), cfg.Agent.StateDir); err != nil {
 		t.Errorf("ready, and nobody answers: %v", err)
 	}
+	health := func(code int, want string) {
+		t.Helper()
+		var told bytes.Buffer
+		if got := run([]string{"-c", p.configPath, "health"}, p.env, &told, &told); got != code || !strings.HasPrefix(told.String(), want) {
+			t.Errorf("health: exit code %d, want %d and %q:\n%s", got, code, want, &told)
+		}
+	}
+	health(0, "healthy")
 	for range 3 {
 		wait("WATCHDOG=1\n")
 	}
@@ -69,6 +78,11 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	signal(syscall.SIGHUP)
 	wait("RELOADING=1\nMONOTONIC_USEC=")
 	wait("READY=1\nSTATUS=1 sync")
+	text, err := os.ReadFile(p.configPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound := string(text)
 	write(t, p.configPath, "what?")
 	signal(syscall.SIGHUP)
 	wait("RELOADING=1\n")
@@ -78,6 +92,8 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	if code, out := program.end(t); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
+	write(t, p.configPath, sound)
+	health(1, "not healthy: no agent is running")
 }
 
 // TestChildrenDoNotSpeakForTheService to the service manager.

@@ -70,16 +70,29 @@ var doctorRows = []doctorRow{
 func (r doctorRow) test(t *testing.T) {
 	g := newGround(t, r.layout, r.secured, ftptest.RealOptions{})
 	config := g.configure("patient", g.section(r.data))
-	text, data := g.start(config, "doctor"), g.start(config, "doctor", "--json")
-	text.end(r.code)
-	data.end(r.code)
-	t.Logf("%s\n%s", text.took, text.out.String())
 	var reports []doctor.Report
-	if err := json.Unmarshal(withSeconds.ReplaceAll(data.out.Bytes(), []byte(`"$1": 0`)), &reports); err != nil || len(reports) != 1 {
-		t.Fatalf("%v\n%s", err, data.out.Bytes())
+	// A gateway has a second to answer in, which is long for a gateway and not for one on a machine that does other things too.
+	for try, answered := 0, false; !answered && try < 10; try++ {
+		text, data := g.start(config, "doctor"), g.start(config, "doctor", "--json")
+		text.end(r.code)
+		data.end(r.code)
+		t.Logf("%s\n%s", text.took, text.out.String())
+		reports = nil
+		if err := json.Unmarshal(withSeconds.ReplaceAll(data.out.Bytes(), []byte(`"$1": 0`)), &reports); err != nil || len(reports) != 1 {
+			t.Fatalf("%v\n%s", err, data.out.Bytes())
+		}
+		if reports[0].Outside == nil {
+			t.Fatalf("nothing was found out about the network:\n%s", data.out.Bytes())
+		}
+		answered = (r.mapper == "" || strings.Contains(text.out.String(), r.worded)) &&
+			!slices.ContainsFunc(reports[0].Outside.Sources, func(s doctor.Source) bool {
+				return s.Source == g.Mapping && strings.Contains(s.Error, "no answer")
+			})
+		if answered || try == 9 {
+			r.checkReport(t, reports[0])
+			r.checkText(t, text.out.String())
+		}
 	}
-	r.checkReport(t, reports[0])
-	r.checkText(t, text.out.String())
 	g.leftovers()
 	if g.Mapping != "" && !g.TwoNATs {
 		if left := g.mappings(); len(left) > 0 {

@@ -31,7 +31,7 @@ Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked job
 		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose) },
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything that happens")
-	return p.withJSON(c)
+	return p.withJSON(p.withTrace(c))
 }
 
 func (p *program) once(ctx context.Context, names []string, verbose bool) error {
@@ -40,6 +40,11 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 		return err
 	}
 	p.warn(cfg)
+	stopTrace, err := p.startTrace(cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTrace()
 	level := slog.LevelError
 	if verbose {
 		level = min(cfg.Agent.Log.Level, slog.LevelInfo)

@@ -18,13 +18,13 @@ import (
 )
 
 func (p *program) planCommand() *cobra.Command {
-	return p.withJSON(&cobra.Command{
+	return p.withJSON(p.withTrace(&cobra.Command{
 		Use:   "plan [SYNC...]",
 		Short: "Say what once would do, and why; change nothing anywhere",
 		Long: `Looks at both sides of each sync (all of them without arguments) and says what
 "once" would do with each path, and why. Nothing is changed, here or there.`,
 		RunE: func(c *cobra.Command, names []string) error { return p.plan(c.Context(), names) },
-	})
+	}))
 }
 
 func (p *program) plan(ctx context.Context, names []string) error {
@@ -33,6 +33,11 @@ func (p *program) plan(ctx context.Context, names []string) error {
 		return err
 	}
 	p.warn(cfg)
+	stopTrace, err := p.startTrace(cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTrace()
 	// A plan that is broken off closes what it has opened: connections, and ports of the gateway.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

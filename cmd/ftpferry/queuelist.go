@@ -55,6 +55,7 @@ type jobList struct {
 	jobs int
 	// alone: no agent runs, so what is marked as running was cut off with one.
 	alone bool
+	paint paint
 }
 
 func (l *jobList) add(job control.Job) error {

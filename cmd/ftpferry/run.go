@@ -19,7 +19,7 @@ import (
 )
 
 func (p *program) runCommand() *cobra.Command {
-	return &cobra.Command{
+	return p.withTrace(&cobra.Command{
 		Use:   "run",
 		Short: "Run the service in the foreground",
 		Long: `Watches, schedules and transfers until it is told to stop.
@@ -35,7 +35,7 @@ SIGHUP reads the configuration again; one with errors is reported and not taken.
 				return p.serve(ctx)
 			}, func(err error) { os.Exit(p.exitCode(err)) })
 		},
-	}
+	})
 }
 
 // serve runs an agent, and another one after each good SIGHUP.
@@ -44,6 +44,11 @@ func (p *program) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stopTrace, err := p.startTrace(cfg)
+	if err != nil {
+		return err
+	}
+	defer stopTrace()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)

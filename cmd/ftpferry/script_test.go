@@ -81,6 +81,26 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 			}
 			ts.Fatalf("%s: waited in vain", args[0])
 		},
+		// wait_output PATTERN COMMAND... runs the program until it prints what the pattern matches.
+		"wait_output": func(ts *testscript.TestScript, _ bool, args []string) {
+			pattern := regexp.MustCompile("(?m)" + args[0])
+			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				ts.Exec("ftpferry", args[1:]...)
+				if pattern.MatchString(ts.ReadFile("stdout")) {
+					return
+				}
+			}
+			ts.Fatalf("%s: waited in vain", args[0])
+		},
+		// wait_text FILE TEXT waits until a file has a text in it.
+		"wait_text": func(ts *testscript.TestScript, _ bool, args []string) {
+			for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				if text, _ := os.ReadFile(ts.MkAbs(args[0])); strings.Contains(string(text), args[1]) {
+					return
+				}
+			}
+			ts.Fatalf("%s: waited in vain for %q", args[0], args[1])
+		},
 		// signal NAME sends a signal to what runs in the background.
 		"signal": func(ts *testscript.TestScript, _ bool, args []string) {
 			for _, command := range ts.BackgroundCmds() {

@@ -64,6 +64,7 @@ const (
 func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	if err == nil {
+		p.traceIsElsewhere()
 		return use(ctx, client)
 	}
 	if cfg, err = p.complete(cfg); err != nil {
@@ -92,6 +93,7 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	return retried(ctx, func() error {
 		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+			p.traceIsElsewhere()
 			return use(ctx, client)
 		}
 		cfg, err := p.complete(cfg)

@@ -13,24 +13,38 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/state"
-	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // shownNotes is how many paths per sync are named for people.
 const shownNotes = 20
 
 func (p *program) statusCommand() *cobra.Command {
-	return p.withJSON(&cobra.Command{
+	every := ""
+	c := p.withJSON(&cobra.Command{
 		Use:   "status [SYNC...]",
-		Short: "Say how the syncs stand, and which paths nothing is done about",
-		Long: `Says of each sync whether it is in step, what is left to be done, what keeps it
-from going on, and which paths are left alone: conflicts wait for a person,
-skipped paths are left out by a rule, and unknown ones could not be looked at.
+		Short: "Say how syncs, servers and transfers stand, and which paths nothing is done about",
+		Long: `Says of each sync whether it is in step, what is under way and what is left to
+be done, what keeps it from going on, and which paths are left alone: conflicts
+wait for a person, skipped paths are left out by a rule, and unknown ones could
+not be looked at. Then it says how each server stands. With names of syncs it
+says so of these and their servers.
+
+--watch says it again and again, until Ctrl+C: in place on a terminal, block
+after block elsewhere, with --json one object per line. There are colors on a
+terminal unless NO_COLOR is set.
 
 Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login,
-conflicts, or paths that nobody can look at.`,
-		RunE: func(c *cobra.Command, names []string) error { return p.status(c.Context(), names) },
+conflicts, or paths that nobody can look at. With --watch: 0 after Ctrl+C.`,
+		RunE: func(c *cobra.Command, names []string) error {
+			if !c.Flags().Changed("watch") {
+				return p.status(c.Context(), names)
+			}
+			return p.watchStatus(c.Context(), names, every)
+		},
 	})
+	c.Flags().StringVarP(&every, "watch", "w", "", "say it again every `interval`, such as 5s (default 2s)")
+	c.Flags().Lookup("watch").NoOptDefVal = watchDefault
+	return c
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
@@ -38,18 +52,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	filter := control.StatusFilter{Syncs: names}
-	if !p.json {
-		filter.Notes = shownNotes
-	}
-	var o control.Overview
-	alone := false
-	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
-		_, through := s.(*control.Client)
-		alone = !through
-		o, err = s.Status(ctx, filter)
-		return err
-	})
+	o, alone, err := p.overview(ctx, cfg, names)
 	if err != nil {
 		return serviceError(err)
 	}
@@ -57,13 +60,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 		err = p.printJSON(o)
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
-			jobs := jobList{out: out, now: time.Now(), alone: alone}
-			if alone {
-				out.WriteString("no agent is running; this is how things stood when one last did\n")
-			}
-			for _, s := range o.Syncs {
-				printStatus(&jobs, s)
-			}
+			printOverview(&jobList{out: out, now: time.Now(), alone: alone, paint: p.paint()}, o)
 			return nil
 		})
 	}
@@ -71,6 +68,21 @@ func (p *program) status(ctx context.Context, names []string) error {
 		return exit{code: code}
 	}
 	return err
+}
+
+// overview asks the running agent how things stand, or the state file: then alone is true.
+func (p *program) overview(ctx context.Context, cfg *config.Config, names []string) (o control.Overview, alone bool, err error) {
+	filter := control.StatusFilter{Syncs: names}
+	if !p.json {
+		filter.Notes = shownNotes
+	}
+	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, _ *state.DB) (err error) {
+		_, through := s.(*control.Client)
+		alone = !through
+		o, err = s.Status(ctx, filter)
+		return err
+	})
+	return o, alone, err
 }
 
 func printStatus(l *jobList, s control.SyncStatus) {
@@ -82,7 +94,12 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if stop := s.Jobs.Stop; word == control.StopWindow && stop != nil {
 		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
 	}
-	fmt.Fprintf(l.out, "%s: %s; %s, %d paths in step; %s\n", oneLine(s.Sync), word, arrow(s.Direction)+" "+oneLine(s.Server), s.Known, scanned)
+	name := oneLine(s.Sync) + ": "
+	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)
+	l.headline(text, name, word, colorOfSync(s.State))
+	if !s.LastSuccess.IsZero() {
+		fmt.Fprintf(l.out, "  last success %s ago\n", ago(l.now.Sub(s.LastSuccess)))
+	}
 	if parts := l.counts(s.Jobs); len(parts) > 0 {
 		fmt.Fprintf(l.out, "  jobs: %s\n", strings.Join(parts, ", "))
 	}
@@ -180,108 +197,4 @@ func arrow(direction string) string {
 		return "from"
 	}
 	return "with"
-}
-
-func (p *program) explainCommand() *cobra.Command {
-	return p.withJSON(&cobra.Command{
-		Use:   "explain SYNC PATH",
-		Short: "Say why a file is as it is, or is not there, and what happens next",
-		Long: `Tells all that is known of one path: whether it takes part, what is here now,
-what both sides were when they last agreed, what stands in its way, its jobs and
-its history, and what happens next. The path is relative to the folder of the
-sync, or a local one in it. The server is not asked.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, arguments []string) error {
-			return p.explain(c.Context(), arguments[0], arguments[1])
-		},
-	})
-}
-
-func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.loadToLook()
-	if err != nil {
-		return err
-	}
-	var e control.Explanation
-	alone := false
-	err = p.withState(ctx, cfg, true, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service, db *state.DB) (err error) {
-		alone = db != nil
-		e, err = s.Explain(ctx, sync, path)
-		return err
-	})
-	if err != nil {
-		return serviceError(err)
-	}
-	if p.json {
-		return p.printJSON(e)
-	}
-	return p.printing(func(out *bufio.Writer) error {
-		printExplanation(&jobList{out: out, now: time.Now(), alone: alone}, e)
-		return nil
-	})
-}
-
-func printExplanation(l *jobList, e control.Explanation) {
-	fmt.Fprintf(l.out, "%s: %s\n", oneLine(e.Sync), pathText(string(e.Path)))
-	if e.Excluded != "" {
-		fmt.Fprintf(l.out, "  takes no part: %s\n", oneLine(e.Excluded))
-	}
-	here := entryText(e.Local)
-	if e.LocalError != "" {
-		here = "cannot be looked at: " + oneLine(e.LocalError)
-	}
-	fmt.Fprintf(l.out, "  here now:         %s\n", here)
-	switch {
-	case e.Agreed == nil:
-		fmt.Fprintf(l.out, "  last agreement:   none\n")
-	case e.Agreed.Unreadable:
-		fmt.Fprintf(l.out, "  last agreement:   cannot be read from the state file\n")
-	default:
-		fmt.Fprintf(l.out, "  last agreement:   %s\n", e.Agreed.When.Local().Format(time.DateTime))
-		fmt.Fprintf(l.out, "    here:           %s\n    on the server:  %s\n", entryText(e.Agreed.Local), entryText(e.Agreed.Remote))
-	}
-	if e.Note != nil {
-		fmt.Fprintf(l.out, "  %s since %s:\n", e.Note.Kind, e.Note.Since.Local().Format(time.DateTime))
-		l.out.WriteString(wrap(oneLine(e.Note.Reason), "    ", 0))
-	}
-	if e.Marked != "" {
-		fmt.Fprintf(l.out, "  to be looked at:  %s, for %s\n", oneLine(e.Marked), ago(l.now.Sub(e.MarkedSince)))
-	}
-	for i, job := range e.Jobs {
-		if i == 0 {
-			fmt.Fprintf(l.out, "  jobs:\n")
-		}
-		fmt.Fprintf(l.out, "    %d %s %s %s, %d tries: %s\n", job.ID, strings.ReplaceAll(job.Kind, "_", " "), job.State, l.when(job), job.Attempts, oneLine(job.Why))
-		if job.LastError != "" {
-			l.out.WriteString(wrap(oneLine(job.LastError), "      ", 6))
-		}
-	}
-	for i, row := range e.History {
-		if i == 0 {
-			fmt.Fprintf(l.out, "  history, newest first:\n")
-		}
-		l.out.WriteString("    " + historyLine(row))
-	}
-	l.out.WriteString(wrap("next: "+oneLine(e.Next), "  ", 0))
-}
-
-// entryText describes one side.
-func entryText(e entry.Entry) string {
-	switch e.Kind {
-	case entry.Absent:
-		return "nothing"
-	case entry.File:
-	case entry.Link:
-		return "link to " + pathText(e.Target)
-	default:
-		return e.Kind.String()
-	}
-	text := "file"
-	if e.Size >= 0 {
-		text += fmt.Sprintf(", %d bytes", e.Size)
-	}
-	if !e.ModTime.IsZero() {
-		text += ", of " + e.ModTime.Local().Format(time.DateTime)
-	}
-	return text
 }

@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -64,9 +65,10 @@ func Real(t testing.TB, name string, o RealOptions) *RealServer {
 	if o.Root == "" {
 		o.Root = t.TempDir()
 	}
+	secret := cmp.Or(o.Password, password)
 	s := &RealServer{
-		Name: name, User: user, Password: password, Root: o.Root, RemoteRoot: "/", t: t,
-		setup: setup{RealOptions: o, Dir: t.TempDir(), User: user, Password: password},
+		Name: name, User: user, Password: secret, Root: o.Root, RemoteRoot: "/", t: t,
+		setup: setup{RealOptions: o, Dir: t.TempDir(), User: user, Password: secret},
 	}
 	if s.setup.Address == "" {
 		s.setup.Address = "127.0.0.1"

@@ -22,6 +22,7 @@ type RealOptions struct {
 	// ClientCAFile demands client certificates, signed by this authority (PEM); includes TLS. See [NewClientCertificate].
 	ClientCAFile string
 	MaxClients   int    // how many may be connected (proftpd: logged in) at a time; 0 for many
+	Password     string // of pyftpdlib alone; "" for the usual one
 	Port         int    // 0 for a free one, or 21 on a Host
 	Root         string // the folder to serve, with an absolute path; "" for a new one that ends with the test
 

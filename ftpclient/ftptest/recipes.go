@@ -91,7 +91,7 @@ var recipes = map[string]recipe{
 		prepare: preparePureFTPd,
 	},
 	"pyftpdlib": {
-		offers:  []string{"ImplicitTLS", "WriteOnly", "Deny", "LocalTime"},
+		offers:  []string{"ImplicitTLS", "WriteOnly", "Deny", "LocalTime", "Password"},
 		prepare: preparePyftpdlib,
 	},
 }

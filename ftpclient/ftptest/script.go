@@ -70,7 +70,7 @@ const (
 )
 
 // Script is an FTP server that does what its steps say and nothing else. What a client does differently fails the test,
-// with the step, and ends its connections; so does a client that neither sends data nor ends them for minutes, except in
+// with the step, and ends its connections; so does a client that neither sends data nor ends them for a minute, except in
 // pipe mode. After the last step the client may do nothing but close.
 type Script struct {
 	Addr string // of the control connection; in pipe mode for [Script.Dial] alone
@@ -90,13 +90,10 @@ type Script struct {
 	received []byte
 }
 
-// scriptPatience is how long a client may take for what it has to do, on a machine that stalls.
-const scriptPatience = 4 * time.Minute
-
 // NewScript starts a server for steps on a loopback port.
 func NewScript(t testing.TB, steps ...Step) *Script {
 	t.Helper()
-	return newScript(t, tcpNetwork{}, scriptPatience, scriptPatience, steps)
+	return newScript(t, tcpNetwork{}, 5*time.Minute, time.Minute, steps)
 }
 
 // NewPipeScript starts a server for steps that is reached by [Script.Dial] alone, over [net.Pipe], so that it can be
@@ -136,7 +133,7 @@ func (s *Script) Dial(ctx context.Context, network, address string) (net.Conn, e
 	return s.network.dial(ctx, network, address)
 }
 
-// Wait returns when all steps are done, or one failed. Without pipes it fails the test after some minutes.
+// Wait returns when all steps are done, or one failed. Without pipes it fails the test after five minutes.
 func (s *Script) Wait() {
 	s.t.Helper()
 	var late <-chan time.Time

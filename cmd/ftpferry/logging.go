@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+)
+
+// logger writes to standard error, at the configured level or above level.
+func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
+	handler := p.logHandler(cfg.Agent.Log.Format, level)
+	if p.tracing != nil {
+		handler = tracer{Handler: handler, trace: p.tracing}
+	}
+	return slog.New(handler)
+}
+
+func (p *program) logHandler(format config.LogFormat, level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	switch {
+	case format != config.LogJSON && toJournal(p.stderr, p.env("JOURNAL_STREAM")):
+		return newJournalHandler(p.stderr, level)
+	case format == config.LogText || format == config.LogAuto && isTerminal(p.stderr):
+		return slog.NewTextHandler(p.stderr, options)
+	}
+	return slog.NewJSONHandler(p.stderr, options)
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// toJournal reports whether w is the connection to journald that $JOURNAL_STREAM names, see systemd.exec(5). It may have been
+// redirected since.
+func toJournal(w io.Writer, stream string) bool {
+	file, ok := w.(*os.File)
+	if !ok || stream == "" {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	device, inode, known := fileIdentity(info)
+	return known && stream == fmt.Sprintf("%d:%d", device, inode)
+}
+
+// journalHandler writes text for journald: with the priority in front, as in sd-daemon(3), and without the time and the level, which
+// journald keeps itself.
+type journalHandler struct {
+	slog.Handler // writes to line
+	shared       *journalLine
+}
+
+type journalLine struct {
+	mutex sync.Mutex
+	line  bytes.Buffer
+	out   io.Writer
+}
+
+func newJournalHandler(out io.Writer, level slog.Level) journalHandler {
+	shared := &journalLine{out: out}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	return journalHandler{slog.NewTextHandler(&shared.line, options), shared}
+}
+
+// Handle writes one line, by one write.
+func (h journalHandler) Handle(ctx context.Context, record slog.Record) error {
+	h.shared.mutex.Lock()
+	defer h.shared.mutex.Unlock()
+	h.shared.line.Reset()
+	fmt.Fprintf(&h.shared.line, "<%d>", priority(record.Level))
+	if err := h.Handler.Handle(ctx, record); err != nil {
+		return err
+	}
+	_, err := h.shared.out.Write(h.shared.line.Bytes())
+	return err
+}
+
+// WithAttrs keeps the form of the lines.
+func (h journalHandler) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return journalHandler{h.Handler.WithAttrs(attributes), h.shared}
+}
+
+// WithGroup keeps the form of the lines.
+func (h journalHandler) WithGroup(name string) slog.Handler {
+	return journalHandler{h.Handler.WithGroup(name), h.shared}
+}
+
+// priority is that of syslog.
+func priority(level slog.Level) int {
+	switch {
+	case level >= slog.LevelError:
+		return 3
+	case level >= slog.LevelWarn:
+		return 4
+	case level >= slog.LevelInfo:
+		return 6
+	}
+	return 7
+}

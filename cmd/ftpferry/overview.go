@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ftpferry/ftpferry/agent/control"
+)
+
+// shownTransfers is how many transfers per sync are named for people.
+const shownTransfers = 20
+
+// printOverview tells people how everything stands.
+func printOverview(l *jobList, o control.Overview) {
+	if l.alone {
+		l.out.WriteString("no agent is running; this is how things stood when one last did\n")
+	} else {
+		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
+			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
+	}
+	told := map[string]bool{} // reasons
+	for _, s := range o.Syncs {
+		printStatus(l, s)
+		printTransfers(l, s.Sync, o.Transfers)
+		if s.Jobs.Stop != nil {
+			told[s.Jobs.Stop.Reason] = true
+		}
+	}
+	for _, s := range o.Servers {
+		printServer(l, s, told[s.Reason])
+	}
+}
+
+// printTransfers lists those of a sync.
+func printTransfers(l *jobList, sync string, all []control.Transfer) {
+	shown, more := 0, 0
+	for _, t := range all {
+		switch {
+		case t.Sync != sync:
+		case shown == shownTransfers:
+			more++
+		default:
+			shown++
+			line, path := "  "+transferText(t)+"  ", pathText(string(t.Path))
+			if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+				// A name is not cut: somebody may want to copy it.
+				line, path = strings.TrimRight(line, " ")+"\n", "         "+path
+			}
+			l.out.WriteString(line + path + "\n")
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(l.out, "  ... and %d more transfers; --json names them\n", more)
+	}
+}
+
+// transferText says how far a transfer has come, in columns.
+func transferText(t control.Transfer) string {
+	share, size := "", "?"
+	if t.Size >= 0 {
+		size = bytesText(t.Size)
+	}
+	if t.Size > 0 {
+		share = fmt.Sprintf("%d%%", t.Done*100/t.Size)
+	}
+	left := "-"
+	switch {
+	case t.Size >= 0 && t.Done >= t.Size:
+		left = "ends"
+	case t.ETA > 0:
+		left = spanText(time.Duration(t.ETA)*time.Second) + " left"
+	}
+	return fmt.Sprintf("%-8s %4s %10s of %-10s %10s/s %12s", t.Direction, share, bytesText(t.Done), size, bytesText(t.Rate), left)
+}
+
+// spanText writes a time in its two largest units.
+func spanText(d time.Duration) string {
+	switch s := int64(d / time.Second); {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 60*60:
+		return fmt.Sprintf("%dm %ds", s/60, s%60)
+	case s < 24*60*60:
+		return fmt.Sprintf("%dh %dm", s/60/60, s/60%60)
+	default:
+		return fmt.Sprintf("%dd %dh", s/60/60/24, s/60/60%24)
+	}
+}
+
+// printServer says how a server stands; told: the reason was told of one of its syncs.
+func printServer(l *jobList, s control.ServerStatus, told bool) {
+	name, word := "server "+oneLine(s.Server)+": ", s.State
+	if l.alone && word == control.ServerIdle {
+		word = "not in use" // nobody knows what it is like now
+	}
+	text := name + word + "; " + oneLine(s.Address)
+	if !l.alone {
+		text += fmt.Sprintf("; connections %d of %d, %d busy", s.Connections, s.Limit, s.Busy)
+	}
+	if s.Data != "" {
+		text += "; data by " + oneLine(s.Data)
+	}
+	l.headline(text, name, word, colorOfServer(s.State))
+	var why []string
+	if reason, _, _ := strings.Cut(s.Reason, "\n"); reason != "" && !told {
+		why = append(why, strings.TrimRight(oneLine(reason), " ."))
+	}
+	if !s.Until.IsZero() {
+		what := "next try in "
+		if s.State == control.ServerWindow {
+			what = "until "
+		}
+		why = append(why, what+ago(s.Until.Sub(l.now)))
+	}
+	l.out.WriteString(wrap(strings.Join(why, "; "), "  ", 0))
+}
+
+// headline writes a text that begins with a name and a word, and has the word in a color.
+func (l *jobList) headline(text, name, word string, c color) {
+	lines := strings.TrimPrefix(wrap(text, "  ", 0), "  ")
+	if rest, ok := strings.CutPrefix(lines, name+word); ok { // else it is broken
+		lines = name + l.paint.in(c, word) + rest
+	}
+	l.out.WriteString(lines)
+}
+
+func colorOfSync(state string) color {
+	switch state {
+	case control.StateInStep:
+		return green
+	case control.StateWorking:
+		return cyan
+	case control.StatePerson, control.StopHalt, control.StopBlock:
+		return red
+	case control.StopOff:
+		return plain
+	}
+	return yellow
+}
+
+func colorOfServer(state string) color {
+	switch state {
+	case control.ServerUp:
+		return green
+	case control.ServerIdle:
+		return plain
+	case control.ServerBlocked:
+		return red
+	}
+	return yellow
+}
