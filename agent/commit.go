@@ -56,6 +56,7 @@ type transition struct {
 	wake        time.Time
 	untold      map[string][]untold // see dispatcher
 	missed      []missed
+	times       []learnedTimes
 	young       map[string]time.Time // see dispatcher
 	putOffs     map[string]putOff    // see dispatcher
 	succeeded   map[string]bool      // syncs of which something was done

@@ -389,6 +389,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, m := range t.missed {
 		d.agent.logger.Warn("only a look at everything has found what no event has told of", "sync", m.sync, "changes", m.changes, "example", m.example)
 	}
+	d.tellTimes(t.times)
 	maps.Copy(d.holds, t.holds)
 	maps.Copy(d.trials, t.trials)
 	maps.Copy(d.closed, t.closed)

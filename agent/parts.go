@@ -141,6 +141,9 @@ func (c *commit) part(s *scanning) error {
 				s.Scan.Looked, s.progress.Found.Planned, s.progress.Found.Agreed, s.progress.Found.Unseen),
 		})
 	}
+	if err := c.learnFolders(s); err != nil {
+		return err
+	}
 	if err := c.agree(s.sync(), s.report); err != nil {
 		return err
 	}
@@ -247,28 +250,6 @@ func (c *commit) isWalked(sync string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
-// notAtWork.
-func (c *commit) clearMarks(s *scanning) error {
-	var kept []state.Dirty
-	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
-		if mark, ok := state.GetDirty(c.tx, s.sync(), job.Path); ok && isOperation(job.Kind) {
-			mark.Path = job.Path
-			kept = append(kept, mark)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, mark := range kept {
-		if err := state.MarkDirty(c.tx, s.sync(), mark.Path, mark.Why, mark.Remote, c.now); err != nil {
-			return err
-		}
-	}
-	return state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark)
 }
 
 // count adds a part to the numbers of its scan.
@@ -396,6 +377,10 @@ func (c *commit) finish(s *scanning) error {
 	if found := s.progress.Found; found.Planned == 0 && found.Unseen == 0 && found.Left == 0 {
 		s.row.LastSuccess = c.now
 	}
+	if s.progress.Spares {
+		s.spared(c.now)
+		return state.PutSync(c.tx, s.sync(), s.row)
+	}
 	if !s.Full && regular {
 		return state.PutSync(c.tx, s.sync(), s.row)
 	}
@@ -410,6 +395,9 @@ func (c *commit) finish(s *scanning) error {
 		return err
 	}
 	s.polled()
+	if err := c.listedAll(s); err != nil {
+		return err
+	}
 	if err := c.purge(s); err != nil {
 		return err
 	}

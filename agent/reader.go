@@ -109,3 +109,20 @@ func (r reader) Mark() (last uint64, err error) {
 	})
 	return last, err
 }
+
+func (r reader) Folders() (learned state.FolderTimes, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		row, err := state.GetSync(tx, r.sync)
+		learned = row.Folders
+		return err
+	})
+	return learned, err
+}
+
+func (r reader) Folder(rel string) (row state.Folder, known bool, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		row, known = state.GetFolder(tx, r.sync, rel)
+		return nil
+	})
+	return row, known, err
+}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/json"
 	"hash/fnv"
 	"path"
@@ -41,16 +40,29 @@ func (c *commit) lookAtAll(e trigger.Event) error {
 	}
 	c.happened(Activity{Kind: ActivityTriggered, Sync: e.Sync, Text: e.Why})
 	job := queue.New{Kind: kind, Sync: e.Sync, Priority: priority, RunAt: c.now, Why: e.Why}
-	if e.Regular && c.d.agent.cfg.Syncs[e.Sync].Watch {
-		job.Payload = regularLook
-	}
 	if e.Watched {
 		var err error
 		if job.Payload, err = c.watchedPayload(kind, e.Sync); err != nil {
 			return err
 		}
 	}
-	return c.enqueueLook(job)
+	return c.enqueueLook(c.dueLook(job, e))
+}
+
+// dueLook gives a look the payload that says that it was only due. A look that is put off, and that it is joined with, may be for
+// more than a poll.
+func (c *commit) dueLook(job queue.New, e trigger.Event) queue.New {
+	if !e.Regular {
+		return job
+	}
+	look := work.Look{Regular: c.d.agent.cfg.Syncs[e.Sync].Watch, Poll: e.Poll}
+	if _, waits, err := queue.Lookup(c.tx, job.Kind, e.Sync, ""); err != nil || waits {
+		look.Poll = false
+	}
+	if look != (work.Look{}) {
+		job.Payload, _ = json.Marshal(look) // two booleans
+	}
+	return job
 }
 
 // longestRest bounds how long after a look that was only due no other one begins. It is as long as that took, so that no more than half
@@ -91,11 +103,7 @@ func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 	return enough, err
 }
 
-// regularLook is the payload of looks that were only due, where there is a watch: what they find in the local folder should have
-// been told.
-var regularLook = json.RawMessage(`{"regular":true}`)
-
-func isRegular(job queue.Job) bool { return looksAtAll(job) && bytes.Equal(job.Payload, regularLook) }
+func isRegular(job queue.Job) bool { return work.LookOf(job).Regular }
 
 const (
 	// untoldWait is how long the event for a change may be on its way before the change counts as missed: the watch holds
@@ -293,6 +301,9 @@ func (s *scanning) polled() {
 // nextPoll is when the server is to be asked again: by what the last full scans have found, whoever asked for them.
 func nextPoll(s *config.Sync, row state.SyncState, now time.Time) time.Time {
 	last := row.LastFullScan
+	if row.Folders.LastPoll.After(last) {
+		last = row.Folders.LastPoll
+	}
 	if last.IsZero() || last.After(now) { // a clock was wrong
 		return now
 	}

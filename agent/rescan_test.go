@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -75,7 +76,7 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 			return cmpErr(err, scanned(tx, "down"))
 		}, "[scan]", false},
 		"a look that was due waits, and something has happened": {"up", local, func(tx *state.Tx) error {
-			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme", Payload: regularLook})
+			_, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme", Payload: json.RawMessage(`{"regular":true}`)})
 			return cmpErr(err, scanned(tx, "up"))
 		}, "[rescan]", false},
 		"single paths": {"up", trigger.Event{Local: true, Paths: []string{"a"}}, func(tx *state.Tx) error { return scanned(tx, "up") }, "[look]", false},

@@ -50,7 +50,10 @@ func (d *dispatcher) applyRules(tx *state.Tx, s *config.Sync, row *state.SyncSta
 	case !d.agent.options.Triggers:
 		return nil
 	}
-	row.Rules = rules
+	row.Rules, row.Folders.Rows, row.Folders.Whole = rules, 0, time.Time{}
+	if err := state.DropFolders(tx, s.Name); err != nil {
+		return err
+	}
 	d.later(d.agent.logger.Info, "the rules of a sync are not those of before, both sides are looked at", "sync", s.Name)
 	return scanAfterChange(tx, s.Name, s.Server, now)
 }

@@ -336,3 +336,25 @@ func (c *commit) nextTail(sync string, op plan.Op) time.Time {
 	}
 	return op.Base.When.Add(settle)
 }
+
+// clearMarks clears the marks that a full scan has seen to: those of its beginning, but for paths at which a job is running. See
+// notAtWork.
+func (c *commit) clearMarks(s *scanning) error {
+	var kept []state.Dirty
+	err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), State: queue.Running}, func(job queue.Job) (bool, error) {
+		if mark, ok := state.GetDirty(c.tx, s.sync(), job.Path); ok && isOperation(job.Kind) {
+			mark.Path = job.Path
+			kept = append(kept, mark)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, mark := range kept {
+		if err := state.MarkDirty(c.tx, s.sync(), mark.Path, mark.Why, mark.Remote, c.now); err != nil {
+			return err
+		}
+	}
+	return state.ClearDirtyUpTo(c.tx, s.sync(), s.progress.Mark)
+}

@@ -108,6 +108,7 @@ func workSync(s *config.Sync, host string) work.Sync {
 		Trash:     s.Trash,
 		TrashKeep: s.TrashKeep,
 		Appends:   appends(s),
+		Polled:    s.Poll > 0,
 		Hooks: work.Hooks{
 			Before: s.Hooks.Before, After: s.Hooks.After, OnError: s.Hooks.OnError, Shell: s.Hooks.Shell, Timeout: s.Hooks.Timeout,
 		},

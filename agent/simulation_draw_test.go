@@ -36,6 +36,7 @@ func newSimulation(t *testing.T, seed uint64, folder string) *simulation {
 		s.sites = append(s.sites, &site{server: s.drawServer(t), member: "s@other"})
 	}
 	s.drawSync()
+	s.drawPolls()
 	s.cfg = &config.Config{Servers: map[string]*config.Server{}, Syncs: map[string]*config.Sync{}}
 	s.cfg.Agent.History = config.History{Keep: 1000 * time.Hour, Rows: 100_000}
 	s.cfg.Agent.StateDir = folder

@@ -73,6 +73,7 @@ type simulation struct {
 	local   string
 	db      *state.DB
 	files   int // number of state files so far
+	spared  uint64
 	log     bytes.Buffer
 	logLock sync.Mutex
 
@@ -117,7 +118,7 @@ func (s *simulation) run() {
 		if s.t.Failed() {
 			s.t.Logf("%s\n%s", s.kind(), s.log.String())
 		} else {
-			s.t.Log(s.kind())
+			s.t.Log(s.kind(), ", listings spared: ", s.spared)
 		}
 	}()
 	if err := os.Mkdir(s.local, 0o700); err != nil {
@@ -130,10 +131,12 @@ func (s *simulation) run() {
 	defer func() { s.db.Close() }()
 	s.edit(4+s.random.IntN(5), s.sync.Direction != config.Down, s.sync.Direction != config.Up)
 	s.pass(3) // in step before the trouble begins
+	s.trustTimes()
 	s.rootAway()
 	for range 2 + s.random.IntN(3) {
 		s.setTrouble([]float64{0, 0.02, 0.1}[s.random.IntN(3)])
 		s.round()
+		s.polls()
 	}
 	s.setTrouble(0)
 	time.Sleep(time.Hour)

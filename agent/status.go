@@ -30,6 +30,7 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	}
 	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
+	s.FolderTimes = folderTimesOf(configured, row)
 	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {
 		s.NextPoll = nextPoll(configured, row, time.Now())
 	}

@@ -135,6 +135,9 @@ func everyTable(t *testing.T, db *DB) {
 			check(t, AddIntent(tx, "s", path, Intent{}))
 			check(t, PutAppended(tx, "s", path, wasSent(t, 0)))
 			check(t, MarkDirty(tx, "s\x01", path, "", true, noon))
+			if _, err := PutFolder(tx, "s", path, Folder{Told: 1}); err != nil {
+				t.Error(err)
+			}
 			check(t, Stage(tx, "s\x00", 7, []byte(path)))
 		}
 		if _, err := PutNote(tx, "s", Note{Path: "a", Text: "both changed"}, noon); err != nil {
@@ -185,6 +188,7 @@ func TestCheckRows(t *testing.T) {
 		{"what was sent", tableAppended, baselineKey("s", "a"), garbage, []string{`table "appended"`}},
 		{"what was sent, without hashes", tableAppended, baselineKey("s", "a"), `{"size":1}`, []string{`table "appended"`, "another length"}},
 		{"what was sent, of another path", tableAppended, Key("s"), `{"size":1}`, []string{`table "appended"`, "1 parts instead of 3"}},
+		{"folder", tableFolders, baselineKey("s", "a"), garbage, []string{`table "folders"`, "written down of a folder"}},
 		{"server", tableServers, Key("acme"), garbage, []string{`table "servers"`}},
 		{"server key", tableServers, Key("a", "b"), "{}", []string{`table "servers"`, "2 parts instead of 1"}},
 		{"sync", tableSyncs, Key("s"), "null", []string{`table "syncs"`, "null"}},

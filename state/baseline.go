@@ -164,7 +164,7 @@ func DropBaseline(tx *Tx, sync string) error {
 	if _, err := tx.Table(tableBaseline).DeletePrefix(Key(sync, "")); err != nil {
 		return err
 	}
-	for _, table := range []string{tableIntents, tableAppended} {
+	for _, table := range []string{tableIntents, tableAppended, tableFolders} {
 		if _, err := tx.Table(table).DeletePrefix(Key(sync, "")); err != nil {
 			return err
 		}

@@ -47,6 +47,8 @@ type SyncState struct {
 	RescanTook   time.Duration `json:"rescan_took,omitempty"`
 	// Unchanged is how many full scans in a row, up to the last, have found nothing new on the server.
 	Unchanged int `json:"unchanged,omitempty"`
+	// Folders is what was learned about the times of folders on the server.
+	Folders FolderTimes `json:"folders,omitzero"`
 	// LastPurge is when what has been in the trash for long enough was last looked for.
 	LastPurge time.Time `json:"last_purge,omitzero"`
 	// Hold is about what goes into the local folder.

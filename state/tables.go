@@ -26,6 +26,7 @@ var rowChecks = map[string]rowCheck{
 	tableStaged:    {row: checkStaged, count: stagedNumber},
 	tableIntents:   {row: checkJSON[intentRow](3)},
 	tableAppended:  {row: checkAppended},
+	tableFolders:   {row: checkFolder},
 	tableServers:   {row: checkJSON[Server](1)},
 	tableSyncs:     {row: checkJSON[SyncState](1)},
 	tableSchedules: {row: checkSchedule},

@@ -51,7 +51,27 @@ type SyncStatus struct {
 	LastRescan   time.Time `json:"last_rescan,omitzero"`
 	// NextPoll is when the server is asked again for what has changed there; zero if it is not asked by itself.
 	NextPoll time.Time `json:"next_poll,omitzero"`
+	// FolderTimes says whether a poll leaves out folders by their times; nil if the server is not polled.
+	FolderTimes *FolderTimes `json:"folder_times,omitempty"`
 }
+
+// FolderTimes says what was learned about the times that a server tells of folders.
+type FolderTimes struct {
+	// State is one of the words below, and Reason says why they are not trusted.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Spared counts the listings of folders that polls have left out, because nothing in them had changed.
+	Spared uint64 `json:"spared"`
+	// Listed is when the last scan began that has listed all folders.
+	Listed time.Time `json:"listed,omitzero"`
+}
+
+// What is known of the times of folders.
+const (
+	FolderTimesLearning = "learning"
+	FolderTimesTrusted  = "trusted"
+	FolderTimesWrong    = "not trusted"
+)
 
 // Watch says how the changes in a local folder are noticed.
 type Watch struct {

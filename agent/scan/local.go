@@ -27,12 +27,16 @@ type Entries struct {
 	Mixed bool
 	// Unread: there are lines on the server's side that nobody can read, or not in the encoding of the others.
 	Unread bool
+	// Permissions: the server has shown those of folders, see FolderTimes.
+	Permissions bool
 }
 
 // Named is what is at a name.
 type Named struct {
 	Name string
 	entry.Entry
+	// Told is the time of a folder on the server, in milliseconds of Unix time; 0 if that is not told, or means nothing.
+	Told int64
 }
 
 func byName(a, b Named) int { return strings.Compare(a.Name, b.Name) }
@@ -111,7 +115,7 @@ func (l Local) Read(rel string) Entries {
 			if is.Kind == entry.Link {
 				is = l.named(path.Join(rel, f.Name()), is)
 			}
-			e.Names = append(e.Names, Named{f.Name(), is})
+			e.Names = append(e.Names, Named{Name: f.Name(), Entry: is})
 		}
 		if errors.Is(err, io.EOF) {
 			slices.SortFunc(e.Names, byName)

@@ -280,7 +280,7 @@ func farNames(far []Named, base []state.Baseline, p presence) []Named {
 	var names []Named
 	for _, row := range base {
 		if row.Remote.Kind != entry.Absent {
-			names = append(names, Named{path.Base(row.Path), row.Remote})
+			names = append(names, Named{Name: path.Base(row.Path), Entry: row.Remote})
 		}
 	}
 	return names
@@ -293,7 +293,7 @@ func (w *walker) clash(ctx context.Context, item plan.Item) (string, error) {
 	s := siblings{folder: folder}
 	addFar := func(name string, e entry.Entry) {
 		if e.Kind != entry.Absent {
-			s.far = append(s.far, Named{name, e})
+			s.far = append(s.far, Named{Name: name, Entry: e})
 		}
 	}
 	if !ascii(name) {
@@ -306,7 +306,7 @@ func (w *walker) clash(ctx context.Context, item plan.Item) (string, error) {
 				return "", err
 			}
 			if here := other.Local.Entry; here.Kind != entry.Absent && !w.sameFile(item.Path, other.Path) {
-				s.here = append(s.here, Named{form, here})
+				s.here = append(s.here, Named{Name: form, Entry: here})
 			}
 			addFar(form, other.Remote.Entry)
 		}
@@ -314,7 +314,7 @@ func (w *walker) clash(ctx context.Context, item plan.Item) (string, error) {
 	if w.remoteRoot == there && w.request.Local != nil {
 		for _, other := range w.namesakes(folder, name) {
 			if e, err := w.statLocal(path.Join(folder, other)); err == nil && e.Kind != entry.Absent && !hasName(s.here, other) {
-				s.here = append(s.here, Named{other, e})
+				s.here = append(s.here, Named{Name: other, Entry: e})
 			}
 		}
 	}
@@ -322,7 +322,7 @@ func (w *walker) clash(ctx context.Context, item plan.Item) (string, error) {
 		return "", nil
 	}
 	if item.Local.Entry.Kind != entry.Absent {
-		s.here = append(s.here, Named{name, item.Local.Entry})
+		s.here = append(s.here, Named{Name: name, Entry: item.Local.Entry})
 	}
 	addFar(name, item.Remote.Entry)
 	slices.SortFunc(s.here, byName)

@@ -62,7 +62,7 @@ func (r Request) items() int {
 // size counts what was recorded.
 func (r *Result) size() int {
 	p := r.Plan
-	return len(p.Ops) + len(p.Agree) + len(p.Forget) + len(p.Notes) + len(r.Unknown) + len(r.Again) + len(r.Orphans) + len(r.Changed)
+	return len(p.Ops) + len(p.Agree) + len(p.Forget) + len(p.Notes) + len(r.Unknown) + len(r.Again) + len(r.Orphans) + len(r.Changed) + len(r.Folders)
 }
 
 func (w *walker) cursor() *Cursor {

@@ -72,7 +72,10 @@ func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 		return Entries{}, false, err
 	}
 	found := remoteEntries(l)
-	if r.Follow {
+	if r.Follow { // the time of a link is not that of the folder behind it
+		for i := range found.Names {
+			found.Names[i].Told = 0
+		}
 		err = r.followAll(ctx, rel, found.Names)
 	}
 	if r.Targets {
@@ -90,7 +93,14 @@ func refused(err error) Entries {
 func remoteEntries(l ftpclient.Listing) Entries {
 	e := Entries{Names: make([]Named, 0, len(l.Entries))}
 	for _, found := range l.Entries {
-		e.Names = append(e.Names, Named{found.Name, RemoteEntry(found)})
+		e.Names = append(e.Names, Named{Name: found.Name, Entry: RemoteEntry(found), Told: folderTime(found)})
+		e.Permissions = e.Permissions || found.Type == list.Dir && found.HasMode
+	}
+	if l.Format != "mlsd" { // times of LIST are in minutes, and in a zone that nobody names
+		e.Permissions = false
+		for i := range e.Names {
+			e.Names[i].Told = 0
+		}
 	}
 	slices.SortFunc(e.Names, byName)
 	once := e.Names[:0]

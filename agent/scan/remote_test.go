@@ -430,7 +430,7 @@ func TestListingThatNamesAFileTwice(t *testing.T) {
 	file, dir := list.Entry{Name: "twice", Type: list.File, Size: 1}, list.Entry{Name: "twice", Type: list.Dir}
 	l := ftpclient.Listing{Listing: list.Listing{Entries: []list.Entry{file, {Name: "once", Type: list.Dir}, dir, file}}}
 	got := remoteEntries(l)
-	if diff := cmp.Diff([]Named{{"once", entry.Entry{Kind: entry.Dir}}}, got.Names); diff != "" {
+	if diff := cmp.Diff([]Named{{Name: "once", Entry: entry.Entry{Kind: entry.Dir}}}, got.Names); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.Contains(got.Unknown, `"twice" twice`) {

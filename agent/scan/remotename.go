@@ -37,7 +37,7 @@ func (w *walker) asHere(folder string, here []Named, far *Entries, base []state.
 	add := func(name string, local entry.Entry) {
 		there := path.Base(w.farName(path.Join(folder, name), local))
 		if i, found := find(far.Names, there); found {
-			known = append(known, Named{name, far.Names[i].Entry})
+			known = append(known, Named{Name: name, Entry: far.Names[i].Entry})
 		}
 	}
 	for _, found := range here {

@@ -64,6 +64,8 @@ type Request struct {
 	// TempFolder, if not "", is where uploads are until they are complete, relative to the root on the server. It takes no part
 	// on either side, and a full scan looks for orphans in it.
 	TempFolder string
+	// Folders, if not nil, lets the scan learn from the times of folders on the server, and go by them. It is for looks at everything.
+	Folders *FolderTimes
 	// Instance is this agent's, by which it knows the files that it has claimed.
 	Instance string
 	// Orphan says whether a temporary name was left behind by a job that is no more.
@@ -92,6 +94,13 @@ type Result struct {
 	// are of all parts so far.
 	Looked int `json:"looked"`
 	Unseen int `json:"unseen,omitempty"`
+	// Folders are to be written down for the next scan. Follows: a time of one has followed a file that was written in place. Against
+	// says why the times of the server's folders cannot be trusted, "" if nothing was seen that speaks against it. Spared counts the
+	// folders that were not listed. All since the last Flush.
+	Folders []ListedFolder `json:"-"`
+	Follows bool           `json:"-"`
+	Against string         `json:"-"`
+	Spared  int            `json:"-"`
 	// Device is the filesystem of the local folder.
 	Device state.Device `json:"device,omitzero"`
 }
@@ -184,6 +193,7 @@ type walker struct {
 	above   []farFolder
 	entered uint64
 	beside  beside // see readyFor
+	told    int64  // of the folder that is entered next: see folderTime
 	// rotations are those of the folder that is walked through, or was looked into last.
 	rotations rotations
 }
@@ -318,8 +328,16 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	if err != nil {
 		return true, err
 	}
-	here := w.readLocal(rel, local)
+	here, told := w.readLocal(rel, local), w.told
+	if local == there && remote == there && len(at) == 0 {
+		if spared, err := w.spares(rel, told, here, base); err != nil || spared {
+			return err != nil || w.spare(here, base), err
+		}
+	}
 	far, hidden, err := w.readRemote(ctx, rel, remote)
+	if err == nil && remote == there {
+		err = w.learn(ctx, rel, told, far, base)
+	}
 	if err != nil {
 		return true, err
 	}
@@ -370,6 +388,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 				return true, err
 			}
 		}
+		w.told = found.told
 		stays, err := w.decideUnless(ctx, clash[name], item, times, w.begin(f, name))
 		if err != nil {
 			return true, err

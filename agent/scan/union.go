@@ -15,6 +15,7 @@ type one struct {
 	name      string
 	here, far *entry.Entry
 	base      *state.Baseline
+	told      int64 // see Named
 }
 
 // union goes over all names, and one more if that is not "", in their order.
@@ -40,7 +41,7 @@ func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] 
 				next.here, here = &here[0].Entry, here[1:]
 			}
 			if len(far) > 0 && far[0].Name == next.name {
-				next.far, far = &far[0].Entry, far[1:]
+				next.far, next.told, far = &far[0].Entry, far[0].Told, far[1:]
 			}
 			if len(base) > 0 && path.Base(base[0].Path) == next.name {
 				next.base, base = &base[0], base[1:]

@@ -34,7 +34,7 @@ func (p Poll) Run(ctx context.Context, emit Emit) error {
 		if wait = min(next.Sub(now), lookAtClock); wait > 0 {
 			continue
 		}
-		if err := emit(ctx, Event{Sync: p.Sync, Why: "poll", Regular: true}); err != nil {
+		if err := emit(ctx, Event{Sync: p.Sync, Why: "poll", Regular: true, Poll: true}); err != nil {
 			return emitted(ctx, err)
 		}
 		wait = p.Every

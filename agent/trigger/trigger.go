@@ -25,7 +25,9 @@ type Event struct {
 	Watched bool
 	// Regular: nothing has happened, it is only time to look again. A look that is under way or waits will do.
 	Regular bool
-	Fired   *Fired // set by Schedule alone
+	// Poll: it is about what has changed on the server since the last time.
+	Poll  bool
+	Fired *Fired // set by Schedule alone
 }
 
 // Fired says which schedule entry is due, and for which times. Whoever takes the Event stores Upto, and hands it back as Entry.Last

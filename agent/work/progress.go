@@ -19,6 +19,8 @@ type Progress struct {
 	// says that a person let the guard's objection pass.
 	Release  bool `json:"release,omitempty"`
 	Approved bool `json:"approved,omitempty"`
+	// Spares: folders are left out whose times are what they were, see scan.FolderTimes.
+	Spares bool `json:"spares,omitempty"`
 	// Found is kept by whoever writes the parts down; workers leave it alone.
 	Found Found `json:"found,omitzero"`
 }

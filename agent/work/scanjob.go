@@ -29,7 +29,7 @@ func runScan(ctx context.Context, e Env, job queue.Job) Outcome {
 	}
 	p := parts{full: job.Kind == KindScan, marked: job.Kind == KindLook, local: job.Kind == KindRescan, progress: progress}
 	if progress.Release {
-		return Outcome{Result: Done, Scan: &scan.Result{}, Full: p.full, Progress: &progress}
+		return Outcome{Result: Done, Scan: &scan.Result{}, Full: p.isFull(), Progress: &progress}
 	}
 	if p.marked {
 		if err := p.readMarks(e); err != nil {
@@ -68,9 +68,31 @@ func progressOf(e Env, job queue.Job) (p Progress, err error) {
 	if p.Mark, err = e.State.Mark(); err != nil {
 		return p, err
 	}
-	p.Known, err = e.State.Count()
+	if p.Known, err = e.State.Count(); err != nil || !e.Sync.Polled || !LookOf(job).Poll {
+		return p, err
+	}
+	folders, err := e.State.Folders()
+	p.Spares = folders.MaySpare(p.Began)
 	return p, err
 }
+
+// Look is the payload of scans that were only due; others have none of it.
+type Look struct {
+	// Regular: the sync has a watch, and what is found in the local folder should have been told.
+	Regular bool `json:"regular,omitempty"`
+	// Poll: it is about changes on the server, and may go by the times of folders there.
+	Poll bool `json:"poll,omitempty"`
+}
+
+// LookOf reads the payload of a scan.
+func LookOf(job queue.Job) (l Look) {
+	if !isScanOfAll(job.Kind) || json.Unmarshal(job.Payload, &l) != nil {
+		return Look{}
+	}
+	return l
+}
+
+func isScanOfAll(kind string) bool { return kind == KindScan || kind == KindRescan }
 
 // parts is a scan whose results are handed over as they come.
 type parts struct {
@@ -84,6 +106,9 @@ type parts struct {
 	// due: all of them are about places that it is only time to look at again.
 	due bool
 }
+
+// isFull reports a scan that has seen everything on both sides in the end.
+func (p *parts) isFull() bool { return p.full && !p.progress.Spares }
 
 // readMarks leaves those alone that were made since the look began: they may be about what it has seen already.
 func (p *parts) readMarks(e Env) error {
@@ -125,7 +150,7 @@ func (p *parts) splitDue() {
 func (p *parts) outcome(found *scan.Result) Outcome {
 	progress := p.progress
 	progress.Cursor = found.Cursor
-	o := Outcome{Result: Done, Scan: found, Full: p.full, Progress: &progress, More: p.more}
+	o := Outcome{Result: Done, Scan: found, Full: p.isFull(), Progress: &progress, More: p.more}
 	for _, rel := range found.Finished {
 		if mark := p.marks[rel]; p.marked && mark.Mark <= progress.Mark {
 			o.Dirty = append(o.Dirty, mark)
@@ -157,7 +182,25 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 		request.Paths = append(request.Paths, rel)
 		look = look || mark.Remote || e.Sync.Filter.IsIgnoreFile(rel)
 	}
+	if err := p.goByTimes(*e, &request); err != nil {
+		return nil, err
+	}
 	return run(ctx, *e, request, look)
+}
+
+// goByTimes has a look at everything learn from the times of folders, and spare some where that is allowed.
+func (p *parts) goByTimes(e Env, request *scan.Request) error {
+	if !p.full || !e.Sync.Polled {
+		return nil
+	}
+	folders, err := e.State.Folders()
+	if err != nil || folders.Against != "" {
+		return err
+	}
+	request.Folders = &scan.FolderTimes{
+		Spare: p.progress.Spares && folders.Trusted(), Known: e.State.Folder, Room: folders.Room(),
+	}
+	return nil
 }
 
 // Scan looks at all of a sync and plans, and changes nothing anywhere.

@@ -258,3 +258,14 @@ func TestAnExpiredTicketDoesNotRepeatWhatIsWrittenDown(t *testing.T) {
 		t.Errorf("%v\n%s", o.Err, diff)
 	}
 }
+
+// TestAScanThatSparesFoldersIsNotFull: whoever waits for a full one waits on.
+func TestAScanThatSparesFoldersIsNotFull(t *testing.T) {
+	p := parts{full: true, progress: Progress{Spares: true}}
+	if p.outcome(&scan.Result{}).Full {
+		t.Error("it counts as full")
+	}
+	if p.progress.Spares = false; !p.outcome(&scan.Result{}).Full {
+		t.Error("a scan that spares none is not full")
+	}
+}

@@ -51,6 +51,8 @@ func (noState) Appended(string) (*state.Appended, error)                  { retu
 func (noState) Dirty(int) ([]state.Dirty, error)                          { return nil, nil }
 func (noState) Mark() (uint64, error)                                     { return 0, nil }
 func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }
+func (noState) Folders() (state.FolderTimes, error)                       { return state.FolderTimes{}, nil }
+func (noState) Folder(string) (state.Folder, bool, error)                 { return state.Folder{}, false, nil }
 func (noState) Live(uint64, int) bool                                     { return true }
 
 // login begins every connection.

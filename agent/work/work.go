@@ -49,6 +49,8 @@ type Sync struct {
 	// Appends reports whether a file only ever grows, so that its tail is enough (mode = "append").
 	Appends func(rel string) bool
 	Hooks   Hooks
+	// Polled: the server is asked for changes every now and then.
+	Polled bool
 }
 
 // followsRemote: links on the server are only followed where nothing is ever changed there.
@@ -124,6 +126,9 @@ type State interface {
 	Mark() (uint64, error)
 	// Identified finds paths by what is there, see state.Identified.
 	Identified(side state.Side, e entry.Entry, limit int) ([]string, error)
+	// Folders is what was learned about the times of folders on the server, and Folder what is written down of one.
+	Folders() (state.FolderTimes, error)
+	Folder(rel string) (row state.Folder, known bool, err error)
 	// Live reports whether an attempt of a job may still be under way.
 	Live(job uint64, attempt int) bool
 }

@@ -159,6 +159,9 @@ func printLooks(l *jobList, s control.SyncStatus) {
 			s.OnlyByRescan, s.Rescans, ago(l.now.Sub(s.LastRescan)))
 		l.out.WriteString(wrap(text, "  ", 0))
 	}
+	if times := s.FolderTimes; times != nil && times.State == control.FolderTimesTrusted {
+		fmt.Fprintf(l.out, "  folders on the server whose times have not changed are left out by polls (%d so far)\n", times.Spared)
+	}
 	// A poll whose time has come waits for what is under way.
 	if s.NextPoll.After(l.now) && s.Jobs.Stop == nil && !l.alone {
 		fmt.Fprintf(l.out, "  the server is asked for changes in %s\n", ago(max(s.NextPoll.Sub(l.now), 0)))

@@ -40,6 +40,7 @@ type Memory struct {
 	sessions sync.WaitGroup
 
 	mutex  sync.Mutex
+	lies   bool                   // see Lie
 	nodes  map[string]*memoryNode // by absolute path; the root is "/"
 	unique int
 	open   map[net.Conn]bool
@@ -58,6 +59,8 @@ type Abilities struct {
 	IgnoreCase bool
 	// NoUnique leaves out the fact that tells one file from another.
 	NoUnique bool
+	// FolderTimes: the time of a folder follows every change of what is directly in it. Without it stays what it was.
+	FolderTimes bool
 	// Chmod takes SITE CHMOD.
 	Chmod bool
 	Zone  *time.Location
@@ -195,6 +198,36 @@ func (m *Memory) Put(name, content string, modified time.Time) {
 	name = m.key(name)
 	m.makeAll(path.Dir(name))
 	m.nodes[name] = m.node(&memoryNode{content: []byte(content), modified: modified})
+	m.touched(name)
+}
+
+// Edit overwrites a file in place, as it is by now.
+func (m *Memory) Edit(name, content string) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	node := m.nodes[m.key(name)]
+	node.content, node.modified = []byte(content), time.Now()
+	m.written(name)
+}
+
+// Lie has the times of folders stay as they are when a file is overwritten in place, as on a Unix filesystem.
+func (m *Memory) Lie() {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.lies = true
+}
+
+// touched gives the folder that name is in the time of now, and written does after the file itself was written.
+func (m *Memory) touched(name string) {
+	if parent := m.nodes[path.Dir(name)]; m.Abilities.FolderTimes && parent != nil {
+		parent.modified = time.Now()
+	}
+}
+
+func (m *Memory) written(name string) {
+	if !m.lies {
+		m.touched(name)
+	}
 }
 
 // MakeDir makes a folder and those above it.
@@ -208,6 +241,7 @@ func (m *Memory) makeAll(name string) {
 	if m.nodes[name] == nil {
 		m.makeAll(path.Dir(name))
 		m.nodes[name] = m.node(&memoryNode{dir: true, modified: time.Now()})
+		m.touched(name)
 	}
 }
 
@@ -226,6 +260,7 @@ func (m *Memory) Remove(name string) {
 			delete(m.nodes, other)
 		}
 	}
+	m.touched(name)
 }
 
 // Rename moves a file, or a folder with all that is in it, over what is there.
@@ -288,6 +323,8 @@ func (m *Memory) rename(from, to string) {
 		}
 	}
 	maps.Copy(m.nodes, moved)
+	m.touched(from)
+	m.touched(to)
 }
 
 // Files returns the contents of all files, by their paths, and Folders the paths of all folders but the root.

@@ -144,6 +144,7 @@ func (s *memorySession) change(verb, name, argument string) string {
 			return "550 exists, or has no parent"
 		}
 		m.nodes[name] = m.node(&memoryNode{dir: true, modified: time.Now()})
+		m.touched(name)
 		return fmt.Sprintf("257 %q made", name)
 	case "RMD", "DELE":
 		switch {
@@ -156,6 +157,7 @@ func (s *memorySession) change(verb, name, argument string) string {
 		}
 		m.loses(verb, name)
 		delete(m.nodes, name)
+		m.touched(name)
 		return "250 gone"
 	case "RNFR":
 		switch {
@@ -189,6 +191,7 @@ func (s *memorySession) change(verb, name, argument string) string {
 			return "550 cannot"
 		}
 		node.modified = modified
+		m.written(m.key(file))
 		return "213 Modify=" + stamp + "; " + file
 	}
 	if what, order, _ := strings.Cut(argument, " "); verb == "SITE" && m.Abilities.Chmod && strings.EqualFold(what, "CHMOD") {
@@ -354,6 +357,7 @@ func (s *memorySession) outgoing(verb, name string) (content []byte, refusal str
 		if node == nil {
 			node = m.node(&memoryNode{})
 			m.nodes[name] = node
+			m.touched(name)
 		}
 		if verb == "STOR" && s.offset > int64(len(node.content)) {
 			return nil, "554 beyond the end"
@@ -365,6 +369,7 @@ func (s *memorySession) outgoing(verb, name string) (content []byte, refusal str
 			node.content = node.content[:s.offset:s.offset]
 		}
 		node.modified = time.Now()
+		m.written(name)
 		return nil, ""
 	case "RETR":
 		if node == nil || node.dir || s.offset > int64(len(node.content)) {
@@ -416,5 +421,6 @@ func (w memoryWriter) Write(p []byte) (int, error) {
 		node.content[len(node.content)-1] ^= 1
 	}
 	node.modified = time.Now()
+	w.server.written(w.server.key(w.name))
 	return len(p), nil
 }

@@ -175,6 +175,7 @@ func TestFactsOfOneLine(t *testing.T) {
 		{"an MLST name may be a path", "type=dir; /pub/a b", Entry{Name: "/pub/a b", Type: Dir, Size: -1}},
 		{"MLST of the working directory is a directory", "type=cdir; /pub", Entry{Name: "/pub", Type: Dir, Size: -1}},
 		{"MLST of the parent is a directory", "type=pdir; ..", Entry{Name: "..", Type: Dir, Size: -1}},
+		{"permissions as pyftpdlib writes them", "type=dir;unix.mode=0o750; a", Entry{Name: "a", Type: Dir, Size: -1, Mode: 0o750, HasMode: true}},
 		{"names and values of facts have no case", "TYPE=Dir;Unix.Mode=1777; A", Entry{Name: "A", Type: Dir, Size: -1, Mode: 0o777 | fs.ModeSticky, HasMode: true}},
 		{"the case of perm and unique is kept", "Perm=AdF;Unique=aB; a", Entry{Name: "a", Size: -1, Perm: "AdF", Unique: "aB"}},
 		{"sizd is the size of a directory", "type=dir;sizd=4096; a", Entry{Name: "a", Type: Dir, Size: 4096}},

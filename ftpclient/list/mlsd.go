@@ -138,7 +138,7 @@ func (f *facts) set(kind fact, value string) {
 	case permFact:
 		f.Perm = value
 	case modeFact:
-		if bits, ok := octal(value); ok {
+		if bits, ok := octal(strings.TrimPrefix(value, "0o")); ok { // pyftpdlib writes as Python does
 			f.Mode, f.HasMode = unixMode(bits), true
 		}
 	}
