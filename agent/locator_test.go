@@ -140,7 +140,7 @@ func TestTheLocatorsMemoryIsKept(t *testing.T) {
 func TestNothingIsWrittenAfterAFailedCommit(t *testing.T) {
 	d := memoryDispatcher(t)
 	broken := &state.CommitError{Err: io.ErrShortWrite}
-	d.failure = broken
+	d.agent.last.failure = broken
 	close(d.over)
 	if err := d.saveMemory(remembered); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)

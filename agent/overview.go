@@ -138,8 +138,9 @@ func (a *Agent) allClosed(syncs []string, now time.Time) (until time.Time, close
 
 // underway is the job that a worker has at hand.
 type underway struct {
-	job  queue.Job
-	live work.Live
+	job    queue.Job
+	live   work.Live
+	cancel context.CancelCauseFunc // breaks it off
 }
 
 // transfers are those under way of these syncs, the oldest first. Any goroutine may ask.

@@ -24,6 +24,7 @@ type rawAgent struct {
 	StateDir             string   `toml:"state_dir" form:"path"`
 	Log                  rawLog   `toml:"log"`
 	Listen               string   `toml:"listen"`
+	Reload               string   `toml:"reload" words:"signal auto"`
 	ShutdownGrace        duration `toml:"shutdown_grace"`
 	AllowNetworkStateDir bool     `toml:"allow_network_state_dir"`
 	MaxStateSize         size     `toml:"max_state_size"`
@@ -179,6 +180,7 @@ type rawHooks struct {
 func defaultRaw() *raw {
 	return &raw{Agent: rawAgent{
 		Log:            rawLog{Level: "info", Format: string(LogAuto)},
+		Reload:         string(ReloadSignal),
 		ShutdownGrace:  duration(30 * time.Second),
 		History:        rawHistory{Keep: duration(90 * day), Rows: 1_000_000},
 		AddressSources: rawAddressSources{Gateway: true},

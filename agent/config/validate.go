@@ -27,6 +27,7 @@ func (l *loader) agent(file rawAgent) Agent {
 			Level:  levels[file.Log.Level],
 			Format: LogFormat(file.Log.Format),
 		},
+		Reload:               Reload(file.Reload),
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
 		MaxStateSize:         l.stateSize(at.child("max_state_size"), file.MaxStateSize),

@@ -45,6 +45,18 @@ func (fake) Approve(_ context.Context, sync string) error {
 	return errors.New("there is no sync " + sync)
 }
 
+func (fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
+	return Paused{Syncs: append(r.Syncs, r.Server, r.By, r.Reason, r.For.String(), fmt.Sprint(r.Now)), Running: 7}, nil
+}
+
+func (fake) Resume(_ context.Context, r ResumeRequest) ([]string, error) {
+	return append(r.Syncs, r.Server, r.By), nil
+}
+
+func (fake) Reload(context.Context) (Reloaded, error) {
+	return Reloaded{}, fmt.Errorf("%w: agent.toml:7:1: what?", ErrConfiguration)
+}
+
 func (fake) Jobs(_ context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error) {
 	if filter.State == "odd" {
 		return nil, fmt.Errorf("%w: there is no state %q", ErrInvalid, filter.State)

@@ -19,8 +19,12 @@ var examples = map[string]string{
   ftpferry history --json --since 2026-11-01`,
 	"ftpferry once": `  ftpferry once
   ftpferry once website --verbose`,
-	"ftpferry plan":  "  ftpferry plan website --json",
-	"ftpferry queue": "  ftpferry queue --state dead",
+	"ftpferry pause": `  ftpferry pause website --reason 'moving the disk'
+  ftpferry pause --server acme --for 2h --now`,
+	"ftpferry reload": "  ftpferry check && ftpferry reload",
+	"ftpferry resume": "  ftpferry resume website",
+	"ftpferry plan":   "  ftpferry plan website --json",
+	"ftpferry queue":  "  ftpferry queue --state dead",
 	"ftpferry queue list": `  ftpferry queue list --sync website
   ftpferry queue list --json --state waiting`,
 	"ftpferry queue retry":  "  ftpferry queue retry --state dead",
