@@ -236,6 +236,9 @@ func (c *commit) request(r request) error {
 		return err
 	}
 	if r.approve != "" {
+		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
+			return nil
+		}
 		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
 		}
@@ -246,6 +249,9 @@ func (c *commit) request(r request) error {
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {
+		if !c.d.agent.has(sync) {
+			continue
+		}
 		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server); err != nil {
 			return err
 		}

@@ -457,6 +457,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, r := range b.requests {
 		if r.pass != nil {
+			r.pass.leaveOut(d.agent)
 			d.passes = append(d.passes, r.pass)
 		}
 		r.answer <- nil

@@ -79,7 +79,7 @@ func (a *Agent) serverStatus(d *dispatcher, name string, syncs []string, now tim
 	}
 	var facts ftpclient.Facts
 	var crowded crowding
-	if d != nil {
+	if d != nil && d.servers[name] != nil { // else the configuration has changed since somebody asked
 		running := d.servers[name]
 		use := running.pool.Use()
 		s.Address, s.Connections, s.Busy, s.Limit, s.LastUsed = running.pool.InUse(), use.Open, use.Lent, use.Limit, use.LastUsed

@@ -14,11 +14,14 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// NeedsRestart reports whether something differs that is not changed in a running agent: of [agent] all but log.level, reload,
-// shutdown_grace and history, and whether anybody is to be asked for this machine's external address.
+// NeedsRestart reports whether something differs that is not changed in a running agent: all but servers, syncs, and of [agent]
+// log.level, reload, shutdown_grace and history; and whether anybody is to be asked for this machine's external address.
 func NeedsRestart(was, is *config.Config) bool {
-	before, after := was.Agent, is.Agent
-	before.Log.Level, before.Reload, before.ShutdownGrace, before.History = after.Log.Level, after.Reload, after.ShutdownGrace, after.History
+	before, after := *was, *is
+	for _, c := range []*config.Config{&before, &after} {
+		c.Path, c.Files, c.Folders, c.Warnings, c.Servers, c.Syncs = "", nil, nil, nil, nil, nil
+		c.Agent.Log.Level, c.Agent.Reload, c.Agent.ShutdownGrace, c.Agent.History = 0, "", 0, config.History{}
+	}
 	return !reflect.DeepEqual(before, after) || wantsLocator(was) != wantsLocator(is)
 }
 
@@ -236,14 +239,26 @@ func (d *dispatcher) forget(was *dispatcher, differ difference) {
 		}
 	}
 	for _, p := range d.passes {
-		for name, s := range p.syncs {
-			if _, enabled := d.agent.syncs[name]; !enabled && !s.over {
-				s.over = true
-				s.report.Unfinished++
-				s.report.Waiting = appendBounded(s.report.Waiting, control.PathReason{Reason: "the configuration has changed meanwhile, and this sync is not in it"})
-			}
-		}
+		p.leaveOut(d.agent)
 	}
+}
+
+// leaveOut ends the pass for the syncs that the agent does not have: who asked for it asked another one.
+func (p *pass) leaveOut(a *Agent) {
+	for name, s := range p.syncs {
+		if a.has(name) || s.over {
+			continue
+		}
+		s.over = true
+		s.report.Unfinished++
+		s.report.Waiting = appendBounded(s.report.Waiting, control.PathReason{Reason: "the configuration has changed meanwhile, and this sync is not in it"})
+	}
+}
+
+// has reports whether a sync is configured and enabled.
+func (a *Agent) has(sync string) bool {
+	_, enabled := a.syncs[sync]
+	return enabled
 }
 
 func without[V any](m map[string]V, names map[string]bool) map[string]V {

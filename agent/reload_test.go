@@ -166,6 +166,22 @@ func TestServersAndSyncsComeAndGo(t *testing.T) {
 			if _, err := b.agent.Current().Pass(t.Context(), []string{"new"}); err == nil {
 				t.Error("a sync that is gone was looked at")
 			}
+			// Who has begun to ask before finds the agent of before.
+			if report, err := b.agent.Pass(t.Context(), []string{"far"}); err != nil || report.ExitCode() != control.ExitUnfinished {
+				t.Errorf("a pass of a sync that has gone just now: %+v, %v", report, err)
+			}
+			if err := b.agent.Approve(t.Context(), "far"); err != nil {
+				t.Error(err)
+			}
+			if _, err := b.agent.Pause(t.Context(), control.PauseRequest{}); err != nil {
+				t.Error(err)
+			}
+			if _, err := b.agent.Status(t.Context(), control.StatusFilter{}); err != nil {
+				t.Error(err)
+			}
+			if _, err := b.agent.RetryJobs(t.Context(), control.JobFilter{}); err != nil {
+				t.Error(err)
+			}
 		})
 	})
 }

@@ -125,6 +125,9 @@ func (c *commit) pauseOf(sync string) state.Pause {
 
 // tellPause takes over what somebody has said about a sync.
 func (c *commit) tellPause(sync, who string) error {
+	if !c.d.agent.has(sync) {
+		return nil
+	}
 	row, err := state.GetSync(c.tx, sync)
 	if err != nil {
 		return err
