@@ -12,8 +12,6 @@ import (
 // FatalCrashes in a row make a job dead.
 const FatalCrashes = 3
 
-const crashReason = "was running in three crashes of the agent"
-
 // Crashed reports whether the job is dead because the agent went down while it was running, again and again.
 func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= FatalCrashes }
 
@@ -42,7 +40,7 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 			job.Crashes++
 			if job.Crashes >= FatalCrashes {
 				job.takeNext()
-				job.LastError, job.LastReply = crashReason, ""
+				job.LastError, job.LastReply = fmt.Sprintf("was running in %d crashes of the agent", job.Crashes), ""
 				job.die(now)
 				done.Dead = append(done.Dead, id)
 			} else {
