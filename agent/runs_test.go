@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -447,6 +448,25 @@ func TestWhatSchedulesDoBesides(t *testing.T) {
 		})
 		if got := len(b.begun(begin, work.KindPurgeRemote)) + len(b.begun(begin, work.KindVerify)); got != 2 {
 			t.Errorf("%d jobs", got)
+		}
+	})
+}
+
+// TestAComparisonThatFailsForGoodSaysSo in the result of its line.
+func TestAComparisonThatFailsForGoodSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			return work.Outcome{Result: work.Failed, Err: fmt.Errorf("local folder: %w", fs.ErrPermission)}
+		})
+		verify := line(t, "0 * * * *", func(s *config.Schedule) { s.Do, s.Name = config.DoVerify, "verify 0 * * * *" })
+		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Schedules = []config.Schedule{verify} }
+		b.runScheduled(func() { time.Sleep(110 * time.Minute) })
+		if row := b.row(verify.Name); row.Result != "failed for good: local folder: permission denied" || !row.Begun.IsZero() {
+			t.Errorf("got %+v", row)
+		}
+		if tried := b.begun(time.Time{}, work.KindVerify); len(tried) != permanentTries {
+			t.Errorf("tried at %v", tried)
 		}
 	})
 }

@@ -86,6 +86,9 @@ func looksForApproval(tx *state.Tx, name string, row state.SyncState, now time.T
 		return 0, nil
 	}
 	job, ok, err := queue.Lookup(tx, work.KindScan, name, "")
+	if errors.Is(err, state.ErrBadRow) {
+		return 0, nil
+	}
 	if err != nil || !ok || !isForLater(job, now) || job.Why != approvalCheckWhy {
 		return 0, err
 	}
@@ -147,7 +150,7 @@ func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explana
 		return len(e.History) < explained, nil
 	})
 	limited := s.Rules.Direction != plan.Up && s.Filter.HasLimits()
-	e.Next = nextStep(e, limited, a.cfg.Syncs[s.Name].AfterDownload != config.After{}, time.Now())
+	e.Next = nextStep(e, limited, a.cfg.Syncs[s.Name].AfterDownload != config.After{}, a.holdsChanges(s.Name), time.Now())
 	return e, err
 }
 
@@ -221,8 +224,9 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 }
 
 // nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
-// no trace in the state; fetched: no file stays on the server.
-func nextStep(e control.Explanation, limited, fetched bool, now time.Time) string {
+// no trace in the state; fetched: no file stays on the server; held: while a halt is put off nothing is changed, and not only nothing
+// deleted.
+func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time) string {
 	if e.Note != nil && e.Excluded != "" && strings.HasPrefix(e.Note.Reason, scan.TooYoung) {
 		return "it is looked at again when it is old enough: " + e.Note.Reason
 	}
@@ -233,8 +237,12 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 	if stop != nil && stop.By == control.StopWait {
 		stop = nil // for what is there
 		gone := e.Agreed != nil && e.Local.Kind == entry.Absent
-		if gone || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
-			return fmt.Sprintf("waiting: %s; nothing is deleted, and all is looked at again in %s before the sync halts", e.Stop.Reason, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+		nothing := "deleted"
+		if held {
+			nothing = "transferred or deleted"
+		}
+		if gone || held && len(e.Jobs) > 0 || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
+			return fmt.Sprintf("waiting: %s; nothing is %s, and all is looked at again in %s before the sync halts", e.Stop.Reason, nothing, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
 		}
 	}
 	for _, job := range e.Jobs {
