@@ -114,7 +114,7 @@ func TestAHaltIsPutOff(t *testing.T) {
 			}
 			e.state.Unlock()
 			e.emit(trigger.Event{Local: true, Watched: true, Why: "watch overflow"})
-		}, halts: plan.HaltMaxDelete, at: 2*time.Second + plan.LongestPutOff, putOff: 1},
+		}, halts: plan.HaltMaxDelete, at: 2*time.Second + emptiedLongest, putOff: 1},
 		"a look at the start finds it": {happens: func(e *emptied) {
 			e.state.Lock()
 			e.away = true
