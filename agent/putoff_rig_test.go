@@ -35,8 +35,9 @@ type emptied struct {
 }
 
 const (
-	emptiedFiles  = 30
-	emptiedSettle = 10 * time.Second
+	emptiedFiles   = 30
+	emptiedSettle  = 10 * time.Second
+	emptiedLongest = 2 * time.Minute
 )
 
 var fileSide = plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: 1}}
@@ -59,7 +60,7 @@ func newEmptied(t *testing.T) *emptied {
 		}
 		return done
 	})
-	e.serves = true
+	e.serves, e.longestPutOff = true, emptiedLongest
 	e.scan = func(job queue.Job, room int) work.Outcome {
 		o := e.look(job, room)
 		e.state.Lock()
