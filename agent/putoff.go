@@ -206,7 +206,7 @@ func (c *commit) averted(s *scanning) error {
 	return nil
 }
 
-// isFollowed reports whether another look is to come that ends the wait with a halt.
+// isFollowed reports whether another look is to come by then that ends the wait with a halt.
 func (c *commit) isFollowed(s *scanning, was putOff) (bool, error) {
 	for _, kind := range work.Scans() {
 		if was.all && kind == work.KindLook {
@@ -220,7 +220,7 @@ func (c *commit) isFollowed(s *scanning, was putOff) (bool, error) {
 		if job.ID == s.Job.ID {
 			next = job.Next
 		}
-		if ok && job.State != queue.Dead && next != nil && !isSurvey(*next) {
+		if ok && job.State != queue.Dead && next != nil && !isSurvey(*next) && !next.RunAt.After(was.next) {
 			return true, nil
 		}
 	}

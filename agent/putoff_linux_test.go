@@ -13,6 +13,7 @@ func TestADiskThatIsMountedAgain(t *testing.T) {
 	t.Parallel()
 	ftptest.Need(t, "tmpfs")
 	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", "watch = true")
+	r.patient = true
 	disk := ftptest.Tmpfs(t, 1<<20, false)
 	attach := func() {
 		t.Helper()

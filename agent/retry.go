@@ -158,7 +158,7 @@ func (d *dispatcher) hasten(tx *state.Tx, now time.Time) (int, error) {
 		case job.LastError != "":
 			return queue.MostDelay
 		case putOff && isScanning(job.Kind):
-			return plan.LongestPutOff
+			return d.agent.longestPutOff
 		case job.Kind == work.KindScan:
 			return longestWait
 		}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -223,6 +222,23 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 	return err
 }
 
+// waitingStep says what a path waits for while a halt is put off, "" if it does not.
+func waitingStep(e control.Explanation, held bool, now time.Time) string {
+	waits := e.Agreed != nil && e.Local.Kind == entry.Absent
+	for _, job := range e.Jobs {
+		open := job.State == string(queue.Waiting) || job.State == string(queue.Due)
+		waits = waits || held && open || plan.Action(job.Kind).Deletes()
+	}
+	if !waits {
+		return ""
+	}
+	nothing := "deleted"
+	if held {
+		nothing = "transferred or deleted"
+	}
+	return fmt.Sprintf("waiting: %s; nothing is %s, and all is looked at again in %s before the sync halts", e.Stop.Reason, nothing, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+}
+
 // nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
 // no trace in the state; fetched: no file stays on the server; held: while a halt is put off nothing is changed, and not only nothing
 // deleted.
@@ -235,15 +251,10 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	}
 	stop := e.Stop
 	if stop != nil && stop.By == control.StopWait {
+		if text := waitingStep(e, held, now); text != "" {
+			return text
+		}
 		stop = nil // for what is there
-		gone := e.Agreed != nil && e.Local.Kind == entry.Absent
-		nothing := "deleted"
-		if held {
-			nothing = "transferred or deleted"
-		}
-		if gone || held && len(e.Jobs) > 0 || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
-			return fmt.Sprintf("waiting: %s; nothing is %s, and all is looked at again in %s before the sync halts", e.Stop.Reason, nothing, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
-		}
 	}
 	for _, job := range e.Jobs {
 		what := strings.ReplaceAll(job.Kind, "_", " ")
