@@ -201,6 +201,7 @@ func TestLabelsHoldWordsOfTheConfigurationAlone(t *testing.T) {
 
 func TestWhatHappensIsCounted(t *testing.T) {
 	t.Parallel()
+	a := measured(t)
 	refused := &ftpclient.Error{Code: 530, Op: "login", Text: planted}
 	for _, row := range []struct {
 		sentence string
@@ -232,8 +233,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 			[]string{"ftpferry_transfers_total", "0", "direction", "up", "result", "done"}},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			t.Parallel()
-			a := measured(t)
+			a.metrics = newMetrics(a)
 			a.metrics.observe(row.activity)
 			if got := find(scrape(t, a), row.want[0], row.want[2:]...); got != row.want[1] {
 				t.Errorf("%v is %q", row.want, got)
