@@ -56,6 +56,7 @@ var theirs = map[string][]string{
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
+	"github.com/prometheus":             {"agent"},
 	"testing":                           {"ftpclient/ftptest"},
 }
 

@@ -439,6 +439,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
 		d.agent.feed.add(activity.event(b.now))
+		d.agent.metrics.observe(activity)
 		if d.agent.options.Observe != nil {
 			d.agent.options.Observe(activity)
 		}

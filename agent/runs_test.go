@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -99,12 +101,13 @@ func TestRunsThatOverlap(t *testing.T) {
 		overlap string
 		scans   string // the hours at which they begin
 		missed  uint64
+		late    time.Duration // the last one
 	}{
-		{config.OverlapSkip, "1.0 4.0 7.0 10.0", 8},
+		{config.OverlapSkip, "1.0 4.0 7.0 10.0", 8, 0},
 		// One follows each, the others are left out.
-		{config.OverlapQueue, "1.0 3.5 6.0 8.5 11.0", 6},
+		{config.OverlapQueue, "1.0 3.5 6.0 8.5 11.0", 6, 2 * time.Hour},
 		// What is under way goes on to its end, and each hour is looked anew.
-		{config.OverlapCancel, "1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 11.0 12.0", 0},
+		{config.OverlapCancel, "1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 11.0 12.0", 0, 0},
 	} {
 		t.Run(c.overlap, func(t *testing.T) {
 			t.Parallel()
@@ -127,6 +130,10 @@ func TestRunsThatOverlap(t *testing.T) {
 					}
 					if row := b.row("0 * * * *"); row.Missed != c.missed || !row.Upto.Equal(begin.Add(12*time.Hour)) {
 						t.Errorf("got %+v, want %d left out", row, c.missed)
+					}
+					late := time.Duration(testutil.ToFloat64(b.agent.metrics.lateness.WithLabelValues("up", "0 * * * *")) * float64(time.Second))
+					if late.Round(30*time.Minute) != c.late {
+						t.Errorf("the last one was %s late, want %s", late, c.late)
 					}
 				})
 			})
