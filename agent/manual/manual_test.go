@@ -26,7 +26,6 @@ type far struct {
 	onDisk       string
 	rate         int64
 	server       *ftptest.RealServer
-	results      []Result
 	releaseConns func()
 }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -264,6 +263,3 @@ func timeText(item manual.Item) string {
 	}
 	return item.Modified.UTC().Format(layout) + zone
 }
-
-// remoteText is how people call a path on a server.
-func remoteText(server, p string) string { return server + ":" + pathText(path.Clean(p)) }
