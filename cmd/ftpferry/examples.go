@@ -22,6 +22,8 @@ var examples = map[string]string{
   ftpferry history --json --since 2026-11-01`,
 	"ftpferry ls": `  ftpferry ls acme:/htdocs -l
   ftpferry ls -R --json acme: | jq -r .path`,
+	"ftpferry init": `  ftpferry init
+  ftpferry init --yes --server-address ftp.example.com --user mirror --password-env ACME_PASSWORD --local www --remote /htdocs --direction up`,
 	"ftpferry once": `  ftpferry once
   ftpferry once website --verbose`,
 	"ftpferry plan": "  ftpferry plan website --json",
