@@ -97,7 +97,7 @@ func barText(r barRow) string {
 	if r.rate > 0 && r.size > r.done {
 		left = spanText(time.Duration((r.size-r.done+r.rate-1)/r.rate) * time.Second)
 	}
-	return fmt.Sprintf("%4s %9s %9s/s %7s", share, bytesText(r.done), bytesText(r.rate), left)
+	return fmt.Sprintf("%4s %10s %10s/s %7s", share, bytesText(r.done), bytesText(r.rate), left)
 }
 
 // drawing calls rows and shows them until stop is called, which waits for the end.
