@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -24,26 +26,28 @@ type far struct {
 	t            *testing.T
 	here, there  string // the folders, and there as the client calls it
 	onDisk       string
-	rate         int64
 	server       *ftptest.RealServer
 	releaseConns func()
 }
 
-func newFar(t *testing.T, kind string, o ftptest.RealOptions, rate int64) *far {
+func newFar(t *testing.T, kind string) *far {
 	t.Helper()
-	server := ftptest.Real(t, kind, o)
-	f := &far{t: t, here: t.TempDir(), there: server.RemoteRoot, onDisk: server.Root, rate: rate, server: server}
-	f.connect(rate)
+	server := ftptest.Real(t, kind, ftptest.RealOptions{})
+	f := &far{t: t, here: t.TempDir(), there: server.RemoteRoot, onDisk: server.Root, server: server}
+	f.connect(0)
 	t.Cleanup(func() { f.releaseConns() })
 	return f
 }
 
-// connect makes a new pool, whose connections are as slow as asked for, in bytes a second; 0 for no limit.
-func (f *far) connect(rate int64) {
+// connect makes a new pool, over which so many bytes go and hardly any more; 0 for no limit.
+func (f *far) connect(most int) {
 	if f.releaseConns != nil {
 		f.releaseConns()
 	}
-	o := ftpclient.Options{User: f.server.User, Password: f.server.Password, TLS: ftpclient.TLSNone, UploadRate: rate, DownloadRate: rate}
+	o := ftpclient.Options{User: f.server.User, Password: f.server.Password, TLS: ftpclient.TLSNone}
+	if most > 0 {
+		o.UploadLimiter, o.DownloadLimiter = rate.NewLimiter(1, most), rate.NewLimiter(1, most)
+	}
 	pool := ftpclient.NewAddresses([]string{f.server.Addr}, o, nil, ftpclient.PoolOptions{Max: 2})
 	f.Server = &Server{Name: "real", Pool: pool, Connections: 2, Logger: slog.New(slog.DiscardHandler)}
 	f.releaseConns = func() { pool.Close() }
@@ -101,7 +105,7 @@ func TestThereAndBack(t *testing.T) {
 	for _, kind := range ftptest.RealServers {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			f := newFar(t, kind, ftptest.RealOptions{}, 0)
+			f := newFar(t, kind)
 			modified := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 			for name, text := range map[string]string{"a.txt": "hello", "sub/b.txt": "", "sub/deep/ü.txt": "deep"} {
 				f.write(filepath.Join(f.here, "tree", name), []byte(text))
@@ -153,6 +157,9 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// breaksAfter is how many bytes go over a connection that is to break.
+const breaksAfter = 600_000
+
 // brokenOff runs do with a context that ends when something has moved.
 func brokenOff(t *testing.T, o Options, do func(context.Context, Options)) {
 	t.Helper()
@@ -167,7 +174,7 @@ func brokenOff(t *testing.T, o Options, do func(context.Context, Options)) {
 			for ticker := time.NewTicker(5 * time.Millisecond); ; {
 				select {
 				case <-ticker.C:
-					if now, ok := live.At(time.Now()); ok && now.Done > now.Resumed+200_000 {
+					if now, ok := live.At(time.Now()); ok && now.Done > now.Resumed+breaksAfter/4 {
 						cancel()
 						return
 					}
@@ -193,7 +200,7 @@ func TestWhatIsBrokenOff(t *testing.T) {
 		for _, up := range []bool{true, false} {
 			t.Run(kind+map[bool]string{true: " put", false: " get"}[up], func(t *testing.T) {
 				t.Parallel()
-				f := newFar(t, kind, ftptest.RealOptions{}, 1<<20)
+				f := newFar(t, kind)
 				big := content(3 << 20)
 				source, target := filepath.Join(f.here, "big"), filepath.Join(f.onDisk, "in", "big")
 				run := func(ctx context.Context, o Options) { f.Put(ctx, []string{source}, path.Join(f.there, "in/big"), o) }
@@ -204,7 +211,7 @@ func TestWhatIsBrokenOff(t *testing.T) {
 				f.write(source, big)
 				f.write(filepath.Join(filepath.Dir(target), "other"), nil)
 				for _, resume := range []bool{false, true, true} {
-					f.connect(1 << 20)
+					f.connect(breaksAfter)
 					results := f.got(Options{Resume: resume}, func(o Options) { brokenOff(t, o, run) })
 					if len(results) != 1 || !errors.Is(results[0].Err, context.Canceled) || Judge(results[0].Err) != Unfinished ||
 						results[0].Resumable != resume || (results[0].Left != "") != resume {
@@ -232,7 +239,8 @@ func TestWhatIsBrokenOff(t *testing.T) {
 // TestAPartOfAnotherVersionIsNotGoneOnWith, even if its end is the same.
 func TestAPartOfAnotherVersionIsNotGoneOnWith(t *testing.T) {
 	t.Parallel()
-	f := newFar(t, "vsftpd", ftptest.RealOptions{}, 1<<20)
+	f := newFar(t, "vsftpd")
+	f.connect(breaksAfter)
 	big, source := content(3<<20), filepath.Join(f.here, "big")
 	f.write(source, big)
 	run := func(ctx context.Context, o Options) { f.Put(ctx, []string{source}, path.Join(f.there, "in/big"), o) }
@@ -253,7 +261,7 @@ func TestStreams(t *testing.T) {
 	for _, kind := range ftptest.RealServers {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			f := newFar(t, kind, ftptest.RealOptions{}, 0)
+			f := newFar(t, kind)
 			p, onDisk := path.Join(f.there, "new/a.txt"), filepath.Join(f.onDisk, "new", "a.txt")
 			lost := errors.New("lost")
 			for _, row := range []struct {
@@ -305,7 +313,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // TestAllOnOneConnection: the search for files takes turns with the transfers.
 func TestAllOnOneConnection(t *testing.T) {
 	t.Parallel()
-	f := newFar(t, "vsftpd", ftptest.RealOptions{}, 0)
+	f := newFar(t, "vsftpd")
 	f.releaseConns()
 	o := ftpclient.Options{User: f.server.User, Password: f.server.Password, TLS: ftpclient.TLSNone}
 	f.Pool = ftpclient.NewAddresses([]string{f.server.Addr}, o, nil, ftpclient.PoolOptions{Max: 1})
