@@ -185,8 +185,8 @@ func (c *copier) attempt(ctx context.Context, b *borrower, t task) (r Result, ag
 		r.Err = fmt.Errorf("%s: %w", r.From, os.ErrNotExist)
 	case source.Kind != entry.File:
 		r.Err = ErrNotFile
-	case there.Kind == entry.Dir:
-		r.Err = fmt.Errorf("%w: a folder", ErrExists)
+	case there.Kind == entry.Dir, t.action == plan.Download && occupied && there.Kind != entry.File:
+		r.Err = ErrInTheWay
 	case occupied && !c.Force && (there.Kind != entry.File || there.Size >= 0 && there.Size != source.Size):
 		r.Err = ErrExists
 	}

@@ -31,6 +31,8 @@ const tries = 3
 var (
 	// ErrExists: something else has the name that a file was to get.
 	ErrExists = errors.New("another file has that name already; --force replaces it")
+	// ErrInTheWay: what has the name is nothing that a file replaces.
+	ErrInTheWay = errors.New("something that is no regular file has that name already")
 	// ErrFolder: a folder is where a file was meant.
 	ErrFolder = errors.New("this is a folder; -r copies it with all that is in it")
 	// ErrNoFolder: what is to take several things is no folder.

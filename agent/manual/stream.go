@@ -158,7 +158,7 @@ func free(ctx context.Context, conn *ftpclient.Conn, p string, force bool) (occu
 	case err != nil:
 		return false, err
 	case is.Type == list.Dir:
-		return true, fmt.Errorf("%w: a folder", ErrExists)
+		return true, ErrInTheWay
 	case !force:
 		return true, ErrExists
 	}

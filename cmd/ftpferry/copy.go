@@ -313,7 +313,7 @@ func (t *telling) failed(r manual.Result) string {
 		reason = "broken off"
 	}
 	about := pathText(r.From)
-	if errors.Is(r.Err, manual.ErrExists) || r.From == "-" {
+	if errors.Is(r.Err, manual.ErrExists) || errors.Is(r.Err, manual.ErrInTheWay) || r.From == "-" {
 		about = pathText(r.To)
 	}
 	for i, line := range strings.Split(reason, "\n") {
