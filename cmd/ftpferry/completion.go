@@ -22,6 +22,9 @@ var argumentCompleters = map[string]completer{
 	"SYNC":   (*program).syncNames,
 	"SERVER": (*program).serverNames,
 	"ID":     (*program).openJobs,
+
+	"SERVER[:PATH": (*program).serverPlaces,
+	"SERVER:PATH":  (*program).serverPlaces,
 }
 
 // flagCompleters are for flags that have a value.
@@ -78,6 +81,9 @@ func (p *program) completeArgument(c *cobra.Command, before []string) ([]string,
 		name, _, _ := strings.Cut(choice, "\t")
 		return slices.Contains(before, name)
 	})
+	if len(left) > 0 && strings.HasSuffix(left[0], ":") {
+		return left, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace // a path follows
+	}
 	return left, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -108,6 +114,14 @@ func (p *program) serverNames(context.Context) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(cfg.Servers))
+}
+
+// serverPlaces are the servers as paths on them begin.
+func (p *program) serverPlaces(ctx context.Context) (places []string) {
+	for _, name := range p.serverNames(ctx) {
+		places = append(places, name+":")
+	}
+	return places
 }
 
 // openJobs are those of the running agent which something can be done about, with what they are.
