@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"time"
 
 	"github.com/wneessen/go-mail"
 
@@ -28,11 +30,13 @@ func (e email) Send(ctx context.Context, m Message) (string, error) {
 	letter.SetMessageID()
 	letter.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's absence note answers
 	letter.SetBodyString(mail.TypeTextPlain, m.Text())
-	client, err := mail.NewClient(e.Host, e.options()...)
+	line := &mailLine{config: &tls.Config{ServerName: e.Host, RootCAs: e.RootCAs, MinVersion: tls.VersionTLS12}, implicit: e.TLS == config.EmailImplicit}
+	defer line.close()
+	client, err := mail.NewClient(e.Host, e.options(ctx, line)...)
 	if err != nil {
 		return "", err
 	}
-	if err := client.DialAndSendWithContext(ctx, letter); err != nil {
+	if err := client.DialAndSendWithContext(ctx, letter); err != nil && !letter.IsDelivered() { // else it is the farewell that has failed
 		if cause := context.Cause(ctx); cause != nil {
 			return "", cause
 		}
@@ -41,14 +45,18 @@ func (e email) Send(ctx context.Context, m Message) (string, error) {
 	return fmt.Sprintf("%s has taken it", e.Host), nil
 }
 
-func (e email) options() []mail.Option {
-	options := []mail.Option{
-		mail.WithPort(e.Port),
-		mail.WithTLSConfig(&tls.Config{ServerName: e.Host, RootCAs: e.RootCAs, MinVersion: tls.VersionTLS12}),
+// longestEmail bounds an attempt that nothing else bounds.
+const longestEmail = time.Minute
+
+func (e email) options(ctx context.Context, line *mailLine) []mail.Option {
+	patience := longestEmail
+	if until, bounded := ctx.Deadline(); bounded {
+		patience = max(time.Until(until), time.Millisecond)
 	}
+	options := []mail.Option{mail.WithPort(e.Port), mail.WithTLSConfig(line.config), mail.WithDialContextFunc(line.dialUntil(ctx)), mail.WithTimeout(patience)}
 	switch e.TLS {
 	case config.EmailImplicit:
-		options = append(options, mail.WithSSL())
+		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic)) // there is TLS already
 	case config.EmailNone:
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	default:
@@ -58,4 +66,36 @@ func (e email) options() []mail.Option {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(e.User), mail.WithPassword(e.Password.Reveal()))
 	}
 	return options
+}
+
+// mailLine is the connection to a mail server. The client forgets it without closing it when the server refuses STARTTLS or the login,
+// and does not end when its context does.
+type mailLine struct {
+	config   *tls.Config
+	implicit bool // TLS from the first byte
+	conn     net.Conn
+	unwatch  func() bool
+}
+
+// dialUntil returns what makes the connection, which ends when until does.
+func (l *mailLine) dialUntil(until context.Context) mail.DialContextFunc {
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		if l.implicit {
+			conn, err = (&tls.Dialer{Config: l.config}).DialContext(ctx, network, address)
+		} else {
+			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+		if err != nil {
+			return nil, err
+		}
+		l.conn, l.unwatch = conn, context.AfterFunc(until, func() { conn.Close() })
+		return conn, nil
+	}
+}
+
+func (l *mailLine) close() {
+	if l.conn != nil {
+		l.unwatch()
+		l.conn.Close()
+	}
 }
