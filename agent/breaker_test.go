@@ -38,6 +38,8 @@ type breaker struct {
 	// compare, if not nil, carries out comparisons of contents.
 	compare func(job queue.Job, room int) work.Outcome
 	bound   int
+	// longestPutOff is that of the agent, 0 for its own.
+	longestPutOff time.Duration
 	// each, if not nil, sees every part of those before it is handed over, and may change it; with an error the scan fails there.
 	each func(part *work.Outcome)
 	// scan, if not nil, carries out scan jobs in place of walk.
@@ -107,6 +109,9 @@ func (b *breaker) run(use func()) {
 	}})
 	if b.bound > 0 {
 		b.agent.Bound(b.bound)
+	}
+	if b.longestPutOff > 0 {
+		b.agent.PutOffAtMost(b.longestPutOff)
 	}
 	d, err := newDispatcher(b.agent)
 	if err != nil {

@@ -124,7 +124,7 @@ func (p *polled) runs(use func()) {
 		defer close(p.agent.ended)
 		ended <- p.agent.run(ctx, d)
 	}()
-	p.agent.running.Store(d)
+	synctest.Wait() // it runs
 	use()
 	p.files++
 	copied := filepath.Join(p.t.TempDir(), fmt.Sprint(p.files, ".db"))

@@ -34,8 +34,9 @@ type emptied struct {
 }
 
 const (
-	emptiedFiles  = 30
-	emptiedSettle = 10 * time.Second
+	emptiedFiles   = 30
+	emptiedSettle  = 10 * time.Second
+	emptiedLongest = 2 * time.Minute
 )
 
 var fileSide = plan.Side{Knowledge: plan.Seen, Entry: entry.Entry{Kind: entry.File, Size: 1}}
@@ -58,7 +59,7 @@ func newEmptied(t *testing.T) *emptied {
 		}
 		return done
 	})
-	e.serves, e.scan = true, e.look
+	e.serves, e.scan, e.longestPutOff = true, e.look, emptiedLongest
 	e.adjust = func(cfg *config.Config) {
 		up := cfg.Syncs["up"]
 		up.Watch, up.Settle, up.MaxDelete = true, emptiedSettle, config.MaxDelete{Count: 10}

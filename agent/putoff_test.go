@@ -14,7 +14,7 @@ import (
 	"github.com/ftpferry/ftpferry/queue"
 )
 
-// TestAHaltIsPutOff as long as nothing but a watch has led to it, for two minutes at most.
+// TestAHaltIsPutOff as long as nothing but a watch has led to it, and not for longer than it may.
 func TestAHaltIsPutOff(t *testing.T) {
 	t.Parallel()
 	const soon, beyond = time.Second, 10 * time.Minute
@@ -62,23 +62,23 @@ func TestAHaltIsPutOff(t *testing.T) {
 			e.until(12 * time.Second)
 			e.fill(0, 23)
 		}, putOff: 1, deleted: 7},
-		"emptied for good":    {happens: func(e *emptied) { e.lose(0, 30) }, halts: plan.HaltRootEmpty, at: plan.LongestPutOff, putOff: 1},
-		"moved away for good": {happens: func(e *emptied) { e.move(true) }, halts: plan.HaltRootMissing, at: plan.LongestPutOff, putOff: 1},
+		"emptied for good":    {happens: func(e *emptied) { e.lose(0, 30) }, halts: plan.HaltRootEmpty, at: emptiedLongest, putOff: 1},
+		"moved away for good": {happens: func(e *emptied) { e.move(true) }, halts: plan.HaltRootMissing, at: emptiedLongest, putOff: 1},
 		"most of it gone for good": {happens: func(e *emptied) { e.lose(0, 20) },
-			halts: plan.HaltMaxDelete, at: plan.LongestPutOff, putOff: 1},
+			halts: plan.HaltMaxDelete, at: emptiedLongest, putOff: 1},
 		"emptied for good, and something goes on happening": {happens: func(e *emptied) {
 			e.lose(0, 20)
 			for i := range 60 {
 				e.until(time.Duration(i) * 5 * time.Second)
 				e.add(fmt.Sprint("log/", i))
 			}
-		}, halts: plan.HaltMaxDelete, at: plan.LongestPutOff, putOff: 1},
+		}, halts: plan.HaltMaxDelete, at: emptiedLongest, putOff: 1},
 		"emptied bit by bit": {happens: func(e *emptied) {
 			for i := range 10 {
 				e.until(time.Duration(i) * 3 * time.Second)
 				e.lose(3*i, 3*i+3) // the fourth is one too many
 			}
-		}, halts: plan.HaltRootEmpty, at: 9*time.Second + plan.LongestPutOff, putOff: 1},
+		}, halts: plan.HaltRootEmpty, at: 9*time.Second + emptiedLongest, putOff: 1},
 		"emptied for good, and a person asks": {happens: func(e *emptied) {
 			e.lose(0, 30)
 			e.until(30 * time.Second)

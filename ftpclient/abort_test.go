@@ -25,6 +25,8 @@ type replyCodes struct {
 
 func (r *replyCodes) Enabled(context.Context, slog.Level) bool { return true }
 
+func (r *replyCodes) WithAttrs([]slog.Attr) slog.Handler { return r }
+
 func (r *replyCodes) Handle(_ context.Context, record slog.Record) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

@@ -138,6 +138,10 @@ func TestABrokenFamilyCostsAMoment(t *testing.T) {
 	ftptest.Need(t, "IPv6")
 	deafV6 := ftptest.DeafAddress(t, "[::1]:0")
 	alive, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", deafV6))
+	for tries := 0; err != nil && tries < 20; tries++ { // somebody else has that port
+		deafV6 = ftptest.DeafAddress(t, "[::1]:0")
+		alive, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", deafV6))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

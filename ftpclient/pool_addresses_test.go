@@ -78,7 +78,7 @@ func atAddresses(t *testing.T, scripts map[string]steps, facts map[string]ftpcli
 	synctest.Test(t, func(t *testing.T) {
 		h := &hosts{t: t, scripts: scripts}
 		o := testOptions()
-		o.DialContext = h.dial
+		o.DialContext, o.ConnectTimeout, o.ReplyTimeout = h.dial, 10*time.Second, 10*time.Second
 		a := ftpclient.NewAddresses([]string{better, worse}, o, facts, ftpclient.PoolOptions{RefusedOnce: true, IdleTimeout: time.Hour, CheckAfter: time.Hour})
 		test(t, h, a)
 		a.Close()

@@ -6,7 +6,7 @@ const (
 	// AgainAfter is how long a halt that is put off waits for the next look, at least.
 	AgainAfter = 15 * time.Second
 	// LongestPutOff is how long a halt is put off in all, unless somebody says otherwise.
-	LongestPutOff = 2 * time.Minute
+	LongestPutOff = 45 * time.Second
 )
 
 // Told says what led to a look that a guard has stopped.

@@ -118,6 +118,10 @@ func deleteTooMuch(ctx context.Context, d *demo) error {
 	if err := os.RemoveAll(d.path("local/site/invoices")); err != nil {
 		return err
 	}
+	d.screen.Print("  Whoever empties a folder may be about to fill it again, so the agent waits a while. Asked for a pass, it does not.")
+	if _, err := d.agent.Pass(ctx, []string{"site"}); err != nil {
+		return err
+	}
 	if err := d.until(ctx, "the agent halts", func() bool { return d.happened("halted") }); err != nil {
 		return err
 	}

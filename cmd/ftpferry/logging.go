@@ -23,13 +23,17 @@ func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
 
 func (p *program) logHandler(format config.LogFormat, level slog.Level) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
+	output := p.stderr
+	if p.logOutput != nil {
+		output = p.logOutput
+	}
 	switch {
 	case format != config.LogJSON && toJournal(p.stderr, p.env("JOURNAL_STREAM")):
-		return newJournalHandler(p.stderr, level)
+		return newJournalHandler(output, level)
 	case format == config.LogText || format == config.LogAuto && isTerminal(p.stderr):
-		return slog.NewTextHandler(p.stderr, options)
+		return slog.NewTextHandler(output, options)
 	}
-	return slog.NewJSONHandler(p.stderr, options)
+	return slog.NewJSONHandler(output, options)
 }
 
 func isTerminal(w io.Writer) bool {

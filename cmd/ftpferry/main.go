@@ -41,7 +41,8 @@ type program struct {
 	configPath     string
 	json           bool
 	trace          traceAsked
-	tracing        *trace // nil for none
+	tracing        *trace    // nil for none
+	logOutput      io.Writer // of loggers; nil for stderr
 }
 
 // exit is an error that carries the exit code; a nil err prints nothing more.

@@ -43,7 +43,9 @@ func (p *program) startTrace(cfg *config.Config) (stop func(), err error) {
 	if _, err := serverNames(cfg, p.trace.servers); err != nil {
 		return stop, err
 	}
-	p.tracing = &trace{servers: p.trace.servers, out: p.stderr, now: time.Now}
+	shared := &sharedWriter{out: p.stderr}
+	p.logOutput = shared
+	p.tracing = &trace{servers: p.trace.servers, out: shared, now: time.Now}
 	if p.trace.file != "" {
 		file, err := os.OpenFile(p.trace.file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
@@ -62,17 +64,26 @@ func (p *program) traceIsElsewhere() {
 	}
 }
 
+// sharedWriter has one write at a time reach out: a log and traces each write whole lines.
+type sharedWriter struct {
+	mutex sync.Mutex
+	out   io.Writer
+}
+
+func (w *sharedWriter) Write(p []byte) (int, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return w.out.Write(p)
+}
+
 // trace is where the lines of the protocol go. Safe for concurrent use.
 type trace struct {
 	servers []string
 	now     func() time.Time
-	mutex   sync.Mutex
-	out     io.Writer
+	out     io.Writer // takes several at a time, each write whole
 }
 
 func (t *trace) write(lines string) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
 	_, _ = io.WriteString(t.out, lines) // a trace that cannot be written stops nothing
 }
 
