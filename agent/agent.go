@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +33,8 @@ type Options struct {
 	Control bool
 	// Listen serves metrics and the state of health where the configuration has a listen.
 	Listen bool
+	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
+	Alerts bool
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
@@ -106,15 +107,25 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.logger.Warn("a left-over copy of the state stays", "error", err)
 	}
 	d, err := newDispatcher(a)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.run(ctx, d)
 	}
-	return a.run(ctx, d)
+	if err != nil && a.options.Alerts && !errors.Is(err, context.Canceled) {
+		TellStopped(ctx, a.cfg, err, a.logger)
+	}
+	return err
 }
 
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer d.closePools()
+	if a.options.Alerts {
+		stopAlerts, err := a.runAlerts(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer stopAlerts()
+	}
 	for _, s := range d.servers {
 		for range s.seats {
 			s.workers = append(s.workers, &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)})
@@ -204,7 +215,6 @@ type request struct {
 	approve string
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
-	memory json.RawMessage // what the locator has to know after a restart
 	answer chan error
 }
 

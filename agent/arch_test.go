@@ -38,10 +38,11 @@ var ours = map[string][]string{
 	"agent/manual":               {"agent/plan", "agent/scan", "agent/work", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
 	"agent/control":              {"agent/plan", "state", "state/entry"},
 	"agent/service":              nil,
+	"agent/alert":                {"agent/config"},
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
-	"agent": {"agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
+	"agent": {"agent/alert", "agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
 		"ftpclient", "ftpclient/extip", "queue", "state", "state/entry"},
-	"cmd/ftpferry": {"agent", "agent/config", "agent/control", "agent/doctor", "agent/manual", "agent/service", "state", "state/entry"},
+	"cmd/ftpferry": {"agent", "agent/alert", "agent/config", "agent/control", "agent/doctor", "agent/manual", "agent/service", "state", "state/entry"},
 	"cmd/demo":     {"agent", "agent/config", "agent/control", "agent/plan", "state"},
 }
 
@@ -55,6 +56,7 @@ var theirs = map[string][]string{
 	"github.com/vbauerster/mpb/v8":      {"cmd/ftpferry"},
 	"github.com/zalando/go-keyring":     {"agent/config"},
 	"github.com/kardianos/service":      {"agent/service"},
+	"github.com/wneessen/go-mail":       {"agent/alert"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"golang.org/x/net/proxy":            {"ftpclient"},

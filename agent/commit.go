@@ -215,9 +215,6 @@ func (c *commit) enqueueLook(job queue.New) error {
 }
 
 func (c *commit) request(r request) error {
-	if r.memory != nil {
-		return state.PutLocatorMemory(c.tx, r.memory)
-	}
 	if r.change != nil {
 		servers, err := r.change(c.tx, c.now)
 		for _, name := range servers {

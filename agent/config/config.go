@@ -19,6 +19,7 @@ type Config struct {
 	Agent   Agent              // the process as a whole
 	Servers map[string]*Server // by name
 	Syncs   map[string]*Sync   // by name; every Sync.Server is a key of Servers
+	Alerts  map[string]*Alert  // by name
 	// WithoutSecrets: see [LoadWithoutSecrets]. It is not for connecting.
 	WithoutSecrets bool
 	Warnings       []Problem // what is allowed but probably not meant, in the order of the files and their lines
@@ -35,6 +36,7 @@ type Agent struct {
 	MaxStateSize         int64         // bound of the state file in bytes; 0: none
 	History              History
 	AddressSources       AddressSources
+	Heartbeat            Heartbeat
 }
 
 // History bounds the history, whichever bound is met first.
@@ -209,6 +211,7 @@ type Sync struct {
 	Transfers int      // at the same time, 0 to 64; 0: as many as the server allows
 	Allowed   []Window // when transfers may run; none: always
 	Hooks     Hooks
+	Expects   []Expect // what has to have arrived, by when
 }
 
 // After says what becomes of a source that was transferred; zero: nothing.

@@ -18,6 +18,7 @@ type raw struct {
 	Agent   rawAgent              `toml:"agent"`
 	Server  map[string]*rawServer `toml:"server"`
 	Sync    map[string]*rawSync   `toml:"sync"`
+	Alert   map[string]*rawAlert  `toml:"alert"`
 }
 
 type rawAgent struct {
@@ -31,6 +32,7 @@ type rawAgent struct {
 
 	History        rawHistory        `toml:"history"`
 	AddressSources rawAddressSources `toml:"address_sources"`
+	Heartbeat      rawHeartbeat      `toml:"heartbeat"`
 }
 
 type rawHistory struct {
@@ -154,6 +156,7 @@ type rawSync struct {
 	Transfers     int64        `toml:"transfers"`
 	Allowed       stringOrList `toml:"allowed"`
 	Hooks         rawHooks     `toml:"hooks"`
+	Expect        rawExpects   `toml:"expect"`
 }
 
 type rawTrash struct {
@@ -183,6 +186,7 @@ func defaultRaw() *raw {
 		ShutdownGrace:  duration(30 * time.Second),
 		History:        rawHistory{Keep: duration(90 * day), Rows: 1_000_000},
 		AddressSources: rawAddressSources{Gateway: true},
+		Heartbeat:      rawHeartbeat{Every: duration(5 * time.Minute)},
 	}}
 }
 

@@ -32,6 +32,7 @@ func (l *loader) agent(file rawAgent) Agent {
 		MaxStateSize:         l.stateSize(at.child("max_state_size"), file.MaxStateSize),
 		History:              l.history(at.child("history"), file.History),
 		AddressSources:       l.addressSources(at.child("address_sources"), file.AddressSources),
+		Heartbeat:            l.heartbeat(at.child("heartbeat"), file.Heartbeat),
 	}
 }
 

@@ -21,6 +21,7 @@ type completer func(p *program, ctx context.Context) []string
 var argumentCompleters = map[string]completer{
 	"SYNC":   (*program).syncNames,
 	"SERVER": (*program).serverNames,
+	"ALERT":  (*program).alertNames,
 	"ID":     (*program).openJobs,
 
 	"SERVER[:PATH": (*program).serverPlaces,
@@ -122,6 +123,14 @@ func (p *program) serverPlaces(ctx context.Context) (places []string) {
 		places = append(places, name+":")
 	}
 	return places
+}
+
+func (p *program) alertNames(context.Context) []string {
+	cfg := p.named()
+	if cfg == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(cfg.Alerts))
 }
 
 // openJobs are those of the running agent which something can be done about, with what they are.

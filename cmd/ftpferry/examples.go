@@ -7,6 +7,8 @@ var examples = map[string]string{
 	"ftpferry": `  ftpferry check
   ftpferry plan
   ftpferry run`,
+	"ftpferry alert test": `  ftpferry alert test
+  ftpferry alert test ops --json`,
 	"ftpferry approve": "  ftpferry plan website && ftpferry approve website",
 	"ftpferry check": `  ftpferry -c agent.toml check
   ftpferry check --state`,

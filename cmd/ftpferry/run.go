@@ -71,6 +71,9 @@ func (p *program) serveOnce(ctx context.Context, cfg *config.Config, manager *ma
 	}
 	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
+		if !errors.Is(err, state.ErrLocked) { // else another agent works
+			agent.TellStopped(ctx, cfg, err, logger)
+		}
 		return nil, stateError(err)
 	}
 	defer db.Close()
