@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +31,10 @@ type Options struct {
 	Triggers bool
 	// Control opens the socket through which other processes reach the agent.
 	Control bool
+	// Listen serves metrics and the state of health where the configuration has a listen.
+	Listen bool
+	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
+	Alerts bool
 	// Observe, if set, is told everything that happens, after it was committed. It is called
 	// from one goroutine and must not block.
 	Observe func(Activity)
@@ -79,6 +82,8 @@ type lasting struct {
 	feed      *feed
 	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
 	started   time.Time                       // set before running is
+	metrics   *metrics
+	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -91,6 +96,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		},
 	}
 	a.configure(cfg)
+	a.metrics = newMetrics(a)
 	a.current.Store(a)
 	return a
 }
@@ -126,15 +132,25 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.logger.Warn("a left-over copy of the state stays", "error", err)
 	}
 	d, err := newDispatcher(a)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.run(ctx, d)
 	}
-	return a.run(ctx, d)
+	if err != nil && a.options.Alerts && !errors.Is(err, context.Canceled) {
+		TellStopped(ctx, a.cfg, err, a.logger)
+	}
+	return err
 }
 
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
 	defer func() { a.last.closePools() }()
+	if a.options.Alerts {
+		stopAlerts, err := a.runAlerts(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer stopAlerts()
+	}
 	a.started = time.Now()
 	// Workers outlive ctx by the grace; the dispatcher ends them.
 	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -172,6 +188,12 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	}
 	if a.options.Control {
 		a.startControl(grouped, group)
+	}
+	if a.options.Listen && a.cfg.Agent.Listen != "" {
+		group.Go(func() error {
+			a.serveWeb(grouped)
+			return nil
+		})
 	}
 	group.Go(func() error {
 		if ready != nil {
@@ -214,9 +236,8 @@ type request struct {
 	approve string
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
-	pauses []string        // the syncs whose pauses change has changed, and
-	by     string          // who has asked for that
-	memory json.RawMessage // what the locator has to know after a restart
+	pauses []string // the syncs whose pauses change has changed, and
+	by     string   // who has asked for that
 	answer chan error
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
@@ -61,7 +62,15 @@ func (d *dispatcher) saveMemory(memory extip.Memory) error {
 	if err != nil {
 		return fmt.Errorf("write down what the gateway has opened: %w", err)
 	}
-	r := request{memory: data, answer: make(chan error, 1)}
+	if err := d.write(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, data) }); err != nil {
+		return fmt.Errorf("write down what the gateway has opened: %w", err)
+	}
+	return nil
+}
+
+// write returns when something is written that concerns nobody else. It is for those who work beside the dispatcher and may outlive it.
+func (d *dispatcher) write(put func(tx *state.Tx) error) error {
+	r := request{answer: make(chan error, 1), change: func(tx *state.Tx, _ time.Time) ([]string, error) { return nil, put(tx) }}
 	select {
 	case d.agent.requests <- r:
 		select {
@@ -72,9 +81,9 @@ func (d *dispatcher) saveMemory(memory extip.Memory) error {
 	case <-d.over:
 	}
 	if failure := d.agent.last.failure; failure != nil {
-		return fmt.Errorf("write down what the gateway has opened: %w", failure)
+		return failure
 	}
-	return d.agent.db.Update(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, data) })
+	return d.agent.db.Update(put)
 }
 
 // loadMemory reads what an earlier locator left. What cannot be read is forgotten: what is open at the gateway closes by

@@ -46,6 +46,7 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 		listingLimit: maxListing,
 	}
 	c.hearGreeting(greeted.greeting)
+	c.facts.CertificateEnds = greeted.certificateEnds
 	if err := c.login(ctx, greeted.greeting.Code == 230); err != nil {
 		c.control.Close()
 		return nil, c.loginFailed(ctx, err)
@@ -93,6 +94,8 @@ type greeted struct {
 	leaf     []byte      // certificate of the control connection
 	session  *tlsSession // nil without TLS
 	greeting control.Reply
+	// certificateEnds is Facts.CertificateEnds.
+	certificateEnds int64
 }
 
 func greet(ctx context.Context, address, host string, o Options) (g greeted, err error) {

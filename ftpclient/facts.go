@@ -93,6 +93,9 @@ type Facts struct {
 	// when it was seen not to, "" when unknown.
 	Pipelining string `json:"pipelining,omitempty"`
 
+	// CertificateEnds is when the certificate of the last TLS handshake expires, in seconds of Unix time; 0 without TLS.
+	CertificateEnds int64 `json:"certificate_ends,omitempty"`
+
 	// Limits.
 
 	// IdleLimit is after how many seconds of idleness the server hangs up, 0 when unknown.

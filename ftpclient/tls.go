@@ -99,7 +99,7 @@ func (g *greeted) protect(ctx context.Context, host string, o Options) error {
 		return nil
 	}
 	if len(state.PeerCertificates) > 0 {
-		g.leaf = state.PeerCertificates[0].Raw
+		g.leaf, g.certificateEnds = state.PeerCertificates[0].Raw, state.PeerCertificates[0].NotAfter.Unix()
 	}
 	return nil
 }

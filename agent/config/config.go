@@ -20,6 +20,7 @@ type Config struct {
 	Agent   Agent              // the process as a whole
 	Servers map[string]*Server // by name
 	Syncs   map[string]*Sync   // by name; every Sync.Server is a key of Servers
+	Alerts  map[string]*Alert  // by name
 	// WithoutSecrets: see [LoadWithoutSecrets]. It is not for connecting.
 	WithoutSecrets bool
 	Warnings       []Problem // what is allowed but probably not meant, in the order of the files and their lines
@@ -29,13 +30,15 @@ type Config struct {
 type Agent struct {
 	StateDir             string // absolute; need not exist
 	Log                  Log
-	Listen               string        // always empty in this version
+	Listen               string        // HOST:PORT of the metrics and the state of health; "": nowhere. Without a ListenToken it is a loopback address
+	ListenToken          Secret        // what everybody has to know who asks there; empty: nothing
 	Reload               Reload        // when the configuration is read again
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
 	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
 	MaxStateSize         int64         // bound of the state file in bytes; 0: none
 	History              History
 	AddressSources       AddressSources
+	Heartbeat            Heartbeat
 }
 
 // History bounds the history, whichever bound is met first.
@@ -219,6 +222,7 @@ type Sync struct {
 	Transfers int      // at the same time, 0 to 64; 0: as many as the server allows
 	Allowed   []Window // when transfers may run; none: always
 	Hooks     Hooks
+	Expects   []Expect // what has to have arrived, by when
 }
 
 // After says what becomes of a source that was transferred; zero: nothing.

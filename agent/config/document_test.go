@@ -17,11 +17,11 @@ import (
 const document = "../../agent.toml"
 
 var (
-	headerLine = regexp.MustCompile(`^\[([^\]]+)\]$`)
+	headerLine = regexp.MustCompile(`^#?\[([^\]]+)\]$`) // one that is commented out, too, has its lines behind it
 	optionLine = regexp.MustCompile(`^(#?)([a-z_]+ = .*)$`)
 )
 
-// documented returns the option lines of agent.toml, live or commented out, by section: "agent", "server", "sync", and "" above
+// documented returns the option lines of agent.toml, live or commented out, by section: "agent", "server", "sync", "alert", and "" above
 // all of them.
 func documented(t *testing.T) (lines []optionInDocument) {
 	t.Helper()
@@ -72,7 +72,7 @@ func leaves(of reflect.Type, at string, found map[string]bool) {
 }
 
 // isFormOfSecret: those forms are explained once, with password.
-var isFormOfSecret = regexp.MustCompile(`^server\.(account|proxy)\.`)
+var isFormOfSecret = regexp.MustCompile(`^(server\.(account|proxy)|agent\.(listen_token|heartbeat\.url)|alert\.webhook\.(url|secret)|alert\.email\.password)\.`)
 
 // TestEveryOptionIsDocumented holds agent.toml and the options together, in both directions.
 func TestEveryOptionIsDocumented(t *testing.T) {
@@ -92,6 +92,7 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 	}
 	for _, name := range secretKeys {
 		delete(inDocument, "server."+name) // the plain form of NAME.env and its like
+		delete(inDocument, "agent."+name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if !inDocument[name] && !isFormOfSecret.MatchString(name) {
@@ -108,11 +109,13 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 // TestCommentedLinesAreTheDefaults loads agent.toml with those lines live and expects nothing to change.
 func TestCommentedLinesAreTheDefaults(t *testing.T) {
 	defaults := defaultRaw()
-	server, sync := &rawServer{}, &rawSync{}
+	server, sync, alert := &rawServer{}, &rawSync{}, &rawAlert{}
 	server.setDefaults()
 	sync.setDefaults()
+	alert.setDefaults()
 	sections := map[string]reflect.Value{
-		"": reflect.ValueOf(defaults).Elem(), "agent": reflect.ValueOf(&defaults.Agent).Elem(), "server": reflect.ValueOf(server).Elem(), "sync": reflect.ValueOf(sync).Elem()}
+		"": reflect.ValueOf(defaults).Elem(), "agent": reflect.ValueOf(&defaults.Agent).Elem(), "server": reflect.ValueOf(server).Elem(), "sync": reflect.ValueOf(sync).Elem(),
+		"alert": reflect.ValueOf(alert).Elem()}
 	for _, line := range documented(t) {
 		name, value, _ := strings.Cut(line.text, " = ")
 		if !line.isCommented || slices.Contains(secretKeys, name) && value != `""` {

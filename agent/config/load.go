@@ -67,6 +67,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 		cfg.Agent = l.agent(file.Agent)
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)
+		cfg.Alerts = l.alerts(file.Alert, cfg)
 		l.crossCheck(cfg)
 	}
 	if len(l.problems) > 0 {

@@ -18,19 +18,22 @@ type raw struct {
 	Agent   rawAgent              `toml:"agent"`
 	Server  map[string]*rawServer `toml:"server"`
 	Sync    map[string]*rawSync   `toml:"sync"`
+	Alert   map[string]*rawAlert  `toml:"alert"`
 }
 
 type rawAgent struct {
-	StateDir             string   `toml:"state_dir" form:"path"`
-	Log                  rawLog   `toml:"log"`
-	Listen               string   `toml:"listen"`
-	Reload               string   `toml:"reload" words:"signal auto"`
-	ShutdownGrace        duration `toml:"shutdown_grace"`
-	AllowNetworkStateDir bool     `toml:"allow_network_state_dir"`
-	MaxStateSize         size     `toml:"max_state_size"`
+	StateDir             string    `toml:"state_dir" form:"path"`
+	Log                  rawLog    `toml:"log"`
+	Listen               string    `toml:"listen"`
+	ListenToken          rawSecret `toml:"listen_token"`
+	Reload               string    `toml:"reload" words:"signal auto"`
+	ShutdownGrace        duration  `toml:"shutdown_grace"`
+	AllowNetworkStateDir bool      `toml:"allow_network_state_dir"`
+	MaxStateSize         size      `toml:"max_state_size"`
 
 	History        rawHistory        `toml:"history"`
 	AddressSources rawAddressSources `toml:"address_sources"`
+	Heartbeat      rawHeartbeat      `toml:"heartbeat"`
 }
 
 type rawHistory struct {
@@ -154,6 +157,7 @@ type rawSync struct {
 	Transfers     int64        `toml:"transfers"`
 	Allowed       stringOrList `toml:"allowed"`
 	Hooks         rawHooks     `toml:"hooks"`
+	Expect        rawExpects   `toml:"expect"`
 }
 
 type rawTrash struct {
@@ -184,6 +188,7 @@ func defaultRaw() *raw {
 		ShutdownGrace:  duration(30 * time.Second),
 		History:        rawHistory{Keep: duration(90 * day), Rows: 1_000_000},
 		AddressSources: rawAddressSources{Gateway: true},
+		Heartbeat:      rawHeartbeat{Every: duration(5 * time.Minute)},
 	}}
 }
 

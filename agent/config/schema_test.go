@@ -160,7 +160,8 @@ func decoded[T any](t *testing.T, text []byte) (v T) {
 // sectionOf puts an option where it belongs, with what is required there.
 var sectionOf = map[string]string{
 	"": "%s\n", "agent": "[agent]\n%s\n", "server": "[server.a]\naddress = \"h\"\n%s\n",
-	"sync": "[sync.a]\nserver = \"a\"\nlocal = \".\"\nremote = \"r\"\ndirection = \"up\"\n%s\n",
+	"sync":  "[sync.a]\nserver = \"a\"\nlocal = \".\"\nremote = \"r\"\ndirection = \"up\"\n%s\n",
+	"alert": "[alert.a]\n%s\n",
 }
 
 // TestTheSchemaKnowsEveryOption holds the schema against every line of agent.toml, as it is, with a value of another type and

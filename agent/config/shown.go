@@ -201,6 +201,9 @@ func (l *loader) shownSecret(secret rawSecret, at key) any {
 		}
 		return address.String()
 	}
+	if address, err := url.Parse(*secret.literal); err == nil && at[len(at)-1] == "url" { // so that one sees where it leads
+		return (&url.URL{Scheme: address.Scheme, Host: address.Host, Path: "/" + redactedProxy}).String()
+	}
 	return redacted
 }
 
@@ -210,6 +213,8 @@ func (l *loader) isLeftOut(of reflect.Value, at key, name string) bool {
 	case rawServer:
 		return file.TLS == string(TLSNone) && slices.Contains(tlsKeys, name) ||
 			name == "user" && file.Password.Netrc && !l.stands(at.child(name))
+	case rawAlert:
+		return slices.Contains(alertKinds, name) && !l.stands(at.child(name))
 	case rawData:
 		return file.Mode == string(DataPassive) && slices.Contains(activeKeys, name)
 	}

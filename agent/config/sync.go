@@ -103,6 +103,7 @@ func (l *loader) sync(name string, file *rawSync) *Sync {
 	l.naming(at, sync, file, zone)
 	l.pace(at, sync, file, zone)
 	l.looks(at, sync, file)
+	sync.Expects = l.expects(at.child("expect"), file.Expect, zone)
 	l.contradictions(at, sync, file)
 	// A file that was renamed has another remote name then, and one that is gone from the source was sent, not renamed.
 	sync.Moves = file.Moves && sync.RemoteName.IsZero() && sync.AfterUpload == (After{}) && sync.AfterDownload == (After{})

@@ -21,7 +21,11 @@ type completer func(p *program, ctx context.Context) []string
 var argumentCompleters = map[string]completer{
 	"SYNC":   (*program).syncNames,
 	"SERVER": (*program).serverNames,
+	"ALERT":  (*program).alertNames,
 	"ID":     (*program).openJobs,
+
+	"SERVER[:PATH": (*program).serverPlaces,
+	"SERVER:PATH":  (*program).serverPlaces,
 }
 
 // flagCompleters are for flags that have a value.
@@ -78,6 +82,9 @@ func (p *program) completeArgument(c *cobra.Command, before []string) ([]string,
 		name, _, _ := strings.Cut(choice, "\t")
 		return slices.Contains(before, name)
 	})
+	if len(left) > 0 && strings.HasSuffix(left[0], ":") {
+		return left, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace // a path follows
+	}
 	return left, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -108,6 +115,22 @@ func (p *program) serverNames(context.Context) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(cfg.Servers))
+}
+
+// serverPlaces are the servers as paths on them begin.
+func (p *program) serverPlaces(ctx context.Context) (places []string) {
+	for _, name := range p.serverNames(ctx) {
+		places = append(places, name+":")
+	}
+	return places
+}
+
+func (p *program) alertNames(context.Context) []string {
+	cfg := p.named()
+	if cfg == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(cfg.Alerts))
 }
 
 // openJobs are those of the running agent which something can be done about, with what they are.

@@ -7,6 +7,8 @@ var examples = map[string]string{
 	"ftpferry": `  ftpferry check
   ftpferry plan
   ftpferry run`,
+	"ftpferry alert test": `  ftpferry alert test
+  ftpferry alert test ops --json`,
 	"ftpferry approve": "  ftpferry plan website && ftpferry approve website",
 	"ftpferry check": `  ftpferry -c agent.toml check
   ftpferry check --state`,
@@ -14,9 +16,16 @@ var examples = map[string]string{
 	"ftpferry config show":   "  ftpferry config show",
 	"ftpferry doctor":        "  ftpferry doctor acme",
 	"ftpferry explain":       "  ftpferry explain website css/site.css",
-	"ftpferry health":        "  ftpferry health --json",
+	"ftpferry get": `  ftpferry get acme:/reports/2026.csv
+  ftpferry get -r --resume acme:/pub/iso downloads/
+  ftpferry get acme:db.sql.gz - | gunzip | psql`,
+	"ftpferry health": "  ftpferry health --json",
 	"ftpferry history": `  ftpferry history --since 24h --sync website
   ftpferry history --json --since 2026-11-01`,
+	"ftpferry ls": `  ftpferry ls acme:/htdocs -l
+  ftpferry ls -R --json acme: | jq -r .path`,
+	"ftpferry init": `  ftpferry init
+  ftpferry init --yes --server-address ftp.example.com --user mirror --password-env ACME_PASSWORD --local www --remote /htdocs --direction up`,
 	"ftpferry once": `  ftpferry once
   ftpferry once website --verbose`,
 	"ftpferry pause": `  ftpferry pause website --reason 'moving the disk'
@@ -24,7 +33,10 @@ var examples = map[string]string{
 	"ftpferry reload": "  ftpferry check && ftpferry reload",
 	"ftpferry resume": "  ftpferry resume website",
 	"ftpferry plan":   "  ftpferry plan website --json",
-	"ftpferry queue":  "  ftpferry queue --state dead",
+	"ftpferry put": `  ftpferry put report.csv acme:/in/
+  ftpferry put -r public acme:/htdocs --force
+  pg_dump shop | gzip | ftpferry put - acme:/backup/shop.sql.gz`,
+	"ftpferry queue": "  ftpferry queue --state dead",
 	"ftpferry queue list": `  ftpferry queue list --sync website
   ftpferry queue list --json --state waiting`,
 	"ftpferry queue retry":  "  ftpferry queue retry --state dead",

@@ -36,7 +36,7 @@ func newManager(env func(string) string) *manager {
 func (m *manager) options(cfg *config.Config, logger *slog.Logger) agent.Options {
 	m.check(m.problem, logger)
 	m.cfg.Store(cfg)
-	o := agent.Options{Logger: logger, Triggers: true, Control: true, Version: versionOf().Version}
+	o := agent.Options{Logger: logger, Triggers: true, Control: true, Listen: true, Alerts: true, Version: versionOf().Version}
 	o.Ready = func() { m.check(m.Ready(standing(m.cfg.Load(), agent.Pulse{})), logger) }
 	if o.PulseInterval = m.Interval(); o.PulseInterval > 0 {
 		o.Pulse = func(p agent.Pulse) { m.check(m.Alive(standing(m.cfg.Load(), p)), logger) }

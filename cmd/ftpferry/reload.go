@@ -14,6 +14,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 func (p *program) reloadCommand() *cobra.Command {
@@ -128,6 +129,9 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 	s.warn()
 	db, err := s.openState(ctx, cfg, false, s.logger)
 	if err != nil {
+		if !errors.Is(err, state.ErrLocked) { // else another agent works
+			agent.TellStopped(ctx, cfg, err, s.logger)
+		}
 		return nil, stateError(err)
 	}
 	defer db.Close()
