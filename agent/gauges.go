@@ -67,6 +67,7 @@ func (g gauges) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (g gauges) Collect(to chan<- prometheus.Metric) {
+	g.agent = g.agent.current.Load() // the configuration may be another one than at the last scrape
 	now, d := time.Now(), g.agent.running.Load()
 	if d == nil {
 		return // it has not begun to work, or has ended
