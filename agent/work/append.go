@@ -68,7 +68,7 @@ func (o *op) uploadGrowing(ctx context.Context) Outcome {
 		return failed(err)
 	}
 	if o.retried() && !resumes && !o.env.Sync.Direct {
-		if err := o.removeTemp(ctx); err != nil {
+		if err := o.removeTemp(ctx, lastParts); err != nil {
 			return failed(err)
 		}
 	}

@@ -177,7 +177,7 @@ func (o *op) localTempOf(attempt int) string {
 
 // discardLocal removes what this attempt and those before may have left.
 func (o *op) discardLocal() {
-	for attempt := o.job.Claims; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
+	for attempt := o.job.Claims; attempt > 0; attempt-- { // most of many found the server down, and it costs next to nothing
 		o.removeLocal(o.localTempOf(attempt))
 	}
 }

@@ -58,7 +58,7 @@ func TestWhatTakesNoPartAnyMoreLeavesNothing(t *testing.T) {
 		b.sync.Filter = excluded
 		b.write("d/x.txt", "content")
 		b.offer(temp, "con")
-		mustBe(t, Stale, b.upload(t.Context(), "d/x.txt", 2))
+		mustBe(t, Stale, b.upload(t.Context(), "d/x.txt", 30)) // the server was down for long
 		if left := b.far(temp); left.Entry.Kind != entry.Absent {
 			t.Error("the temporary file is left on the server")
 		}
@@ -86,7 +86,7 @@ func TestWhatTakesNoPartAnyMoreLeavesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.write(temp, "con")
-		mustBe(t, Stale, b.download(t.Context(), op, 2))
+		mustBe(t, Stale, b.download(t.Context(), op, 30))
 		if left := b.here(temp); left.Entry.Kind != entry.Absent {
 			t.Error("the temporary file is left here")
 		}

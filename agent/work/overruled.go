@@ -28,6 +28,9 @@ func (o *op) overruled() string {
 	return ""
 }
 
+// manyAttempts is how many attempts back what is left of them is looked for where no scan does: most of many found the server down.
+const manyAttempts = 100
+
 // leavesNothing takes back what attempts before have begun, if the operation is not carried out any more: where no scan looks, as
 // rules leave it out by now, nobody else would.
 func (o *op) leavesNothing(ctx context.Context, outcome Outcome) Outcome {
@@ -42,7 +45,7 @@ func (o *op) leavesNothing(ctx context.Context, outcome Outcome) Outcome {
 		if o.env.Sync.Direct {
 			return outcome
 		}
-		if err := o.removeTemp(ctx); err != nil {
+		if err := o.removeTemp(ctx, manyAttempts); err != nil {
 			return failed(err)
 		}
 	case plan.Download:

@@ -58,7 +58,7 @@ func (o *op) resume(ctx context.Context, file *os.File, size int64) (transfer *f
 		return nil, 0, err
 	}
 	if !taken {
-		return nil, 0, o.removeTemp(ctx)
+		return nil, 0, o.removeTemp(ctx, lastParts)
 	}
 	transfer, offset, err = o.conn.ResumeStore(ctx, o.temp(), file, size)
 	var refusal *ftpclient.Error

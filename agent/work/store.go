@@ -130,11 +130,11 @@ func (o *op) discard(ctx context.Context, temp string) {
 	}
 }
 
-// removeTemp removes what the attempts before may have left, in both forms of the name: one that the agent went down in has
+// removeTemp removes what so many attempts before may have left, in both forms of the name: one that the agent went down in has
 // removed nothing of those before it. What cannot be removed now, because the server still holds it, a full scan sweeps up later,
 // but for what listings hide.
-func (o *op) removeTemp(ctx context.Context) error {
-	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-lastParts; attempt-- {
+func (o *op) removeTemp(ctx context.Context, attempts int) error {
+	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-attempts; attempt-- {
 		last := o.tempOf(attempt)
 		for _, name := range slices.Compact([]string{last, o.plain(last)}) {
 			if err := o.conn.Remove(ctx, name); err != nil && !o.conn.Usable() {

@@ -38,14 +38,14 @@ func upload(ctx context.Context, o *op) Outcome {
 		return failed(err)
 	}
 	if o.retried() && !resumes && !o.env.Sync.Direct {
-		if err := o.removeTemp(ctx); err != nil {
+		if err := o.removeTemp(ctx, lastParts); err != nil {
 			return failed(err)
 		}
 	}
 	old, end := o.look(ctx, local)
 	if end != nil {
 		if resumes && end.Result != Failed {
-			if err := o.removeTemp(ctx); err != nil {
+			if err := o.removeTemp(ctx, lastParts); err != nil {
 				o.env.Logger.Debug("temporary file stays for now", "path", o.Path, "error", err)
 			}
 		}
