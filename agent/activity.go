@@ -47,6 +47,9 @@ type Activity struct {
 	Took     time.Duration
 	Verified string
 	Method   string
+	// Line names the line of a schedule that has begun a run, and Late says how long after its time.
+	Line string
+	Late time.Duration
 }
 
 // log writes the activity as one event.

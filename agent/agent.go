@@ -31,6 +31,8 @@ type Options struct {
 	Triggers bool
 	// Control opens the socket through which other processes reach the agent.
 	Control bool
+	// Listen serves metrics and the state of health where the configuration has a listen.
+	Listen bool
 	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
 	Alerts bool
 	// Observe, if set, is told everything that happens, after it was committed. It is called
@@ -66,7 +68,9 @@ type Agent struct {
 	longestPutOff time.Duration
 	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 	feed          *feed
-	started       time.Time // set before running is
+	metrics       *metrics
+	listening     atomic.Pointer[string] // the address of what listen has served; nil if nothing is
+	started       time.Time              // set before running is
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -86,6 +90,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 			a.syncs[name] = workSync(s, host)
 		}
 	}
+	a.metrics = newMetrics(a)
 	return a
 }
 
@@ -151,6 +156,12 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	}
 	if a.options.Control {
 		a.startControl(grouped, group)
+	}
+	if a.options.Listen && a.cfg.Agent.Listen != "" {
+		group.Go(func() error {
+			a.serveWeb(grouped)
+			return nil
+		})
 	}
 	group.Go(func() error {
 		if ready != nil {

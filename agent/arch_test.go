@@ -35,13 +35,14 @@ var ours = map[string][]string{
 	"agent/plan":                 {"state/entry"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
 	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
+	"agent/manual":               {"agent/plan", "agent/scan", "agent/work", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
 	"agent/control":              {"agent/plan", "state", "state/entry"},
 	"agent/service":              nil,
 	"agent/alert":                {"agent/config"},
 	"agent/doctor":               {"agent/config", "ftpclient", "ftpclient/extip", "ftpclient/list"},
 	"agent": {"agent/alert", "agent/config", "agent/control", "agent/plan", "agent/scan", "agent/trigger", "agent/work",
 		"ftpclient", "ftpclient/extip", "queue", "state", "state/entry"},
-	"cmd/ftpferry": {"agent", "agent/alert", "agent/config", "agent/control", "agent/doctor", "agent/service", "state", "state/entry"},
+	"cmd/ftpferry": {"agent", "agent/alert", "agent/config", "agent/control", "agent/doctor", "agent/manual", "agent/service", "state", "state/entry"},
 	"cmd/demo":     {"agent", "agent/config", "agent/control", "agent/plan", "state"},
 }
 
@@ -52,12 +53,14 @@ var theirs = map[string][]string{
 	"github.com/robfig/cron/v3":         {"agent/config", "agent/trigger"},
 	"github.com/BurntSushi/toml":        {"agent/config"},
 	"github.com/spf13/cobra":            {"cmd/ftpferry"},
+	"github.com/vbauerster/mpb/v8":      {"cmd/ftpferry"},
 	"github.com/zalando/go-keyring":     {"agent/config"},
 	"github.com/kardianos/service":      {"agent/service"},
 	"github.com/wneessen/go-mail":       {"agent/alert"},
 	"github.com/spf13/afero":            {"cmd/demo"},
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
+	"github.com/prometheus":             {"agent"},
 	"testing":                           {"ftpclient/ftptest"},
 }
 

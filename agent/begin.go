@@ -13,7 +13,7 @@ import (
 // whatever is marked as running was cut off.
 func (d *dispatcher) begin(now time.Time) error {
 	var recovered queue.Recovered
-	err := d.agent.db.Update(func(tx *state.Tx) (err error) {
+	update := func(tx *state.Tx) (err error) {
 		d.news = nil
 		if recovered, err = queue.Recover(tx, now); err != nil {
 			return fmt.Errorf("recover jobs: %w", err)
@@ -36,8 +36,8 @@ func (d *dispatcher) begin(now time.Time) error {
 		}
 		d.memory, err = loadMemory(tx)
 		return err
-	})
-	if err != nil {
+	}
+	if err := d.mended(now, func() error { return d.agent.db.Update(update) }); err != nil {
 		return err
 	}
 	d.wake = now

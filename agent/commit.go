@@ -88,13 +88,14 @@ type commit struct {
 
 func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
-	err := d.agent.db.Update(func(tx *state.Tx) error {
+	update := func(tx *state.Tx) error {
 		t = newTransition()
 		t.rooms = maps.Clone(d.rooms)
 		t.deletions, t.untold, t.young = d.deletions, cloneUntold(d.untold), maps.Clone(d.young)
 		maps.Copy(t.putOffs, d.putOffs)
 		return (&commit{transition: t, d: d, tx: tx, now: b.now, b: b}).run()
-	})
+	}
+	err := d.mended(b.now, func() error { return d.agent.db.Update(update) })
 	return t, err
 }
 

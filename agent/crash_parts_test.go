@@ -139,7 +139,7 @@ func (c *cutShort) killed(person string, most time.Duration, code int, allowed f
 		c.mustKeep(allowed)
 	}
 	got, out := c.toTheEnd(person)
-	if got != code && strings.Contains(out, "was running in three crashes") {
+	if got != code && strings.Contains(out, "was running in 3 crashes") {
 		c.parked++
 		got, out = c.toTheEnd("retry")
 	}

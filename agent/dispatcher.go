@@ -269,8 +269,8 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 // anythingDue looks without writing whether a commit would hand out jobs, and if not, when
 // to look again.
 func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err error) {
-	next = now.Add(maxSleep)
-	err = d.agent.db.View(func(tx *state.Tx) error {
+	read := func(tx *state.Tx) error {
+		next = now.Add(maxSleep)
 		counts, err := queue.Summary(tx, "")
 		if err != nil {
 			return err
@@ -291,8 +291,22 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 			next = earlier(next, counts.NextDue)
 		}
 		return nil
-	})
+	}
+	err = d.mended(now, func() error { return d.agent.db.View(read) })
 	return ready, next, err
+}
+
+// mended does what reads the queue, and once more if the queue had to be mended for it: a row that nobody can read stops nobody else.
+func (d *dispatcher) mended(now time.Time, do func() error) error {
+	err := do()
+	if !queue.Damaged(err) {
+		return err
+	}
+	d.agent.logger.Error("the queue is damaged, what cannot be read becomes a job that has failed for good", "error", err)
+	if err := d.agent.db.Update(func(tx *state.Tx) error { return queue.Repair(tx, now) }); err != nil {
+		return err
+	}
+	return do()
 }
 
 // due reports whether waiting jobs or passes want a look now.
@@ -425,6 +439,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, activity := range t.activities {
 		activity.log(ctx, d.agent.logger)
 		d.agent.feed.add(activity.event(b.now))
+		d.agent.metrics.observe(activity)
 		if d.agent.options.Observe != nil {
 			d.agent.options.Observe(activity)
 		}

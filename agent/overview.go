@@ -32,6 +32,9 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 	if d != nil {
 		o.Version, o.PID, o.Started = a.options.Version, os.Getpid(), a.started
 		o.Transfers = d.transfers(now, names)
+		if address := a.listening.Load(); address != nil {
+			o.Listen = *address
+		}
 	}
 	if a.db != nil {
 		o.StateBytes = a.db.Size()
@@ -52,7 +55,7 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		o.Syncs = append(o.Syncs, s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.cfg.Servers)) {
-		syncs := slices.DeleteFunc(slices.Sorted(maps.Keys(a.syncs)), func(sync string) bool { return a.cfg.Syncs[sync].Server != name })
+		syncs := a.syncsOf(name)
 		if len(f.Syncs) > 0 && !slices.ContainsFunc(syncs, func(sync string) bool { return slices.Contains(names, sync) }) {
 			continue
 		}
@@ -63,6 +66,11 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		o.Servers = append(o.Servers, s)
 	}
 	return o, nil
+}
+
+// syncsOf are those that use a server, sorted.
+func (a *Agent) syncsOf(server string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(a.syncs)), func(sync string) bool { return a.cfg.Syncs[sync].Server != server })
 }
 
 // serverStatus says how a server stands, that these syncs use; d is nil if the agent does not run.

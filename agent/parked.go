@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
-	"github.com/ftpferry/ftpferry/state"
 )
 
 // A look that took the agent down three times would do so again with each event and at each start. So it is parked, for people to
@@ -54,9 +52,7 @@ func (c *commit) restedLooks() (rested []queue.Job, err error) {
 	for _, sync := range slices.Sorted(maps.Keys(c.d.agent.syncs)) {
 		for _, kind := range parkedKinds {
 			job, ok, err := queue.Lookup(c.tx, kind, sync, "")
-			if errors.Is(err, state.ErrBadRow) {
-				continue // for whoever repairs it
-			} else if err != nil {
+			if err != nil {
 				return nil, err
 			}
 			if ok && job.Crashed() && !job.Wanted.IsZero() && !isResting(job, c.now) {

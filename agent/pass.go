@@ -207,7 +207,7 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 	sync := s.report.Sync
 	from := d.servers[d.agent.cfg.Syncs[sync].Server]
 	srv := from.row
-	return d.agent.db.View(func(tx *state.Tx) error {
+	read := func(tx *state.Tx) error {
 		halt, err := state.GetSync(tx, sync)
 		if err != nil {
 			return err
@@ -244,7 +244,8 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 			s.report.Unavailable = srv.LastError // whichever job it was that met it
 		}
 		return nil
-	})
+	}
+	return d.mended(now, func() error { return d.agent.db.View(read) })
 }
 
 // busy reports whether a sync has work that a pass waits for; of a server that fails, not for long, and not for jobs that

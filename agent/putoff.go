@@ -23,6 +23,8 @@ type putOff struct {
 	halt plan.Halt // as the last look has found it
 	// since is when it was put off first, and next when there is another look at the latest.
 	since, next time.Time
+	// found is when a look has found it last. One that began before does not tell that the reason has gone.
+	found time.Time
 	// all: a look at single paths does not tell that the reason has gone.
 	all bool
 }
@@ -62,7 +64,7 @@ func (c *commit) putOff(s *scanning, halt *plan.Halt) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	is := putOff{halt: *halt, since: was.since, next: next, all: was.all || looksAtAll(s.Job) || !s.whole()}
+	is := putOff{halt: *halt, since: was.since, next: next, found: c.now, all: was.all || looksAtAll(s.Job) || !s.whole()}
 	if !begun {
 		is.since = c.now
 		c.happened(Activity{Kind: ActivityPutOff, Sync: s.sync(), Text: "waiting before it halts: " + halt.Reason})
@@ -180,6 +182,11 @@ func (c *commit) averted(s *scanning) error {
 	if !ok || !s.last || !looksAtAll(s.Job) && (was.all || s.More) {
 		return nil
 	}
+	if s.surveys || s.progress.Began.Before(was.found) {
+		if followed, err := c.isFollowed(s, was); err != nil || followed {
+			return err
+		}
+	}
 	delete(c.putOffs, s.sync())
 	c.happened(Activity{Kind: ActivityAverted, Sync: s.sync(), Text: "does not halt: what it waited for has come"})
 	for _, kind := range work.Scans() { // those that were to look again
@@ -199,16 +206,50 @@ func (c *commit) averted(s *scanning) error {
 	return nil
 }
 
+// isFollowed reports whether another look is to come by then that ends the wait with a halt.
+func (c *commit) isFollowed(s *scanning, was putOff) (bool, error) {
+	for _, kind := range work.Scans() {
+		if was.all && kind == work.KindLook {
+			continue
+		}
+		job, ok, err := queue.Lookup(c.tx, kind, s.sync(), "")
+		if err != nil {
+			return false, err
+		}
+		next := &job.New
+		if job.ID == s.Job.ID {
+			next = job.Next
+		}
+		if ok && job.State != queue.Dead && next != nil && !isSurvey(*next) && !next.RunAt.After(was.next) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // heldByPutOff says which jobs stay while a halt is put off: deletions, and while a folder is missing or empty all that changes
 // something.
 func (c *commit) heldByPutOff(sync string) queue.Held {
 	switch was, ok := c.putOffs[sync]; {
 	case !ok:
 		return queue.HeldNone
-	case was.halt.Code == plan.HaltMaxDelete:
-		return queue.HeldSerial
+	case was.holdsChanges():
+		return queue.HeldChanges
 	}
-	return queue.HeldChanges
+	return queue.HeldSerial
+}
+
+// holdsChanges: nothing is changed meanwhile, and not only nothing deleted.
+func (p putOff) holdsChanges() bool { return p.halt.Code != plan.HaltMaxDelete }
+
+// holdsChanges reports whether a halt of a sync is put off that all wait for that change something.
+func (a *Agent) holdsChanges(sync string) bool {
+	all := a.putOffs.Load()
+	if all == nil {
+		return false
+	}
+	is, ok := (*all)[sync]
+	return ok && is.holdsChanges()
 }
 
 // putOffStop says that a sync waits before it halts, nil if it does not.

@@ -28,6 +28,7 @@ func TestAFolderThatIsEmptiedAndFilledAgain(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/%s/%s", row.what, row.direction, name), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), row.direction, "watch = true")
+			r.patient = true
 			fill(t, r.local, drillTree)
 			r.mustBeInStep("at first")
 			before := tree(t, r.remote)

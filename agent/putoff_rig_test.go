@@ -31,6 +31,7 @@ type emptied struct {
 	away    bool // the whole folder
 	deleted []string
 	sent    []string
+	slow    map[string]time.Duration // how long a look takes to tell what it has seen, by why it was asked for
 }
 
 const (
@@ -59,7 +60,15 @@ func newEmptied(t *testing.T) *emptied {
 		}
 		return done
 	})
-	e.serves, e.scan, e.longestPutOff = true, e.look, emptiedLongest
+	e.serves, e.longestPutOff = true, emptiedLongest
+	e.scan = func(job queue.Job, room int) work.Outcome {
+		o := e.look(job, room)
+		e.state.Lock()
+		took := e.slow[job.Why]
+		e.state.Unlock()
+		time.Sleep(took)
+		return o
+	}
 	e.adjust = func(cfg *config.Config) {
 		up := cfg.Syncs["up"]
 		up.Watch, up.Settle, up.MaxDelete = true, emptiedSettle, config.MaxDelete{Count: 10}

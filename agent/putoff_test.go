@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // TestAHaltIsPutOff as long as nothing but a watch has led to it, and not for longer than it may.
@@ -100,6 +102,19 @@ func TestAHaltIsPutOff(t *testing.T) {
 			e.emit(trigger.Event{Local: true, Regular: true, Why: "rescan"})
 			e.move(true)
 		}, halts: plan.HaltRootMissing, at: 40 * time.Second, putOff: 1},
+		"a scan that has looked before ends after it": {happens: func(e *emptied) {
+			e.state.Lock()
+			e.slow = map[string]time.Duration{"slow": 10 * time.Second}
+			e.state.Unlock()
+			e.emit(trigger.Event{Why: "slow"})
+			e.until(2 * time.Second)
+			e.state.Lock()
+			for i := range 20 {
+				e.gone[fmt.Sprint("d/", i)] = true
+			}
+			e.state.Unlock()
+			e.emit(trigger.Event{Local: true, Watched: true, Why: "watch overflow"})
+		}, halts: plan.HaltMaxDelete, at: 2*time.Second + emptiedLongest, putOff: 1},
 		"a look at the start finds it": {happens: func(e *emptied) {
 			e.state.Lock()
 			e.away = true
@@ -189,6 +204,90 @@ func TestWhileAHaltIsPutOff(t *testing.T) {
 			e.until(80 * time.Second)
 			if deleted, _ = e.did(); len(deleted) != 4 || e.stop() != (control.Stop{}) {
 				t.Errorf("deleted: %q, status says %+v", deleted, e.stop())
+			}
+		})
+	})
+}
+
+// TestALookThatDoesNothingEndsNoWait: what the look was for that has come upon an empty folder is done by it, and nobody else.
+func TestALookThatDoesNothingEndsNoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEmptied(t)
+		e.watch(func() {
+			e.state.Lock()
+			for i := range emptiedFiles {
+				e.gone[fmt.Sprint("d/", i)] = true
+			}
+			e.state.Unlock()
+			e.emit(trigger.Event{Local: true, Watched: true, Why: "watch overflow"})
+			e.until(5 * time.Second)
+			e.state.Lock()
+			clear(e.gone)
+			e.added["other/new"] = true // without an event
+			e.state.Unlock()
+			e.update(func(tx *state.Tx) error {
+				_, err := queue.Enqueue(tx, e.now(), queue.New{Kind: work.KindScan, Sync: "up", Server: "acme", Payload: []byte(surveyPayload)})
+				return err
+			})
+			e.emit(trigger.Event{Paths: []string{"d/0"}, Local: true, Watched: true, Why: "watch"})
+			e.until(8 * time.Second)
+			if looks := len(e.begun(e.began, work.KindScan)); looks != 1 || e.stop().By != control.StopWait {
+				t.Errorf("%d looks that do nothing, and then status says %+v", looks, e.stop())
+			}
+			e.until(time.Minute)
+			if _, sent := e.did(); len(sent) != 1 || e.stop() != (control.Stop{}) {
+				t.Errorf("sent: %q, status says %+v", sent, e.stop())
+			}
+		})
+	})
+}
+
+// TestAClockThatIsSetBackEndsTheWait before a halt: nobody knows how long it has been.
+func TestAClockThatIsSetBackEndsTheWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEmptied(t)
+		e.watch(func() {
+			e.move(true)
+			e.until(5 * time.Second)
+			e.step.Store(int64(-5 * time.Hour))
+			e.until(5 * time.Minute)
+		})
+		if row := e.syncRow("up"); row.HaltCode != plan.HaltRootMissing {
+			t.Errorf("after five minutes: %+v", row)
+		}
+	})
+}
+
+// TestWhatWaitsWhileAFolderIsEmpty: explain tells why a transfer waits that might begin.
+func TestWhatWaitsWhileAFolderIsEmpty(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEmptied(t)
+		e.update(func(tx *state.Tx) error {
+			op := opsOf(plan.Upload, "other/x", 1)[0]
+			payload, err := json.Marshal(op)
+			if err != nil {
+				return err
+			}
+			_, err = queue.Enqueue(tx, e.now(), queue.New{Kind: string(plan.Upload), Sync: "up", Server: "acme", Path: "other/x", Priority: prioritySmall, Payload: payload, RunAt: e.now().Add(20 * time.Second)})
+			return err
+		})
+		e.watch(func() {
+			e.lose(0, 30)
+			e.until(40 * time.Second)
+			says := e.explain("other/x")
+			if !strings.HasPrefix(says, "waiting: the local folder is empty") || !strings.Contains(says, "nothing is transferred or deleted") {
+				t.Errorf("explain says %q", says)
+			}
+			if _, sent := e.did(); len(sent) > 0 {
+				t.Errorf("sent: %q", sent)
+			}
+			e.fill(0, 30)
+			e.until(time.Minute)
+			if _, sent := e.did(); len(sent) != 1 {
+				t.Errorf("sent: %q", sent)
 			}
 		})
 	})

@@ -153,9 +153,12 @@ const hastenedMessage = "jobs waited for a time that a wrong clock had set"
 // hasten lets no job wait for longer than it could have been told to by a clock that is right, and returns how many did.
 func (d *dispatcher) hasten(tx *state.Tx, now time.Time) (int, error) {
 	return queue.Hasten(tx, now, func(job queue.Job) time.Duration {
+		_, putOff := d.putOffs[job.Sync]
 		switch {
 		case job.LastError != "":
 			return queue.MostDelay
+		case putOff && isScanning(job.Kind):
+			return d.agent.longestPutOff
 		case job.Kind == work.KindScan:
 			return longestWait
 		}

@@ -3,12 +3,15 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -98,12 +101,13 @@ func TestRunsThatOverlap(t *testing.T) {
 		overlap string
 		scans   string // the hours at which they begin
 		missed  uint64
+		late    time.Duration // the last one
 	}{
-		{config.OverlapSkip, "1.0 4.0 7.0 10.0", 8},
+		{config.OverlapSkip, "1.0 4.0 7.0 10.0", 8, 0},
 		// One follows each, the others are left out.
-		{config.OverlapQueue, "1.0 3.5 6.0 8.5 11.0", 6},
+		{config.OverlapQueue, "1.0 3.5 6.0 8.5 11.0", 6, 2 * time.Hour},
 		// What is under way goes on to its end, and each hour is looked anew.
-		{config.OverlapCancel, "1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 11.0 12.0", 0},
+		{config.OverlapCancel, "1.0 2.0 3.0 4.0 5.0 6.0 7.0 8.0 9.0 10.0 11.0 12.0", 0, 0},
 	} {
 		t.Run(c.overlap, func(t *testing.T) {
 			t.Parallel()
@@ -126,6 +130,10 @@ func TestRunsThatOverlap(t *testing.T) {
 					}
 					if row := b.row("0 * * * *"); row.Missed != c.missed || !row.Upto.Equal(begin.Add(12*time.Hour)) {
 						t.Errorf("got %+v, want %d left out", row, c.missed)
+					}
+					late := time.Duration(testutil.ToFloat64(b.agent.metrics.lateness.WithLabelValues("up", "0 * * * *")) * float64(time.Second))
+					if late.Round(30*time.Minute) != c.late {
+						t.Errorf("the last one was %s late, want %s", late, c.late)
 					}
 				})
 			})
@@ -447,6 +455,25 @@ func TestWhatSchedulesDoBesides(t *testing.T) {
 		})
 		if got := len(b.begun(begin, work.KindPurgeRemote)) + len(b.begun(begin, work.KindVerify)); got != 2 {
 			t.Errorf("%d jobs", got)
+		}
+	})
+}
+
+// TestAComparisonThatFailsForGoodSaysSo in the result of its line.
+func TestAComparisonThatFailsForGoodSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			return work.Outcome{Result: work.Failed, Err: fmt.Errorf("local folder: %w", fs.ErrPermission)}
+		})
+		verify := line(t, "0 * * * *", func(s *config.Schedule) { s.Do, s.Name = config.DoVerify, "verify 0 * * * *" })
+		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Schedules = []config.Schedule{verify} }
+		b.runScheduled(func() { time.Sleep(110 * time.Minute) })
+		if row := b.row(verify.Name); row.Result != "failed for good: local folder: permission denied" || !row.Begun.IsZero() {
+			t.Errorf("got %+v", row)
+		}
+		if tried := b.begun(time.Time{}, work.KindVerify); len(tried) != permanentTries {
+			t.Errorf("tried at %v", tried)
 		}
 	})
 }

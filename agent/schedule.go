@@ -124,7 +124,7 @@ func (c *commit) beginRun(sync string, line config.Schedule, row *state.Schedule
 	r := newRun(sync, line, c.now)
 	c.runs[r.key()] = r
 	why := "schedule " + line.Name // also names the run, see cancelRun
-	c.happened(Activity{Kind: ActivityTriggered, Sync: sync, Action: line.Do, Text: why})
+	c.happened(Activity{Kind: ActivityTriggered, Sync: sync, Action: line.Do, Text: why, Line: line.Name, Late: max(c.now.Sub(at), 0)})
 	switch line.Do {
 	case config.DoScan:
 		return c.enqueueSurvey(sync, why)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"path"
@@ -85,6 +86,23 @@ func newPool(s *config.Server, facts map[string]ftpclient.Facts, line *bandwidth
 		o.Data.Locator = locator
 	}
 	return ftpclient.NewAddresses(addressesOf(s), o, facts, ftpclient.PoolOptions{Max: s.Connections, RaiseAfter: limitRaise, RefusedOnce: true})
+}
+
+// Connections lends connections to one server, as many as are configured, to who works beside the agents: with what that server
+// allows now of the bandwidth. stop ends them, and takes back what was opened at the gateway for them.
+func Connections(ctx context.Context, cfg *config.Config, s *config.Server, logger *slog.Logger) (pool *ftpclient.Addresses, stop func()) {
+	var locator *extip.Locator
+	if mayCall(s) {
+		locator = newLocator(cfg, extip.Memory{}, nil, logger)
+	}
+	stopLocator := runLocator(ctx, locator, logger)
+	pool = newPool(s, nil, newBandwidth(s.Bandwidth, time.Now()), locator, logger)
+	return pool, func() {
+		if err := pool.Close(); err != nil {
+			logger.Debug("connections not closed", "server", s.Name, "error", err)
+		}
+		stopLocator()
+	}
 }
 
 // workSync translates the configuration of a sync for the workers. Host is the name of this machine.

@@ -413,7 +413,7 @@ func (s *simulation) isDone(a *Agent, told control.SyncReport) bool {
 	told.Conflicts = slices.DeleteFunc(told.Conflicts, func(conflict control.PathReason) bool {
 		return s.sync.Direction != config.Both || s.sync.Conflict != config.ConflictCopy || strings.Contains(conflict.Reason, "in case only")
 	})
-	if slices.ContainsFunc(told.Dead, func(dead control.PathReason) bool { return strings.Contains(dead.Reason, "three crashes") }) {
+	if slices.ContainsFunc(told.Dead, func(dead control.PathReason) bool { return strings.Contains(dead.Reason, "crashes of the agent") }) {
 		if _, err := a.RetryJobs(s.t.Context(), control.JobFilter{State: "dead"}); err != nil {
 			s.t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +85,9 @@ func looksForApproval(tx *state.Tx, name string, row state.SyncState, now time.T
 		return 0, nil
 	}
 	job, ok, err := queue.Lookup(tx, work.KindScan, name, "")
+	if errors.Is(err, state.ErrBadRow) {
+		return 0, nil
+	}
 	if err != nil || !ok || !isForLater(job, now) || job.Why != approvalCheckWhy {
 		return 0, err
 	}
@@ -147,7 +149,7 @@ func (a *Agent) Explain(ctx context.Context, sync, name string) (control.Explana
 		return len(e.History) < explained, nil
 	})
 	limited := s.Rules.Direction != plan.Up && s.Filter.HasLimits()
-	e.Next = nextStep(e, limited, a.cfg.Syncs[s.Name].AfterDownload != config.After{}, time.Now())
+	e.Next = nextStep(e, limited, a.cfg.Syncs[s.Name].AfterDownload != config.After{}, a.holdsChanges(s.Name), time.Now())
 	return e, err
 }
 
@@ -220,9 +222,27 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 	return err
 }
 
+// waitingStep says what a path waits for while a halt is put off, "" if it does not.
+func waitingStep(e control.Explanation, held bool, now time.Time) string {
+	waits := e.Agreed != nil && e.Local.Kind == entry.Absent
+	for _, job := range e.Jobs {
+		open := job.State == string(queue.Waiting) || job.State == string(queue.Due)
+		waits = waits || held && open || plan.Action(job.Kind).Deletes()
+	}
+	if !waits {
+		return ""
+	}
+	nothing := "deleted"
+	if held {
+		nothing = "transferred or deleted"
+	}
+	return fmt.Sprintf("waiting: %s; nothing is %s, and all is looked at again in %s before the sync halts", e.Stop.Reason, nothing, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+}
+
 // nextStep says what happens next to a path; limited: a file on the server may be beyond the limits of size and age, which leave
-// no trace in the state; fetched: no file stays on the server.
-func nextStep(e control.Explanation, limited, fetched bool, now time.Time) string {
+// no trace in the state; fetched: no file stays on the server; held: while a halt is put off nothing is changed, and not only nothing
+// deleted.
+func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time) string {
 	if e.Note != nil && e.Excluded != "" && strings.HasPrefix(e.Note.Reason, scan.TooYoung) {
 		return "it is looked at again when it is old enough: " + e.Note.Reason
 	}
@@ -231,11 +251,10 @@ func nextStep(e control.Explanation, limited, fetched bool, now time.Time) strin
 	}
 	stop := e.Stop
 	if stop != nil && stop.By == control.StopWait {
-		stop = nil // for what is there
-		gone := e.Agreed != nil && e.Local.Kind == entry.Absent
-		if gone || slices.ContainsFunc(e.Jobs, func(job control.Job) bool { return plan.Action(job.Kind).Deletes() }) {
-			return fmt.Sprintf("waiting: %s; nothing is deleted, and all is looked at again in %s before the sync halts", e.Stop.Reason, max(e.Stop.Until.Sub(now), 0).Round(time.Second))
+		if text := waitingStep(e, held, now); text != "" {
+			return text
 		}
+		stop = nil // for what is there
 	}
 	for _, job := range e.Jobs {
 		what := strings.ReplaceAll(job.Kind, "_", " ")

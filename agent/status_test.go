@@ -13,7 +13,7 @@ import (
 func TestWhatIsFetchedIsInStepNoMore(t *testing.T) {
 	here := control.Explanation{Local: entry.Entry{Kind: entry.File}}
 	for want, fetched := range map[string]bool{"the next look at it decides": false, "nothing, unless a file of that name is on the server": true} {
-		if got := nextStep(here, false, fetched, time.Now()); !strings.HasPrefix(got, want) {
+		if got := nextStep(here, false, fetched, false, time.Now()); !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -34,6 +34,8 @@ type rig struct {
 	observe func(agent.Activity) // nil for nobody
 	// impatient: a halt is put off for a second only, and not for minutes.
 	impatient bool
+	// patient agents put a halt off for as long as a busy machine may take.
+	patient bool
 }
 
 // newRig writes a configuration; more are further lines for its [sync.s].
@@ -111,6 +113,9 @@ func (r *rig) with(o agent.Options, use func(a *agent.Agent)) {
 	a := agent.New(cfg, db, o)
 	if r.impatient {
 		a.PutOffAtMost(time.Second)
+	}
+	if r.patient {
+		a.PutOffAtMost(patience)
 	}
 	ctx, stop := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)

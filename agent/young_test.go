@@ -129,7 +129,7 @@ func TestWhatIsTooYoungIsLookedAtWhenItIsNot(t *testing.T) {
 // TestExplainSaysUntilWhenAFileIsTooYoung.
 func TestExplainSaysUntilWhenAFileIsTooYoung(t *testing.T) {
 	e := control.Explanation{Excluded: "the file is beyond the limits of size or age", Note: &control.Note{Kind: string(state.NoteHeld), Reason: scan.TooYoung + "15:04"}}
-	if got := nextStep(e, true, false, time.Now()); !strings.Contains(got, "too young until 15:04") {
+	if got := nextStep(e, true, false, false, time.Now()); !strings.Contains(got, "too young until 15:04") {
 		t.Errorf("%q", got)
 	}
 }

@@ -236,7 +236,7 @@ func (m *model) recover() {
 			if job.Next != nil {
 				job.New, job.Next, job.Progress = *job.Next, nil, nil
 			}
-			job.State, job.Died, job.LastError, job.LastReply = Dead, m.now, crashReason, ""
+			job.State, job.Died, job.LastError, job.LastReply = Dead, m.now, fmt.Sprintf("was running in %d crashes of the agent", job.Crashes), ""
 			continue
 		}
 		job.State = Due

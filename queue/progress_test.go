@@ -129,7 +129,7 @@ func TestProgress(t *testing.T) {
 			recover                       => requeued [1] dead []
 			claim acme 9                  => 1
 			recover                       => requeued [] dead [1]
-			show 1                        => dead claims=3 crashes=3 error=was_running_in_three_crashes_of_the_agent why=new`},
+			show 1                        => dead claims=3 crashes=3 error=was_running_in_3_crashes_of_the_agent why=new`},
 		{"a job that comes further between crashes is not to blame for them", `
 			enqueue scan web top  => added 1
 			claim acme 9          => 1

@@ -12,8 +12,6 @@ import (
 // FatalCrashes in a row make a job dead.
 const FatalCrashes = 3
 
-const crashReason = "was running in three crashes of the agent"
-
 // Crashed reports whether the job is dead because the agent went down while it was running, again and again.
 func (j Job) Crashed() bool { return j.State == Dead && j.Crashes >= FatalCrashes }
 
@@ -42,7 +40,7 @@ func Recover(tx *state.Tx, now time.Time) (Recovered, error) {
 			job.Crashes++
 			if job.Crashes >= FatalCrashes {
 				job.takeNext()
-				job.LastError, job.LastReply = crashReason, ""
+				job.LastError, job.LastReply = fmt.Sprintf("was running in %d crashes of the agent", job.Crashes), ""
 				job.die(now)
 				done.Dead = append(done.Dead, id)
 			} else {
@@ -78,13 +76,25 @@ func Poison(tx *state.Tx, id ID) (row []byte, ok bool) {
 // queue is repaired and do runs once more, so do must be able to go on where it stopped.
 func healed(tx *state.Tx, now time.Time, do func() error) error {
 	err := do()
-	if errors.Is(err, state.ErrBadRow) || errors.Is(err, ErrIndex) {
+	if Damaged(err) {
 		if err := repair(tx, now); err != nil {
 			return fmt.Errorf("repair: %w", err)
 		}
 		return do()
 	}
 	return err
+}
+
+// Damaged reports whether an error is about rows or indexes of the queue that do not fit, which Repair mends.
+func Damaged(err error) bool { return errors.Is(err, state.ErrBadRow) || errors.Is(err, ErrIndex) }
+
+// Repair puts dead jobs in the place of rows that cannot be read, and makes all indexes anew. What changes jobs does so by itself where
+// it has to; what only looks for one, such as Lookup, does not. It is slow.
+func Repair(tx *state.Tx, now time.Time) error {
+	if err := repair(tx, now); err != nil {
+		return fmt.Errorf("queue: repair: %w", err)
+	}
+	return nil
 }
 
 // KindUnreadable is the kind of a dead job whose row says nothing any more, not even of which sync it is.

@@ -220,6 +220,9 @@ func TestAJobThatWasParkedForCrashesIsTriedOnce(t *testing.T) {
 			t.Errorf("due: %v", err)
 		}
 		crash(Dead)
+		if job, _, err := Get(tx, 1); err != nil || job.LastError != "was running in 4 crashes of the agent" {
+			t.Errorf("dead again: %+v, %v", job, err)
+		}
 		if err := TryOnce(tx, start, 1); err != nil {
 			return err
 		}

@@ -47,6 +47,27 @@ func TestDirty(t *testing.T) {
 	wantDirty(t, db, "cleared")
 }
 
+// TestMarksOfWhatIsOnlyDue: nothing takes the place of a mark for what has happened, and such a mark takes the place of any other.
+func TestMarksOfWhatIsOnlyDue(t *testing.T) {
+	db := openNew(t)
+	later := noon.Add(time.Second)
+	update(t, db, func(tx *Tx) error {
+		check(t, MarkDirty(tx, "s", "a", "changed", true, noon))
+		check(t, MarkDue(tx, "s", "a", "watch poll", later))
+		check(t, MarkDue(tx, "s", "b", "watch poll", noon))
+		check(t, MarkDue(tx, "s", "b", "watch poll again", later))
+		check(t, MarkDue(tx, "s", "c", "watch poll", noon))
+		return MarkDirty(tx, "s", "c", "changed", false, later)
+	})
+	a := Dirty{Path: "a", First: noon, Last: noon, Remote: true, Why: "changed", Mark: 1}
+	b := Dirty{Path: "b", First: noon, Last: noon, Due: true, Why: "watch poll", Mark: 2}
+	c := Dirty{Path: "c", First: noon, Last: later, Why: "changed", Mark: 4}
+	wantDirty(t, db, "marked", a, b, c)
+	update(t, db, func(tx *Tx) error { return tx.Table(tableDirty).Put(dirtyKey("s", "d"), []byte("{")) })
+	update(t, db, func(tx *Tx) error { return MarkDue(tx, "s", "d", "watch poll", noon) })
+	wantDirty(t, db, "a row that cannot be read asks for more", a, b, c, Dirty{Remote: true, Why: "a mark of the state file could not be read", Bad: "s\x00d"})
+}
+
 func TestNoMarkIsLostWhateverTheClockSays(t *testing.T) {
 	for name, again := range map[string]time.Time{
 		"the same instant": noon, "the clock was set back": noon.Add(-24 * time.Hour), "the clock was set forth": noon.Add(time.Hour),

@@ -29,7 +29,8 @@ type Config struct {
 type Agent struct {
 	StateDir             string // absolute; need not exist
 	Log                  Log
-	Listen               string        // always empty in this version
+	Listen               string        // HOST:PORT of the metrics and the state of health; "": nowhere. Without a ListenToken it is a loopback address
+	ListenToken          Secret        // what everybody has to know who asks there; empty: nothing
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
 	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
 	MaxStateSize         int64         // bound of the state file in bytes; 0: none

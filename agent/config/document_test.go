@@ -72,7 +72,7 @@ func leaves(of reflect.Type, at string, found map[string]bool) {
 }
 
 // isFormOfSecret: those forms are explained once, with password.
-var isFormOfSecret = regexp.MustCompile(`^(server\.(account|proxy)|agent\.heartbeat\.url|alert\.webhook\.(url|secret)|alert\.email\.password)\.`)
+var isFormOfSecret = regexp.MustCompile(`^(server\.(account|proxy)|agent\.(listen_token|heartbeat\.url)|alert\.webhook\.(url|secret)|alert\.email\.password)\.`)
 
 // TestEveryOptionIsDocumented holds agent.toml and the options together, in both directions.
 func TestEveryOptionIsDocumented(t *testing.T) {
@@ -92,6 +92,7 @@ func TestEveryOptionIsDocumented(t *testing.T) {
 	}
 	for _, name := range secretKeys {
 		delete(inDocument, "server."+name) // the plain form of NAME.env and its like
+		delete(inDocument, "agent."+name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if !inDocument[name] && !isFormOfSecret.MatchString(name) {

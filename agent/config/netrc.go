@@ -18,8 +18,8 @@ type netrcEntry struct {
 
 // fromNetrc takes the first entry for the host and the user, as ftp(1) does, else the default.
 func fromNetrc(l *loader, at key, noun string, _ rawSecret, who login) (string, string, error) {
-	if at[len(at)-1] == "proxy" {
-		return "", "", errors.New("a .netrc holds no proxies: write one of env, file, credential, command and keyring")
+	if unfit := map[string]string{"proxy": "proxies", "listen_token": "tokens"}[at[len(at)-1]]; unfit != "" {
+		return "", "", errors.New("a .netrc holds no " + unfit + ": write one of env, file, credential, command and keyring")
 	}
 	path, entry, isShared, err := l.netrc(who)
 	if err != nil {

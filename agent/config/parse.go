@@ -146,7 +146,7 @@ func (l *loader) withoutLine(found *positions, line int) (string, bool) {
 }
 
 // secretKeys are the keys whose values no message repeats.
-var secretKeys = []string{"password", "account", "proxy"}
+var secretKeys = []string{"password", "account", "proxy", "listen_token"}
 
 // syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it.
 func syntaxProblem(from *source, text string, failure toml.ParseError) Problem {

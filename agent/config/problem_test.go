@@ -53,8 +53,8 @@ agent.toml:3: sync.my: remote is required, such as remote = "/htdocs"
 agent.toml:3: sync.my: server is required, such as server = "NAME of a [server.NAME]"
 agent.toml:3: sync.my: unknown key "site" (a name with a dot stands in quotes: [sync."my.site"])`},
 	{"several problems at once, by line",
-		"[agent]\nlisten = \"127.0.0.1:8021\"\nshutdown_grace = 5\n[server.acme]\nuser = 1\nconnections = 65\n",
-		`agent.toml:2: agent.listen: the status page does not exist in this version: remove the line
+		"[agent]\nlisten = \"8021\"\nshutdown_grace = 5\n[server.acme]\nuser = 1\nconnections = 65\n",
+		`agent.toml:2: agent.listen: "8021" is not HOST:PORT: write "127.0.0.1:8021", or "[::1]:8021"
 agent.toml:3: agent.shutdown_grace: 5 has no unit: write "5s" if seconds are meant
 agent.toml:4: server.acme: address is required, such as address = "ftp.example.com"
 agent.toml:5: server.acme.user: must be a string in quotes, not a whole number

@@ -22,12 +22,13 @@ type raw struct {
 }
 
 type rawAgent struct {
-	StateDir             string   `toml:"state_dir" form:"path"`
-	Log                  rawLog   `toml:"log"`
-	Listen               string   `toml:"listen"`
-	ShutdownGrace        duration `toml:"shutdown_grace"`
-	AllowNetworkStateDir bool     `toml:"allow_network_state_dir"`
-	MaxStateSize         size     `toml:"max_state_size"`
+	StateDir             string    `toml:"state_dir" form:"path"`
+	Log                  rawLog    `toml:"log"`
+	Listen               string    `toml:"listen"`
+	ListenToken          rawSecret `toml:"listen_token"`
+	ShutdownGrace        duration  `toml:"shutdown_grace"`
+	AllowNetworkStateDir bool      `toml:"allow_network_state_dir"`
+	MaxStateSize         size      `toml:"max_state_size"`
 
 	History        rawHistory        `toml:"history"`
 	AddressSources rawAddressSources `toml:"address_sources"`

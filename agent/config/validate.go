@@ -18,15 +18,15 @@ func (l *loader) agent(file rawAgent) Agent {
 			l.fail(at.child("state_dir"), "%s", err)
 		}
 	}
-	if file.Listen != "" {
-		l.fail(at.child("listen"), "the status page does not exist in this version: remove the line")
-	}
+	l.secretVariables = append(l.secretVariables, file.ListenToken.Env)
 	return Agent{
 		StateDir: stateDir,
 		Log: Log{
 			Level:  levels[file.Log.Level],
 			Format: LogFormat(file.Log.Format),
 		},
+		Listen:               l.listen(at.child("listen"), file.Listen, !file.ListenToken.isEmpty()),
+		ListenToken:          l.listenToken(at.child("listen_token"), file.ListenToken, file.Listen != ""),
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
 		MaxStateSize:         l.stateSize(at.child("max_state_size"), file.MaxStateSize),

@@ -1,5 +1,5 @@
 // Package control is the local API of a running agent, and its client: HTTP with JSON over a
-// Unix socket that only the agent's user can reach.
+// Unix socket that only the agent's user can reach. Web is what others may see, over TCP.
 package control
 
 import (

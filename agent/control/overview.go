@@ -14,6 +14,8 @@ type Overview struct {
 	Version string    `json:"version,omitempty"`
 	PID     int       `json:"pid,omitempty"`
 	Started time.Time `json:"started,omitzero"`
+	// Listen is where the agent tells by HTTP how it stands, HOST:PORT; "" for nowhere.
+	Listen string `json:"listen,omitempty"`
 	// StateBytes is the size of the state file, 0 if there is none.
 	StateBytes int64 `json:"state_bytes"`
 	// Syncs, Servers and Transfers are sorted by name; the last by when they began.

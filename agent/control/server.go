@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 )
 
@@ -25,26 +26,9 @@ const maxBody = 1 << 20
 
 // Serve answers requests on listener until ctx is done, and then ends those under way.
 func Serve(ctx context.Context, listener net.Listener, service Service, logger *slog.Logger) error {
-	server := &http.Server{
-		Handler:           handler(service),
-		ReadHeaderTimeout: 10 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
-	serving := make(chan error, 1)
-	go func() { serving <- server.Serve(listener) }()
-	select {
-	case err := <-serving:
+	if err := serveUntil(ctx, listener, &http.Server{Handler: handler(service)}, logger); err != nil {
 		return fmt.Errorf("control socket: %w", err)
-	case <-ctx.Done():
 	}
-	// The requests under way end with ctx, which is theirs too; they get a moment to say so.
-	farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
-	defer cancel()
-	if err := server.Shutdown(farewell); err != nil {
-		server.Close()
-	}
-	<-serving
 	return nil
 }
 
@@ -87,7 +71,17 @@ func handler(service Service) http.Handler {
 	}))
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { sendEvents(w, r, service) })
 	mux.HandleFunc("POST /v1/snapshot", func(w http.ResponseWriter, r *http.Request) { sendSnapshot(w, r, service) })
+	profiles(mux)
 	return mux
+}
+
+// profiles are for "go tool pprof", and for nobody who is not the agent's user.
+func profiles(mux *http.ServeMux) {
+	for name, profile := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.HandleFunc("GET /debug/pprof/"+name, profile)
+	}
 }
 
 func answer[Request any](do func(context.Context, Request) (any, error)) http.HandlerFunc {

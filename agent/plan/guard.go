@@ -79,6 +79,8 @@ type Halt struct {
 	Code, Reason string
 	// Deletes is how many files would be deleted.
 	Deletes int
+	// Empty: there is nothing on the other filesystem that HaltOtherDevice is about, as below one that is not mounted.
+	Empty bool
 }
 
 // Codes of halts.
@@ -170,7 +172,7 @@ func Guard(t Totals, l Limits) *Halt {
 			return &Halt{Code: HaltRootMissing, Reason: fmt.Sprintf("the %s folder is gone, but %d paths were in step before; %s", side.name, t.Known, cureMissing(mayBeMade))}
 		}
 		if side.name == "local" && t.OtherDevice != "" && t.Known > 0 && !l.lets(HaltOtherDevice) {
-			return &Halt{Code: HaltOtherDevice, Reason: fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
+			return &Halt{Code: HaltOtherDevice, Empty: side.root == RootEmpty, Reason: fmt.Sprintf("the local folder is on another filesystem than last time (%s), and %d paths were in step before; is the right disk mounted?", t.OtherDevice, t.Known)}
 		}
 		anew := mayBeMade && l.lets(HaltRootMissing) // and empty then
 		if side.root == RootEmpty && known >= EmptyRootAlarm && !anew && !l.lets(HaltRootEmpty) {

@@ -26,6 +26,10 @@ func PutOff(halt Halt, told Told, longest time.Duration, now time.Time) (until t
 	begun := !told.Since.IsZero()
 	switch halt.Code {
 	case HaltRootMissing, HaltRootEmpty, HaltMaxDelete:
+	case HaltOtherDevice:
+		if !halt.Empty {
+			return time.Time{}, false
+		}
 	case HaltOtherContent:
 		if !begun {
 			return time.Time{}, false

@@ -49,3 +49,17 @@ func TestPutOff(t *testing.T) {
 		})
 	}
 }
+
+// TestAHaltForADiskIsPutOff only if nothing is there, as below a disk that is not mounted: nobody waits for the content of another one.
+func TestAHaltForADiskIsPutOff(t *testing.T) {
+	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	for root, want := range map[Root]bool{RootEmpty: true, RootFilled: false} {
+		halt := Guard(Totals{Known: 9, OtherDevice: "tmpfs, was ext4", Local: root}, Limits{})
+		if halt == nil || halt.Code != HaltOtherDevice {
+			t.Fatalf("%+v", halt)
+		}
+		if _, ok := PutOff(*halt, Told{Watched: true}, LongestPutOff, now); ok != want {
+			t.Errorf("root %d: put off: %v", root, ok)
+		}
+	}
+}

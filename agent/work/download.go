@@ -126,7 +126,7 @@ func (o *op) withdraw(ctx context.Context, from origin, outcome Outcome) Outcome
 
 func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcome {
 	if err := localFolder(o.root, o.Path); err != nil {
-		return o.withdraw(ctx, from, failed(err))
+		return o.withdraw(ctx, from, o.withoutFolder(path.Dir(o.Path), err))
 	}
 	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
 	got, err := o.fetch(ctx, from)

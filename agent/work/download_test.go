@@ -111,6 +111,35 @@ func TestADownloadThatWasCutOffGoesOn(t *testing.T) {
 	})
 }
 
+// TestAFileInThePlaceOfAFolder that a job needs was made after that job was planned: both sides are looked at again, and nothing is left.
+func TestAFileInThePlaceOfAFolder(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		b.sync.Rules.Direction = plan.Both
+		b.offer("z/d/file", "content")
+		for _, c := range []struct {
+			action plan.Action
+			path   string
+		}{{plan.Download, "z/d/file"}, {plan.Download, "z/file"}, {plan.MakeLocalDir, "z/d"}, {plan.MakeLocalDir, "z"}} {
+			if c.path == "z/file" {
+				b.offer(c.path, "content")
+			}
+			op := b.planned(c.action, c.path)
+			write := filepath.Join(b.local, "z")
+			if err := os.WriteFile(write, []byte("a file"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			o := mustBe(t, Stale, b.download(t.Context(), op, 1))
+			if !o.Replan || !strings.Contains(o.Reason, "in the way") {
+				t.Errorf("%s of %s: %+v", c.action, c.path, o)
+			}
+			holds(t, b.local, map[string]string{"z": "a file"})
+			if err := os.Remove(write); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, "vsftpd")
+}
+
 // TestWhatADownloadHasLeftIsProven: a part is gone on with only if it is one of the remote file as it is now.
 func TestWhatADownloadHasLeftIsProven(t *testing.T) {
 	const size, there = 3 << 20, 2 << 20

@@ -38,10 +38,7 @@ func makeLocalDir(_ context.Context, o *op) Outcome {
 		return failed(err)
 	}
 	if err := o.root.MkdirAll(filepath.FromSlash(o.Path), 0o777); err != nil {
-		if local, statErr := scan.StatLocal(o.root, o.Path); statErr == nil && local.Kind == entry.File {
-			return stale("a local file is in the way of the folder")
-		}
-		return failed(err)
+		return o.withoutFolder(o.Path, err)
 	}
 	base := folderBase
 	if local, err := scan.StatLocal(o.root, o.Path); err == nil && local.Kind == entry.Dir {

@@ -52,7 +52,7 @@ func linkLocal(ctx context.Context, o *op) Outcome {
 		return done
 	}
 	if err := localFolder(o.root, o.Path); err != nil {
-		return failed(err)
+		return o.withoutFolder(path.Dir(o.Path), err)
 	}
 	temp := o.localTemp()
 	o.discardLocal()

@@ -16,6 +16,13 @@ type liveTransfer struct {
 	began         time.Time
 }
 
+// LiveOf is that of a transfer which is under way, of size bytes or -1, from the beginning of the file.
+func LiveOf(transfer *ftpclient.Transfer, size int64) *Live {
+	l := new(Live)
+	l.set(transfer, size, 0)
+	return l
+}
+
 // LiveTransfer is how far a transfer has come at one moment.
 type LiveTransfer struct {
 	// Size is that of the file in bytes, -1 if nobody knows; Done is how many of them have moved, and Resumed those among them that

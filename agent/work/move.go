@@ -268,7 +268,7 @@ func (m *follower) rename(ctx context.Context) *Outcome {
 
 func (m *follower) renameHere() *Outcome {
 	if err := errors.Join(throughLink(m.root, m.From), localFolder(m.root, m.Path)); err != nil {
-		return ended(failed(err))
+		return ended(m.withoutFolder(path.Dir(m.Path), err))
 	}
 	from, to := filepath.FromSlash(m.From), filepath.FromSlash(m.Path)
 	rename := renameNew

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -107,6 +108,20 @@ func localFolder(root *os.Root, rel string) error {
 		return err
 	}
 	return root.MkdirAll(filepath.FromSlash(path.Dir(rel)), 0o777)
+}
+
+// withoutFolder is what came of a job for which a local folder could not be made. If a file is in the way, in the place of one of the
+// folders that it is in too, both sides have to be looked at again.
+func (o *op) withoutFolder(folder string, err error) Outcome {
+	for at, c := range folder + "/" {
+		if c != '/' || errors.Is(err, ErrUnsafe) {
+			continue
+		}
+		if is, statErr := scan.StatLocal(o.root, folder[:at]); statErr == nil && is.Kind != entry.Dir && is.Kind != entry.Absent {
+			return stale("a local file is in the way of the folder")
+		}
+	}
+	return failed(err)
 }
 
 // mostNumbers is how many names are tried for a file that is put where another one may be.

@@ -131,19 +131,31 @@ func (p *parts) readMarks(e Env) error {
 	return nil
 }
 
-// splitDue leaves what is only due to another look if there is anything else: that one leaves the server alone.
+// splitDue leaves what is only due to another look if there is anything else, or the other way round: a look at what is due leaves the
+// server alone. What was marked first goes first, unless the look is in the middle of something, so that neither keeps the other waiting
+// for ever.
 func (p *parts) splitDue() {
+	var first *state.Dirty
 	due := 0
 	for _, mark := range p.marks {
 		if mark.Due {
 			due++
 		}
+		if first == nil || mark.Mark < first.Mark {
+			first = &mark
+		}
 	}
-	if p.due = due == len(p.marks); p.due || due == 0 {
+	if c := p.progress.Cursor; c != nil && c.Path != "" {
+		if mark, ok := p.marks[string(c.Path)]; ok {
+			first = &mark
+		}
+	}
+	p.due = first == nil || first.Due
+	if due == 0 || due == len(p.marks) {
 		return
 	}
 	p.more = true
-	maps.DeleteFunc(p.marks, func(_ string, mark state.Dirty) bool { return mark.Due })
+	maps.DeleteFunc(p.marks, func(_ string, mark state.Dirty) bool { return mark.Due != p.due })
 }
 
 // outcome is what is to be written down of a part.

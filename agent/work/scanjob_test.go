@@ -147,6 +147,36 @@ func TestHowFarAScanHasCome(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForEver: of what has happened and what is only due, whichever was marked first is looked at first.
+func TestNobodyWaitsForEver(t *testing.T) {
+	began := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	due := func(number uint64, path string) state.Dirty { return state.Dirty{Path: path, Mark: number, Due: true} }
+	middle := Progress{Began: began, Mark: 3, Known: 9, Cursor: &scan.Cursor{Path: "n", Levels: []scan.Level{{Name: "n", Local: 2}, {Name: "1"}}}}
+	for sentence, c := range map[string]struct {
+		marks    []state.Dirty
+		progress any
+		cleared  []string
+		more     bool
+	}{
+		"something has happened first": {[]state.Dirty{due(2, "n"), {Path: "z", Mark: 1}}, nil, []string{"z"}, true},
+		"something was due first":      {[]state.Dirty{due(1, "n"), {Path: "z", Mark: 2}}, nil, []string{"n"}, true},
+		"nothing has happened":         {[]state.Dirty{due(1, "n"), due(2, "z")}, nil, []string{"n", "z"}, false},
+		"in the middle of what is due": {[]state.Dirty{due(2, "n"), {Path: "z", Mark: 1}}, middle, []string{"n"}, true},
+		"in the middle of what is not": {[]state.Dirty{{Path: "n", Mark: 2}, due(1, "z")}, middle, []string{"n"}, true},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			e, _ := scanEnv(t, marked{last: 3, marks: c.marks}, "n/1", "n/2", "z")
+			o := Do(t.Context(), e, lookJob(t, c.progress))
+			if o.Result != Done {
+				t.Fatalf("outcome %+v", o)
+			}
+			if _, cleared := pathsOf(o); !cmp.Equal(cleared, c.cleared) || o.More != c.more {
+				t.Errorf("looked at %q, more: %v; want %q, %v", cleared, o.More, c.cleared, c.more)
+			}
+		})
+	}
+}
+
 func TestScanJobsThatNeedNoConnection(t *testing.T) {
 	for _, test := range []struct {
 		name     string

@@ -69,7 +69,8 @@ type Upload struct {
 	Mode fs.FileMode
 	// After says what becomes of a local file that was uploaded.
 	After After
-	// RemoteName, if not nil, gives the path on the server for a local one, both relative to the root of the sync.
+	// RemoteName, if not nil, gives the path on the server for a local one, both relative to the root of the sync; for what is
+	// downloaded, too.
 	RemoteName func(rel string, modified time.Time) string
 }
 
@@ -368,8 +369,11 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		}
 		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
-		if planned.Action == plan.Upload {
+		switch planned.Action {
+		case plan.Upload:
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
+		case plan.Download: // no sync that does so has a template for names
+			o.remoteRel = e.Sync.remoteName(job.Path, planned.Remote.Entry.ModTime)
 		}
 		if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
 			o.touched = o.source().LastTouched(job.Path)

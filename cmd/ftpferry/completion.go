@@ -23,6 +23,9 @@ var argumentCompleters = map[string]completer{
 	"SERVER": (*program).serverNames,
 	"ALERT":  (*program).alertNames,
 	"ID":     (*program).openJobs,
+
+	"SERVER[:PATH": (*program).serverPlaces,
+	"SERVER:PATH":  (*program).serverPlaces,
 }
 
 // flagCompleters are for flags that have a value.
@@ -79,6 +82,9 @@ func (p *program) completeArgument(c *cobra.Command, before []string) ([]string,
 		name, _, _ := strings.Cut(choice, "\t")
 		return slices.Contains(before, name)
 	})
+	if len(left) > 0 && strings.HasSuffix(left[0], ":") {
+		return left, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace // a path follows
+	}
 	return left, cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -109,6 +115,14 @@ func (p *program) serverNames(context.Context) []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(cfg.Servers))
+}
+
+// serverPlaces are the servers as paths on them begin.
+func (p *program) serverPlaces(ctx context.Context) (places []string) {
+	for _, name := range p.serverNames(ctx) {
+		places = append(places, name+":")
+	}
+	return places
 }
 
 func (p *program) alertNames(context.Context) []string {

@@ -16,12 +16,22 @@ var examples = map[string]string{
 	"ftpferry config show":   "  ftpferry config show",
 	"ftpferry doctor":        "  ftpferry doctor acme",
 	"ftpferry explain":       "  ftpferry explain website css/site.css",
-	"ftpferry health":        "  ftpferry health --json",
+	"ftpferry get": `  ftpferry get acme:/reports/2026.csv
+  ftpferry get -r --resume acme:/pub/iso downloads/
+  ftpferry get acme:db.sql.gz - | gunzip | psql`,
+	"ftpferry health": "  ftpferry health --json",
 	"ftpferry history": `  ftpferry history --since 24h --sync website
   ftpferry history --json --since 2026-11-01`,
+	"ftpferry ls": `  ftpferry ls acme:/htdocs -l
+  ftpferry ls -R --json acme: | jq -r .path`,
+	"ftpferry init": `  ftpferry init
+  ftpferry init --yes --server-address ftp.example.com --user mirror --password-env ACME_PASSWORD --local www --remote /htdocs --direction up`,
 	"ftpferry once": `  ftpferry once
   ftpferry once website --verbose`,
-	"ftpferry plan":  "  ftpferry plan website --json",
+	"ftpferry plan": "  ftpferry plan website --json",
+	"ftpferry put": `  ftpferry put report.csv acme:/in/
+  ftpferry put -r public acme:/htdocs --force
+  pg_dump shop | gzip | ftpferry put - acme:/backup/shop.sql.gz`,
 	"ftpferry queue": "  ftpferry queue --state dead",
 	"ftpferry queue list": `  ftpferry queue list --sync website
   ftpferry queue list --json --state waiting`,

@@ -259,7 +259,7 @@ func TestThreeCrashes(t *testing.T) {
 		}
 		fill(t, g.source(), map[string]int{"more": 1})
 		for range 2 {
-			g.mustRun(1, []string{"s: needs a person", "parked: fatal", "was running in three crashes"}, "once")
+			g.mustRun(1, []string{"s: needs a person", "parked: fatal", "was running in 3 crashes"}, "once")
 			if _, err := os.Stat(filepath.Join(g.target(), "more")); err != nil {
 				t.Error(err)
 			}

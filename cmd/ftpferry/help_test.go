@@ -116,7 +116,7 @@ remote = "/htdocs"
 direction = "up"
 `)
 	const syncs = "docs website website@acme website@backup"
-	const noFiles, files = ":4", ":0"
+	const noFiles, files, path = ":4", ":0", ":6"
 	for _, row := range []struct{ line, want string }{
 		{"once|", syncs + " " + noFiles},
 		{"once|docs|", "website website@acme website@backup " + noFiles},
@@ -131,6 +131,11 @@ direction = "up"
 		{"queue|retry|", noFiles}, // no agent runs
 		{"state|backup|", files},
 		{"check|", noFiles},
+		{"ls|", "acme: backup: " + path},
+		{"get|", "acme: backup: " + path},
+		{"get|acme:x|", files},
+		{"put|", files},
+		{"put|x|", "acme: backup: " + path},
 	} {
 		var out, told bytes.Buffer
 		arguments := append([]string{"__complete", "-c", config}, strings.Split(row.line, "|")...)

@@ -102,7 +102,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
 	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.alertCommand(), p.queueCommand(), p.historyCommand(),
-		p.stateCommand(), p.doctorCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+		p.stateCommand(), p.lsCommand(), p.getCommand(), p.putCommand(), p.doctorCommand(), p.initCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
 	p.addCompletion(root)
 	addExamples(root)
 	return root

@@ -34,7 +34,7 @@ func newManager(env func(string) string) *manager {
 // options are those of an agent that reports to the manager.
 func (m *manager) options(cfg *config.Config, logger *slog.Logger) agent.Options {
 	m.check(m.problem, logger)
-	o := agent.Options{Logger: logger, Triggers: true, Control: true, Alerts: true, Version: versionOf().Version}
+	o := agent.Options{Logger: logger, Triggers: true, Control: true, Listen: true, Alerts: true, Version: versionOf().Version}
 	o.Ready = func() { m.check(m.Ready(standing(cfg, agent.Pulse{})), logger) }
 	if o.PulseInterval = m.Interval(); o.PulseInterval > 0 {
 		o.Pulse = func(p agent.Pulse) { m.check(m.Alive(standing(cfg, p)), logger) }

@@ -19,22 +19,25 @@ import (
 )
 
 func (p *program) onceCommand() *cobra.Command {
-	verbose := false
+	verbose, quiet := false, false
 	c := &cobra.Command{
 		Use:   "once [SYNC...]",
 		Short: "Make one full pass of each sync, to the end, and exit",
 		Long: `Makes one full pass of each sync (all of them without arguments) and exits when nothing is
-left to do. If the agent is running, it makes the pass.
+left to do. If the agent is running, it makes the pass. A line is printed for each
+file that was transferred, then what came of each sync; on a terminal bars show
+how far transfers have come.
 
 Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked jobs);
 69 a server is unavailable; 75 something is left and will be tried again.`,
-		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose) },
+		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose, quiet) },
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything that happens")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "no lines about files, no bars")
 	return p.withJSON(p.withTrace(c))
 }
 
-func (p *program) once(ctx context.Context, names []string, verbose bool) error {
+func (p *program) once(ctx context.Context, names []string, verbose, quiet bool) error {
 	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
@@ -52,7 +55,14 @@ func (p *program) once(ctx context.Context, names []string, verbose bool) error 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return p.withService(ctx, cfg, p.logger(cfg, level), func(ctx context.Context, s control.Service) error {
-		report, err := s.Pass(ctx, names)
+		pass := func() (control.Report, error) { return s.Pass(ctx, names) }
+		var report control.Report
+		var err error
+		if quiet || verbose || p.json {
+			report, err = pass()
+		} else {
+			report, err = p.passing(ctx, cfg, s, names, pass)
+		}
 		if ctx.Err() != nil {
 			return exit{control.ExitUnfinished, fmt.Errorf("interrupted; what is left waits for the next pass")}
 		}

@@ -159,6 +159,9 @@ func runServerScripts(t *testing.T, folder string, server *ftptest.RealServer) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RIGHT_PASSWORD", server.Password)
 			env.Setenv("FERRY_PASSWORD", server.Password)
+			name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-") // as TestScript.Name
+			env.Setenv("NAME", name)
+			env.Setenv("AT", server.RemoteRoot+"/"+name)
 			if server.CAFile == "" {
 				return nil
 			}

@@ -30,6 +30,7 @@ var needs = map[string]func() error{
 	"deaf port":  probeDeafPort,
 	"IPv6":       probeIPv6,
 	"tmpfs":      sync.OnceValue(probeTmpfs),
+	"fuse":       probeFUSE,
 	"pyftpdlib": func() error {
 		_, err := findPython()
 		return err
@@ -38,7 +39,7 @@ var needs = map[string]func() error{
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
 // process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback),
-// "tmpfs" (see [Tmpfs]), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
+// "tmpfs" (see [Tmpfs]), "fuse" (to serve a file system), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
 	if err := probe(what); err != nil {
@@ -61,6 +62,14 @@ func probeRoot() error {
 		return errors.New("not running as root; run the tests as root to include it")
 	}
 	return nil
+}
+
+func probeFUSE() error {
+	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("no FUSE: %w; on Linux, as root, modprobe fuse brings it", err)
+	}
+	return device.Close()
 }
 
 func probeIPv6() error {
