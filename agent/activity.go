@@ -30,6 +30,8 @@ const (
 	ActivityAddress   ActivityKind = "address"   // a server is used at another of its addresses
 	ActivityRan       ActivityKind = "ran"       // a run of a schedule is over
 	ActivityMissed    ActivityKind = "missed"    // times of a schedule were left out
+	ActivitySuspended ActivityKind = "suspended" // a person has paused a sync
+	ActivityResumed   ActivityKind = "resumed"   // a sync that a person had paused goes on
 	ActivityWindow    ActivityKind = "window"    // the time in which a sync may change something has begun or ended
 )
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,6 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
-	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -46,53 +46,78 @@ type Options struct {
 	// Pulse, if set, is called every PulseInterval as long as the dispatcher works, and later or not at all if it is stuck.
 	Pulse         func(Pulse)
 	PulseInterval time.Duration // > 0 if Pulse is set
+	// Reload, if set, reads the configuration again for whoever asks for that through the socket. It returns when the new one is in
+	// force, or that a restart has begun which leads to it.
+	Reload func(ctx context.Context) (control.Reloaded, error)
 }
 
 // Agent keeps the syncs of one configuration in step. It implements control.Service; the
 // methods of that work while Run does.
 type Agent struct {
-	cfg      *config.Config
-	db       *state.DB
-	options  Options
-	logger   *slog.Logger
-	syncs    map[string]work.Sync // enabled ones
-	bounds   bounds
+	cfg     *config.Config
+	db      *state.DB
+	options Options
+	logger  *slog.Logger
+	syncs   map[string]work.Sync // enabled ones
+	bounds  bounds
+	// longestPutOff is how long a halt is put off in all.
+	longestPutOff time.Duration
+	*lasting
+}
+
+// lasting is what an agent keeps when it gets another configuration: then another Agent with the same lasting parts takes its place, and neither
+// of them ever changes. See Reconfigure.
+type lasting struct {
 	requests chan request
+	reloads  chan reload
 	running  atomic.Pointer[dispatcher] // whose pools may be used; nil unless Run works
+	current  atomic.Pointer[Agent]      // the one with the newest configuration
+	last     *dispatcher                // the newest one; after Run, or in the dispatcher's goroutine
 	ended    chan struct{}              // closed when Run returns
 	// snapshots holds one value while somebody reads a copy of the state.
 	snapshots chan struct{}
 	watching  watching
-	alive     atomic.Pointer[time.Time] // when the dispatcher gave its last sign of life; nil before the first
-	// longestPutOff is how long a halt is put off in all.
-	longestPutOff time.Duration
-	putOffs       atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
-	feed          *feed
-	metrics       *metrics
-	listening     atomic.Pointer[string] // the address of what listen has served; nil if nothing is
-	started       time.Time              // set before running is
+	alive     atomic.Pointer[time.Time]         // when the dispatcher gave its last sign of life; nil before the first
+	putOffs   atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
+	feed      *feed
+	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
+	started   time.Time                       // set before running is
+	metrics   *metrics
+	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
 }
 
 // New returns an agent that works with db, which it does not close.
 func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 	a := &Agent{
-		cfg: cfg, db: db, options: o, logger: o.Logger, syncs: map[string]work.Sync{},
-		bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff, requests: make(chan request), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
-		feed: newFeed(time.Now()),
+		db: db, options: o, logger: o.Logger, bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff,
+		lasting: &lasting{
+			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
+			feed: newFeed(time.Now()),
+		},
 	}
+	a.configure(cfg)
+	a.metrics = newMetrics(a)
+	a.current.Store(a)
+	return a
+}
+
+// configure is for an agent that nobody knows yet.
+func (a *Agent) configure(cfg *config.Config) {
+	a.cfg, a.syncs = cfg, map[string]work.Sync{}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "" // it only tells people where a version was set aside
-		o.Logger.Warn("the name of this machine is not known", "error", err)
+		a.logger.Warn("the name of this machine is not known", "error", err)
 	}
 	for name, s := range cfg.Syncs {
 		if s.Enabled {
 			a.syncs[name] = workSync(s, host)
 		}
 	}
-	a.metrics = newMetrics(a)
-	return a
 }
+
+// Current implements control.Current.
+func (a *Agent) Current() control.Service { return a.current.Load() }
 
 // errStopped ends what is still under way when the grace of a shutdown is over.
 var errStopped = fmt.Errorf("the agent stops: %w", context.Canceled)
@@ -118,7 +143,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	defer runLocator(ctx, d.locator, a.logger)() // when all connections are closed
-	defer d.closePools()
+	defer func() { a.last.closePools() }()
 	if a.options.Alerts {
 		stopAlerts, err := a.runAlerts(ctx, d)
 		if err != nil {
@@ -126,14 +151,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 		}
 		defer stopAlerts()
 	}
-	for _, s := range d.servers {
-		for range s.seats {
-			s.workers = append(s.workers, &worker{pool: s.pool, syncs: a.syncs, db: a.db, logger: a.logger.With("server", s.config.Name)})
-		}
-	}
 	a.started = time.Now()
-	a.running.Store(d)
-	defer a.running.Store(nil)
 	// Workers outlive ctx by the grace; the dispatcher ends them.
 	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopWork(errStopped)
@@ -141,15 +159,29 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 
 	var workers sync.WaitGroup
 	group, grouped := errgroup.WithContext(ctx)
-	for _, s := range d.servers {
-		for i, seat := range s.seats {
-			w := s.workers[i]
+	d.hire = func(s *server, syncs map[string]work.Sync) {
+		for _, seat := range s.seats {
+			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, logger: a.logger.With("server", s.config.Name)}
+			s.workers = append(s.workers, w)
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
 	}
+	d.dismiss = func(s *server) {
+		for _, seat := range s.seats {
+			close(seat)
+		}
+		workers.Go(func() { s.pool.Close() })
+	}
+	for _, s := range d.servers {
+		d.hire(s, a.syncs)
+	}
+	a.running.Store(d)
+	defer a.running.Store(nil)
 	ready := a.options.Ready
 	if a.options.Triggers {
-		if err := a.startTriggers(grouped, group, d.emit); err != nil {
+		triggers := triggering{}
+		d.retrigger = func(a *Agent, syncs []string) error { return triggers.start(grouped, group, a, syncs, d.emit) }
+		if err := d.retrigger(a, slices.Sorted(maps.Keys(a.syncs))); err != nil {
 			group.Go(func() error { return err }) // ends the others
 			ready = nil
 		}
@@ -169,7 +201,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 		}
 		err := d.run(grouped)
 		stopWork(errStopped)
-		d.closeJobs()
+		a.last.closeJobs()
 		// After an error workers may still have something to report; nobody wants it any more.
 		ended := make(chan struct{})
 		go func() {
@@ -198,23 +230,14 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return control.Serve(ctx, listener, a, a.logger) })
 }
 
-func (a *Agent) startTriggers(ctx context.Context, group *errgroup.Group, emit trigger.Emit) error {
-	all, err := a.triggers()
-	if err != nil {
-		return err
-	}
-	for _, t := range all {
-		group.Go(func() error { return t.Run(ctx, emit) })
-	}
-	return nil
-}
-
 // request asks the dispatcher for something; answer gets a value when it is committed.
 type request struct {
 	pass    *pass
 	approve string
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
+	pauses []string // the syncs whose pauses change has changed, and
+	by     string   // who has asked for that
 	answer chan error
 }
 

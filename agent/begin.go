@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -18,13 +20,13 @@ func (d *dispatcher) begin(now time.Time) error {
 		if recovered, err = queue.Recover(tx, now); err != nil {
 			return fmt.Errorf("recover jobs: %w", err)
 		}
-		if err := d.reconfigure(tx, now); err != nil {
+		if err := d.reconfigure(tx, slices.Collect(maps.Keys(d.agent.syncs)), now); err != nil {
 			return err
 		}
 		if err := dropLeftOver(tx); err != nil {
 			return err
 		}
-		if err := d.loadServers(tx); err != nil {
+		if err := d.loadServers(tx, d.servers); err != nil {
 			return err
 		}
 		hastened, err := d.hasten(tx, now)
@@ -45,6 +47,7 @@ func (d *dispatcher) begin(now time.Time) error {
 		tell()
 	}
 	d.news = nil
+	d.tellWorkers(now)
 	if n := len(recovered.Requeued) + len(recovered.Dead); n > 0 {
 		d.agent.logger.Info("going on after an unclean end", "jobs", n, "parked", len(recovered.Dead))
 	}
@@ -56,10 +59,10 @@ func (d *dispatcher) later(log func(message string, values ...any), message stri
 	d.news = append(d.news, func() { log(message, values...) })
 }
 
-// reconfigure compares each sync with what the state says about it. A sync that points
+// reconfigure compares enabled syncs with what the state says about them. A sync that points
 // elsewhere than before starts from first contact.
-func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
-	for name := range d.agent.syncs {
+func (d *dispatcher) reconfigure(tx *state.Tx, syncs []string, now time.Time) error {
+	for _, name := range syncs {
 		s := d.agent.cfg.Syncs[name]
 		row, err := state.GetSync(tx, name)
 		if err != nil {
@@ -76,7 +79,7 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 				if err := startAnew(tx, name); err != nil {
 					return err
 				}
-				row = state.SyncState{Elsewhere: known > 0 || row.Elsewhere}
+				row = state.SyncState{Elsewhere: known > 0 || row.Elsewhere, Paused: row.Paused}
 			}
 			row.Identity = is
 		}
@@ -91,7 +94,8 @@ func (d *dispatcher) reconfigure(tx *state.Tx, now time.Time) error {
 				return err
 			}
 		}
-		d.halted[name] = row.Halt != ""
+		row.Hold.Until = time.Time{}
+		d.halted[name], d.paused[name], d.holds[name], d.young[name] = row.Halt != "", row.Paused, row.Hold, time.Time{}
 		if err := d.loadSchedules(tx, s, now); err != nil {
 			return err
 		}

@@ -119,7 +119,7 @@ func (b *breaker) run(use func()) {
 	}
 	b.d, d.now, d.stopWork, d.rounds = d, b.now, func() {}, fewRounds
 	var workers sync.WaitGroup
-	for _, s := range d.servers {
+	d.hire = func(s *server, _ map[string]work.Sync) {
 		for _, seat := range s.seats {
 			workers.Go(func() {
 				for a := range seat {
@@ -127,6 +127,15 @@ func (b *breaker) run(use func()) {
 				}
 			})
 		}
+	}
+	d.dismiss = func(s *server) {
+		for _, seat := range s.seats {
+			close(seat)
+		}
+		workers.Go(func() { s.pool.Close() })
+	}
+	for _, s := range d.servers {
+		d.hire(s, nil)
 	}
 	ctx, stop := context.WithCancel(b.t.Context())
 	ended := make(chan error)
@@ -136,9 +145,9 @@ func (b *breaker) run(use func()) {
 	if err := <-ended; err != nil {
 		b.t.Error(err)
 	}
-	d.closeJobs()
+	b.agent.last.closeJobs()
 	workers.Wait()
-	d.closePools()
+	b.agent.last.closePools()
 }
 
 func (b *breaker) work(a assignment) {

@@ -167,7 +167,7 @@ func (c *commit) held(sync string) queue.Held {
 	if !changed {
 		halted = c.d.halted[sync]
 	}
-	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled {
+	if _, enabled := c.d.agent.syncs[sync]; halted || !enabled || c.pauseOf(sync).Holds(c.now) || c.d.leaving.includes(sync) {
 		return queue.HeldAll
 	}
 	if _, closed := closedUntil(c.d.agent.cfg.Syncs[sync], c.now); closed {

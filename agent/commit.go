@@ -38,6 +38,7 @@ type transition struct {
 	facts       map[string]map[string]ftpclient.Facts // by server and address
 	addresses   map[string]string                     // of servers, where another one is in use now
 	halted      map[string]bool
+	paused      map[string]state.Pause
 	holds       map[string]state.Hold
 	trials      map[place]queue.ID
 	closed      map[string]bool // syncs whose window has closed, or opened
@@ -64,7 +65,7 @@ type transition struct {
 
 func newTransition() *transition {
 	return &transition{
-		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{},
+		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{}, paused: map[string]state.Pause{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
 		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{},
 	}
@@ -114,6 +115,9 @@ func (c *commit) run() error {
 		if err := c.request(r); err != nil {
 			return fmt.Errorf("take request: %w", err)
 		}
+	}
+	if err := c.endPauses(); err != nil {
+		return fmt.Errorf("end pauses: %w", err)
 	}
 	if err := c.endRuns(); err != nil {
 		return fmt.Errorf("end runs of schedules: %w", err)
@@ -222,9 +226,17 @@ func (c *commit) request(r request) error {
 				err = errors.Join(err, c.tryAtOnce(name))
 			}
 		}
+		for _, name := range r.pauses {
+			if err == nil {
+				err = c.tellPause(name, r.by)
+			}
+		}
 		return err
 	}
 	if r.approve != "" {
+		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
+			return nil
+		}
 		if err := approve(c.tx, r.approve, c.now); err != nil {
 			return err
 		}
@@ -235,6 +247,9 @@ func (c *commit) request(r request) error {
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
 	}
 	for sync := range r.pass.syncs {
+		if !c.d.agent.has(sync) {
+			continue
+		}
 		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/trigger"
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/extip"
 	"github.com/ftpferry/ftpferry/queue"
@@ -39,6 +40,13 @@ type dispatcher struct {
 	events   chan trigger.Event
 	reports  chan report
 	stopWork func()
+	// hire starts the workers of a server, and dismiss ends them and closes the pool, which nobody uses any more.
+	hire    func(s *server, syncs map[string]work.Sync)
+	dismiss func(s *server)
+	// retrigger starts the triggers of syncs anew, as the agent has them; nil if there are none.
+	retrigger func(a *Agent, syncs []string) error
+	// leaving is what has to end before another configuration is in force; nil if none is about to be.
+	leaving *leaving
 
 	servers map[string]*server
 	// outstanding are the assignments whose jobs have not all been reported.
@@ -46,11 +54,12 @@ type dispatcher struct {
 	passes      []*pass
 	runs        map[string]*run // of lines of schedules, by run.key
 	halted      map[string]bool
-	rooms       map[queue.ID]room     // of the scans under way
-	holds       map[string]state.Hold // of syncs; those of servers are in their rows
-	trials      map[place]queue.ID    // the transfers that find out whether there is room again
-	closed      map[string]bool       // syncs that were told to be outside of their windows
-	rounds      int                   // of new fingerprints
+	paused      map[string]state.Pause // by a person; those that are over are taken out by the next commit
+	rooms       map[queue.ID]room      // of the scans under way
+	holds       map[string]state.Hold  // of syncs; those of servers are in their rows
+	trials      map[place]queue.ID     // the transfers that find out whether there is room again
+	closed      map[string]bool        // syncs that were told to be outside of their windows
+	rounds      int                    // of new fingerprints
 	now         func() time.Time
 	latest      time.Time // the latest that the clock has shown
 	wake        time.Time
@@ -146,20 +155,12 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	d := &dispatcher{
 		agent: a, events: make(chan trigger.Event), servers: map[string]*server{},
 		outstanding: map[queue.ID]*assigned{}, holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{},
-		halted: map[string]bool{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
+		halted: map[string]bool{}, paused: map[string]state.Pause{}, runs: map[string]*run{}, rooms: map[queue.ID]room{}, untold: map[string][]untold{}, young: map[string]time.Time{}, over: make(chan struct{}), now: time.Now,
 		rounds: fingerprintRounds,
-	}
-	for name := range a.syncs {
-		d.young[name] = time.Time{}
 	}
 	workers := 0
 	for name, s := range a.cfg.Servers {
-		srv := &server{config: s}
-		for range s.Connections {
-			srv.seats = append(srv.seats, make(chan assignment, 1))
-		}
-		srv.idle = slices.Clone(srv.seats)
-		d.servers[name] = srv
+		d.servers[name] = newServer(s)
 		workers += s.Connections
 	}
 	d.reports = make(chan report, workers)
@@ -168,11 +169,27 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	}
 	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
 	for _, s := range d.servers {
-		s.line = newBandwidth(s.config.Bandwidth, d.now())
-		s.pool = newPool(s.config, s.facts, s.line, d.locator, a.logger)
-		s.address = s.pool.InUse()
+		d.connect(s)
 	}
+	a.last = d
 	return d, nil
+}
+
+// newServer returns a server without a pool.
+func newServer(s *config.Server) *server {
+	srv := &server{config: s}
+	for range s.Connections {
+		srv.seats = append(srv.seats, make(chan assignment, 1))
+	}
+	srv.idle = slices.Clone(srv.seats)
+	return srv
+}
+
+// connect gives a server, whose facts are known, its pool.
+func (d *dispatcher) connect(s *server) {
+	s.line = newBandwidth(s.config.Bandwidth, d.now())
+	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.logger)
+	s.address = s.pool.InUse()
 }
 
 // closePools ends all connections, once no worker has one.
@@ -224,6 +241,9 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 	stopping, done := false, ctx.Done()
 	var grace <-chan time.Time
 	for !stopping || len(d.outstanding) > 0 {
+		if d, err = d.changeOver(stopping); err != nil {
+			return err
+		}
 		d.beat()
 		b := batch{claim: !stopping}
 		if !d.drain(&b) && (stopping || !d.due(d.now())) {
@@ -284,7 +304,7 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if err != nil {
 			return err
 		}
-		ready = ready || len(rested) > 0 || d.anyRunOver() || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		ready = ready || len(rested) > 0 || d.anyRunOver() || d.anyPauseOver(now) || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
 		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
@@ -328,7 +348,7 @@ func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <
 	if !stopping {
 		sleep = min(max(d.wake.Sub(d.now()), 0), maxSleep)
 	}
-	sleep = d.untilPulse(sleep)
+	sleep = d.untilPulse(d.untilGraceEnds(sleep))
 	timer := time.NewTimer(sleep)
 	defer timer.Stop()
 	select {
@@ -338,6 +358,8 @@ func (d *dispatcher) wait(b *batch, stopping bool, done <-chan struct{}, grace <
 		b.reports = append(b.reports, r)
 	case r := <-d.agent.requests:
 		b.requests = append(b.requests, r)
+	case r := <-d.reloads():
+		d.leave(r)
 	case <-timer.C:
 	case <-done:
 		return wokenByStop
@@ -398,6 +420,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
+	if maps.Copy(d.paused, t.paused); len(t.paused) > 0 {
+		d.tellWorkers(b.now)
+	}
 	d.rooms, d.untold, d.young, d.putOffs = t.rooms, t.untold, t.young, t.putOffs
 	d.agent.putOffs.Store(&t.putOffs) // which nobody changes any more
 	for _, m := range t.missed {
@@ -418,6 +443,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.lastSync = next.jobs[0].Sync
 		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		s.idle = s.idle[1:]
+		next.syncs = d.agent.syncs
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
@@ -446,6 +472,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	}
 	for _, r := range b.requests {
 		if r.pass != nil {
+			r.pass.leaveOut(d.agent)
 			d.passes = append(d.passes, r.pass)
 		}
 		r.answer <- nil

@@ -173,6 +173,7 @@ func (c *commit) nextChange(next time.Time) time.Time {
 		}
 	}
 	for sync := range c.d.agent.syncs {
+		consider(c.pauseOf(sync).Until)
 		if windows := c.d.agent.cfg.Syncs[sync].Allowed; len(windows) > 0 {
 			_, until := config.Allowed(windows, c.now)
 			consider(until)

@@ -18,16 +18,21 @@ func mayCall(s *config.Server) bool {
 	return s.Data.Mode != config.DataPassive && s.Proxy.Reveal() == ""
 }
 
-// newLocator returns nil where there is nobody to ask, or no server that could make use of the answer.
-func newLocator(cfg *config.Config, memory extip.Memory, save func(extip.Memory) error, logger *slog.Logger) *extip.Locator {
+func wantsLocator(cfg *config.Config) bool {
 	useful := false
 	for _, s := range cfg.Servers {
 		useful = useful || mayCall(s)
 	}
 	from := cfg.Agent.AddressSources
-	if !useful || !from.Gateway && len(from.STUN)+len(from.HTTPS) == 0 {
+	return useful && (from.Gateway || len(from.STUN)+len(from.HTTPS) > 0)
+}
+
+// newLocator returns nil where there is nobody to ask, or no server that could make use of the answer.
+func newLocator(cfg *config.Config, memory extip.Memory, save func(extip.Memory) error, logger *slog.Logger) *extip.Locator {
+	if !wantsLocator(cfg) {
 		return nil
 	}
+	from := cfg.Agent.AddressSources
 	return extip.NewLocator(extip.Options{
 		Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger,
 	})
@@ -75,8 +80,8 @@ func (d *dispatcher) write(put func(tx *state.Tx) error) error {
 		}
 	case <-d.over:
 	}
-	if d.failure != nil {
-		return d.failure
+	if failure := d.agent.last.failure; failure != nil {
+		return failure
 	}
 	return d.agent.db.Update(put)
 }

@@ -140,7 +140,7 @@ func TestTheLocatorsMemoryIsKept(t *testing.T) {
 func TestNothingIsWrittenAfterAFailedCommit(t *testing.T) {
 	d := memoryDispatcher(t)
 	broken := &state.CommitError{Err: io.ErrShortWrite}
-	d.failure = broken
+	d.agent.last.failure = broken
 	close(d.over)
 	if err := d.saveMemory(remembered); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
@@ -253,7 +253,7 @@ func TestAnApprovalEndsAPause(t *testing.T) {
 	defer db.Close()
 	now := time.Now()
 	d := &dispatcher{
-		agent:   &Agent{cfg: &config.Config{Syncs: map[string]*config.Sync{"s": {Name: "s", Server: "acme"}}}},
+		agent:   &Agent{cfg: &config.Config{Syncs: map[string]*config.Sync{"s": {Name: "s", Server: "acme"}}}, syncs: map[string]work.Sync{"s": {}}},
 		servers: map[string]*server{"acme": {row: state.Server{Failures: 9, NotBefore: now.Add(time.Hour)}}},
 	}
 	err = db.Update(func(tx *state.Tx) error {

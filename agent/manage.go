@@ -152,7 +152,7 @@ func (a *Agent) syncJobs() ([]control.SyncJobs, error) {
 
 // appendCounts leaves out syncs of which there is nothing to tell.
 func appendCounts(list []control.SyncJobs, sync string, n queue.Counts, stop *control.Stop) []control.SyncJobs {
-	if n.Dead+n.Running+n.Due+n.Waiting <= 0 && (stop == nil || stop.By != control.StopHalt) {
+	if n.Dead+n.Running+n.Due+n.Waiting <= 0 && (stop == nil || stop.By != control.StopHalt && stop.By != control.StopPerson) {
 		return list
 	}
 	return append(list, control.SyncJobs{
@@ -183,6 +183,8 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopOff, Reason: "enabled = false"}, nil
 	case row.Halt != "":
 		return &control.Stop{By: control.StopHalt, Reason: row.Halt}, nil
+	case row.Paused.Holds(now):
+		return &control.Stop{By: control.StopPerson, Reason: pauseText(row.Paused), Until: row.Paused.Until}, nil
 	case server.Blocked():
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):
@@ -386,11 +388,16 @@ func (c *change) left(id queue.ID, reason string) {
 // transact carries out do in a transaction of its own, or in one of the dispatcher's while that works. do returns the servers
 // whose pauses and blocks end with it. It must not fail because of what a person has asked for: that would end the dispatcher.
 func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Time) (servers []string, err error)) error {
+	return a.transactAbout(ctx, request{change: do})
+}
+
+// transactAbout is transact for a request with a change that says what it is about.
+func (a *Agent) transactAbout(ctx context.Context, r request) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if a.running.Load() != nil {
-		return a.ask(ctx, request{change: do})
+		return a.ask(ctx, r)
 	}
 	select {
 	case <-a.ended:
@@ -399,7 +406,7 @@ func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Tim
 	}
 	return a.db.Update(func(tx *state.Tx) error {
 		now := time.Now()
-		servers, err := do(tx, now)
+		servers, err := r.change(tx, now)
 		for _, name := range servers {
 			if err == nil {
 				err = a.endPause(tx, name, now)

@@ -87,7 +87,7 @@ func (a *Agent) serverStatus(d *dispatcher, name string, syncs []string, now tim
 	}
 	var facts ftpclient.Facts
 	var crowded crowding
-	if d != nil {
+	if d != nil && d.servers[name] != nil { // else the configuration has changed since somebody asked
 		running := d.servers[name]
 		use := running.pool.Use()
 		s.Address, s.Connections, s.Busy, s.Limit, s.LastUsed = running.pool.InUse(), use.Open, use.Lent, use.Limit, use.LastUsed
@@ -146,8 +146,9 @@ func (a *Agent) allClosed(syncs []string, now time.Time) (until time.Time, close
 
 // underway is the job that a worker has at hand.
 type underway struct {
-	job  queue.Job
-	live work.Live
+	job    queue.Job
+	live   work.Live
+	cancel context.CancelCauseFunc // breaks it off
 }
 
 // transfers are those under way of these syncs, the oldest first. Any goroutine may ask.

@@ -224,7 +224,10 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		if from.full() {
 			s.report.Unavailable = from.refusal
 		}
-		stopped := halt.Halt != "" || s.report.Blocked != "" || s.report.Unavailable != ""
+		if s.report.Paused = ""; halt.Paused.Holds(now) {
+			s.report.Paused = pauseText(halt.Paused)
+		}
+		stopped := halt.Halt != "" || s.report.Paused != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {
 			busy := d.busy
 			if s.run != nil {

@@ -87,7 +87,7 @@ func TestAPulseTellsOfHaltsAndJobs(t *testing.T) {
 	t.Parallel()
 	var told []Pulse
 	d := &dispatcher{
-		agent:  &Agent{options: Options{Pulse: func(p Pulse) { told = append(told, p) }, PulseInterval: time.Hour}},
+		agent:  &Agent{lasting: &lasting{}, options: Options{Pulse: func(p Pulse) { told = append(told, p) }, PulseInterval: time.Hour}},
 		halted: map[string]bool{"a": true, "b": false, "c": true}, outstanding: map[queue.ID]*assigned{3: nil},
 	}
 	d.beat()

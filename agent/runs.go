@@ -159,6 +159,8 @@ func (r *run) result() string {
 	switch {
 	case report.Halt != "":
 		parts = append(parts, "halted: "+report.Halt)
+	case report.Paused != "":
+		parts = append(parts, report.Paused)
 	case report.Blocked != "":
 		parts = append(parts, "the login is refused: "+report.Blocked)
 	case report.Unavailable != "":

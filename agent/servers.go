@@ -220,8 +220,8 @@ func loadServer(tx *state.Tx, name string, addresses []string) (state.Server, ma
 // loadServers reads what is known about the servers. Pauses end with the start, which is what an operator does after
 // mending something; so do the waits for room. A server that has refused the login stays blocked until its
 // configuration is another one.
-func (d *dispatcher) loadServers(tx *state.Tx) error {
-	for name, s := range d.servers {
+func (d *dispatcher) loadServers(tx *state.Tx, servers map[string]*server) error {
+	for name, s := range servers {
 		was, facts, err := loadServer(tx, name, addressesOf(s.config))
 		if err != nil {
 			return err
@@ -238,14 +238,6 @@ func (d *dispatcher) loadServers(tx *state.Tx) error {
 			}
 		}
 		s.row, s.facts = row, facts
-	}
-	for name := range d.agent.syncs {
-		row, err := state.GetSync(tx, name)
-		if err != nil {
-			return err
-		}
-		row.Hold.Until = time.Time{}
-		d.holds[name] = row.Hold
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"context"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/trigger"
@@ -12,27 +15,83 @@ import (
 )
 
 // triggers returns all that ask for looks, with what they do at the start spread by sync.
-func (a *Agent) triggers() ([]trigger.Trigger, error) {
+func (a *Agent) triggers() (all []trigger.Trigger, err error) {
 	names := slices.Sorted(maps.Keys(a.syncs))
 	after := trigger.Spread(len(names))
-	var all []trigger.Trigger
 	for k, name := range names {
-		s := a.cfg.Syncs[name]
-		if s.Watch {
-			all = append(all, watched{a.watch(a.syncs[name]), trigger.Start{Sync: name, After: after[k], Local: true}})
-		}
-		all = append(all, a.looks(s, after[k])...)
-		if len(s.Schedules) == 0 {
-			continue
-		}
-		schedule, err := a.schedule(s)
+		more, err := a.triggersOf(name, after[k])
 		if err != nil {
 			return nil, err
 		}
-		schedule.After = after[k]
-		all = append(all, schedule)
+		all = append(all, more...)
 	}
 	return all, nil
+}
+
+// triggersOf are those of one sync; after is its place in the spread at the start.
+func (a *Agent) triggersOf(name string, after time.Duration) (all []trigger.Trigger, err error) {
+	s := a.cfg.Syncs[name]
+	if s.Watch {
+		all = append(all, watched{a.watch(a.syncs[name]), trigger.Start{Sync: name, After: after, Local: true}})
+	}
+	all = append(all, a.looks(s, after)...)
+	if len(s.Schedules) == 0 {
+		return all, nil
+	}
+	schedule, err := a.schedule(s)
+	if err != nil {
+		return nil, err
+	}
+	schedule.After = after
+	return append(all, schedule), nil
+}
+
+// triggering are the triggers of syncs that run, by sync.
+type triggering map[string]*triggered
+
+type triggered struct {
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+// start stops the triggers of these syncs, as far as there are any, and starts those that the agent has for them. They run in group.
+func (t triggering) start(ctx context.Context, group *errgroup.Group, a *Agent, syncs []string, emit trigger.Emit) error {
+	after := trigger.Spread(len(syncs))
+	for k, name := range syncs {
+		before := t[name]
+		if before != nil {
+			before.stop()
+		}
+		if _, enabled := a.syncs[name]; !enabled {
+			delete(t, name)
+			continue
+		}
+		all, err := a.triggersOf(name, after[k])
+		if err != nil {
+			return err
+		}
+		own, stop := context.WithCancel(ctx)
+		is := &triggered{stop, make(chan struct{})}
+		t[name] = is
+		group.Go(func() error {
+			defer close(is.ended)
+			defer stop()
+			if before != nil {
+				<-before.ended // two watches of one folder would meet each other's canaries
+			}
+			inner, running := errgroup.WithContext(own)
+			for _, one := range all {
+				inner.Go(func() error { return one.Run(running, emit) })
+			}
+			err := inner.Wait()
+			if own.Err() != nil && ctx.Err() == nil { // stopped alone
+				a.watching.forget(name)
+				return nil
+			}
+			return err
+		})
+	}
+	return nil
 }
 
 // looks returns what asks for the looks of a sync that nothing has to happen for. after is its place in the spread at the start.

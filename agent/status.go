@@ -28,6 +28,9 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 		return s, err
 	}
 	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
+	if p := row.Paused; p.Holds(time.Now()) {
+		s.Paused = &control.Pause{Since: p.Since, Until: p.Until, By: p.By, Reason: p.Reason}
+	}
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
 	s.FolderTimes = folderTimesOf(configured, row)
 	if configured.Poll > 0 && a.options.Triggers && a.running.Load() != nil {

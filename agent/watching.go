@@ -30,6 +30,12 @@ func (w *watching) set(sync string, h trigger.Health) {
 	w.health[sync] = h
 }
 
+func (w *watching) forget(sync string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.health, sync)
+}
+
 // status returns nil for a sync that does not watch.
 func (w *watching) status(sync string) *control.Watch {
 	w.mu.Lock()

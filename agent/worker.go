@@ -18,6 +18,8 @@ type assignment struct {
 	jobs   []queue.Job
 	// room is how many operations the scan among the jobs may find until it is told more.
 	room int
+	// syncs are those of the configuration that is in force; nil: those of the worker.
+	syncs map[string]work.Sync
 }
 
 // report is what a worker says about one job.
@@ -37,6 +39,8 @@ type worker struct {
 	syncs  map[string]work.Sync
 	db     *state.DB
 	logger *slog.Logger
+	// stopped, if not nil, reports whether nothing of a sync is to be begun.
+	stopped func(sync string) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
 	used bool            // the job at hand asked for the connection
@@ -53,6 +57,9 @@ func (w *worker) run(ctx, begin context.Context, jobs <-chan assignment, reports
 }
 
 func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- report) {
+	if a.syncs != nil {
+		w.syncs = a.syncs
+	}
 	var unavailable, full error
 	for i, job := range a.jobs {
 		r := report{}
@@ -65,15 +72,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		case full != nil && isTransfer(job.Kind):
 			r.Outcome = work.Outcome{Job: job, Err: full}
 		default:
-			now := &underway{job: job}
-			w.current.Store(now)
-			env := w.env(begin, job)
-			env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
-			r.Outcome = work.Do(ctx, env, job)
-			w.current.Store(nil)
-		}
-		if r.Err != nil && ctx.Err() != nil {
-			r.Err = errors.Join(context.Canceled, r.Err)
+			r.Outcome = w.carryOut(ctx, begin, a, job, reports)
 		}
 		switch classify(r.Err) {
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
@@ -89,6 +88,25 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		}
 		reports <- r
 	}
+}
+
+// carryOut does one job, unless its sync is stopped.
+func (w *worker) carryOut(ctx, begin context.Context, a assignment, job queue.Job, reports chan<- report) work.Outcome {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	now := &underway{job: job, cancel: cancel}
+	w.current.Store(now)
+	defer w.current.Store(nil)
+	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync and then breaks off what is under way misses none
+		return work.Outcome{Job: job, Err: suspended{}}
+	}
+	env := w.env(begin, job)
+	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
+	o := work.Do(ctx, env, job)
+	if cause := context.Cause(ctx); o.Err != nil && cause != nil && !errors.Is(o.Err, cause) {
+		o.Err = errors.Join(cause, o.Err)
+	}
+	return o
 }
 
 func (w *worker) env(begin context.Context, job queue.Job) work.Env {

@@ -19,6 +19,10 @@ const (
 	explainPatience = 10 * time.Second
 )
 
+// ErrInterrupted, as the cause of a context that ends, breaks a transfer off as [Transfer.Abort] does: the connection is to go on.
+// Any other end of a context costs the connection. It is a context.Canceled.
+var ErrInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
+
 // Abort gives the transfer up. An upload ends by a reset, so that it does not look complete.
 // The connection stays usable (see Conn.Usable) if the server tells within two seconds that
 // it is in step, else it is given up. It does nothing after Finish. A ctx that has ended
@@ -110,6 +114,9 @@ func (t *Transfer) abandon(ctx context.Context) {
 		t.guarded.Close()
 	}
 	t.conn.running.set(nil)
+	if errors.Is(context.Cause(ctx), ErrInterrupted) {
+		ctx = context.WithoutCancel(ctx)
+	}
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
 	if t.owesBeat() || !t.resynchronise(waiting) {

@@ -53,6 +53,22 @@ type SyncState struct {
 	LastPurge time.Time `json:"last_purge,omitzero"`
 	// Hold is about what goes into the local folder.
 	Hold Hold `json:"hold,omitzero"`
+	// Paused is a person's word that nothing new is to be begun; zero for none.
+	Paused Pause `json:"paused,omitzero"`
+}
+
+// Pause is a person's word that a sync is to begin nothing new.
+type Pause struct {
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"` // zero: until somebody resumes the sync
+	By    string    `json:"by,omitempty"`   // who said so, as far as that is known
+	// Reason is in that person's words; "" if none were given.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Holds reports whether the pause is not over.
+func (p Pause) Holds(now time.Time) bool {
+	return !p.Since.IsZero() && (p.Until.IsZero() || now.Before(p.Until))
 }
 
 // HaltUnreadable is the HaltCode of a sync whose row cannot be read.

@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Path    string             // the path given to Load
 	Files   []string           // all that was read, absolute: Path and what it includes
+	Folders []string           // in which further files would be read, absolute
 	Agent   Agent              // the process as a whole
 	Servers map[string]*Server // by name
 	Syncs   map[string]*Sync   // by name; every Sync.Server is a key of Servers
@@ -31,6 +32,7 @@ type Agent struct {
 	Log                  Log
 	Listen               string        // HOST:PORT of the metrics and the state of health; "": nowhere. Without a ListenToken it is a loopback address
 	ListenToken          Secret        // what everybody has to know who asks there; empty: nothing
+	Reload               Reload        // when the configuration is read again
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0
 	AllowNetworkStateDir bool          // accept a state directory on NFS or SMB
 	MaxStateSize         int64         // bound of the state file in bytes; 0: none
@@ -52,6 +54,15 @@ type AddressSources struct {
 	STUN    []string // HOST:PORT
 	HTTPS   []string // https URLs whose answer is the caller's address and nothing else
 }
+
+// Reload says when the configuration is read again.
+type Reload string
+
+// ReloadSignal: when somebody asks. ReloadAuto: when one of its files has changed, too.
+const (
+	ReloadSignal Reload = "signal"
+	ReloadAuto   Reload = "auto"
+)
 
 // Log says what is logged and how.
 type Log struct {

@@ -81,9 +81,9 @@ func TestDefaults(t *testing.T) {
 		Path:  "agent.toml",
 		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
-			StateDir:      stateDir,
-			Log:           Log{Level: slog.LevelInfo, Format: LogAuto},
-			ShutdownGrace: 30 * time.Second, AddressSources: AddressSources{Gateway: true},
+			StateDir: stateDir,
+			Log:      Log{Level: slog.LevelInfo, Format: LogAuto},
+			Reload:   ReloadSignal, ShutdownGrace: 30 * time.Second, AddressSources: AddressSources{Gateway: true},
 			History: History{Keep: 90 * 24 * time.Hour, Rows: 1_000_000},
 		},
 		Servers: map[string]*Server{"acme": {
@@ -161,7 +161,7 @@ func TestEverySettingArrives(t *testing.T) {
 		Files: []string{filepath.Join(here, "agent.toml")},
 		Agent: Agent{
 			StateDir: filepath.Join(here, "state"), Log: Log{Level: slog.LevelDebug, Format: LogJSON},
-			ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,
+			Reload: ReloadSignal, ShutdownGrace: 90 * time.Second, AllowNetworkStateDir: true,
 			MaxStateSize: 4 << 30, History: History{Keep: 180 * time.Hour, Rows: 5000},
 			AddressSources: AddressSources{STUN: []string{"stun.example.com:3478", "[2001:db8::1]:19302"}, HTTPS: []string{"https://ip.example.com/?a"}},
 		},

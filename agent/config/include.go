@@ -50,6 +50,7 @@ func (l *loader) included(at key, pattern string) []string {
 	if whole == "" || !strings.ContainsAny(pattern, special) {
 		return slices.DeleteFunc([]string{whole}, func(path string) bool { return path == "" })
 	}
+	l.folders = append(l.folders, filepath.Dir(whole))
 	if !filepath.IsAbs(filepath.FromSlash(pattern)) && runtime.GOOS != "windows" { // what is special in the folder's own name is not
 		whole = filepath.Join(literalPath.Replace(l.source(at).folder), filepath.FromSlash(pattern))
 	}

@@ -29,6 +29,8 @@ type loader struct {
 	withoutSecrets bool
 	// secretVariables are those of the environment that hold secrets.
 	secretVariables []string
+	// folders are those in which the patterns of include look.
+	folders []string
 }
 
 // Load reads and validates the file and those that it includes. Relative paths in a file are relative to its folder. env gives
@@ -75,6 +77,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	for _, from := range l.sources {
 		cfg.Files = append(cfg.Files, from.path)
 	}
+	cfg.Folders = l.folders
 	return cfg, file, nil
 }
 

@@ -26,6 +26,7 @@ type rawAgent struct {
 	Log                  rawLog    `toml:"log"`
 	Listen               string    `toml:"listen"`
 	ListenToken          rawSecret `toml:"listen_token"`
+	Reload               string    `toml:"reload" words:"signal auto"`
 	ShutdownGrace        duration  `toml:"shutdown_grace"`
 	AllowNetworkStateDir bool      `toml:"allow_network_state_dir"`
 	MaxStateSize         size      `toml:"max_state_size"`
@@ -183,6 +184,7 @@ type rawHooks struct {
 func defaultRaw() *raw {
 	return &raw{Agent: rawAgent{
 		Log:            rawLog{Level: "info", Format: string(LogAuto)},
+		Reload:         string(ReloadSignal),
 		ShutdownGrace:  duration(30 * time.Second),
 		History:        rawHistory{Keep: duration(90 * day), Rows: 1_000_000},
 		AddressSources: rawAddressSources{Gateway: true},

@@ -27,6 +27,7 @@ func (l *loader) agent(file rawAgent) Agent {
 		},
 		Listen:               l.listen(at.child("listen"), file.Listen, !file.ListenToken.isEmpty()),
 		ListenToken:          l.listenToken(at.child("listen_token"), file.ListenToken, file.Listen != ""),
+		Reload:               Reload(file.Reload),
 		ShutdownGrace:        l.duration(at.child("shutdown_grace"), file.ShutdownGrace, 0),
 		AllowNetworkStateDir: file.AllowNetworkStateDir,
 		MaxStateSize:         l.stateSize(at.child("max_state_size"), file.MaxStateSize),

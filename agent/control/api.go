@@ -20,6 +20,11 @@ type Service interface {
 	Plan(ctx context.Context, syncs []string) ([]SyncPlan, error)
 	// Approve lets a halted sync go on.
 	Approve(ctx context.Context, sync string) error
+	// Pause has syncs begin nothing new until Resume, over restarts too. What changes meanwhile is noted, and what schedules
+	// ask for is done afterwards.
+	Pause(ctx context.Context, request PauseRequest) (Paused, error)
+	// Resume ends pauses. It returns the syncs that were paused.
+	Resume(ctx context.Context, request ResumeRequest) ([]string, error)
 
 	// Jobs calls each for the jobs that the filter chooses: the dead ones first, then those running, due and waiting. It
 	// returns the numbers of jobs of all syncs that have any, sorted by name. An error of each ends it, and is returned.
@@ -40,9 +45,14 @@ type Service interface {
 	// of the number after, or see EventsRemembered. Some 1,000 events are remembered; one who reads too slowly gets an event of
 	// the kind EventMissed in place of those that are not.
 	Events(ctx context.Context, after uint64, each func(Event) error) error
+	// Reload has the configuration read again and returns when it is in force. With ErrConfiguration the one before stays.
+	Reload(ctx context.Context) (Reloaded, error)
 	// Snapshot returns a consistent copy of the state file, and its size in bytes. The caller closes it.
 	Snapshot(ctx context.Context) (file io.ReadCloser, size int64, err error)
 }
+
+// ErrConfiguration: the configuration has errors, and the one before stays in force.
+var ErrConfiguration = errors.New("the new configuration is not taken")
 
 // ErrUnknownSync: a name was given that the configuration does not have.
 var ErrUnknownSync = errors.New("unknown sync")
@@ -71,7 +81,7 @@ func (r Report) ExitCode() int {
 			return ExitNeedsPerson
 		case s.Unavailable != "":
 			code = ExitUnavailable
-		case s.Unfinished > 0 && code == ExitDone:
+		case (s.Unfinished > 0 || s.Paused != "") && code == ExitDone:
 			code = ExitUnfinished
 		}
 	}
@@ -83,6 +93,8 @@ type SyncReport struct {
 	Sync string `json:"sync"`
 	// Halt is a guard's reason, "" if the sync is not halted.
 	Halt string `json:"halt,omitempty"`
+	// Paused says that, and why, a person has paused the sync.
+	Paused string `json:"paused,omitempty"`
 	// Unavailable says why the server could not be used, Blocked why it will not be tried
 	// again before a person acts.
 	Unavailable string `json:"unavailable,omitempty"`

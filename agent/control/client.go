@@ -111,6 +111,8 @@ func (c *Client) do(request *http.Request) (*http.Response, error) {
 	switch response.StatusCode {
 	case http.StatusNotFound:
 		return nil, refusal{ErrUnknownSync, failure.Error}
+	case http.StatusConflict:
+		return nil, refusal{ErrConfiguration, failure.Error}
 	case http.StatusBadRequest:
 		return nil, refusal{ErrInvalid, failure.Error}
 	}

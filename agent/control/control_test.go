@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -43,6 +44,18 @@ func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
 
 func (fake) Approve(_ context.Context, sync string) error {
 	return errors.New("there is no sync " + sync)
+}
+
+func (fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
+	return Paused{Syncs: append(r.Syncs, r.Server, r.By, r.Reason, r.For.String(), fmt.Sprint(r.Now)), Running: 7}, nil
+}
+
+func (fake) Resume(_ context.Context, r ResumeRequest) ([]string, error) {
+	return append(r.Syncs, r.Server, r.By), nil
+}
+
+func (fake) Reload(context.Context) (Reloaded, error) {
+	return Reloaded{}, fmt.Errorf("%w: agent.toml:7:1: what?", ErrConfiguration)
 }
 
 func (fake) Jobs(_ context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error) {
@@ -171,6 +184,17 @@ func TestClientAndServerAgree(t *testing.T) {
 	if err := client.Approve(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "there is no sync x") {
 		t.Errorf("Approve: %v, want the service's own words", err)
 	}
+	choice := SyncChoice{Syncs: []string{"one"}, Server: "acme"}
+	paused, err := client.Pause(t.Context(), PauseRequest{SyncChoice: choice, By: "kim", Reason: "why not", For: time.Minute, Now: true})
+	if diff := cmp.Diff(Paused{Syncs: []string{"one", "acme", "kim", "why not", "1m0s", "true"}, Running: 7}, paused); err != nil || diff != "" {
+		t.Errorf("Pause: %v\n%s", err, diff)
+	}
+	if resumed, err := client.Resume(t.Context(), ResumeRequest{choice, "kim"}); err != nil || !cmp.Equal(resumed, []string{"one", "acme", "kim"}) {
+		t.Errorf("Resume: %q, %v", resumed, err)
+	}
+	if _, err := client.Reload(t.Context()); !errors.Is(err, ErrConfiguration) || !strings.HasSuffix(err.Error(), "agent.toml:7:1: what?") {
+		t.Errorf("Reload: %v", err)
+	}
 }
 
 func TestNobodyListens(t *testing.T) {
@@ -266,6 +290,7 @@ func TestExitCodes(t *testing.T) {
 		{"a server that is down", []SyncReport{{Unavailable: "refused", Unfinished: 2}, {}}, ExitUnavailable},
 		{"a person goes before a server that is down", []SyncReport{{Unavailable: "refused"}, {Halt: "empty"}}, ExitNeedsPerson},
 		{"what is left is tried again", []SyncReport{{Unfinished: 1}, {}}, ExitUnfinished},
+		{"a sync that somebody has paused", []SyncReport{{Paused: "by kim"}, {}}, ExitUnfinished},
 		{"a server that is down goes before what is left", []SyncReport{{Unfinished: 1}, {Unavailable: "refused"}, {Unfinished: 1}}, ExitUnavailable},
 	} {
 		if got := (Report{Syncs: row.syncs}).ExitCode(); got != row.want {

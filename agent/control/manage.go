@@ -78,7 +78,9 @@ const (
 	StopHalt  = "halt"  // a guard, until somebody approves
 	StopBlock = "block" // the server refused the login, until its configuration changes or somebody asks
 	StopPause = "pause" // the server could not be used
-	StopFull  = "full"  // there is no room where transfers go; what deletes goes on
+	// StopPerson: somebody has paused the sync.
+	StopPerson = "paused"
+	StopFull   = "full" // there is no room where transfers go; what deletes goes on
 	// StopWindow: it is not the time for changes.
 	StopWindow = "window"
 	// StopWait: many files are gone, or the folder is, and it is waited whether they come back before a guard halts the sync. Until

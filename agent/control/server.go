@@ -26,7 +26,8 @@ const maxBody = 1 << 20
 
 // Serve answers requests on listener until ctx is done, and then ends those under way.
 func Serve(ctx context.Context, listener net.Listener, service Service, logger *slog.Logger) error {
-	if err := serveUntil(ctx, listener, &http.Server{Handler: handler(service)}, logger); err != nil {
+	handle := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(current(service)).ServeHTTP(w, r) })
+	if err := serveUntil(ctx, listener, &http.Server{Handler: handle}, logger); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	return nil
@@ -34,6 +35,13 @@ func Serve(ctx context.Context, listener net.Listener, service Service, logger *
 
 // closePatience bounds the wait for requests under way when the agent stops.
 const closePatience = 2 * time.Second
+
+func current(service Service) Service {
+	if c, ok := service.(Current); ok {
+		return c.Current()
+	}
+	return service
+}
 
 func handler(service Service) http.Handler {
 	mux := http.NewServeMux()
@@ -53,6 +61,14 @@ func handler(service Service) http.Handler {
 		}
 		return struct{}{}, nil
 	}))
+	mux.HandleFunc("POST /v1/pause", answer(func(ctx context.Context, request PauseRequest) (any, error) {
+		return service.Pause(ctx, request)
+	}))
+	mux.HandleFunc("POST /v1/resume", answer(func(ctx context.Context, request ResumeRequest) (any, error) {
+		syncs, err := service.Resume(ctx, request)
+		return syncsRequest{syncs}, err
+	}))
+	mux.HandleFunc("POST /v1/reload", answer(func(ctx context.Context, _ struct{}) (any, error) { return service.Reload(ctx) }))
 	mux.HandleFunc("POST /v1/jobs", stream(service.Jobs))
 	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {
 		return service.RetryJobs(ctx, filter)
@@ -121,6 +137,8 @@ func statusOf(r *http.Request, err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrUnknownSync):
 		return http.StatusNotFound
+	case errors.Is(err, ErrConfiguration):
+		return http.StatusConflict
 	case r.Context().Err() != nil || errors.Is(err, ErrGone):
 		return http.StatusServiceUnavailable // the agent ends
 	}

@@ -37,6 +37,8 @@ type SyncStatus struct {
 	Unknown   int    `json:"unknown"`
 	Differ    int    `json:"differ"`
 	Notes     []Note `json:"notes,omitempty"`
+	// Paused says that a person has paused the sync; nil if nobody has.
+	Paused *Pause `json:"paused,omitempty"`
 	// Watch says how local changes are noticed; nil if the sync does not watch, or nobody runs.
 	Watch *Watch `json:"watch,omitempty"`
 	// Schedules are the lines of the schedule, in the order of the configuration.

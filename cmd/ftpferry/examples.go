@@ -28,7 +28,11 @@ var examples = map[string]string{
   ftpferry init --yes --server-address ftp.example.com --user mirror --password-env ACME_PASSWORD --local www --remote /htdocs --direction up`,
 	"ftpferry once": `  ftpferry once
   ftpferry once website --verbose`,
-	"ftpferry plan": "  ftpferry plan website --json",
+	"ftpferry pause": `  ftpferry pause website --reason 'moving the disk'
+  ftpferry pause --server acme --for 2h --now`,
+	"ftpferry reload": "  ftpferry check && ftpferry reload",
+	"ftpferry resume": "  ftpferry resume website",
+	"ftpferry plan":   "  ftpferry plan website --json",
 	"ftpferry put": `  ftpferry put report.csv acme:/in/
   ftpferry put -r public acme:/htdocs --force
   pg_dump shop | gzip | ftpferry put - acme:/backup/shop.sql.gz`,

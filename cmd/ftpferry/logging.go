@@ -12,8 +12,8 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 )
 
-// logger writes to standard error, at the configured level or above level.
-func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
+// logger writes to standard error, from level on.
+func (p *program) logger(cfg *config.Config, level slog.Leveler) *slog.Logger {
 	handler := p.logHandler(cfg.Agent.Log.Format, level)
 	if p.tracing != nil {
 		handler = tracer{Handler: handler, trace: p.tracing}
@@ -21,7 +21,7 @@ func (p *program) logger(cfg *config.Config, level slog.Level) *slog.Logger {
 	return slog.New(handler)
 }
 
-func (p *program) logHandler(format config.LogFormat, level slog.Level) slog.Handler {
+func (p *program) logHandler(format config.LogFormat, level slog.Leveler) slog.Handler {
 	options := &slog.HandlerOptions{Level: level}
 	output := p.stderr
 	if p.logOutput != nil {
@@ -73,7 +73,7 @@ type journalLine struct {
 	out   io.Writer
 }
 
-func newJournalHandler(out io.Writer, level slog.Level) journalHandler {
+func newJournalHandler(out io.Writer, level slog.Leveler) journalHandler {
 	shared := &journalLine{out: out}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {

@@ -101,7 +101,7 @@ func (p *program) command() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
-	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.alertCommand(), p.queueCommand(), p.historyCommand(),
+	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.pauseCommand(), p.resumeCommand(), p.reloadCommand(), p.alertCommand(), p.queueCommand(), p.historyCommand(),
 		p.stateCommand(), p.lsCommand(), p.getCommand(), p.putCommand(), p.doctorCommand(), p.initCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
 	p.addCompletion(root)
 	addExamples(root)
@@ -155,6 +155,9 @@ func (p *program) warn(cfg *config.Config) {
 // serviceError gives errors of the agent their exit code: a wrong name is the caller's, all
 // else is for another try.
 func serviceError(err error) error {
+	if errors.Is(err, control.ErrConfiguration) {
+		return exit{control.ExitConfiguration, err}
+	}
 	if errors.Is(err, control.ErrUnknownSync) || errors.Is(err, control.ErrInvalid) {
 		return exit{control.ExitUsage, err}
 	}

@@ -17,6 +17,7 @@ type manager struct {
 	service.Notifier
 	problem error
 	told    atomic.Bool // that it cannot be told
+	cfg     atomic.Pointer[config.Config]
 }
 
 // newManager takes what is meant for this process out of the environment.
@@ -34,10 +35,11 @@ func newManager(env func(string) string) *manager {
 // options are those of an agent that reports to the manager.
 func (m *manager) options(cfg *config.Config, logger *slog.Logger) agent.Options {
 	m.check(m.problem, logger)
+	m.cfg.Store(cfg)
 	o := agent.Options{Logger: logger, Triggers: true, Control: true, Listen: true, Alerts: true, Version: versionOf().Version}
-	o.Ready = func() { m.check(m.Ready(standing(cfg, agent.Pulse{})), logger) }
+	o.Ready = func() { m.check(m.Ready(standing(m.cfg.Load(), agent.Pulse{})), logger) }
 	if o.PulseInterval = m.Interval(); o.PulseInterval > 0 {
-		o.Pulse = func(p agent.Pulse) { m.check(m.Alive(standing(cfg, p)), logger) }
+		o.Pulse = func(p agent.Pulse) { m.check(m.Alive(standing(m.cfg.Load(), p)), logger) }
 	}
 	return o
 }

@@ -100,6 +100,8 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 	switch {
 	case r.Halt != "":
 		state = "HALTED: " + r.Halt
+	case r.Paused != "":
+		state = account.headline(r.Paused)
 	case r.Blocked != "":
 		state = "BLOCKED: " + account.headline(r.Blocked)
 	case r.Unavailable != "":
@@ -116,6 +118,9 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 	}
 	fmt.Fprintf(p.stdout, "%s: %s; %s\n", r.Sync, state, strings.Join(did, ", "))
 	account.print()
+	if r.Paused != "" {
+		fmt.Fprintf(p.stdout, "  let it go on with: ftpferry resume %s\n", r.Sync)
+	}
 	if r.Halt != "" {
 		fmt.Fprintf(p.stdout, "  look at it with: ftpferry plan %s; let it go on with: ftpferry approve %s\n", r.Sync, r.Sync)
 	}

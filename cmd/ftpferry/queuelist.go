@@ -199,6 +199,8 @@ func (l *jobList) stopText(sync string, stop control.Stop) string {
 		return fmt.Sprintf("HALTED: %s; look at it with: ftpferry plan %s; let it go on with: ftpferry approve %s", reason, sync, sync)
 	case control.StopBlock:
 		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
+	case control.StopPerson:
+		return fmt.Sprintf("%s; let it go on with: ftpferry resume %s", reason, sync)
 	case control.StopWindow:
 		return reason
 	case control.StopWait:

@@ -106,6 +106,9 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
+	if p := s.Paused; p != nil && (s.Jobs.Stop == nil || s.Jobs.Stop.By != control.StopPerson) {
+		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), s.Sync), "  ", 0))
+	}
 	for _, schedule := range s.Schedules {
 		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
 	}

@@ -1,0 +1,272 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// NeedsRestart reports whether something differs that is not changed in a running agent: all but servers, syncs, and of [agent]
+// log.level, reload, shutdown_grace and history; and whether anybody is to be asked for this machine's external address.
+func NeedsRestart(was, is *config.Config) bool {
+	before, after := *was, *is
+	for _, c := range []*config.Config{&before, &after} {
+		c.Path, c.Files, c.Folders, c.Warnings, c.Servers, c.Syncs = "", nil, nil, nil, nil, nil
+		c.Agent.Log.Level, c.Agent.Reload, c.Agent.ShutdownGrace, c.Agent.History = 0, "", 0, config.History{}
+	}
+	return !reflect.DeepEqual(before, after) || wantsLocator(was) != wantsLocator(is)
+}
+
+// difference is what is not the same in two configurations, or is in one of them only. With a server all of its syncs differ.
+type difference struct{ servers, syncs map[string]bool }
+
+func differences(was, is *config.Config) difference {
+	d := difference{map[string]bool{}, map[string]bool{}}
+	for name := range union(was.Servers, is.Servers) {
+		if !sameServer(was.Servers[name], is.Servers[name]) {
+			d.servers[name] = true
+		}
+	}
+	for name := range union(was.Syncs, is.Syncs) {
+		before, after := was.Syncs[name], is.Syncs[name]
+		if before == nil || after == nil || d.servers[before.Server] || d.servers[after.Server] || !reflect.DeepEqual(before, after) {
+			d.syncs[name] = true
+		}
+	}
+	return d
+}
+
+func union[V any](a, b map[string]V) map[string]V {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+func sameServer(was, is *config.Server) bool {
+	if was == nil || is == nil {
+		return was == is
+	}
+	before, after := *was, *is
+	if (was.RootCAs == nil) != (is.RootCAs == nil) || was.RootCAs != nil && !was.RootCAs.Equal(is.RootCAs) {
+		return false
+	}
+	before.RootCAs, after.RootCAs = nil, nil // which holds functions, and those are never equal
+	return reflect.DeepEqual(before, after)
+}
+
+// reload asks the dispatcher for another configuration; answer gets a value when it is in force.
+type reload struct {
+	cfg    *config.Config
+	answer chan int // how many servers and syncs have changed
+}
+
+// Reload implements control.Service.
+func (a *Agent) Reload(ctx context.Context) (control.Reloaded, error) {
+	if a.options.Reload == nil {
+		return control.Reloaded{}, fmt.Errorf("%w: the agent that is running makes a pass and ends, and reads no configuration again", control.ErrInvalid)
+	}
+	return a.options.Reload(ctx)
+}
+
+// Reconfigure takes another configuration while Run works. Servers and syncs that are the same in both go on as if nothing had
+// happened: their transfers, connections and watches. Of the others nothing new is begun; what is under way may go on for
+// shutdown_grace, and then they begin anew, as after a start. It returns when the configuration is in force, with the number of
+// servers and syncs that have changed. It must not be used if NeedsRestart.
+func (a *Agent) Reconfigure(ctx context.Context, cfg *config.Config) (changes int, err error) {
+	r := reload{cfg: cfg, answer: make(chan int, 1)}
+	select {
+	case a.reloads <- r:
+	case <-a.ended:
+		return 0, control.ErrGone
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	select {
+	case changes := <-r.answer:
+		return changes, nil
+	case <-a.ended:
+		return 0, control.ErrGone
+	}
+}
+
+// leaving is a configuration that comes into force when nothing is under way any more of what differs from the one before.
+type leaving struct {
+	reload
+	difference
+	until time.Time // then it is broken off
+}
+
+// includes reports whether a sync differs; nil has none.
+func (l *leaving) includes(sync string) bool { return l != nil && l.syncs[sync] }
+
+// reloads is where the next configuration comes from; nil while one is being taken.
+func (d *dispatcher) reloads() <-chan reload {
+	if d.leaving != nil || d.agent.lasting == nil {
+		return nil
+	}
+	return d.agent.lasting.reloads
+}
+
+// leave has nothing new begun of what another configuration changes.
+func (d *dispatcher) leave(r reload) {
+	now := d.now()
+	d.leaving = &leaving{reload: r, difference: differences(d.agent.cfg, r.cfg), until: time.Now().Add(d.agent.cfg.Agent.ShutdownGrace)}
+	d.tellWorkers(now)
+}
+
+// untilGraceEnds shortens a sleep so that what is under way of what leaves is broken off in time.
+func (d *dispatcher) untilGraceEnds(sleep time.Duration) time.Duration {
+	if d.leaving == nil {
+		return sleep
+	}
+	return min(sleep, max(time.Until(d.leaving.until), time.Second)) // later, once a second: what was just about to begin
+}
+
+// changeOver takes the next configuration as soon as it can, and returns the dispatcher to go on with: this one, or another one that
+// has taken over all that is the same.
+func (d *dispatcher) changeOver(stopping bool) (*dispatcher, error) {
+	if stopping {
+		return d, nil
+	}
+	select {
+	case r := <-d.reloads():
+		d.leave(r)
+	default:
+	}
+	if d.leaving == nil {
+		return d, nil
+	}
+	for _, a := range d.outstanding {
+		if !d.leaving.syncs[a.sync] {
+			continue
+		}
+		if !time.Now().Before(d.leaving.until) {
+			d.breakOff(slices.Collect(maps.Keys(d.leaving.syncs)))
+		}
+		return d, nil
+	}
+	return d.replaced(d.now())
+}
+
+// replaced returns a dispatcher for the configuration that was waited for.
+func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
+	l, a := d.leaving, *d.agent
+	a.configure(l.cfg)
+	next := *d
+	next.agent, next.leaving, next.servers = &a, nil, map[string]*server{}
+	fresh := map[string]*server{}
+	for name, s := range l.cfg.Servers {
+		if next.servers[name] = d.servers[name]; l.servers[name] {
+			fresh[name] = newServer(s)
+			next.servers[name] = fresh[name]
+		}
+	}
+	err := a.db.Update(func(tx *state.Tx) error {
+		next.news = nil
+		next.forget(d, l.difference)
+		if err := next.reconfigure(tx, slices.DeleteFunc(slices.Sorted(maps.Keys(a.syncs)), func(name string) bool { return !l.syncs[name] }), now); err != nil {
+			return err
+		}
+		if err := dropLeftOver(tx); err != nil {
+			return err
+		}
+		return next.loadServers(tx, fresh)
+	})
+	if err != nil {
+		return d, fmt.Errorf("take another configuration: %w", err)
+	}
+	for _, tell := range next.news {
+		tell()
+	}
+	next.news = nil
+	for _, s := range fresh {
+		next.connect(s)
+		if next.hire != nil {
+			next.hire(s, a.syncs)
+		}
+	}
+	a.lasting.last = &next
+	a.lasting.current.Store(&a)
+	if a.running.Load() != nil {
+		a.running.Store(&next)
+	}
+	for name := range l.servers {
+		if gone := d.servers[name]; gone != nil && d.dismiss != nil {
+			d.dismiss(gone)
+		}
+	}
+	if next.retrigger != nil {
+		if err := next.retrigger(&a, slices.Sorted(maps.Keys(l.syncs))); err != nil {
+			return &next, err
+		}
+	}
+	next.wake = now
+	next.tellWorkers(now)
+	changes := len(l.servers) + len(l.syncs)
+	a.logger.Info("the configuration is in force", "config", l.cfg.Path, "changes", changes)
+	l.answer <- changes
+	return &next, nil
+}
+
+// forget takes over what was known to the dispatcher before, without what is about syncs and servers that differ.
+func (d *dispatcher) forget(was *dispatcher, differ difference) {
+	d.halted, d.paused, d.closed = without(was.halted, differ.syncs), without(was.paused, differ.syncs), without(was.closed, differ.syncs)
+	d.holds, d.deletions = without(was.holds, differ.syncs), without(was.deletions, differ.syncs)
+	d.untold, d.young, d.putOffs = without(was.untold, differ.syncs), without(was.young, differ.syncs), without(was.putOffs, differ.syncs)
+	d.agent.lasting.putOffs.Store(&d.putOffs)
+	d.runs, d.trials, d.rooms = map[string]*run{}, map[place]queue.ID{}, map[queue.ID]room{}
+	for key, r := range was.runs {
+		if !differ.syncs[r.sync] {
+			d.runs[key] = r
+		}
+	}
+	for at, id := range was.trials {
+		if !differ.syncs[at.sync] && !differ.servers[at.server] {
+			d.trials[at] = id
+		}
+	}
+	for id, r := range was.rooms {
+		if !differ.syncs[r.sync] {
+			d.rooms[id] = r
+		}
+	}
+	for _, p := range d.passes {
+		p.leaveOut(d.agent)
+	}
+}
+
+// leaveOut ends the pass for the syncs that the agent does not have: who asked for it asked another one.
+func (p *pass) leaveOut(a *Agent) {
+	for name, s := range p.syncs {
+		if a.has(name) || s.over {
+			continue
+		}
+		s.over = true
+		s.report.Unfinished++
+		s.report.Waiting = appendBounded(s.report.Waiting, control.PathReason{Reason: "the configuration has changed meanwhile, and this sync is not in it"})
+	}
+}
+
+// has reports whether a sync is configured and enabled.
+func (a *Agent) has(sync string) bool {
+	_, enabled := a.syncs[sync]
+	return enabled
+}
+
+func without[V any](m map[string]V, names map[string]bool) map[string]V {
+	left := map[string]V{}
+	for name, v := range m {
+		if !names[name] {
+			left[name] = v
+		}
+	}
+	return left
+}

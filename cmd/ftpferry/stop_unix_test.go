@@ -1,0 +1,101 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+// TestWhatASignalDoesToATransfer that is under way: the first one lets it end, the second one does not.
+func TestWhatASignalDoesToATransfer(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	for sentence, row := range map[string]struct {
+		folder  string
+		size    int64
+		sent    int64 // before the first signal
+		signals int
+		code    int
+		want    string
+	}{
+		"the first one lets it end":                               {"drained", 2 << 20, 1, 1, 0, "stop asked for"},
+		"the second one ends at once, and the next start goes on": {"cut", 32 << 20, 3 << 19, 2, 75, "stopped at once by a second signal"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			const slow = "bandwidth = \"512KiB\""
+			g := newPair(t, server, plot{direction: "up", folder: row.folder, settings: slow, rules: "watch = true"})
+			g.configure(`shutdown_grace = "1s"`, `shutdown_grace = "10m"`)
+			name := filepath.Join(g.local, "big")
+			write(t, name, "")
+			if err := os.Truncate(name, row.size); err != nil {
+				t.Fatal(err)
+			}
+			program := g.start("run")
+			g.await(program, "the transfer to be under way", func() bool {
+				_, err := os.Stat(filepath.Join(g.remote, "big")) // over already: that is no failure of the stop
+				return g.sent("big") >= row.sent || err == nil
+			})
+			for range row.signals {
+				if err := program.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				g.await(program, "the signal to be noticed", func() bool { return strings.Contains(program.out.String(), "stop asked for") })
+			}
+			if code, out := program.end(t); code != row.code || !strings.Contains(out, row.want) {
+				t.Fatalf("exit code %d, want %d and %q:\n%s", code, row.code, row.want, out)
+			}
+			if row.signals == 1 {
+				g.mustBeEqual("after the stop")
+				return
+			}
+			if g.sent("big") < row.sent {
+				t.Error("what was sent is gone")
+			}
+			g.configure(slow, "")
+			g.mustRun(0, []string{" > REST "}, "once", "--trace", "real")
+			g.mustBeEqual("after the next start")
+		})
+	}
+}
+
+// configure writes the configuration again, with other words.
+func (g *pair) configure(old, new string) {
+	g.t.Helper()
+	text, err := os.ReadFile(g.config)
+	if err != nil || !strings.Contains(string(text), old) {
+		g.t.Fatalf("no %s in the configuration: %v", old, err)
+	}
+	write(g.t, g.config, strings.Replace(string(text), old, new, 1))
+}
+
+// sent is how much of a file is on the server under a temporary name.
+func (g *pair) sent(name string) (size int64) {
+	g.t.Helper()
+	found, err := filepath.Glob(filepath.Join(g.remote, "."+name+".ftpferry-*"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, path := range found {
+		if info, err := os.Stat(path); err == nil {
+			size = max(size, info.Size())
+		}
+	}
+	return size
+}
+
+func (g *pair) await(program process, what string, is func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			g.t.Fatalf("waited in vain for %s:\n%s", what, program.out)
+		}
+	}
+}
