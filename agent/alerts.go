@@ -72,7 +72,12 @@ func (s *alerts) follow(ctx context.Context, in chan<- alert.Problem) {
 			if configured := s.agent.cfg.Syncs[e.Sync]; configured != nil {
 				p.Server = configured.Server
 			}
-		case ActivityDead, ActivityHalted, ActivityAlert, ActivityCleared:
+		case ActivityDead, ActivityHalted, ActivityAlert, ActivityCleared, ActivityPaused, ActivityScanned:
+			select {
+			case in <- p:
+			default: // it is looking, and looks again soon
+			}
+			return nil
 		default:
 			return nil
 		}

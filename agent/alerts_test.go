@@ -212,3 +212,17 @@ func (r *rig) update(change func(tx *state.Tx) error) {
 		r.t.Fatal(err)
 	}
 }
+
+// TestACertificateThatEndsSoonIsTold: the one of the last handshake.
+func TestACertificateThatEndsSoonIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{TLS: true, RequireTLS: true}), "up")
+	box := newMailbox(t)
+	r.alertsTo(box, `certificate = "36500d"`)
+	r.with(withAlerts, func(a *agent.Agent) {
+		if _, err := a.Pass(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+		box.waitFor(t, alert.Certificate, "problem")
+	})
+}

@@ -100,16 +100,17 @@ func (e *rawExpects) set(value any) string {
 }
 
 func (e *rawExpect) setKey(name string, value any) (problem string) {
-	ok := true
 	switch name {
 	case expectBy:
-		e.by, ok = value.(string)
+		e.by, _ = value.(string) // it is one, or nothing of the table is read
 	case expectPattern:
-		if e.pattern, ok = value.(string); !ok {
+		pattern, ok := value.(string)
+		if e.pattern = pattern; !ok {
 			return fmt.Sprintf("%s must be a string in quotes, not %s", name, kindOf(value))
 		}
 	case expectAtLeast:
-		if e.atLeast, ok = value.(int64); !ok || e.atLeast < 1 || e.atLeast > mostExpected {
+		n, ok := value.(int64)
+		if e.atLeast = n; !ok || n < 1 || n > mostExpected {
 			return fmt.Sprintf("%s must be a whole number from 1 to %d", name, mostExpected)
 		}
 	case expectDays:
