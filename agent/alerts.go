@@ -39,7 +39,9 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 		running.Wait()
 	}
 	if a.cfg.Agent.Heartbeat.URL.Reveal() != "" {
-		running.Go(func() { alert.Beat(ctx, a.cfg.Agent.Heartbeat, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger) })
+		running.Go(func() {
+			alert.Beat(ctx, a.cfg.Agent.Heartbeat, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
+		})
 	}
 	if len(a.cfg.Alerts) == 0 {
 		return stop, nil
