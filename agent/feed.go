@@ -100,7 +100,7 @@ func (f *feed) follow(ctx context.Context, over <-chan struct{}, after uint64, e
 		after = last
 		if missed > 0 {
 			// It has the number of the last one of them: who goes on behind it is told no more of them.
-			e := control.Event{ID: last - uint64(len(found)), When: time.Now(), Kind: control.EventMissed, Missed: missed}
+			e := control.Event{ID: last - uint64(len(found)), When: time.Now(), Kind: control.EventLost, Missed: missed}
 			if err := each(e); err != nil {
 				return err
 			}

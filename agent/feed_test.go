@@ -79,7 +79,7 @@ func TestAReaderThatIsTooSlow(t *testing.T) {
 				if e.ID <= last.ID {
 					t.Errorf("event %d behind %d", e.ID, last.ID)
 				}
-				if last = e; e.Kind == control.EventMissed {
+				if last = e; e.Kind == control.EventLost {
 					missed += e.Missed
 				} else {
 					got++

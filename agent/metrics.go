@@ -3,6 +3,7 @@ package agent
 import (
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,7 +18,7 @@ import (
 // of the configuration and of this program, so that there are only so many of them.
 type metrics struct {
 	registry    *prometheus.Registry
-	config      *config.Config
+	config      atomic.Pointer[config.Config]
 	transfers   *prometheus.CounterVec   // by sync, direction and result
 	bytes       *prometheus.CounterVec   // by sync and direction
 	durations   *prometheus.HistogramVec // by sync and direction
@@ -41,7 +42,7 @@ var (
 )
 
 func newMetrics(a *Agent) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), config: a.cfg, operational: map[string]bool{}}
+	m := &metrics{registry: prometheus.NewRegistry(), operational: map[string]bool{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ftpferry_" + name, Help: help}, labels)
 		m.registry.MustRegister(c)
@@ -66,6 +67,26 @@ func newMetrics(a *Agent) *metrics {
 	for _, action := range work.FileKinds() {
 		m.operational[action] = !isFileTransfer(action)
 	}
+	m.configure(a)
+	return m
+}
+
+// configure has what the configuration of an agent names be counted, and forgets what it does not name any more.
+func (m *metrics) configure(a *Agent) {
+	was := m.config.Swap(a.cfg)
+	if was == nil {
+		was = &config.Config{}
+	}
+	for name := range was.Syncs {
+		if a.cfg.Syncs[name] == nil {
+			m.forget(prometheus.Labels{"sync": name})
+		}
+	}
+	for name := range was.Servers {
+		if a.cfg.Servers[name] == nil {
+			m.forget(prometheus.Labels{"server": name})
+		}
+	}
 	for name := range a.syncs { // so that there is a zero to begin with
 		m.halts.WithLabelValues(name)
 		for _, direction := range directionsOf(a.cfg.Syncs[name]) {
@@ -76,7 +97,14 @@ func newMetrics(a *Agent) *metrics {
 			}
 		}
 	}
-	return m
+}
+
+func (m *metrics) forget(what prometheus.Labels) {
+	for _, series := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		m.transfers, m.bytes, m.durations, m.operations, m.failures, m.scans, m.halts, m.lateness,
+	} {
+		series.DeletePartialMatch(what)
+	}
 }
 
 // directionsOf are the directions in which the files of a sync go.
@@ -97,10 +125,11 @@ func directionOf(action string) string {
 
 // observe counts something that happened. Any goroutine may call it.
 func (m *metrics) observe(a Activity) {
-	if _, known := m.config.Servers[a.Server]; known && a.Cause != nil {
+	configured := m.config.Load()
+	if _, known := configured.Servers[a.Server]; known && a.Cause != nil {
 		m.failures.WithLabelValues(a.Server, classify(a.Cause).String()).Inc()
 	}
-	if _, known := m.config.Syncs[a.Sync]; !known {
+	if _, known := configured.Syncs[a.Sync]; !known {
 		return
 	}
 	result := outcomes[a.Kind]

@@ -358,3 +358,34 @@ func TestEveryMeasureIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsOfAnotherConfiguration: what it names is counted from then on, and what it does not name is gone.
+func TestMetricsOfAnotherConfiguration(t *testing.T) {
+	a := New(breakerConfig(), nil, Options{Logger: slog.New(slog.DiscardHandler)})
+	of := func(sync string) (count int) {
+		families, err := a.metrics.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			for _, metric := range family.Metric {
+				for _, label := range metric.Label {
+					if label.GetName() == "sync" && label.GetValue() == sync && family.GetName() == "ftpferry_transfers_total" {
+						count++
+					}
+				}
+			}
+		}
+		return count
+	}
+	next := *a
+	cfg := breakerConfig()
+	cfg.Syncs["news"] = cfg.Syncs["far"]
+	delete(cfg.Syncs, "far")
+	next.configure(cfg)
+	next.metrics.configure(&next)
+	a.metrics.observe(Activity{Kind: ActivityDone, Sync: "far", Job: 1, Action: string(plan.Upload)})
+	if of("far") > 0 || of("news") == 0 || of("up") == 0 {
+		t.Errorf("series: %d of a sync that is gone, %d of a new one, %d of one that stays", of("far"), of("news"), of("up"))
+	}
+}

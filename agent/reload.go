@@ -195,6 +195,7 @@ func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
 	}
 	a.lasting.last = &next
 	a.lasting.current.Store(&a)
+	a.metrics.configure(&a)
 	if a.running.Load() != nil {
 		a.running.Store(&next)
 	}

@@ -84,6 +84,7 @@ func TestEveryOptionReachesTheWorkers(t *testing.T) {
 	elsewhere := map[string]string{
 		"Family": "names.go", "Server": "the queue", "Watch": "triggers", "WatchPoll": "watch", "Schedules": "triggers", "Rescan": "looks", "Poll": "looks", "MaxDelete": "veto.go", "Enabled": "New",
 		"Transfers": "the dispatcher", "Allowed": "the dispatcher", "Moves": "the walker",
+		"Expects": "absence.go",
 	}
 	options := map[string]bool{"IgnoreFile": true, "IgnoreCase": true, "MinSize": true, "MaxSize": true, "MinAge": true, "MaxAge": true}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[sync]()) {

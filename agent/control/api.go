@@ -43,7 +43,7 @@ type Service interface {
 	Health(ctx context.Context) error
 	// Events calls each for what happens, until ctx ends or each returns an error, and returns that. It begins behind the event
 	// of the number after, or see EventsRemembered. Some 1,000 events are remembered; one who reads too slowly gets an event of
-	// the kind EventMissed in place of those that are not.
+	// the kind EventLost in place of those that are not.
 	Events(ctx context.Context, after uint64, each func(Event) error) error
 	// Reload has the configuration read again and returns when it is in force. With ErrConfiguration the one before stays.
 	Reload(ctx context.Context) (Reloaded, error)

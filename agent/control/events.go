@@ -20,7 +20,7 @@ type Event struct {
 	// ID goes up by one with each event, and further up when an agent starts: numbers of agents before are smaller.
 	ID   uint64    `json:"id"`
 	When time.Time `json:"when"`
-	// Kind is the kind of the activity, such as "done" or "paused", or EventMissed.
+	// Kind is the kind of the activity, such as "done" or "paused", or EventLost.
 	Kind   string     `json:"kind"`
 	Sync   string     `json:"sync,omitempty"`
 	Server string     `json:"server,omitempty"`
@@ -34,13 +34,13 @@ type Event struct {
 	// Verified says how it was made sure that all bytes arrived, Data which data channel they took.
 	Verified string `json:"verified,omitempty"`
 	Data     string `json:"data,omitempty"`
-	// Missed, of an event of the kind EventMissed, is how many events before this one were forgotten before the reader got to
+	// Missed, of an event of the kind EventLost, is how many events before this one were forgotten before the reader got to
 	// them.
 	Missed uint64 `json:"missed,omitempty"`
 }
 
-// EventMissed: the reader was too slow, or asked too late.
-const EventMissed = "missed"
+// EventLost: the reader was too slow, or asked too late.
+const EventLost = "lost"
 
 // Where Events begins, beside behind the number of an event.
 const (

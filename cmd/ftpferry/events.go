@@ -25,7 +25,7 @@ func (p *program) eventsCommand() *cobra.Command {
 		Long: `Tells what happens in the running agent, until Ctrl+C: what was noticed, looked
 at, queued, transferred, retried, halted, paused. First come the last ones of
 some 1,000 that the agent remembers; what has been transferred before is in
-"ftpferry history". "missed" says how many events came too fast to be read. An
+"ftpferry history". "lost" says how many events came too fast to be read. An
 agent that starts again is followed.
 
 --json prints one object per line. With --sync what is of a server alone is
@@ -54,7 +54,7 @@ func (p *program) events(ctx context.Context, sync string, last uint64) error {
 	signal.Ignore(syscall.SIGPIPE) // then a write fails instead of ending the process
 	show := p.paint()
 	err = followEvents(ctx, cfg, control.EventsLast(last), func(e control.Event) error {
-		if sync != "" && e.Sync != sync && (cfg.Syncs[e.Sync] == nil || cfg.Syncs[e.Sync].Family != sync) && e.Kind != control.EventMissed {
+		if sync != "" && e.Sync != sync && (cfg.Syncs[e.Sync] == nil || cfg.Syncs[e.Sync].Family != sync) && e.Kind != control.EventLost {
 			return nil
 		}
 		if p.json {
@@ -115,7 +115,7 @@ func eventText(e control.Event, show paint) string {
 		about = "server " + oneLine(e.Server)
 	}
 	text := strings.Join(parts, " ")
-	if e.Kind == control.EventMissed {
+	if e.Kind == control.EventLost {
 		text = fmt.Sprintf("%d events came too fast to be read", e.Missed)
 	}
 	if about != "" {

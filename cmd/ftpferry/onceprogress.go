@@ -75,7 +75,7 @@ func (o *onceProgress) tell(e control.Event) error {
 	switch {
 	case e.When.Before(o.began):
 		return nil
-	case e.Kind == control.EventMissed:
+	case e.Kind == control.EventLost:
 		o.seen.Add(int64(e.Missed))
 	case e.Kind != "done" || !transfer || !o.about(e.Sync):
 		return nil

@@ -133,7 +133,7 @@ func TestEventsForPeople(t *testing.T) {
 		"2026-03-01 12:00:00 done      web: move remote a b renamed here":         {When: when, Kind: "done", Sync: "web", Action: "move_remote", Path: "a b", Text: "renamed\x1bhere"},
 		"2026-03-01 12:00:00 done      web: upload \"a\\x1b\" [1.0 KiB in 1.23s]": {When: when, Kind: "done", Sync: "web", Server: "acme", Action: "upload", Path: "a\x1b", Bytes: 1024, TookMS: 1230},
 		"2026-03-01 12:00:00 paused    server acme: connection refused":           {When: when, Kind: "paused", Server: "acme", Text: "connection refused"},
-		"2026-03-01 12:00:00 missed    7 events came too fast to be read":         {When: when, Kind: control.EventMissed, Missed: 7},
+		"2026-03-01 12:00:00 lost      7 events came too fast to be read":         {When: when, Kind: control.EventLost, Missed: 7},
 	} {
 		if got := eventText(e, false); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
