@@ -133,7 +133,7 @@ func TestLifeOfJobs(t *testing.T) {
 			show 1                  => due claims=2 crashes=2
 			claim acme 9            => 1
 			recover                 => requeued [] dead [1]
-			show 1                  => dead claims=3 crashes=3 error=was_running_in_three_crashes_of_the_agent
+			show 1                  => dead claims=3 crashes=3 error=was_running_in_3_crashes_of_the_agent
 			recover                 => requeued [] dead []`},
 		{"what was running in a crash is handed out one by one, so that nothing else is taken for what takes the agent down", `
 			enqueue up web a  => added 1
