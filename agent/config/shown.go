@@ -85,7 +85,7 @@ func writeSection(b *strings.Builder, header string, section table) {
 func written(value any) string {
 	switch v := value.(type) {
 	case string:
-		return quoted(v)
+		return Quote(v)
 	case []any:
 		items := make([]string, len(v))
 		for i, item := range v {
@@ -102,8 +102,8 @@ func written(value any) string {
 	return fmt.Sprint(value)
 }
 
-// quoted is a basic string of TOML.
-func quoted(text string) string {
+// Quote writes text as a basic string of TOML, which a key may be, too.
+func Quote(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range text {

@@ -94,7 +94,7 @@ func TestShowingAsksForNoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`password = { command = ["no-such-program"] }`, `account = { env = "UNSET" }`,
-		"password = { file = " + quoted(filepath.Join(here, "absent")) + " }", "# agent.toml:5:1\n[server.b]\n"} {
+		"password = { file = " + Quote(filepath.Join(here, "absent")) + " }", "# agent.toml:5:1\n[server.b]\n"} {
 		if !strings.Contains(effective.TOML(), want) {
 			t.Errorf("no %s in\n%s", want, effective.TOML())
 		}

@@ -50,7 +50,7 @@ func TestSourcesOfSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	program := quoted(os.Args[0])
+	program := Quote(os.Args[0])
 	tree(t, map[string]string{
 		"netrc": netrcText, "secret": "from file\r\n", "two": "from\nfile\n", "empty": "\n", "credentials/acme": "from systemd\n", "credentials/empty": "",
 	})

@@ -217,12 +217,12 @@ func (b *beginning) complete() error {
 // section is that of the server, as it was told.
 func (b *beginning) section() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "[server.%s]\naddress = %s\nuser = %s\n%stls = %s\n", quoteTOML(b.server), quoteTOML(b.address), quoteTOML(b.user), b.password(), quoteTOML(b.tls))
+	fmt.Fprintf(&s, "[server.%s]\naddress = %s\nuser = %s\n%stls = %s\n", config.Quote(b.server), config.Quote(b.address), config.Quote(b.user), b.password(), config.Quote(b.tls))
 	if b.tlsCA != "" {
-		fmt.Fprintf(&s, "tls_ca = %s\n", quoteTOML(b.tlsCA))
+		fmt.Fprintf(&s, "tls_ca = %s\n", config.Quote(b.tlsCA))
 	}
 	if b.tlsPin != "" {
-		fmt.Fprintf(&s, "tls_pin = %s\n", quoteTOML(b.tlsPin))
+		fmt.Fprintf(&s, "tls_pin = %s\n", config.Quote(b.tlsPin))
 	}
 	return s.String()
 }
@@ -231,9 +231,9 @@ func (b *beginning) section() string {
 func (b *beginning) password() string {
 	switch {
 	case b.passwordFile != "":
-		return fmt.Sprintf("password = { file = %s }\n", quoteTOML(b.passwordFile))
+		return fmt.Sprintf("password = { file = %s }\n", config.Quote(b.passwordFile))
 	case b.passwordEnv != "":
-		return fmt.Sprintf("password = { env = %s }\n", quoteTOML(b.passwordEnv))
+		return fmt.Sprintf("password = { env = %s }\n", config.Quote(b.passwordEnv))
 	}
 	return ""
 }
@@ -262,26 +262,7 @@ watch = true
 schedule = ["0 3 * * *"]
 # true: what is deleted on one side is deleted on the other. Guards stop a sync that would delete too much.
 delete = false
-`, strings.TrimRight(section, "\n")+"\n", quoteTOML(b.sync), quoteTOML(b.server), quoteTOML(b.local), quoteTOML(b.remote), quoteTOML(b.direction))
-}
-
-// quoteTOML writes a basic string, which a key may be, too.
-func quoteTOML(text string) string {
-	var s strings.Builder
-	s.WriteByte('"')
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			s.WriteByte('\\')
-			s.WriteRune(r)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&s, `\u%04X`, r)
-		default:
-			s.WriteRune(r)
-		}
-	}
-	s.WriteByte('"')
-	return s.String()
+`, strings.TrimRight(section, "\n")+"\n", config.Quote(b.sync), config.Quote(b.server), config.Quote(b.local), config.Quote(b.remote), config.Quote(b.direction))
 }
 
 // tried reads a configuration before it is written, from a file beside the one that it will be.
