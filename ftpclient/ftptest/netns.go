@@ -21,12 +21,17 @@ import (
 // A host is entered from a shell by nsenter --net=/proc/PID/fd/N, with what [Host.String] tells.
 type Lab struct{ t testing.TB }
 
-// NewLab begins a network. It needs "netns" (see [Need]). Its hosts end with the test.
-func NewLab(t testing.TB) *Lab {
+func needLab(t testing.TB) {
 	t.Helper()
 	for _, need := range []string{"netns", "ip", "nft"} {
 		Need(t, need)
 	}
+}
+
+// NewLab begins a network. It needs "netns", "ip" and "nft" (see [Need]). Its hosts end with the test.
+func NewLab(t testing.TB) *Lab {
+	t.Helper()
+	needLab(t)
 	return &Lab{t: t}
 }
 

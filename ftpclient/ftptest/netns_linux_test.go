@@ -120,7 +120,7 @@ func TestAKilledTestLeavesNoNetworkBehind(t *testing.T) {
 		fmt.Printf("\nspace %s\n", space)
 		time.Sleep(time.Hour)
 	}
-	Need(t, "netns")
+	needLab(t)
 	doomed := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
 	doomed.Env = append(os.Environ(), doomedVariable+"=1")
 	output, err := doomed.StdoutPipe()
