@@ -124,6 +124,9 @@ func (g *Guarded) explain(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: no byte moved for %s", ErrStalled, g.stall)
 	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() { // the system was first, see LimitSilence
+		return fmt.Errorf("%w: %w", ErrStalled, err)
+	}
 	return err
 }
 

@@ -209,3 +209,26 @@ func (h *hasty) ReadFrom(r io.Reader) (int64, error) {
 	written, err := h.Write(buffer[:n])
 	return int64(written), err
 }
+
+// silent is a connection that the system gives up by itself.
+type silent struct{ net.Conn }
+
+func (silent) SetReadDeadline(time.Time) error  { return nil }
+func (silent) SetWriteDeadline(time.Time) error { return nil }
+func (silent) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
+}
+func (silent) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ETIMEDOUT)}
+}
+
+func TestAConnectionThatTheSystemGivesUpHasStalled(t *testing.T) {
+	g := Guard(silent{}, stall)
+	_, readErr := g.Read(make([]byte, 1))
+	_, writeErr := g.Write([]byte("x"))
+	for _, err := range []error{readErr, writeErr} {
+		if !errors.Is(err, ErrStalled) || !errors.Is(err, syscall.ETIMEDOUT) {
+			t.Errorf("%v", err)
+		}
+	}
+}
