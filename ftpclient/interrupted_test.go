@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -95,33 +96,54 @@ func TestAnInterruptedTransferLeavesTheConnectionInStep(t *testing.T) {
 	}
 }
 
-// TestAnInterruptedCommandIsAnswered: one that was sent has its reply, which counts, and no other one is sent.
+// TestAnInterruptedCommandIsAnswered: one that was sent has two seconds for its reply, which counts then, and no other one is sent. A
+// command that is cancelled for another reason costs the connection at once.
 func TestAnInterruptedCommandIsAnswered(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	conn, _ := connect(t, session("", steps{{Expect: "SIZE /f"}, {Call: func() { cancel(enough{}) }, Delay: 50 * time.Millisecond, Send: "213 5"}}.then(talk("SIZE /h", "213 6")...)))
-	if size, err := conn.Size(ctx, "/f"); err != nil || size != 5 {
-		t.Errorf("%d, %v", size, err)
-	}
-	if _, err := conn.Size(ctx, "/g"); !errors.Is(err, enough{}) {
-		t.Errorf("another one: %v", err)
-	}
-	if size, err := conn.Size(t.Context(), "/h"); err != nil || size != 6 {
-		t.Errorf("out of step: %d, %v", size, err)
-	}
-}
-
-// TestAnInterruptedCommandWithoutAnAnswerCostsTheConnection, after two seconds, and tells why it was given up.
-func TestAnInterruptedCommandWithoutAnAnswerCostsTheConnection(t *testing.T) {
-	t.Parallel()
-	for sentence, cause := range map[string]error{"interrupted": enough{}, "cancelled": fmt.Errorf("the end: %w", context.Canceled)} {
+	cancelled := fmt.Errorf("the end: %w", context.Canceled)
+	for sentence, row := range map[string]struct {
+		cause error
+		reply time.Duration // after the end of the context
+		lost  time.Duration // when the connection is, 0 for never
+	}{
+		"it is answered soon":                                 {enough{}, 1900 * time.Millisecond, 0},
+		"it is answered too late":                             {enough{}, 3 * time.Second, 2 * time.Second},
+		"who does not need the connection any more waits not": {cancelled, time.Second, 1},
+	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithCancelCause(t.Context())
-			conn, _ := connect(t, open("", steps{{Expect: "SIZE /f"}, {Call: func() { cancel(cause) }}}))
-			if _, err := conn.Size(ctx, "/f"); !errors.Is(err, cause) || conn.Usable() {
-				t.Errorf("%v, usable: %v", err, conn.Usable())
-			}
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				answer := steps{{Expect: "SIZE /f"}, {Call: func() { cancel(row.cause) }, Delay: row.reply, Send: "213 5"}}
+				if row.lost > 0 {
+					answer = open("", answer[:1].then(ftptest.Step{Call: answer[1].Call, Delay: row.reply, End: ftptest.Close}))
+				} else {
+					answer = session("", answer.then(talk("SIZE /h", "213 6")...))
+				}
+				server := ftptest.NewPipeScript(t, answer...)
+				o := testOptions()
+				o.DialContext = server.Dial
+				conn := dial(t, t.Context(), server.Addr, o)
+				defer server.Wait()
+				defer conn.Close()
+				began := time.Now()
+				size, err := conn.Size(ctx, "/f")
+				if took := time.Since(began); row.lost > 0 {
+					if !errors.Is(err, row.cause) || conn.Usable() || took > row.lost {
+						t.Errorf("after %s: %v, usable: %v", took, err, conn.Usable())
+					}
+					return
+				}
+				if err != nil || size != 5 {
+					t.Errorf("%d, %v", size, err)
+				}
+				if _, err := conn.Size(ctx, "/g"); !errors.Is(err, row.cause) {
+					t.Errorf("another one: %v", err)
+				}
+				if size, err := conn.Size(t.Context(), "/h"); err != nil || size != 6 {
+					t.Errorf("out of step: %d, %v", size, err)
+				}
+			})
 		})
 	}
 }
