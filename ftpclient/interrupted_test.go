@@ -60,6 +60,20 @@ func TestAnInterruptedTransferLeavesTheConnectionInStep(t *testing.T) {
 			return err
 		}},
 	}
+	whole := directions["upload"]
+	whole.do = func(ctx context.Context, conn *ftpclient.Conn, moved func()) error {
+		transfer, err := conn.Store(ctx, "/f", 0)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(transfer, "part"); err != nil {
+			return err
+		}
+		moved()
+		_, err = transfer.Finish(ctx)
+		return err
+	}
+	directions["upload of which all is sent"] = whole
 	orders := map[string]struct {
 		script steps
 		lost   bool
