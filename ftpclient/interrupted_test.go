@@ -110,6 +110,21 @@ func TestAnInterruptedTransferLeavesTheConnectionInStep(t *testing.T) {
 	}
 }
 
+// TestATransferThatIsInterruptedBeforeItBegins leaves the connection in step as well.
+func TestATransferThatIsInterruptedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	conn, _ := connect(t, session("", steps{
+		passive, {Expect: "RETR /f"}, {Call: func() { cancel(enough{}) }}, {Expect: "ABOR", Send: "426 cut\n226 aborted"}, {Expect: "NOOP", Send: "200 here"},
+	}.then(talk("SIZE /g", "213 7")...)))
+	if _, err := conn.Retrieve(ctx, "/f", 0); !errors.Is(err, enough{}) || ftpclient.Classify(err) != ftpclient.ClassCancelled {
+		t.Errorf("%v", err)
+	}
+	if size, err := conn.Size(t.Context(), "/g"); err != nil || size != 7 {
+		t.Errorf("out of step: %d, %v", size, err)
+	}
+}
+
 // TestAnInterruptedCommandIsAnswered: one that was sent has two seconds for its reply, which counts then, and no other one is sent. A
 // command that is cancelled for another reason costs the connection at once.
 func TestAnInterruptedCommandIsAnswered(t *testing.T) {
