@@ -62,6 +62,8 @@ type Agent struct {
 	bounds  bounds
 	// longestPutOff is how long a halt is put off in all.
 	longestPutOff time.Duration
+	// dial takes the place of the network; nil for that.
+	dial dialer
 	*lasting
 }
 
