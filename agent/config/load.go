@@ -64,6 +64,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	if tables != nil {
 		l.include(tables)
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
+		l.secretVariables = secretVariables(reflect.ValueOf(file))
 		cfg.Agent = l.agent(file.Agent)
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)

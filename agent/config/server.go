@@ -20,9 +20,6 @@ const (
 
 func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
 	servers := map[string]*Server{}
-	for _, raw := range file {
-		l.secretVariables = append(l.secretVariables, raw.Password.Env, raw.Account.Env, raw.Proxy.Env)
-	}
 	for name, raw := range file {
 		if !l.faults[key{"server", name}.id()] {
 			servers[name] = l.server(name, raw)
