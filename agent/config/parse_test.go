@@ -94,3 +94,25 @@ func TestCommandsDoNotSeeTheSecretsOfOthers(t *testing.T) {
 		t.Errorf("a command has %q", seen)
 	}
 }
+
+// TestCredentialsInHostsAreNotRepeated: people write URLs with a password where a host or a name belongs.
+func TestCredentialsInHostsAreNotRepeated(t *testing.T) {
+	for _, text := range []string{
+		"[server.a]\naddress = \"u:truesecret@h\"\n",
+		"[server.a]\naddress = [\"h\", \"u:truesecret@h:21\"]\n",
+		server + "virtual_host = \"ftp://u:truesecret@h/dir\"\n",
+		server + "tls_server_name = \"u:true/secret@h\"\n",
+		server + "tls_ca = \"ftp://u:truesecret@h\"\n",
+		"[server.\"u:truesecret@h\"]\naddress = \"h\"\n",
+		server + sync("web", "server = \"ftp://u:truesecret@h/dir\"\n"),
+		server + "[sync.web]\nserver = \"ftp://u:truesecret@h/dir\"\n" + up,
+		server + "[sync.web]\nserver = [\"acme\", \"u:truesecret@h\"]\n" + up,
+		"[alert.x]\nemail = { server = \"smtp://u:truesecret@h\", from = \"a@b.c\", to = \"c@d.e\" }\n",
+		"include = \"ftp://u:truesecret@h/x\"\n",
+	} {
+		_, err := load(t, text, nil)
+		if err == nil || strings.Contains(err.Error(), "truesecret") || strings.Contains(err.Error(), "true/secret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
