@@ -72,6 +72,8 @@ func (p *program) events(ctx context.Context, sync string, last uint64) error {
 		return nil
 	case errors.Is(err, control.ErrNotRunning):
 		return exit{control.ExitUnfinished, fmt.Errorf("%w; it is started by: ftpferry run", err)}
+	case errors.Is(err, control.ErrNotAllowed):
+		return exit{control.ExitNeedsPerson, err}
 	}
 	return serviceError(err)
 }
@@ -87,7 +89,8 @@ func followEvents(ctx context.Context, cfg *config.Config, after uint64, each fu
 				return each(e)
 			})
 		}
-		again := errors.Is(err, control.ErrGone) || errors.Is(err, control.ErrNotRunning) && tries > 0
+		gone := errors.Is(err, control.ErrNotRunning) || errors.Is(err, control.ErrNoAnswer)
+		again := errors.Is(err, control.ErrGone) || gone && tries > 0
 		if !again || tries > followTries {
 			return err
 		}
