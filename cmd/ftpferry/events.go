@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,9 +47,8 @@ func (p *program) events(ctx context.Context, sync string, last uint64) error {
 	if err := checkNames(cfg, sync, ""); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	signal.Ignore(syscall.SIGPIPE) // then a write fails instead of ending the process
 	show := p.paint()
 	err = followEvents(ctx, cfg, control.EventsLast(last), func(e control.Event) error {
 		if sync != "" && e.Sync != sync && (cfg.Syncs[e.Sync] == nil || cfg.Syncs[e.Sync].Family != sync) && e.Kind != control.EventLost {

@@ -8,11 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +80,7 @@ func (p *program) init(ctx context.Context, b beginning) error {
 	if err := b.complete(); err != nil {
 		return exit{control.ExitUsage, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	section := b.section()
 	// The file is read as it will be, from where it will be: relative paths are relative to it.
