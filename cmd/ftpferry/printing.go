@@ -38,6 +38,14 @@ func (p *program) printingAgain(print func(out *bufio.Writer) error) error {
 	return err
 }
 
+// print writes what may be kept in a file: half of it is an error.
+func (p *program) print(text string) error {
+	return p.printing(func(out *bufio.Writer) error {
+		_, err := out.WriteString(text)
+		return err
+	})
+}
+
 // printed is the error of a write to standard output.
 func printed(err error) error {
 	switch {
