@@ -71,4 +71,4 @@ func privateDir(path string) error {
 }
 
 // dialPatience is long for a socket on the same machine.
-const dialPatience = 2 * time.Second
+const dialPatience = 3 * time.Second
