@@ -22,16 +22,15 @@ type Client struct{ http *http.Client }
 
 // Dial returns a client of the agent that runs with this state folder, or ErrNotRunning.
 func Dial(ctx context.Context, stateDir string) (*Client, error) {
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "unix", SocketPath(stateDir))
+	return dial(ctx, ways[0], stateDir)
+}
+
+func dial(ctx context.Context, by way, stateDir string) (*Client, error) {
+	transport, err := by.transport(stateDir)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
-	if err := checkFallback(SocketPath(stateDir), stateDir); err != nil {
-		return nil, err
-	}
-	client := &Client{&http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-	}}}
+	client := &Client{&http.Client{Transport: transport}}
 	// A socket takes connections for an agent that hangs too.
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
