@@ -72,7 +72,7 @@ export class Meter {
 export function nice(n) {
   let unit = 1024;
   while (unit * 1024 <= n) unit *= 1024;
-  return unit * ([1, 2, 4, 10, 20, 50, 100, 200, 500, 1024].find((m) => unit * m >= n) ?? 1024);
+  return unit * ([1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100, 150, 200, 300, 500, 800, 1024].find((m) => unit * m >= n) ?? 1024);
 }
 
 // path draws rates in a box of 300 by 100.
