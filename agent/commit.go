@@ -241,11 +241,21 @@ func (c *commit) request(r request) error {
 		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
 			return nil
 		}
-		if err := approve(c.tx, r.approve, c.now); err != nil {
+		server := c.d.agent.cfg.Syncs[r.approve].Server
+		row, err := state.GetSync(c.tx, r.approve)
+		if err == nil {
+			err = approve(c.tx, r.approve, server, c.now)
+		}
+		if err != nil {
 			return err
 		}
+		text := "a person lets it go on"
+		if row.Halt != "" {
+			text += fmt.Sprintf(", after %s: %s", max(c.now.Sub(row.HaltedAt), 0).Round(time.Second), row.Halt)
+		}
+		c.happened(Activity{Kind: ActivityApproved, Sync: r.approve, Server: server, Text: text})
 		c.halted[r.approve] = false
-		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server); err != nil {
+		if err := c.tryAtOnce(server); err != nil {
 			return err
 		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)

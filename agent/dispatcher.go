@@ -189,7 +189,7 @@ func newServer(s *config.Server) *server {
 // connect gives a server, whose facts are known, its pool.
 func (d *dispatcher) connect(s *server) {
 	s.line = newBandwidth(s.config.Bandwidth, d.now())
-	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.logger)
+	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.dial, d.agent.logger)
 	s.address = s.pool.InUse()
 }
 

@@ -29,12 +29,16 @@ const (
 	resultBlocked = "blocked"
 	resultFull    = "full"
 	resultWorks   = "working again"
+	// Those of a sync.
+	resultHalted   = "halted"
+	resultApproved = "approved"
 )
 
 // What these rows are about.
 const (
 	opConnect  = "connect"
 	opTransfer = "transfer"
+	opGuard    = "guard"
 )
 
 // mostHistoryText bounds the texts of a row, which servers have a hand in, in bytes.
@@ -172,7 +176,14 @@ func (c *commit) note(s *scanning, n state.Note) error {
 	if err != nil || !news {
 		return err
 	}
-	c.happened(Activity{Kind: ActivitySkipped, Sync: s.sync(), Path: n.Path, Text: n.Text})
+	kind := ActivitySkipped
+	switch n.Kind {
+	case state.NoteConflict:
+		kind = ActivityConflict
+	case state.NoteUnknown:
+		kind = ActivityUnknown
+	}
+	c.happened(Activity{Kind: kind, Sync: s.sync(), Path: n.Path, Text: n.Text})
 	if n.Kind != state.NoteConflict {
 		return nil
 	}

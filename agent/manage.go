@@ -182,7 +182,7 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 	case !configured.Enabled:
 		return &control.Stop{By: control.StopOff, Reason: "enabled = false"}, nil
 	case row.Halt != "":
-		return &control.Stop{By: control.StopHalt, Reason: row.Halt}, nil
+		return &control.Stop{By: control.StopHalt, Reason: row.Halt, Deletes: row.HaltDeletes}, nil
 	case row.Paused.Holds(now):
 		return &control.Stop{By: control.StopPerson, Reason: pauseText(row.Paused), Until: row.Paused.Until}, nil
 	case server.Blocked():

@@ -3,6 +3,7 @@ package agent
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // metrics counts what happens, from the start of the agent on; what stands at a moment is up to gauges. No label holds anything but words
@@ -78,14 +80,26 @@ func (m *metrics) configure(a *Agent) {
 	if was == nil {
 		was = &config.Config{}
 	}
-	for name := range was.Syncs {
-		if a.cfg.Syncs[name] == nil {
+	for name, sync := range was.Syncs {
+		now := a.cfg.Syncs[name]
+		if now == nil {
 			m.forget(prometheus.Labels{"sync": name})
+			continue
+		}
+		for _, line := range sync.Schedules {
+			if !slices.ContainsFunc(now.Schedules, func(s config.Schedule) bool { return s.Name == line.Name }) {
+				m.forget(prometheus.Labels{"sync": name, "schedule": line.Name})
+			}
 		}
 	}
 	for name := range was.Servers {
 		if a.cfg.Servers[name] == nil {
 			m.forget(prometheus.Labels{"server": name})
+		}
+	}
+	for name := range a.cfg.Servers {
+		for class := ftpclient.ClassNone + 1; class <= ftpclient.ClassUnknown; class++ {
+			m.failures.WithLabelValues(name, class.String())
 		}
 	}
 	for name := range a.syncs { // so that there is a zero to begin with

@@ -1,5 +1,5 @@
 // Package control is the local API of a running agent, and its client: HTTP with JSON over a
-// Unix socket that only the agent's user can reach. Web is what others may see, over TCP.
+// Unix socket that only the agent's user can reach, or, on Windows, a loopback port with a token that only they can read. Web is what others may see, over TCP.
 package control
 
 import (

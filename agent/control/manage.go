@@ -68,6 +68,8 @@ type SyncJobs struct {
 type Stop struct {
 	By     string `json:"by"` // one of those below
 	Reason string `json:"reason"`
+	// Deletes is how many files an approval would have deleted, if that is why a guard has stopped it.
+	Deletes int `json:"deletes,omitempty"`
 	// Until is when the next try is made; zero if a person has to act.
 	Until time.Time `json:"until,omitzero"`
 }
