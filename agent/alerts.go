@@ -179,13 +179,14 @@ const farewell = 20 * time.Second
 // TellStopped tells by all channels that the agent cannot work, within 20 seconds. What was told in the last hour is not told
 // again, as a service manager may start the agent over and over.
 func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *slog.Logger) {
-	if len(cfg.Alerts) == 0 {
-		return
-	}
 	now := time.Now()
 	mark := readStopMark(cfg.Agent.StateDir)
-	if age := now.Sub(mark.When); mark.Reason == reason.Error() && age >= 0 && age < time.Hour {
+	if age := now.Sub(mark.When); !mark.Silent && mark.Reason == reason.Error() && age >= 0 && age < time.Hour {
 		logger.Info("the stop was told already", "last", mark.When)
+		return
+	}
+	markSilently(cfg.Agent.StateDir, now, reason, logger)
+	if len(cfg.Alerts) == 0 {
 		return
 	}
 	limited, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), farewell, errors.New("the agent stops"))
@@ -201,7 +202,7 @@ func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *
 		logger.Info("alert sent", "alert", r.Channel, "reply", r.Answer)
 	}
 	if told {
-		mark.When, mark.Reason = now, reason.Error()
+		mark.When, mark.Reason, mark.Silent = now, reason.Error(), false
 		if err := mark.write(cfg.Agent.StateDir); err != nil {
 			logger.Warn("it is not remembered that the stop was told", "error", err)
 		}

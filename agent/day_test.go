@@ -32,6 +32,7 @@ type day struct {
 	folder string
 	disk   string // of downloads, a small one
 	server *ftptest.Memory
+	text   func() string // the configuration
 	hook   *httptest.Server
 	agent  *Agent
 	db     *state.DB
@@ -94,7 +95,8 @@ limit = 1000
 
 func newDay(t *testing.T) *day {
 	t.Helper()
-	d := &day{t: t, folder: t.TempDir(), disk: ftptest.Tmpfs(t, 1<<20, false), password: "right", refuse: map[string]string{}}
+	d := &day{t: t, folder: t.TempDir(), password: "right", refuse: map[string]string{}}
+	d.text = d.configuration
 	d.hook = httptest.NewServer(http.HandlerFunc(d.receive))
 	t.Cleanup(d.hook.Close)
 	for _, name := range []string{"site", "shared", "state"} {
@@ -150,11 +152,24 @@ func (d *day) refuses(begin, reply string) {
 	}
 }
 
+// serve starts the server, in the bubble.
+func (d *day) serve() {
+	d.server = ftptest.NewMemory(d.t, ftptest.Abilities{MLSD: true, MDTM: true, MFMT: true, Restart: true})
+	d.server.Refuse, d.server.Latency = d.refusal, time.Millisecond
+	for _, name := range []string{"/site", "/orders", "/shared"} {
+		d.server.MakeDir(name)
+	}
+}
+
+// configuration is dayConfiguration with all that it leaves open.
+func (d *day) configuration() string {
+	local := func(name string) string { return filepath.Join(d.folder, name) }
+	return fmt.Sprintf(dayConfiguration, local("state"), d.hook.URL, d.server.Addr, d.password, ftptest.Proxy, local("site"), d.disk, local("shared"), d.hook.URL)
+}
+
 func (d *day) load() *config.Config {
 	d.t.Helper()
-	local := func(name string) string { return filepath.Join(d.folder, name) }
-	text := fmt.Sprintf(dayConfiguration, local("state"), d.hook.URL, d.server.Addr, d.password, ftptest.Proxy, local("site"), d.disk, local("shared"), d.hook.URL)
-	path := local("agent.toml")
+	path, text := filepath.Join(d.folder, "agent.toml"), d.text()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
@@ -253,7 +268,7 @@ func statusLines(o control.Overview) (lines []string) {
 	}
 	for _, p := range o.Problems {
 		lines = append(lines, fmt.Sprintf("problem %s %s %s: %s; %s", p.Kind, p.Sync, p.Server, p.Text, p.Cure))
-		if p.Since.IsZero() && p.Kind != string(alert.Dead) {
+		if p.Since.IsZero() && p.Kind != string(alert.Dead) && p.Ends.IsZero() {
 			lines = append(lines, "nobody knows since when")
 		}
 	}
@@ -352,13 +367,10 @@ func TestADay(t *testing.T) {
 	ftptest.Need(t, "tmpfs")
 	t.Parallel()
 	d := newDay(t)
+	d.disk = ftptest.Tmpfs(t, 1<<20, false)
 	synctest.Test(t, func(t *testing.T) {
 		d.t = t
-		d.server = ftptest.NewMemory(t, ftptest.Abilities{MLSD: true, MDTM: true, MFMT: true, Restart: true})
-		d.server.Refuse, d.server.Latency = d.refusal, time.Millisecond
-		for _, name := range []string{"/site", "/orders", "/shared"} {
-			d.server.MakeDir(name)
-		}
+		d.serve()
 		for i := range 30 {
 			d.put(fmt.Sprint("site/", i), "1")
 		}

@@ -30,7 +30,7 @@ var troubles = []trouble{
 				"sync site: pause: connect...connection refused", "server acme: paused: connect...connection refused",
 				`problem server-down  acme: cannot be used: connect...connection refused; it is tried again by itself; "ftpferry doctor acme"`, "exit code 0",
 			},
-			metrics: []string{`ftpferry_server_state{server="acme",state="paused"} 1`, `ftpferry_sync_stopped{by="pause",sync="site"} 1`, `ftpferry_problems{kind="server-down",server="acme",sync=""} 1`, `ftpferry_errors_total{class="unavailable",server="acme"}`},
+			metrics: []string{`ftpferry_server_state{server="acme",state="paused"} 1`, `ftpferry_sync_stopped{by="pause",sync="site"} 1`, `ftpferry_server_problems{kind="server-down",server="acme"} 1`, `ftpferry_errors_total{class="unavailable",server="acme"}`},
 			log:     []string{`"level":"WARN","msg":"paused","server":"acme","reason":"connect...connection refused; next try in`},
 			alerts:  []string{`problem server-down/acme: server acme: cannot be used: connect...connection refused; it is tried again by itself`},
 			history: []string{"paused connect...connection refused"},
@@ -54,7 +54,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync site: block: login: 530 Login incorrect.", "server acme: blocked: login: 530 Login incorrect.", "problem blocked  acme: needs a person: login: 530 Login incorrect.; it is not tried again until its configuration changes", "exit code 1"},
-			metrics: []string{`ftpferry_server_state{server="acme",state="blocked"} 1`, `ftpferry_sync_stopped{by="block",sync="orders"} 1`, `ftpferry_problems{kind="blocked",server="acme",sync=""} 1`, `ftpferry_errors_total{class="authentication",server="acme"} 1`},
+			metrics: []string{`ftpferry_server_state{server="acme",state="blocked"} 1`, `ftpferry_sync_stopped{by="block",sync="orders"} 1`, `ftpferry_server_problems{kind="blocked",server="acme"} 1`, `ftpferry_errors_total{class="authentication",server="acme"} 1`},
 			log: []string{
 				`"level":"ERROR","msg":"alert","server":"acme","reason":"login: 530 Login incorrect.; not tried again until`,
 				`"level":"WARN","msg":"no heartbeat while something is wrong","reason":"server acme needs a person: login: 530 Login incorrect."`,
@@ -86,7 +86,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync site: full: store...552 Quota exceeded.", "server acme: full: store...552 Quota exceeded.", "problem full  acme: no room for what is sent: store...552 Quota exceeded.; transfers wait, and go on by themselves", "exit code 0"},
-			metrics: []string{`ftpferry_server_state{server="acme",state="full"} 1`, `ftpferry_sync_stopped{by="full",sync="site"} 1`, `ftpferry_jobs{state="retrying",sync="site"} 1`, `ftpferry_problems{kind="full",server="acme",sync=""} 1`},
+			metrics: []string{`ftpferry_server_state{server="acme",state="full"} 1`, `ftpferry_sync_stopped{by="full",sync="site"} 1`, `ftpferry_jobs{state="retrying",sync="site"} 1`, `ftpferry_server_problems{kind="full",server="acme"} 1`},
 			log:     []string{`"level":"ERROR","msg":"alert","sync":"site","server":"acme","action":"upload","path":"big","reason":"store...552 Quota exceeded.; transfers wait, next try in 15m0s"`},
 			alerts:  []string{"problem full/acme: server acme: no room for what is sent: store...552 Quota exceeded; transfers wait, and go on by themselves when there is room"},
 			history: []string{"full transfer...552 Quota exceeded."},
@@ -105,7 +105,7 @@ var troubles = []trouble{
 		begin: func(d *day) { d.server.Put("/orders/big.bin", strings.Repeat("x", 1<<21), time.Now()) },
 		during: words{
 			status:  []string{"sync orders: full: write ...no space left on device", "problem full orders acme: no room for what is fetched: write...no space left on device; transfers wait", "server acme: idle"},
-			metrics: []string{`ftpferry_sync_stopped{by="full",sync="orders"} 1`, `ftpferry_problems{kind="full",server="",sync="orders"} 1`},
+			metrics: []string{`ftpferry_sync_stopped{by="full",sync="orders"} 1`, `ftpferry_sync_problems{kind="full",sync="orders"} 1`},
 			log:     []string{`"level":"ERROR","msg":"alert","sync":"orders"..."path":"big.bin","reason":"write...no space left on device; transfers wait`},
 			alerts:  []string{"problem full/sync/orders: sync orders, server acme: no room for what is fetched: write...no space left on device; transfers wait"},
 			history: []string{"full transfer orders...no space left on device"},
@@ -126,7 +126,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync site: needs a person", "problem dead site acme: a job waits for a person: upload dead: store...553 Not allowed.; \"ftpferry queue --sync site --state dead\" lists", "exit code 1"},
-			metrics: []string{`ftpferry_jobs{state="dead",sync="site"} 1`, `ftpferry_problems{kind="dead",server="",sync="site"} 1`, `ftpferry_transfers_total{direction="up",result="dead",sync="site"} 1`},
+			metrics: []string{`ftpferry_jobs{state="dead",sync="site"} 1`, `ftpferry_sync_problems{kind="dead",sync="site"} 1`, `ftpferry_transfers_total{direction="up",result="dead",sync="site"} 1`},
 			log:     []string{`"level":"ERROR","msg":"dead","sync":"site"..."path":"dead","reason":"store...553 Not allowed.`},
 			alerts:  []string{"problem dead/site: sync site, server acme: a job waits for a person: upload dead: store...553 Not allowed; \"ftpferry queue"},
 			history: []string{"failed upload site dead store...553 Not allowed.", "dead upload site dead store...553 Not allowed."},
@@ -149,7 +149,7 @@ var troubles = []trouble{
 		begin: func(*day) { until(6, 0) },
 		during: words{
 			status:  []string{"problem absence orders acme: expected files are missing (*.csv by 06:00): 0 of 1 have arrived since 1999-12-31T06:00:00Z; \"ftpferry history --sync orders\"", "exit code 1"},
-			metrics: []string{`ftpferry_problems{kind="absence",server="",sync="orders"} 1`},
+			metrics: []string{`ftpferry_sync_problems{kind="absence",sync="orders"} 1`},
 			log:     []string{`"level":"ERROR","msg":"alert","sync":"orders","server":"acme","reason":"expected files are missing (*.csv by 06:00): 0 of 1`},
 			alerts:  []string{"problem absence/orders/*.csv by 06:00: sync orders, server acme: expected files are missing (*.csv by 06:00): 0 of 1 have arrived"},
 			events:  []string{"alert orders...expected files are missing"},
@@ -171,7 +171,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync site: halt: 30 files of 32 known paths would be deleted, more than max_delete allows", `problem halted site acme: halted: 30 files...; "ftpferry plan site" shows what it would do, "ftpferry approve site" lets it`, "exit code 1"},
-			metrics: []string{`ftpferry_sync_stopped{by="halt",sync="site"} 1`, `ftpferry_halts_total{sync="site"} 1`, `ftpferry_problems{kind="halted",server="",sync="site"} 1`},
+			metrics: []string{`ftpferry_sync_stopped{by="halt",sync="site"} 1`, `ftpferry_halts_total{sync="site"} 1`, `ftpferry_sync_problems{kind="halted",sync="site"} 1`},
 			log:     []string{`"level":"ERROR","msg":"halted","sync":"site","reason":"30 files of 32`, `"msg":"no heartbeat while something is wrong","reason":"sync site is halted"`},
 			alerts:  []string{`problem halted/site: sync site, server acme: halted: 30 files of 32 known paths would be deleted, more than max_delete allows; "ftpferry plan site"`},
 			history: []string{"halted guard site  30 files of 32"},
@@ -198,7 +198,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync shared: needs a person", "conflict shared a: changed on both sides", `problem conflict shared acme: a conflict waits for a person, "a": changed on both sides...; "ftpferry explain shared PATH"`, "exit code 1"},
-			metrics: []string{`ftpferry_problems{kind="conflict",server="",sync="shared"} 1`},
+			metrics: []string{`ftpferry_sync_problems{kind="conflict",sync="shared"} 1`},
 			log:     []string{`"level":"WARN","msg":"conflict","sync":"shared","path":"a","reason":"changed on both sides`},
 			alerts:  []string{`problem conflict/shared: sync shared, server acme: a conflict waits for a person, "a": changed on both sides`},
 			history: []string{"conflict plan shared a changed on both sides"},
@@ -218,7 +218,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync orders: needs a person", "unknown orders sub: cannot list remote folder: list /orders/sub: 550 Permission denied.", `problem unknown orders acme: a path cannot be looked at, nothing is done about it and what is in it, "sub": cannot list`, "exit code 1"},
-			metrics: []string{`ftpferry_problems{kind="unknown",server="",sync="orders"} 1`},
+			metrics: []string{`ftpferry_sync_problems{kind="unknown",sync="orders"} 1`},
 			log:     []string{`"level":"WARN","msg":"unknown","sync":"orders","path":"sub","reason":"cannot list remote folder: list /orders/sub: 550 Permission denied."`},
 			alerts:  []string{`problem unknown/orders: sync orders, server acme: a path cannot be looked at, nothing is done about it and what is in it, "sub": cannot list remote folder: list /orders/sub: 550 Permission denied; "ftpferry explain`},
 			events:  []string{"unknown orders sub cannot list remote folder"},
@@ -238,7 +238,7 @@ var troubles = []trouble{
 		},
 		during: words{
 			status:  []string{"sync shared: needs a person", "differs shared b: content on the server differs from the local file", "problem differs shared acme: a file differs under the same size and time, \"b\": content on the server differs", "exit code 1"},
-			metrics: []string{`ftpferry_problems{kind="differs",server="",sync="shared"} 1`},
+			metrics: []string{`ftpferry_sync_problems{kind="differs",sync="shared"} 1`},
 			log:     []string{`"level":"ERROR","msg":"alert","sync":"shared"..."path":"b","reason":"content on the server differs from the local file`},
 			alerts:  []string{`problem differs/shared: sync shared, server acme: a file differs under the same size and time, "b": content on the server differs`},
 			history: []string{"differs verify shared b content on the server differs"},
@@ -281,9 +281,9 @@ var troubles = []trouble{
 			}
 		},
 		during: words{
-			status:  []string{"sync site: paused: paused by ann: move of the disks", "exit code 0"},
+			status:  []string{"sync site: paused: paused by ann at...: move of the disks", "exit code 0"},
 			metrics: []string{`ftpferry_sync_stopped{by="paused",sync="site"} 1`},
-			log:     []string{`"msg":"suspended","sync":"site","server":"acme","reason":"paused by ann: move of the disks"`},
+			log:     []string{`"msg":"suspended","sync":"site","server":"acme","reason":"paused by ann at...: move of the disks"`},
 			events:  []string{"suspended site...move of the disks"},
 		},
 		cure: func(d *day) {

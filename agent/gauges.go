@@ -53,13 +53,14 @@ var (
 	connections   = newMeasure(prometheus.GaugeValue, "server_connections", "Open connections, busy or idle.", "server", "use")
 	mostConnected = newMeasure(prometheus.GaugeValue, "server_connection_limit", "How many connections there may be: as configured, or fewer if the server takes no more.", "server")
 	certificateBy = newMeasure(prometheus.GaugeValue, "server_certificate_expiry_timestamp_seconds", "When the certificate of a server ends, as of the last handshake; of the address whose certificate ends first.", "server")
-	problemsNow   = newMeasure(prometheus.GaugeValue, "problems", "What is wrong now, by the kinds of alerts: how many dead jobs and how many paths in conflict, that differ or are unknown, and 1 for anything else; of a sync or of a server.", "kind", "sync", "server")
+	syncProblems  = newMeasure(prometheus.GaugeValue, "sync_problems", "What is wrong with a sync now, by the kinds of alerts: how many dead jobs and how many paths in conflict, that differ or are unknown, and 1 for anything else.", "sync", "kind")
+	serverTrouble = newMeasure(prometheus.GaugeValue, "server_problems", "What is wrong with a server now, by the kinds of alerts.", "server", "kind")
 )
 
 // measures are all of them.
 var measures = []measure{
 	agentInfo, agentStarted, agentAlive, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
-	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, problemsNow,
+	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, syncProblems, serverTrouble,
 }
 
 // Describe implements prometheus.Collector.
@@ -84,7 +85,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 	}
 	g.collectTransfers(to, d, now)
 	if err := g.collectProblems(to, now); err != nil {
-		to <- prometheus.NewInvalidMetric(problemsNow.description, err)
+		to <- prometheus.NewInvalidMetric(syncProblems.description, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.servers)) {
 		if err := g.collectServer(to, d, name, now); err != nil {
@@ -198,20 +199,24 @@ func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	type about struct{ kind, sync, server string }
+	type about struct {
+		measure *measure
+		name    string
+		kind    alert.Kind
+	}
 	numbers := map[about]int{}
 	for name := range g.agent.syncs {
 		for _, kind := range kindsOfSyncs {
-			numbers[about{string(kind), name, ""}] = 0
+			numbers[about{&syncProblems, name, kind}] = 0
 		}
 		for _, kind := range kindsOfServers {
-			numbers[about{string(kind), "", g.agent.cfg.Syncs[name].Server}] = 0
+			numbers[about{&serverTrouble, g.agent.cfg.Syncs[name].Server, kind}] = 0
 		}
 	}
 	for _, p := range sight.Problems {
-		of := about{string(p.Kind), p.Sync, ""}
+		of := about{&syncProblems, p.Sync, p.Kind}
 		if p.Sync == "" {
-			of.server = p.Server
+			of = about{&serverTrouble, p.Server, p.Kind}
 		}
 		switch {
 		case !isNear(p, now):
@@ -222,7 +227,7 @@ func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) erro
 		}
 	}
 	for of, n := range numbers {
-		problemsNow.send(to, float64(n), of.kind, of.sync, of.server)
+		of.measure.send(to, float64(n), of.name, string(of.kind))
 	}
 	return nil
 }

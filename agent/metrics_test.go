@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ import (
 var kindsOfActivity = []ActivityKind{
 	ActivityTriggered, ActivityScanned, ActivityQueued, ActivityDone, ActivityStale, ActivityRetry, ActivityDead, ActivitySkipped, ActivityHeld,
 	ActivityHalted, ActivityPutOff, ActivityAverted, ActivityPaused, ActivityAlert, ActivityCleared, ActivityAddress, ActivityRan, ActivityMissed, ActivityWindow,
+	ActivityConflict, ActivityUnknown, ActivityApproved, ActivitySuspended, ActivityResumed,
 }
 
 // planted is what is in paths, reasons and passwords.
@@ -69,6 +71,14 @@ schedule = ["0 3 * * *"]
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	address := cfg.Servers["acme"].Address
+	facts, err := json.Marshal(newKnownServer(address, map[string]ftpclient.Facts{address: {CertificateEnds: time.Now().Unix()}}))
+	if err == nil {
+		err = db.Update(func(tx *state.Tx) error { return state.PutServer(tx, "acme", state.Server{Facts: facts}) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	a := New(cfg, db, Options{Logger: slog.New(slog.DiscardHandler), Version: "1.2.3"})
 	d, err := newDispatcher(a)
 	if err != nil {

@@ -35,6 +35,8 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		if address := a.listening.Load(); address != nil {
 			o.Listen = *address
 		}
+	} else if mark := readStopMark(a.cfg.Agent.StateDir); !mark.When.IsZero() {
+		o.Stopped = &control.Stopped{When: mark.When, Reason: mark.Reason}
 	}
 	if a.db != nil {
 		o.StateBytes = a.db.Size()

@@ -52,7 +52,7 @@ func TestWhatIsLeftAloneIsToldOnce(t *testing.T) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			for _, a := range b.told {
-				if a.Kind == ActivitySkipped {
+				if a.Kind == ActivitySkipped || a.Kind == ActivityConflict || a.Kind == ActivityUnknown {
 					told = append(told, fmt.Sprintf("%s: %s", a.Path, a.Text))
 				}
 			}

@@ -16,6 +16,8 @@ type Overview struct {
 	Started time.Time `json:"started,omitzero"`
 	// Listen is where the agent tells by HTTP how it stands, HOST:PORT; "" for nowhere.
 	Listen string `json:"listen,omitempty"`
+	// Stopped says why the last service could not go on; nil if one runs, or if it has stopped because somebody wanted that.
+	Stopped *Stopped `json:"stopped,omitempty"`
 	// StateBytes is the size of the state file, 0 if there is none.
 	StateBytes int64 `json:"state_bytes"`
 	// Syncs, Servers and Transfers are sorted by name; the last by when they began.
@@ -24,6 +26,12 @@ type Overview struct {
 	Transfers []Transfer     `json:"transfers"`
 	// Problems is what is wrong now, those of syncs first.
 	Problems []Problem `json:"problems"`
+}
+
+// Stopped is the end of an agent that could not go on.
+type Stopped struct {
+	When   time.Time `json:"when"`
+	Reason string    `json:"reason"`
 }
 
 // Problem is something that is wrong, of which alerts tell, too.
@@ -45,6 +53,9 @@ type Problem struct {
 
 // ExitCode is that of a program that printed the overview.
 func (o Overview) ExitCode() int {
+	if o.Stopped != nil {
+		return ExitNeedsPerson
+	}
 	for _, p := range o.Problems {
 		if p.NeedsPerson {
 			return ExitNeedsPerson

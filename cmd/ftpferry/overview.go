@@ -17,6 +17,10 @@ const shownTransfers = 20
 func printOverview(l *jobList, o control.Overview) {
 	if l.alone {
 		l.out.WriteString("no agent is running; this is how things stood when one last did\n")
+		if o.Stopped != nil {
+			const word = "it could not go on"
+			l.headline(fmt.Sprintf("%s, %s ago: %s", word, ago(l.now.Sub(o.Stopped.When)), oneLine(o.Stopped.Reason)), "", word, red)
+		}
 	} else {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))

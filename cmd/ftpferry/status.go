@@ -35,7 +35,8 @@ terminal unless NO_COLOR is set.
 
 Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login or
 certificate, conflicts, files that differ, paths that nobody can look at, or
-expected files that are missing. With --watch: 0 after Ctrl+C.`,
+expected files that are missing, or the service has ended as it could not go on.
+With --watch: 0 after Ctrl+C.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)

@@ -21,53 +21,84 @@ import (
 // authority alone.
 func NewCertificate(t testing.TB) (cert tls.Certificate, certFile, keyFile, caFile string, pool *x509.CertPool) {
 	t.Helper()
-	must := func(err error) {
-		if err != nil {
-			t.Helper()
-			t.Fatalf("make a certificate: %v", err)
-		}
+	authority := NewAuthority(t)
+	cert = authority.Certificate(t, farAhead)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatalf("make a certificate: %v", err)
 	}
-	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
+	folder := t.TempDir()
+	certFile, keyFile = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	writePEM(t, certFile, "CERTIFICATE", cert.Certificate[0])
+	writePEM(t, keyFile, "PRIVATE KEY", keyDER)
+	return cert, certFile, keyFile, authority.File, authority.Pool
+}
 
-	// The clock of a synctest bubble starts in 2000.
-	notBefore := time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
-	notAfter := time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
-	authority := &x509.Certificate{
+// The clock of a synctest bubble starts in 2000.
+var (
+	longAgo  = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	farAhead = time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// Authority signs certificates of servers.
+type Authority struct {
+	File string         // PEM, until the end of the test
+	Pool *x509.CertPool // that trusts it alone
+
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// NewAuthority makes an authority that is good from 1999 to 2099.
+func NewAuthority(t testing.TB) *Authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make an authority: %v", err)
+	}
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ftpferry test authority"},
-		NotBefore: notBefore, NotAfter: notAfter,
+		NotBefore: longAgo, NotAfter: farAhead,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	leaf := &x509.Certificate{
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatalf("make an authority: %v", err)
+	}
+	a := &Authority{File: filepath.Join(t.TempDir(), "ca.pem"), Pool: x509.NewCertPool(), key: key}
+	if a.certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatalf("make an authority: %v", err)
+	}
+	a.Pool.AddCert(a.certificate)
+	writePEM(t, a.File, "CERTIFICATE", der)
+	return a
+}
+
+// Certificate makes a certificate with a key of its own for 127.0.0.1, ::1 and localhost, good from 1999 to an end.
+func (a *Authority) Certificate(t testing.TB, end time.Time) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make a certificate: %v", err)
+	}
+	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: notBefore, NotAfter: notAfter,
+		NotBefore: longAgo, NotAfter: end,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	authorityDER, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
-	must(err)
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, authority, &key.PublicKey, authorityKey)
-	must(err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	must(err)
-
-	folder := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(folder, name)
-		must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-		return path
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatalf("make a certificate: %v", err)
 	}
-	certFile = write("cert.pem", "CERTIFICATE", leafDER)
-	keyFile = write("key.pem", "PRIVATE KEY", keyDER)
-	caFile = write("ca.pem", "CERTIFICATE", authorityDER)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
 
-	authorityCertificate, err := x509.ParseCertificate(authorityDER)
-	must(err)
-	pool = x509.NewCertPool()
-	pool.AddCert(authorityCertificate)
-	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, certFile, keyFile, caFile, pool
+func writePEM(t testing.TB, path, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatalf("write a certificate: %v", err)
+	}
 }
 
 // NewClientCertificate makes a certificate for a client. It is its own authority: caFile holds it as PEM until the end of

@@ -3,6 +3,7 @@ package ftptest
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"io/fs"
@@ -29,6 +30,8 @@ type Memory struct {
 	// Refuse, if not nil, is asked before each command by as many goroutines as there are connections; what it returns, if not "", is the
 	// reply, and the command is not carried out.
 	Refuse func(line string) string
+	// TLS, if not nil, has the server take AUTH TLS, and is asked each time for the certificate to show.
+	TLS func() tls.Certificate
 	// Latency is how long each command takes.
 	Latency time.Duration
 	// Before, if not nil, is called before each command, by as many goroutines as there are connections. It may wait.
@@ -190,6 +193,9 @@ func (m *Memory) accept() {
 			s := memorySession{server: m, control: conn, lines: bufio.NewReader(conn), folder: "/"}
 			defer s.closePassive()
 			s.run()
+			if s.eager != nil {
+				s.eager.flush()
+			}
 		})
 	}
 }

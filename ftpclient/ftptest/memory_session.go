@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,11 @@ type memorySession struct {
 	control net.Conn
 	lines   *bufio.Reader
 	folder  string
-	from    string // of RNFR
-	offset  int64  // of REST
+	from    string      // of RNFR
+	offset  int64       // of REST
+	secure  *tls.Config // nil: no TLS
+	eager   *eagerConn  // what is below TLS
+	private bool        // PROT P
 	passive net.Listener
 	fault   Fault
 	err     error
@@ -89,6 +93,11 @@ func (s *memorySession) command(verb, argument string) {
 	switch verb {
 	case "FEAT":
 		s.features()
+	case "AUTH":
+		s.encrypt(argument)
+	case "PBSZ", "PROT":
+		s.private = argument == "P"
+		s.reply("200 ok")
 	case "PWD":
 		s.reply("257 \"%s\" is the folder", strings.ReplaceAll(s.folder, `"`, `""`))
 	case "EPSV":
@@ -115,6 +124,50 @@ func (s *memorySession) command(verb, argument string) {
 	}
 }
 
+// encrypt carries out AUTH.
+func (s *memorySession) encrypt(argument string) {
+	if s.server.TLS == nil || !strings.EqualFold(argument, "TLS") || s.secure != nil {
+		s.reply("502 no")
+		return
+	}
+	s.secure = &tls.Config{Certificates: []tls.Certificate{s.server.TLS()}}
+	s.reply("234 go ahead")
+	s.eager = newEagerConn(s.control)
+	encrypted := tls.Server(s.eager, s.secure)
+	s.control, s.lines = encrypted, bufio.NewReader(encrypted)
+	s.err = errors.Join(s.err, encrypted.Handshake())
+}
+
+// eagerConn writes without waiting for the reader, as TCP does: who refuses a certificate says so before all of the handshake is read.
+type eagerConn struct {
+	net.Conn
+	queue   chan []byte
+	written chan struct{}
+}
+
+func newEagerConn(conn net.Conn) *eagerConn {
+	c := &eagerConn{conn, make(chan []byte, 64), make(chan struct{})}
+	go func() {
+		defer close(c.written)
+		for p := range c.queue {
+			c.Conn.Write(p) // an error is that of a connection that is gone
+		}
+	}()
+	return c
+}
+
+func (c *eagerConn) Write(p []byte) (int, error) {
+	c.queue <- slices.Clone(p)
+	return len(p), nil
+}
+
+// flush returns when all is written, or nobody reads it any more. Then nothing may be written.
+func (c *eagerConn) flush() {
+	close(c.queue)
+	c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	<-c.written
+}
+
 func (s *memorySession) features() {
 	can := s.server.Abilities
 	text := "211-can\n UTF8\n SIZE\n EPSV"
@@ -122,7 +175,7 @@ func (s *memorySession) features() {
 	if can.NoUnique {
 		facts = " MLST type*;size*;modify*;"
 	}
-	for feature, has := range map[string]bool{facts: can.MLSD, " MDTM": can.MDTM, " MFMT": can.MFMT, " REST STREAM": can.Restart} {
+	for feature, has := range map[string]bool{" AUTH TLS": s.server.TLS != nil, facts: can.MLSD, " MDTM": can.MDTM, " MFMT": can.MFMT, " REST STREAM": can.Restart} {
 		if has {
 			text += "\n" + feature
 		}
@@ -310,6 +363,9 @@ func (s *memorySession) transfer(verb, name string) {
 	if err != nil {
 		s.reply("425 nobody came")
 		return
+	}
+	if s.private {
+		data = tls.Server(data, s.secure)
 	}
 	if s.fault == CutData || s.fault == CutBoth {
 		err = s.half(data, verb, name, content)
