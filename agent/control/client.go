@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 )
 
 // ErrNotRunning: no agent runs with this state folder.
@@ -35,6 +36,10 @@ func dial(ctx context.Context, by way, stateDir string) (*Client, error) {
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	if err := client.post(pinging, "/v1/ping", struct{}{}, nil); err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err // not ErrGone: nobody was there
+		}
 		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
 	return client, nil
