@@ -210,8 +210,8 @@ func TestClientAndServerAgree(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	overEachWay(t, func(t *testing.T, by way) {
-		if _, err := dial(t.Context(), by, t.TempDir()); !errors.Is(err, ErrNotRunning) {
-			t.Errorf("Dial: %v, want ErrNotRunning", err)
+		if _, err := dial(t.Context(), by, t.TempDir()); !errors.Is(err, ErrNotRunning) || errors.Is(err, ErrGone) {
+			t.Errorf("Dial: %v, want ErrNotRunning and not ErrGone", err)
 		}
 	})
 }

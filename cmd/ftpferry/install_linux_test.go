@@ -91,6 +91,8 @@ step "what systemd was told then" cat calls
 step "uninstalled twice" ftpferry service uninstall
 echo "[Unit]" >/etc/systemd/system/ftpferry.service
 step "beside a unit of somebody else" ftpferry -c agent.toml service install --user root
+step "a unit of somebody else stays" ftpferry service uninstall
+step "it is there" ls /etc/systemd/system
 rmdir /run/systemd/system
 step "without systemd" ftpferry -c agent.toml service install
 `
@@ -141,6 +143,8 @@ func TestInstallingTheService(t *testing.T) {
 		{"what systemd was told then", []string{"stop ftpferry.service\n", "disable ftpferry.service\n", "daemon-reload\nreset-failed ftpferry.service\n"}},
 		{"uninstalled twice", []string{"not installed", "exit code 69\n"}},
 		{"beside a unit of somebody else", []string{"was not written by", "exit code 1\n"}},
+		{"a unit of somebody else stays", []string{"was not written by", "exit code 1\n"}},
+		{"it is there", []string{"ftpferry.service\n"}},
 		{"without systemd", []string{"systemd does not run here", "let \"ftpferry run\" be its process", "exit code 1\n"}},
 	} {
 		for _, word := range row.words {
