@@ -156,16 +156,16 @@ func TestAFolderThatCannotBeReadIsNotEmpty(t *testing.T) {
 
 func TestPatternsOfIncludedFiles(t *testing.T) {
 	for pattern, want := range map[string][]string{
-		"conf.d/*.toml":           {"conf.d/a.toml", "conf.d/b.toml"},
-		"./conf.d//*.toml":        {"conf.d/a.toml", "conf.d/b.toml"},
-		"conf.d/sub/*.toml":       {"conf.d/sub/c.toml"},
-		"conf.d/*/*.toml":         {"conf.d/sub/c.toml"},
-		"*/[ab].toml":             {"conf.d/a.toml", "conf.d/b.toml"},
-		"*/sub/c.toml":            {"conf.d/sub/c.toml"},
-		"*/none.toml":             {},
-		"HERE/conf.d/?.toml":      {"conf.d/a.toml", "conf.d/b.toml"},
-		"HERE/../*/conf.d/a.tom?": {"conf.d/a.toml"},
-		"agent.toml/*.toml":       {},
+		"conf.d/*.toml":      {"conf.d/a.toml", "conf.d/b.toml"},
+		"./conf.d//*.toml":   {"conf.d/a.toml", "conf.d/b.toml"},
+		"conf.d/sub/*.toml":  {"conf.d/sub/c.toml"},
+		"conf.d/*/*.toml":    {"conf.d/sub/c.toml"},
+		"*/[ab].toml":        {"conf.d/a.toml", "conf.d/b.toml"},
+		"*/sub/c.toml":       {"conf.d/sub/c.toml"},
+		"*/none.toml":        {},
+		"HERE/conf.d/?.toml": {"conf.d/a.toml", "conf.d/b.toml"},
+		"HERE/*.d/a.tom?":    {"conf.d/a.toml"},
+		"agent.toml/*.toml":  {},
 	} {
 		tree(t, map[string]string{"conf.d/a.toml": "", "conf.d/b.toml": "", "conf.d/.c.toml": "no", "conf.d/sub/c.toml": "", "conf.d/x": "no"})
 		here, err := os.Getwd()
