@@ -95,6 +95,9 @@ func (l *loader) read(path, name string) (map[string]any, error) {
 	}
 	from := &source{name: name, path: absolute, folder: filepath.Dir(absolute), isShared: isShared, number: len(l.sources)}
 	l.sources = append(l.sources, from)
+	if isOpenToAll(absolute) {
+		l.warnings = append(l.warnings, Problem{File: name, Text: "everybody can write this file, and so have the agent run any program: chmod o-w " + name})
+	}
 	return l.parse(string(text), from), nil
 }
 
@@ -118,6 +121,12 @@ func readSmall(path string) (content []byte, isShared bool, err error) {
 		err = fmt.Errorf("larger than %d bytes", largestFile)
 	}
 	return content, runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0, err
+}
+
+// isOpenToAll reports whether everybody on this machine can write the file, or in the folder.
+func isOpenToAll(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0
 }
 
 // reason is the error without the operation and the path that package os puts in front.
