@@ -293,3 +293,30 @@ func TestWhatIsPrintedIntoAFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusSaysWhyJobsHaveFailed, and what a person can do.
+func TestStatusSaysWhyJobsHaveFailed(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	out := bufio.NewWriter(&text)
+	printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{
+		Sync: "web", Server: "acme", Direction: "up", Jobs: control.SyncJobs{Dead: 5, Waiting: 1},
+		Troubles: []control.Job{
+			{State: "dead", Kind: "upload", Path: "a\x1b", LastError: "553 no\n  more"},
+			{State: "waiting", Kind: "scan", LastError: "550\x1b no list"},
+		},
+	})
+	out.Flush()
+	_, got, _ := strings.Cut(text.String(), "\n")
+	want := `  jobs: 5 dead, 1 waiting
+  dead     upload "a\x1b"
+           553 no
+  failed   scan (the whole sync)
+           550 no list
+  ... and 4 more, see: ftpferry queue --sync web; try dead jobs again with:
+  ftpferry queue retry --sync web
+`
+	if got = strings.ReplaceAll(got, "\x1b", "ESC"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

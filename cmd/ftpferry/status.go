@@ -103,6 +103,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if parts := l.counts(s.Jobs); len(parts) > 0 {
 		fmt.Fprintf(l.out, "  jobs: %s\n", strings.Join(parts, ", "))
 	}
+	printTroubles(l, s)
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
@@ -124,6 +125,28 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
+}
+
+// printTroubles says why jobs have failed, and what a person can do about those that are not tried again.
+func printTroubles(l *jobList, s control.SyncStatus) {
+	dead := 0
+	for _, job := range s.Troubles {
+		word, most := "failed", 2
+		if job.State == "dead" {
+			word, most = "dead", 3
+			dead++
+		}
+		fmt.Fprintf(l.out, "  %-8s %s %s\n", word, oneLine(strings.ReplaceAll(job.Kind, "_", " ")), pathText(string(job.Path)))
+		reason, _, _ := strings.Cut(job.LastError, "\n")
+		l.out.WriteString(wrap(oneLine(reason), "           ", most))
+	}
+	if s.Jobs.Dead > 0 {
+		text := fmt.Sprintf("try dead jobs again with: ftpferry queue retry --sync %s", oneLine(s.Sync))
+		if rest := s.Jobs.Dead - dead; rest > 0 {
+			text = fmt.Sprintf("... and %d more, see: ftpferry queue --sync %s; ", rest, oneLine(s.Sync)) + text
+		}
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
 }
 
 func printHeld(l *jobList, s control.SyncStatus) {
