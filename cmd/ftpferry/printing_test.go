@@ -320,3 +320,22 @@ func TestStatusSaysWhyJobsHaveFailed(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestPathsCanBeCopied from one command to the next, whatever is in them.
+func TestPathsCanBeCopied(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"a b/c": "a b/c", "new\nline": `"new\nline"`, "latin\xe9": `"latin\xe9"`, " lead": `" lead"`, "trail ": `"trail "`, `"q"`: `"\"q\""`,
+		`back\slash`: `back\slash`, "esc\x1b[2J": `"esc\x1b[2J"`, "rtl\u202egpj": `"rtl\u202egpj"`, "日本": "日本",
+	} {
+		shown := pathText(path)
+		if shown != want || pathOf(shown) != path {
+			t.Errorf("%q: shown as %s, want %s, and read as %q", path, shown, want, pathOf(shown))
+		}
+	}
+	for _, text := range []string{`"`, `""`, `"half`, "`a`", "'a'"} {
+		if got := pathOf(text); got != text {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}
