@@ -283,7 +283,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 		case job.State == string(queue.Dead):
 			return fmt.Sprintf("%s has failed for good (%s): \"ftpferry queue retry %d\" tries it again", what, job.LastError, job.ID)
 		case stop != nil:
-			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, stop.By, stop.Reason)
+			return what + ", but " + stoppedStep(e.Sync, *stop)
 		case job.State == string(queue.Waiting):
 			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
 			switch {
@@ -301,7 +301,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	}
 	switch {
 	case stop != nil:
-		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", stop.By, stop.Reason)
+		return "nothing, " + stoppedStep(e.Sync, *stop)
 	case e.Note != nil && e.Note.Kind == "conflict":
 		return "a person has to decide: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
@@ -324,6 +324,21 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	reason, _, _ := strings.Cut(e.Scan.LastError, "\n")
 	return fmt.Sprintf("%s. The look at the whole sync has failed (%s) and is tried again in %s",
 		nextLook(e, limited, fetched), strings.TrimRight(reason, " ."), max(e.Scan.RunAt.Sub(now), 0).Round(time.Second))
+}
+
+// stoppedStep says what keeps a sync from going on, and what lets it.
+func stoppedStep(sync string, stop control.Stop) string {
+	reason, _, _ := strings.Cut(stop.Reason, "\n")
+	text := fmt.Sprintf("the sync is stopped (%s): %s", stop.By, strings.TrimRight(reason, " ."))
+	switch stop.By {
+	case control.StopHalt:
+		return fmt.Sprintf("%s; \"ftpferry plan %s\" says what it would do, \"ftpferry approve %s\" lets it", text, sync, sync)
+	case control.StopBlock:
+		return fmt.Sprintf("%s; correct the configuration, or try again with \"ftpferry queue retry --sync %s\"", text, sync)
+	case control.StopPerson:
+		return fmt.Sprintf("%s; \"ftpferry resume %s\" lets it go on", text, sync)
+	}
+	return text
 }
 
 // nextLook is nextStep for a path of which nothing is under way.

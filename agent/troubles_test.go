@@ -106,3 +106,19 @@ func TestPathsThatAreExplained(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatStopsASyncNamesTheCure, for one path too.
+func TestWhatStopsASyncNamesTheCure(t *testing.T) {
+	t.Parallel()
+	for by, want := range map[string]string{
+		control.StopHalt:   `nothing, the sync is stopped (halt): too much; "ftpferry plan web" says what it would do, "ftpferry approve web" lets it`,
+		control.StopBlock:  `nothing, the sync is stopped (block): too much; correct the configuration, or try again with "ftpferry queue retry --sync web"`,
+		control.StopPerson: `nothing, the sync is stopped (paused): too much; "ftpferry resume web" lets it go on`,
+		control.StopPause:  `nothing, the sync is stopped (pause): too much`,
+	} {
+		e := control.Explanation{Sync: "web", Path: "a", Stop: &control.Stop{By: by, Reason: "too much.\nand more"}}
+		if got := nextStep(e, false, false, false, time.Now()); got != want {
+			t.Errorf("%s: %s, want %s", by, got, want)
+		}
+	}
+}

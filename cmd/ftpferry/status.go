@@ -90,10 +90,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if !s.LastScan.IsZero() {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
-	word := s.State
-	if stop := s.Jobs.Stop; word == control.StopWindow && stop != nil {
-		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
-	}
+	word := stateWord(s)
 	name := oneLine(s.Sync) + ": "
 	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)
 	l.headline(text, name, word, colorOfSync(s.State))
@@ -125,6 +122,22 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
+}
+
+// stateWord says in a word or two how a sync stands: what the word in JSON is, where that is one for people.
+func stateWord(s control.SyncStatus) string {
+	switch stop := s.Jobs.Stop; {
+	case s.State == control.StopWindow && stop != nil:
+		word, _, _ := strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+		return word
+	case s.State == control.StopHalt:
+		return "halted"
+	case s.State == control.StopBlock:
+		return "blocked"
+	case s.State == control.StopPause:
+		return "server paused"
+	}
+	return s.State
 }
 
 // printTroubles says why jobs have failed, and what a person can do about those that are not tried again.
