@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -67,7 +66,7 @@ func printTransfers(l *jobList, sync string, all []control.Transfer) {
 		default:
 			shown++
 			line, path := "  "+transferText(t)+"  ", pathText(string(t.Path))
-			if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+			if columnsOf(line)+columnsOf(path) > screen {
 				// A name is not cut: somebody may want to copy it.
 				line, path = strings.TrimRight(line, " ")+"\n", "         "+path
 			}

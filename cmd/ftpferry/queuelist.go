@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/state"
@@ -73,7 +72,7 @@ func (l *jobList) add(job control.Job) error {
 	}
 	line := fmt.Sprintf("%8d %-8s%9s %5d  %-14s ", job.ID, job.State, l.when(job), job.Attempts, oneLine(strings.ReplaceAll(job.Kind, "_", " ")))
 	path := oneLine(job.Sync) + ": " + pathText(string(job.Path))
-	if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+	if columnsOf(line)+columnsOf(path) > screen {
 		// A name is not cut: somebody may want to copy it.
 		line, path = strings.TrimRight(line, " ")+"\n", "         "+path
 	}

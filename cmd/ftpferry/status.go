@@ -92,13 +92,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if !s.LastScan.IsZero() {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
-	word := s.State
-	switch stop := s.Jobs.Stop; {
-	case word == control.StopWindow && stop != nil:
-		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
-	case word == control.StopPause: // which would pass for what a person has paused
-		word = "server paused"
-	}
+	word := stateWord(s)
 	name := oneLine(s.Sync) + ": "
 	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)
 	l.headline(text, name, word, colorOfSync(s.State))
@@ -108,6 +102,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if parts := l.counts(s.Jobs); len(parts) > 0 {
 		fmt.Fprintf(l.out, "  jobs: %s\n", strings.Join(parts, ", "))
 	}
+	printTroubles(l, s)
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
@@ -129,6 +124,44 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
+}
+
+// stateWord says in a word or two how a sync stands: what the word in JSON is, where that is one for people.
+func stateWord(s control.SyncStatus) string {
+	switch stop := s.Jobs.Stop; {
+	case s.State == control.StopWindow && stop != nil:
+		word, _, _ := strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+		return word
+	case s.State == control.StopHalt:
+		return "halted"
+	case s.State == control.StopBlock:
+		return "blocked"
+	case s.State == control.StopPause:
+		return "server paused"
+	}
+	return s.State
+}
+
+// printTroubles says why jobs have failed, and what a person can do about those that are not tried again.
+func printTroubles(l *jobList, s control.SyncStatus) {
+	dead := 0
+	for _, job := range s.Troubles {
+		word, most := "failed", 2
+		if job.State == "dead" {
+			word, most = "dead", 3
+			dead++
+		}
+		fmt.Fprintf(l.out, "  %-8s %s %s\n", word, oneLine(strings.ReplaceAll(job.Kind, "_", " ")), pathText(string(job.Path)))
+		reason, _, _ := strings.Cut(job.LastError, "\n")
+		l.out.WriteString(wrap(oneLine(reason), "           ", most))
+	}
+	if s.Jobs.Dead > 0 {
+		text := fmt.Sprintf("try dead jobs again with: ftpferry queue retry --sync %s", oneLine(s.Sync))
+		if rest := s.Jobs.Dead - dead; rest > 0 {
+			text = fmt.Sprintf("... and %d more, see: ftpferry queue --sync %s; ", rest, oneLine(s.Sync)) + text
+		}
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
 }
 
 func printHeld(l *jobList, s control.SyncStatus) {

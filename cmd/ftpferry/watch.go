@@ -134,9 +134,9 @@ func widthOf(line string) int {
 			_, line, _ = strings.Cut(rest, "m")
 			continue
 		}
-		_, size := utf8.DecodeRuneInString(line)
+		r, size := utf8.DecodeRuneInString(line)
 		line = line[size:]
-		width++
+		width += columnsOfRune(r)
 	}
 	return width
 }
