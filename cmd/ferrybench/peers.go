@@ -167,7 +167,7 @@ func curlCommand(parallel bool) func(job) invocation {
 			}
 			fmt.Fprintf(&list, "url = %s\n%s = %s\n", quote(there.String()), here, quote(filepath.Join(j.local, filepath.FromSlash(file.Path))))
 		}
-		arguments := []string{"-q", "-sS", "--user", j.user + ":" + j.password, "--ftp-create-dirs", "--create-dirs"}
+		arguments := []string{"-q", "-sS", "--user", j.user + ":" + j.password, "--ftp-create-dirs", "--create-dirs", "--fail-early"}
 		if parallel {
 			arguments = append(arguments, "-Z", "--parallel-max", strconv.Itoa(j.connections))
 		}
