@@ -55,7 +55,7 @@ func (b *breaker) all() (list []string) {
 	return list
 }
 
-var brokenOff = work.Outcome{Err: errors.Join(dropped{}, &ftpclient.Error{Op: "store", Err: ftpclient.ErrInterrupted})}
+var interruptedOutcome = work.Outcome{Err: errors.Join(dropped{}, &ftpclient.Error{Op: "store", Err: ftpclient.ErrInterrupted})}
 
 // TestWhatBecomesOfARunningJobThatIsDropped, whatever its worker reports: it is gone, unless it was done before.
 func TestWhatBecomesOfARunningJobThatIsDropped(t *testing.T) {
@@ -73,7 +73,7 @@ func TestWhatBecomesOfARunningJobThatIsDropped(t *testing.T) {
 		again   bool   // it was asked for again meanwhile
 		marked  bool   // its path was marked meanwhile
 	}{
-		"a transfer is broken off":                        {kind: string(plan.Upload), out: brokenOff, want: gone, history: "dropped"},
+		"a transfer is broken off":                        {kind: string(plan.Upload), out: interruptedOutcome, want: gone, history: "dropped"},
 		"a transfer was done just before":                 {kind: string(plan.Upload), out: work.Outcome{Result: work.Done, Base: base}, want: finished, history: "done", known: true},
 		"a transfer meets a full disk":                    {kind: string(plan.Upload), out: work.Outcome{Err: errQuota}, want: gone, history: "dropped"},
 		"a transfer finds the server down":                {kind: string(plan.Upload), out: work.Outcome{Err: errDown}, want: gone, history: "dropped"},
@@ -82,14 +82,14 @@ func TestWhatBecomesOfARunningJobThatIsDropped(t *testing.T) {
 		"a transfer was not begun yet":                    {kind: string(plan.Upload), out: work.Outcome{Err: dropped{}}, want: gone},
 		"a transfer was paused at the same time":          {kind: string(plan.Upload), out: work.Outcome{Err: suspended{}}, want: gone, history: "dropped"},
 		"a transfer gives way to another operation":       {kind: string(plan.MoveRemote), out: work.Outcome{Result: work.Done, Instead: &plan.Op{Action: plan.Upload, Path: "long"}}, want: gone, history: "dropped"},
-		"a transfer was asked for once more meanwhile":    {kind: string(plan.Upload), out: brokenOff, want: control.Changed{Jobs: 1, BrokenOff: 1, Again: 1}, history: "dropped", again: true},
-		"a change of its file was noticed meanwhile":      {kind: string(plan.Upload), out: brokenOff, want: gone, history: "dropped", marked: true},
+		"a transfer was asked for once more meanwhile":    {kind: string(plan.Upload), out: interruptedOutcome, want: control.Changed{Jobs: 1, BrokenOff: 1, Again: 1}, history: "dropped", again: true},
+		"a change of its file was noticed meanwhile":      {kind: string(plan.Upload), out: interruptedOutcome, want: gone, history: "dropped", marked: true},
 		"a deletion has been done":                        {kind: string(plan.DeleteRemote), out: work.Outcome{Result: work.Done, Forget: true}, want: finished, history: "done"},
 		"a scan has been done, and nothing of it counts":  {kind: work.KindScan, out: work.Outcome{Result: work.Done, Scan: found}, want: gone},
-		"a scan is broken off":                            {kind: work.KindScan, out: brokenOff, want: gone},
+		"a scan is broken off":                            {kind: work.KindScan, out: interruptedOutcome, want: gone},
 		"a comparison has been done, which is the same":   {kind: work.KindVerify, out: work.Outcome{Result: work.Done, Compared: &work.Comparison{All: true}}, want: gone},
 		"the trash has been purged":                       {kind: work.KindPurgeRemote, out: done, want: finished},
-		"the trash has not been purged all":               {kind: work.KindPurgeRemote, out: brokenOff, want: gone},
+		"the trash has not been purged all":               {kind: work.KindPurgeRemote, out: interruptedOutcome, want: gone},
 		"a left-over temporary file could not be removed": {kind: work.KindSweepRemote, out: work.Outcome{Err: errDown}, want: gone},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestWhoAsksForADropMayGoAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var b *breaker
-		b = newBreaker(t, func(job queue.Job) work.Outcome { b.untilDropped(job); return brokenOff })
+		b = newBreaker(t, func(job queue.Job) work.Outcome { b.untilDropped(job); return interruptedOutcome })
 		b.served(func() {
 			b.enqueue(string(plan.Upload), "up", b.now(), "long")
 			time.Sleep(time.Minute)
@@ -252,7 +252,7 @@ func TestADropOfRunningAndWaitingJobs(t *testing.T) {
 		b = newBreaker(t, func(job queue.Job) work.Outcome {
 			if plan.Action(job.Kind) == plan.Upload {
 				b.untilDropped(job)
-				return brokenOff
+				return interruptedOutcome
 			}
 			return done
 		})
@@ -366,7 +366,7 @@ func TestWithoutAnAgentNothingIsRunning(t *testing.T) {
 func TestADroppedJobOfAStreamIsNotBegun(t *testing.T) {
 	t.Parallel()
 	address := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "DELE": "250 gone", "QUIT": "221 bye"})
-	pool := newPool(plainServer(address, 1), nil, nil, nil, slog.New(slog.DiscardHandler))
+	pool := newPool(plainServer(address, 1), nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer pool.Close()
 	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
 	if err != nil {
