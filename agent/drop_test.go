@@ -366,7 +366,7 @@ func TestWithoutAnAgentNothingIsRunning(t *testing.T) {
 func TestADroppedJobOfAStreamIsNotBegun(t *testing.T) {
 	t.Parallel()
 	address := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "DELE": "250 gone", "QUIT": "221 bye"})
-	pool := newPool(plainServer(address, 1), nil, nil, nil, slog.New(slog.DiscardHandler))
+	pool := newPool(plainServer(address, 1), nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer pool.Close()
 	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
 	if err != nil {
