@@ -84,6 +84,13 @@ type lasting struct {
 	started   time.Time                       // set before running is
 	metrics   *metrics
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
+	// deaf is why nothing is served where listen says; nil if something is, or nothing is meant to be.
+	deaf          atomic.Pointer[trouble]
+	webChanges    chan webChange
+	reconfiguring sync.Mutex // held by Reconfigure
+	// followers are signalled, by one value, when there is another configuration. The list stays as it is while Run works.
+	followers []chan struct{}
+	onDisk    atomic.Pointer[onDisk] // nil: the configuration is that of the start
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -92,7 +99,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		db: db, options: o, logger: o.Logger, bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff,
 		lasting: &lasting{
 			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
-			feed: newFeed(time.Now()),
+			feed: newFeed(time.Now()), webChanges: make(chan webChange),
 		},
 	}
 	a.configure(cfg)
@@ -189,7 +196,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	if a.options.Control {
 		a.startControl(grouped, group)
 	}
-	if a.options.Listen && a.cfg.Agent.Listen != "" {
+	if a.options.Listen {
 		group.Go(func() error {
 			a.serveWeb(grouped)
 			return nil

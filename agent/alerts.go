@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -22,48 +23,101 @@ type alertMemory struct {
 	Expected map[string]time.Time `json:"expected,omitempty"`
 }
 
-// alerts sees what is wrong and has it told, beside the work of an agent.
+// alerts sees what is wrong and has it told, beside the work of an agent. All of it is of Run's goroutine, once that works.
 type alerts struct {
-	agent    *Agent
+	agent    *Agent // whose configuration is followed
 	d        *dispatcher
+	teller   *alert.Teller
 	memory   alertMemory
-	absences map[string]*absence // by key; of Run's goroutine
+	absences map[string]*absence // by key
 }
 
 // runAlerts tells of trouble and gives signs of life until stop is called, which waits for what is under way.
 func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	stop = func() {
-		cancel()
-		running.Wait()
-	}
-	if a.cfg.Agent.Heartbeat.URL.Reveal() != "" {
-		running.Go(func() {
-			alert.Beat(ctx, a.cfg.Agent.Heartbeat, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
-		})
-	}
-	if len(a.cfg.Alerts) == 0 {
-		return stop, nil
-	}
 	s := &alerts{agent: a, d: d, absences: map[string]*absence{}}
 	now := time.Now()
 	if s.memory, err = loadAlertMemory(a.db); err != nil {
-		stop()
 		return nil, err
 	}
 	s.begin(now)
-	teller := alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
+	s.teller = alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
 	in := make(chan alert.Problem)
-	running.Go(func() { s.follow(ctx, in) })
-	running.Go(func() { teller.Run(ctx, in, s.look, s.save) })
-	return stop, nil
+	beat, look := make(chan struct{}, 1), make(chan struct{}, 1)
+	a.followers = append(a.followers, beat, look)
+	running.Go(func() { a.giveSigns(ctx, beat) })
+	running.Go(func() { a.follow(ctx, d, in) })
+	running.Go(func() {
+		for relay(ctx, look, in) {
+		}
+	})
+	running.Go(func() { s.teller.Run(ctx, in, s.look, s.save) })
+	return func() {
+		cancel()
+		running.Wait()
+	}, nil
+}
+
+// relay waits for a signal and makes it a reason to look. It returns false when ctx is done.
+func relay(ctx context.Context, signal <-chan struct{}, in chan<- alert.Problem) bool {
+	select {
+	case <-signal:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case in <- alert.Problem{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// giveSigns gives signs of life as the newest configuration says, until ctx is done.
+func (a *Agent) giveSigns(ctx context.Context, changed <-chan struct{}) {
+	for ctx.Err() == nil {
+		h := a.current.Load().cfg.Agent.Heartbeat
+		beating, stop := context.WithCancel(ctx)
+		var beat sync.WaitGroup
+		if h.URL.Reveal() != "" {
+			beat.Go(func() {
+				alert.Beat(beating, h, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
+			})
+		}
+		for same := true; same; {
+			select {
+			case <-changed:
+				same = reflect.DeepEqual(h, a.current.Load().cfg.Agent.Heartbeat)
+			case <-ctx.Done():
+				same = false
+			}
+		}
+		stop()
+		beat.Wait()
+	}
+}
+
+// take follows the newest configuration. What was told stays told by channels that there still are; one that is new, by its name, is told
+// of all that is wrong.
+func (s *alerts) take(now time.Time) {
+	newest := s.agent.current.Load()
+	if newest == s.agent {
+		return
+	}
+	s.agent = newest
+	clear(s.absences)
+	s.expect(now)
+	s.teller.Take(newest.cfg.Alerts)
+	if err := s.save(s.teller.Memory()); err != nil {
+		s.agent.logger.Warn("what was told is not remembered: it may be told again", "error", err)
+	}
 }
 
 // follow passes on what happens as far as it is about alerts.
-func (s *alerts) follow(ctx context.Context, in chan<- alert.Problem) {
+func (a *Agent) follow(ctx context.Context, d *dispatcher, in chan<- alert.Problem) {
 	// An error is the end of ctx or of the agent.
-	_ = s.agent.feed.follow(ctx, s.d.over, control.EventsRemembered, func(e control.Event) error {
+	_ = a.feed.follow(ctx, d.over, control.EventsRemembered, func(e control.Event) error {
 		var p alert.Problem // without a kind it is a reason to look
 		switch ActivityKind(e.Kind) {
 		case ActivityMissed:
@@ -71,7 +125,7 @@ func (s *alerts) follow(ctx context.Context, in chan<- alert.Problem) {
 				return nil
 			}
 			p = alert.Problem{Key: "missed/" + e.Sync, Kind: alert.Missed, Sync: e.Sync, Text: e.Text, Since: e.When}
-			if configured := s.agent.cfg.Syncs[e.Sync]; configured != nil {
+			if configured := a.current.Load().cfg.Syncs[e.Sync]; configured != nil {
 				p.Server = configured.Server
 			}
 		case ActivityDead, ActivityHalted, ActivityAlert, ActivityCleared, ActivityPaused, ActivityScanned:

@@ -76,7 +76,7 @@ type dispatcher struct {
 
 	news    []func() // what to log about the beginning
 	memory  extip.Memory
-	locator *extip.Locator // nil if nobody is to be asked
+	locator *extip.Locator // asks nobody where nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
 	failure error
 	// nextPulse is when the pulse is due.
@@ -167,7 +167,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	if err := d.begin(d.now()); err != nil {
 		return nil, err
 	}
-	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
+	d.locator = extip.NewLocator(locatorOptions(a.cfg, d.memory, d.saveMemory, a.logger))
 	for _, s := range d.servers {
 		d.connect(s)
 	}
@@ -188,7 +188,11 @@ func newServer(s *config.Server) *server {
 // connect gives a server, whose facts are known, its pool.
 func (d *dispatcher) connect(s *server) {
 	s.line = newBandwidth(s.config.Bandwidth, d.now())
-	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.logger)
+	locator := d.locator
+	if !wantsLocator(d.agent.cfg) {
+		locator = nil
+	}
+	s.pool = newPool(s.config, s.facts, s.line, locator, d.agent.logger)
 	s.address = s.pool.InUse()
 }
 

@@ -30,6 +30,8 @@ var (
 	agentInfo    = newMeasure(prometheus.GaugeValue, "agent_info", "The running agent; always 1.", "version", "go_version")
 	agentStarted = newMeasure(prometheus.GaugeValue, "agent_start_timestamp_seconds", "When the agent began to work with this configuration.")
 	agentAlive   = newMeasure(prometheus.GaugeValue, "agent_alive_timestamp_seconds", "When the dispatcher last gave a sign of life, which it does every 30 seconds at least.")
+	configTaken  = newMeasure(prometheus.GaugeValue, "config_last_reload_successful", "1 if the configuration that was read last is in force, 0 if it was refused.")
+	configWhen   = newMeasure(prometheus.GaugeValue, "config_last_reload_success_timestamp_seconds", "When the configuration in force was taken.")
 	stateBytes   = newMeasure(prometheus.GaugeValue, "state_bytes", "Size of the state file.")
 	stateLimit   = newMeasure(prometheus.GaugeValue, "state_limit_bytes", "What the state file may grow to (max_state_size).")
 
@@ -54,7 +56,7 @@ var (
 
 // measures are all of them.
 var measures = []measure{
-	agentInfo, agentStarted, agentAlive, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
+	agentInfo, agentStarted, agentAlive, configTaken, configWhen, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
 	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected,
 }
 
@@ -115,6 +117,15 @@ func (g gauges) collectAgent(to chan<- prometheus.Metric) {
 	if alive := a.alive.Load(); alive != nil {
 		agentAlive.sendTime(to, *alive)
 	}
+	taken, since := 1.0, a.started
+	if is := a.onDisk.Load(); is != nil {
+		since = is.taken
+		if is.err != nil {
+			taken = 0
+		}
+	}
+	configTaken.send(to, taken)
+	configWhen.sendTime(to, since)
 	stateBytes.send(to, float64(a.db.Size()))
 	if limit := a.cfg.Agent.MaxStateSize; limit > 0 {
 		stateLimit.send(to, float64(limit))

@@ -32,10 +32,12 @@ func newLocator(cfg *config.Config, memory extip.Memory, save func(extip.Memory)
 	if !wantsLocator(cfg) {
 		return nil
 	}
+	return extip.NewLocator(locatorOptions(cfg, memory, save, logger))
+}
+
+func locatorOptions(cfg *config.Config, memory extip.Memory, save func(extip.Memory) error, logger *slog.Logger) extip.Options {
 	from := cfg.Agent.AddressSources
-	return extip.NewLocator(extip.Options{
-		Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger,
-	})
+	return extip.Options{Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger}
 }
 
 // runLocator keeps what the locator has opened, until stop is called: that takes it back at the gateway, which may

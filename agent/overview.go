@@ -35,6 +35,12 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		if address := a.listening.Load(); address != nil {
 			o.Listen = *address
 		}
+		if is := a.onDisk.Load(); is != nil && is.err != nil {
+			o.Refused = &control.Refused{Reason: inBrief(is.err), Since: is.since}
+		}
+		if deaf := a.deaf.Load(); deaf != nil {
+			o.Deaf = &control.Refused{Reason: deaf.text, Since: deaf.since}
+		}
 	}
 	if a.db != nil {
 		o.StateBytes = a.db.Size()

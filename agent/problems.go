@@ -16,7 +16,12 @@ import (
 
 // look finds what is wrong now.
 func (s *alerts) look(now time.Time) (alert.Sight, error) {
+	s.take(now)
 	sight := alert.Sight{Unsure: map[string]bool{}}
+	if len(s.agent.cfg.Alerts) == 0 {
+		return sight, nil
+	}
+	s.ofAgent(&sight)
 	users := map[string][]string{} // of servers
 	for _, name := range slices.Sorted(maps.Keys(s.agent.syncs)) {
 		server := s.agent.cfg.Syncs[name].Server
@@ -34,6 +39,21 @@ func (s *alerts) look(now time.Time) (alert.Sight, error) {
 		}
 	}
 	return sight, nil
+}
+
+// ofAgent finds what is wrong with the agent itself.
+func (s *alerts) ofAgent(sight *alert.Sight) {
+	if is := s.agent.onDisk.Load(); is != nil && is.err != nil {
+		sight.Problems = append(sight.Problems, alert.Problem{
+			Key: string(alert.Configuration), Kind: alert.Configuration, Since: is.since, Grade: is.times,
+			Text: "the configuration on disk is not in force, the agent goes on with the one before: " + inBrief(is.err),
+		})
+	}
+	if deaf := s.agent.deaf.Load(); deaf != nil {
+		sight.Problems = append(sight.Problems, alert.Problem{
+			Key: string(alert.Configuration) + "/listen", Kind: alert.Configuration, Since: deaf.since, Text: deaf.text + "; the work goes on, and so do the tries",
+		})
+	}
 }
 
 // ofSync finds what is wrong with a sync.
@@ -135,16 +155,21 @@ func (s *alerts) ofServer(name string, users []string, sight *alert.Sight, now t
 		add(alert.Problem{Kind: alert.Full, Text: "no room for what is sent: " + row.Hold.Reason, Since: row.Hold.Since})
 	}
 	if configured := s.agent.cfg.Servers[name]; configured.TLSVerify && len(configured.TLSPins) == 0 { // else nobody minds when it ends
-		s.ofCertificate(name, add, now)
+		s.ofCertificate(name, add, sight.Unsure, now)
 	}
 	return nil
 }
 
 // ofCertificate tells of the certificate that ends first.
-func (s *alerts) ofCertificate(name string, add func(alert.Problem), now time.Time) {
+func (s *alerts) ofCertificate(name string, add func(alert.Problem), unsure map[string]bool, now time.Time) {
 	var first time.Time
 	at := ""
-	for address, facts := range s.d.servers[name].pool.AllFacts() {
+	d := s.agent.running.Load()
+	if d == nil || d.servers[name] == nil { // there is none yet, or another configuration comes into force just now
+		unsure[string(alert.Certificate)+"/"+name] = true
+		return
+	}
+	for address, facts := range d.servers[name].pool.AllFacts() {
 		ends := time.Unix(facts.CertificateEnds, 0)
 		if facts.CertificateEnds != 0 && (first.IsZero() || ends.Before(first)) {
 			first, at = ends, address

@@ -23,8 +23,10 @@ const (
 	Missed      Kind = "missed-schedule" // times of a schedule were left out; this is over when it is told
 	Watch       Kind = "degraded-watch"  // not every change is noticed when it happens
 	Absence     Kind = "absence"         // what had to be there by now is not
-	Stopped     Kind = "stopped"         // the agent itself; told by every channel
-	Test        Kind = "test"            // nothing is wrong; told by every channel
+	// Configuration: the one on disk is not in force, or not all of it.
+	Configuration Kind = "configuration"
+	Stopped       Kind = "stopped" // the agent itself; told by every channel
+	Test          Kind = "test"    // nothing is wrong; told by every channel
 )
 
 // Problem is something that is wrong at this moment.

@@ -45,6 +45,17 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Brief is the first problem, and how many there are.
+func (e *Error) Brief() string {
+	switch len(e.Problems) {
+	case 0:
+		return "it has errors"
+	case 1:
+		return e.Problems[0].String()
+	}
+	return fmt.Sprintf("%d errors, the first: %s", len(e.Problems), e.Problems[0])
+}
+
 // sorted puts problems in the order of the files and their lines. sources has the files.
 func sorted(problems []Problem, sources []*source) []Problem {
 	number := map[string]int{}

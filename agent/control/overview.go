@@ -16,12 +16,22 @@ type Overview struct {
 	Started time.Time `json:"started,omitzero"`
 	// Listen is where the agent tells by HTTP how it stands, HOST:PORT; "" for nowhere.
 	Listen string `json:"listen,omitempty"`
+	// Refused is set where the configuration on disk was read and is not the one in force.
+	Refused *Refused `json:"configuration_refused,omitempty"`
+	// Deaf says why nothing is told by HTTP where listen says; nil if it is, or is not meant to be.
+	Deaf *Refused `json:"listen_refused,omitempty"`
 	// StateBytes is the size of the state file, 0 if there is none.
 	StateBytes int64 `json:"state_bytes"`
 	// Syncs, Servers and Transfers are sorted by name; the last by when they began.
 	Syncs     []SyncStatus   `json:"syncs"`
 	Servers   []ServerStatus `json:"servers"`
 	Transfers []Transfer     `json:"transfers"`
+}
+
+// Refused is what of the configuration cannot be.
+type Refused struct {
+	Reason string    `json:"reason"` // in one line
+	Since  time.Time `json:"since"`
 }
 
 // ServerStatus is how one server stands.

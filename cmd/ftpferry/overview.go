@@ -20,6 +20,13 @@ func printOverview(l *jobList, o control.Overview) {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
 	}
+	if r := o.Refused; r != nil {
+		const word = "configuration on disk is not in force"
+		l.headline(fmt.Sprintf("%s, since %s: %s", word, ago(l.now.Sub(r.Since)), oneLine(r.Reason)), "", word, red)
+	}
+	if r := o.Deaf; r != nil {
+		l.out.WriteString(wrap(fmt.Sprintf("status page: %s, since %s", oneLine(r.Reason), ago(l.now.Sub(r.Since))), "", 0))
+	}
 	told := map[string]bool{} // reasons
 	for _, s := range o.Syncs {
 		printStatus(l, s)

@@ -37,7 +37,7 @@ on, transfers too; one with errors is reported and not taken.`,
 	})
 }
 
-// serve runs an agent, and another one after each configuration that a running one cannot take.
+// serve runs an agent.
 func (p *program) serve(ctx context.Context) error {
 	cfg, err := p.load()
 	if err != nil {
@@ -51,15 +51,8 @@ func (p *program) serve(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	manager := newManager(p.env)
-	for {
-		s := &serving{program: p, manager: manager, asked: make(chan reloadAsked), taken: make(chan error, 1)}
-		next, err := s.run(ctx, cfg, signals)
-		if err != nil || next == nil {
-			return err
-		}
-		cfg = next
-	}
+	s := &serving{program: p, manager: newManager(p.env), asked: make(chan reloadAsked), taken: make(chan error, 1)}
+	return s.run(ctx, cfg, signals)
 }
 
 // runError ends the process non-zero when the state is not to be trusted any more: the next

@@ -34,7 +34,7 @@ after block elsewhere, with --json one object per line. There are colors on a
 terminal unless NO_COLOR is set.
 
 Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login,
-conflicts, or paths that nobody can look at. With --watch: 0 after Ctrl+C.`,
+conflicts, paths that nobody can look at, or a configuration that was not taken. With --watch: 0 after Ctrl+C.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)
@@ -64,7 +64,11 @@ func (p *program) status(ctx context.Context, names []string) error {
 			return nil
 		})
 	}
-	if code := control.StatusExitCode(o.Syncs); err == nil && code != control.ExitDone {
+	code := control.StatusExitCode(o.Syncs)
+	if o.Refused != nil {
+		code = control.ExitNeedsPerson
+	}
+	if err == nil && code != control.ExitDone {
 		return exit{code: code}
 	}
 	return err
