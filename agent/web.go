@@ -123,7 +123,7 @@ func (a *Agent) changeWeb(ctx context.Context, is webServing, c webChange) webSe
 	case stays, address == "", address == is.address: // which could not be had before either
 	default:
 		listener, err = control.ListenWeb(ctx, address, token)
-		if err != nil && at != nil && samePort(address, is.address) { // that may be because of the old one
+		if err != nil && at != nil && samePort(address, *at) { // that may be because of the old one
 			is.stop()
 			if listener, err = control.ListenWeb(ctx, address, token); err != nil {
 				is = a.startWeb(ctx, a.current.Load(), nil)
@@ -142,7 +142,7 @@ func (a *Agent) changeWeb(ctx context.Context, is webServing, c webChange) webSe
 	switch {
 	case next == nil && listener != nil:
 		listener.Close()
-		if ctx.Err() == nil && at != nil && samePort(address, is.address) {
+		if ctx.Err() == nil && at != nil && samePort(address, *at) {
 			is.stop() // once more does no harm
 			is = a.startWeb(ctx, a.current.Load(), nil)
 		}
