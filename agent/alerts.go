@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,11 @@ type alertMemory struct {
 	alert.Memory
 	// Expected is since when each expect of a sync is known, by its key: nobody is missed of the time before.
 	Expected map[string]time.Time `json:"expected,omitempty"`
+	// Working is when the agent began that works now, zero after it has ended in good order. Cut is when it was found in the last hour that
+	// one had not, and CutTold when that was last told at once.
+	Working time.Time   `json:"working,omitzero"`
+	Cut     []time.Time `json:"cut,omitempty"`
+	CutTold time.Time   `json:"cut_told,omitzero"`
 }
 
 // alerts sees what is wrong and has it told, beside the work of an agent. All of it is of Run's goroutine, once that works.
@@ -39,15 +45,19 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 	if s.memory, err = loadAlertMemory(a.db); err != nil {
 		return nil, err
 	}
-	s.begin(now)
+	cut := s.begin(now)
 	s.teller = alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
+	if cut.Kind != "" && s.isLoop(now) {
+		tellAtOnce(ctx, s.teller, alert.EventNotice, cut, a.logger)
+		cut.Kind = ""
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	in := make(chan alert.Problem)
 	beat, look := make(chan struct{}, 1), make(chan struct{}, 1)
 	a.followers = append(a.followers, beat, look)
 	running.Go(func() { a.giveSigns(ctx, beat) })
-	running.Go(func() { a.follow(ctx, d, in) })
+	running.Go(func() { a.follow(ctx, d, in, cut) })
 	running.Go(func() {
 		for relay(ctx, look, in) {
 		}
@@ -56,6 +66,10 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 	return func() {
 		cancel()
 		running.Wait()
+		s.memory.Working = time.Time{}
+		if err := s.save(s.memory.Memory); err != nil {
+			a.logger.Warn("the next agent will take this one for cut off", "error", err)
+		}
 	}, nil
 }
 
@@ -114,8 +128,13 @@ func (s *alerts) take(now time.Time) {
 	}
 }
 
-// follow passes on what happens as far as it is about alerts.
-func (a *Agent) follow(ctx context.Context, d *dispatcher, in chan<- alert.Problem) {
+// follow passes on what happens as far as it is about alerts, and first of all what has happened already.
+func (a *Agent) follow(ctx context.Context, d *dispatcher, in chan<- alert.Problem, first alert.Problem) {
+	select {
+	case in <- first:
+	case <-ctx.Done():
+		return
+	}
 	// An error is the end of ctx or of the agent.
 	_ = a.feed.follow(ctx, d.over, control.EventsRemembered, func(e control.Event) error {
 		var p alert.Problem // without a kind it is a reason to look
@@ -161,12 +180,23 @@ func loadAlertMemory(db *state.DB) (m alertMemory, err error) {
 	return m, nil
 }
 
-// begin brings the memory up to date. The dispatcher does not work yet, so nobody else writes.
-func (s *alerts) begin(now time.Time) {
-	isNew, wasStopped := s.expect(now), s.afterStop(now)
-	if !isNew && !wasStopped {
-		return
+// begin brings the memory up to date. The dispatcher does not work yet, so nobody else writes. cut tells that the agent before has not
+// ended in good order and could not say so; else it has no kind.
+func (s *alerts) begin(now time.Time) (cut alert.Problem) {
+	s.expect(now)
+	wasStopped := s.afterStop(now)
+	m := &s.memory
+	m.Cut = slices.DeleteFunc(m.Cut, func(at time.Time) bool { return now.Sub(at) >= time.Hour || at.After(now) })
+	if !m.Working.IsZero() && !wasStopped {
+		m.Cut = append(m.Cut, now)
+		cut = alert.Problem{Key: "cut", Kind: alert.Stopped, Since: now, Text: fmt.Sprintf(
+			"the agent that began at %s was cut off: killed, crashed, or without power; it works again", m.Working.Format(time.RFC3339))}
+		if n := len(m.Cut); n > 1 {
+			cut.Text += fmt.Sprintf(", for the %s time within an hour", ordinal(n))
+		}
+		s.agent.logger.Warn("the agent before was cut off in the middle of its work", "since", m.Working)
 	}
+	m.Working = now
 	data, err := json.Marshal(s.memory)
 	if err == nil {
 		err = s.agent.db.Update(putAlertMemory(data))
@@ -177,6 +207,29 @@ func (s *alerts) begin(now time.Time) {
 	if err != nil {
 		s.agent.logger.Warn("what was told is not remembered: it may be told again", "error", err)
 	}
+	return cut
+}
+
+// loop is how often within an hour agents are cut off before that is told at once: they may not live for as long as a message usually
+// waits for others.
+const loop = 3
+
+// isLoop reports whether that is to be told at once now, which it is once in an hour.
+func (s *alerts) isLoop(now time.Time) bool {
+	if age := now.Sub(s.memory.CutTold); len(s.memory.Cut) < loop || age >= 0 && age < time.Hour {
+		return false
+	}
+	s.memory.CutTold = now
+	data, err := json.Marshal(s.memory)
+	return err == nil && s.agent.db.Update(putAlertMemory(data)) == nil
+}
+
+func ordinal(n int) string {
+	ending := "th"
+	if tens := n / 10 % 10; tens != 1 && n%10 >= 1 && n%10 <= 3 {
+		ending = []string{"st", "nd", "rd"}[n%10-1]
+	}
+	return fmt.Sprint(n, ending)
 }
 
 // save returns when the memory is in the state file; see dispatcher.saveMemory.
@@ -243,11 +296,20 @@ func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *
 		logger.Info("the stop was told already", "last", mark.When)
 		return
 	}
+	p := alert.Problem{Key: stoppedKey, Kind: alert.Stopped, Text: "the agent has stopped, nothing is synchronised: " + reason.Error(), Since: now}
+	if tellAtOnce(ctx, alert.NewTeller(cfg.Alerts, alert.Memory{}, now, logger), alert.EventProblem, p, logger) && cfg.Agent.StateDir != "" {
+		mark.When, mark.Reason = now, reason.Error()
+		if err := mark.write(cfg.Agent.StateDir); err != nil {
+			logger.Warn("it is not remembered that the stop was told", "error", err)
+		}
+	}
+}
+
+// tellAtOnce tells by all channels, within 20 seconds, and reports whether one has taken it. A ctx that is done makes no difference.
+func tellAtOnce(ctx context.Context, teller *alert.Teller, event alert.Event, p alert.Problem, logger *slog.Logger) (told bool) {
 	limited, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), farewell, errors.New("the agent stops"))
 	defer cancel()
-	p := alert.Problem{Key: stoppedKey, Kind: alert.Stopped, Text: "the agent has stopped, nothing is synchronised: " + reason.Error(), Since: now}
-	told := false
-	for _, r := range alert.NewTeller(cfg.Alerts, alert.Memory{}, now, logger).Tell(limited, p) {
+	for _, r := range teller.Tell(limited, event, p) {
 		if r.Error != "" {
 			logger.Error("alert not sent", "alert", r.Channel, "error", r.Error)
 			continue
@@ -255,10 +317,5 @@ func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *
 		told = true
 		logger.Info("alert sent", "alert", r.Channel, "reply", r.Answer)
 	}
-	if told {
-		mark.When, mark.Reason = now, reason.Error()
-		if err := mark.write(cfg.Agent.StateDir); err != nil {
-			logger.Warn("it is not remembered that the stop was told", "error", err)
-		}
-	}
+	return told
 }

@@ -43,6 +43,9 @@ func (s *alerts) look(now time.Time) (alert.Sight, error) {
 
 // ofAgent finds what is wrong with the agent itself.
 func (s *alerts) ofAgent(sight *alert.Sight) {
+	if err := s.agent.stuck(); err != nil && !errors.Is(err, control.ErrNotRunning) {
+		sight.Problems = append(sight.Problems, alert.Problem{Key: "stuck", Kind: alert.Stopped, Text: err.Error()})
+	}
 	if is := s.agent.onDisk.Load(); is != nil && is.err != nil {
 		sight.Problems = append(sight.Problems, alert.Problem{
 			Key: string(alert.Configuration), Kind: alert.Configuration, Since: is.since, Grade: is.times,

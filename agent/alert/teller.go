@@ -268,7 +268,7 @@ type Result struct {
 
 // Tell sends a problem by all channels at once, whatever they are for, and returns what came of it, in the order of their names. It
 // must not be called while Run works.
-func (t *Teller) Tell(ctx context.Context, p Problem) []Result {
+func (t *Teller) Tell(ctx context.Context, event Event, p Problem) []Result {
 	results := make([]Result, len(t.lines))
 	var senders sync.WaitGroup
 	for i, l := range t.lines {
@@ -279,10 +279,7 @@ func (t *Teller) Tell(ctx context.Context, p Problem) []Result {
 			if item.Since.IsZero() {
 				item.Since = began
 			}
-			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: EventProblem, Problem: item}}, 0)
-			if p.Kind == Test {
-				m.Items[0].Event = EventNotice
-			}
+			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: event, Problem: item}}, 0)
 			m.Open = len(l.told)
 			answer, err := l.way()(ctx, m)
 			results[i] = Result{Channel: l.rules.Name, Answer: answer, Took: time.Since(began)}

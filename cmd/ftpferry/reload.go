@@ -93,11 +93,9 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 	s.cfg, s.files = cfg, newSettled(cfg)
 	s.logger, s.log = s.program.changingLogger(cfg)
 	s.warn()
-	db, err := s.openState(ctx, cfg, false, s.logger)
+	db, err := s.openLocked(ctx, cfg)
 	if err != nil {
-		if !errors.Is(err, state.ErrLocked) { // else another agent works
-			agent.TellStopped(ctx, cfg, err, s.logger)
-		}
+		s.cannotStart(ctx, cfg, err, s.logger)
 		return stateError(err)
 	}
 	defer db.Close()
@@ -141,6 +139,23 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 			stop()
 		}
 	}
+}
+
+// openLocked opens the state. Where another process has it that does not answer as an agent, it may be one that is about to end.
+func (s *serving) openLocked(ctx context.Context, cfg *config.Config) (db *state.DB, err error) {
+	var locked error // by one that answers: there is nothing to wait for
+	err = retried(ctx, func() error {
+		db, err = s.openState(ctx, cfg, false, s.logger)
+		if !errors.Is(err, state.ErrLocked) {
+			return err
+		}
+		if _, dialErr := control.Dial(ctx, cfg.Agent.StateDir); dialErr == nil {
+			locked = err
+			return nil
+		}
+		return err
+	})
+	return db, errors.Join(err, locked)
 }
 
 // reloadFor reads the configuration again for somebody else.

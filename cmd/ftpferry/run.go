@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
@@ -40,11 +43,16 @@ on, transfers too; one with errors is reported and not taken.`,
 // serve runs an agent.
 func (p *program) serve(ctx context.Context) error {
 	cfg, err := p.load()
+	if failure, ok := errors.AsType[*config.Error](err); ok {
+		rest := p.loadRest()
+		p.cannotStart(ctx, rest, fmt.Errorf("configuration: %s", failure.Brief()), p.logger(rest, rest.Agent.Log.Level))
+	}
 	if err != nil {
 		return err
 	}
 	stopTrace, err := p.startTrace(cfg)
 	if err != nil {
+		p.cannotStart(ctx, cfg, err, p.logger(cfg, cfg.Agent.Log.Level))
 		return err
 	}
 	defer stopTrace()
@@ -53,6 +61,17 @@ func (p *program) serve(ctx context.Context) error {
 	defer signal.Stop(signals)
 	s := &serving{program: p, manager: newManager(p.env), asked: make(chan reloadAsked), taken: make(chan error, 1)}
 	return s.run(ctx, cfg, signals)
+}
+
+// cannotStart tells people that no agent works, by the alerts that there are, unless one does: somebody may have started another one by
+// mistake. Nothing has to be said to a heartbeat, which stays away.
+func (p *program) cannotStart(ctx context.Context, cfg *config.Config, reason error, logger *slog.Logger) {
+	if cfg.Agent.StateDir != "" {
+		if _, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+			return
+		}
+	}
+	agent.TellStopped(ctx, cfg, fmt.Errorf("it cannot start: %w", reason), logger)
 }
 
 // runError ends the process non-zero when the state is not to be trusted any more: the next
