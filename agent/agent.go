@@ -243,9 +243,11 @@ type request struct {
 	approve string
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
-	pauses []string // the syncs whose pauses change has changed, and
-	by     string   // who has asked for that
-	answer chan error
+	pauses []string // the syncs whose pauses change has changed, with
+	// pausedServers, and by whom that was asked for.
+	pausedServers []string
+	by            string
+	answer        chan error
 }
 
 // ask hands a request to the dispatcher and waits until it is committed.

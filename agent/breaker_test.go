@@ -190,7 +190,7 @@ func (b *breaker) enqueue(kind, sync string, now time.Time, paths ...string) {
 	err = b.db.Update(func(tx *state.Tx) error {
 		for _, path := range paths {
 			_, err := queue.Enqueue(tx, now, queue.New{
-				Kind: kind, Sync: sync, Server: breakerConfig().Syncs[sync].Server, Path: path, Payload: payload,
+				Kind: kind, Sync: sync, Server: b.agent.current.Load().cfg.Syncs[sync].Server, Path: path, Payload: payload,
 				Priority: map[string]uint8{work.KindLook: priorityLook, work.KindScan: priorityScan, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
 				Serial:   plan.Action(kind).Deletes(),
 			})

@@ -49,7 +49,7 @@ var (
 	missedRuns    = newMeasure(prometheus.CounterValue, "schedule_missed_total", "Times of a schedule that were left out.", "sync", "schedule")
 	lastRun       = newMeasure(prometheus.GaugeValue, "schedule_last_run_timestamp_seconds", "The time for which a schedule was last carried out.", "sync", "schedule")
 	lastFinished  = newMeasure(prometheus.GaugeValue, "schedule_last_finished_timestamp_seconds", "When the last run of a schedule was over.", "sync", "schedule")
-	serverState   = newMeasure(prometheus.GaugeValue, "server_state", "1 for how a server stands: up, idle, paused, blocked (login refused), full or window.", "server", "state")
+	serverState   = newMeasure(prometheus.GaugeValue, "server_state", "1 for how a server stands: up, idle, paused, blocked (login refused), full, window or suspended (paused by a person).", "server", "state")
 	connections   = newMeasure(prometheus.GaugeValue, "server_connections", "Open connections, busy or idle.", "server", "use")
 	mostConnected = newMeasure(prometheus.GaugeValue, "server_connection_limit", "How many connections there may be: as configured, or fewer if the server takes no more.", "server")
 )
@@ -136,7 +136,7 @@ func (g gauges) collectAgent(to chan<- prometheus.Metric) {
 var (
 	stops        = []string{control.StopHalt, control.StopBlock, control.StopPause, control.StopFull, control.StopWindow, control.StopWait}
 	watchStates  = []string{control.WatchWorks, control.WatchStarting, control.WatchDegraded, control.WatchPolling, control.WatchMissing}
-	serverStates = []string{control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow}
+	serverStates = []string{control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow, control.ServerSuspended}
 )
 
 func (g gauges) collectSync(to chan<- prometheus.Metric, name string, now time.Time) error {

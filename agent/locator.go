@@ -40,6 +40,14 @@ func locatorOptions(cfg *config.Config, memory extip.Memory, save func(extip.Mem
 	return extip.Options{Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger}
 }
 
+// usefulLocator is nil where there is nobody to ask.
+func (d *dispatcher) usefulLocator() *extip.Locator {
+	if wantsLocator(d.agent.cfg) {
+		return d.locator
+	}
+	return nil
+}
+
 // runLocator keeps what the locator has opened, until stop is called: that takes it back at the gateway, which may
 // last a few seconds. That ctx is done does not end it, as transfers go on for a while then.
 func runLocator(ctx context.Context, locator *extip.Locator, logger *slog.Logger) (stop func()) {

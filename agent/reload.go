@@ -262,7 +262,10 @@ func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
 		if err := dropLeftOver(tx); err != nil {
 			return err
 		}
-		return next.loadServers(tx, fresh)
+		if err := next.loadServers(tx, fresh); err != nil {
+			return err
+		}
+		return next.loadPauses(tx)
 	})
 	if err != nil {
 		return d, fmt.Errorf("take another configuration: %w", err)

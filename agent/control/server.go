@@ -65,8 +65,7 @@ func handler(service Service) http.Handler {
 		return service.Pause(ctx, request)
 	}))
 	mux.HandleFunc("POST /v1/resume", answer(func(ctx context.Context, request ResumeRequest) (any, error) {
-		syncs, err := service.Resume(ctx, request)
-		return syncsRequest{syncs}, err
+		return service.Resume(ctx, request)
 	}))
 	mux.HandleFunc("POST /v1/reload", answer(func(ctx context.Context, _ struct{}) (any, error) { return service.Reload(ctx) }))
 	mux.HandleFunc("POST /v1/jobs", stream(service.Jobs))

@@ -116,7 +116,7 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	}
 	if !s.Until.IsZero() {
 		what := "next try in "
-		if s.State == control.ServerWindow {
+		if s.State == control.ServerWindow || s.State == control.ServerSuspended {
 			what = "until "
 		}
 		why = append(why, what+ago(s.Until.Sub(l.now)))

@@ -111,7 +111,11 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
 	if p := s.Paused; p != nil && (s.Jobs.Stop == nil || s.Jobs.Stop.By != control.StopPerson) {
-		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), s.Sync), "  ", 0))
+		whom := s.Sync
+		if p.Server != "" {
+			whom = "--server " + p.Server
+		}
+		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), whom), "  ", 0))
 	}
 	for _, schedule := range s.Schedules {
 		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
