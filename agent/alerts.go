@@ -194,7 +194,7 @@ func (s *alerts) begin(now time.Time) (cut alert.Problem) {
 		if n := len(m.Cut); n > 1 {
 			cut.Text += fmt.Sprintf(", for the %s time within an hour", ordinal(n))
 		}
-		s.agent.logger.Warn("the agent before was cut off in the middle of its work", "since", m.Working)
+		s.agent.logger.Warn("the agent before was cut off in the middle of its work", "began", m.Working)
 	}
 	m.Working = now
 	data, err := json.Marshal(s.memory)

@@ -108,6 +108,7 @@ func TestAPausedServerHoldsWhatUsesIt(t *testing.T) {
 				t.Errorf("paused: %+v", paused)
 			}
 			b.reconfigure(more)
+			b.adjust = more
 			b.enqueue(string(plan.Upload), "late", b.now(), "a")
 			b.enqueue(string(plan.Upload), "up2", b.now(), "a")
 			b.enqueue(string(plan.Upload), "up", b.now(), "a")
@@ -128,7 +129,6 @@ func TestAPausedServerHoldsWhatUsesIt(t *testing.T) {
 				t.Errorf("status of the server: %+v", server)
 			}
 		})
-		b.adjust = more
 		b.served(func() {
 			time.Sleep(time.Hour)
 			if begun("late") > 0 {

@@ -481,8 +481,8 @@ func openLocal(e Env) (*os.Root, error) {
 // retried reports whether an earlier attempt may have left a temporary file behind.
 func (o *op) retried() bool { return o.job.Claims > 1 }
 
-// isAbsent reads the answer to a question about one path.
-func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// IsAbsent reads the answer to a question about one path.
+func IsAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // copyAll is io.Copy that ends with ctx, for sources that do not know of it.
 func copyAll(ctx context.Context, dst io.Writer, src io.Reader) (int64, error) {
