@@ -62,6 +62,8 @@ type Agent struct {
 	bounds  bounds
 	// longestPutOff is how long a halt is put off in all.
 	longestPutOff time.Duration
+	// dial takes the place of the network; nil for that.
+	dial dialer
 	*lasting
 }
 
@@ -81,11 +83,13 @@ type lasting struct {
 	putOffs   atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 	feed      *feed
 	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
+	dropping  atomic.Pointer[drops]           // those of the dispatcher
 	started   time.Time                       // set before running is
 	metrics   *metrics
+	lookout   *lookout
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
 	// deaf is why nothing is served where listen says; nil if something is, or nothing is meant to be.
-	deaf          atomic.Pointer[trouble]
+	deaf          atomic.Pointer[webTrouble]
 	webChanges    chan webChange
 	reconfiguring sync.Mutex // held by Reconfigure
 	// followers are signalled, by one value, when there is another configuration. The list stays as it is while Run works.
@@ -99,7 +103,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		db: db, options: o, logger: o.Logger, bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff,
 		lasting: &lasting{
 			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
-			feed: newFeed(time.Now()), webChanges: make(chan webChange),
+			feed: newFeed(time.Now()), webChanges: make(chan webChange), lookout: newLookout(),
 		},
 	}
 	a.configure(cfg)
@@ -168,7 +172,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	group, grouped := errgroup.WithContext(ctx)
 	d.hire = func(s *server, syncs map[string]work.Sync) {
 		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, logger: a.logger.With("server", s.config.Name)}
+			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
 			s.workers = append(s.workers, w)
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
@@ -247,6 +251,7 @@ type request struct {
 	// pausedServers, and by whom that was asked for.
 	pausedServers []string
 	by            string
+	drop          *drop // nil, or the jobs under way that change has found and that are to be gone
 	answer        chan error
 }
 
@@ -307,7 +312,7 @@ func (a *Agent) ApproveStopped(sync string) error {
 	return a.db.Update(func(tx *state.Tx) error {
 		now := time.Now()
 		for _, name := range names {
-			if err := approve(tx, name, now); err != nil {
+			if err := approve(tx, name, a.cfg.Syncs[name].Server, now); err != nil {
 				return err
 			}
 			if err := a.endPause(tx, a.cfg.Syncs[name].Server, now); err != nil {
@@ -320,7 +325,7 @@ func (a *Agent) ApproveStopped(sync string) error {
 
 // approve ends a halt. The approval holds until a scan finds nothing that it would be needed
 // for: a pass that is cut short goes on with it.
-func approve(tx *state.Tx, sync string, now time.Time) error {
+func approve(tx *state.Tx, sync, server string, now time.Time) error {
 	row, err := state.GetSync(tx, sync)
 	if err != nil {
 		return err
@@ -331,6 +336,14 @@ func approve(tx *state.Tx, sync string, now time.Time) error {
 			row.ApprovedHalts = strings.TrimSpace(row.ApprovedHalts + " " + row.HaltCode)
 		}
 		row.ApprovedDeletes = max(row.ApprovedDeletes, row.HaltDeletes)
+	}
+	if row.Halt != "" {
+		err := state.AppendHistory(tx, state.History{
+			When: now, Sync: sync, Server: server, Op: opGuard, Result: resultApproved, Error: brief(row.Halt), Duration: max(now.Sub(row.HaltedAt), 0),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt = "", "", 0, time.Time{}
 	return state.PutSync(tx, sync, row)

@@ -31,16 +31,16 @@ type alertMemory struct {
 
 // alerts sees what is wrong and has it told, beside the work of an agent. All of it is of Run's goroutine, once that works.
 type alerts struct {
-	agent    *Agent // whose configuration is followed
-	d        *dispatcher
-	teller   *alert.Teller
-	memory   alertMemory
-	absences map[string]*absence // by key
+	agent  *Agent // whose configuration is followed
+	d      *dispatcher
+	teller *alert.Teller
+	memory alertMemory
+	seen   map[string]alert.Problem // those that are told by look, by key
 }
 
 // runAlerts tells of trouble and gives signs of life until stop is called, which waits for what is under way.
 func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err error) {
-	s := &alerts{agent: a, d: d, absences: map[string]*absence{}}
+	s := &alerts{agent: a, d: d}
 	now := time.Now()
 	if s.memory, err = loadAlertMemory(a.db); err != nil {
 		return nil, err
@@ -62,7 +62,9 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 		for relay(ctx, look, in) {
 		}
 	})
-	running.Go(func() { s.teller.Run(ctx, in, s.look, s.save) })
+	running.Go(func() {
+		s.teller.Run(ctx, in, func(now time.Time) (alert.Sight, error) { return s.look(ctx, now) }, s.save)
+	})
 	return func() {
 		cancel()
 		running.Wait()
@@ -120,7 +122,7 @@ func (s *alerts) take(now time.Time) {
 		return
 	}
 	s.agent = newest
-	clear(s.absences)
+	s.agent.lookout.forgetAbsences()
 	s.expect(now)
 	s.teller.Take(newest.cfg.Alerts)
 	if err := s.save(s.teller.Memory()); err != nil {

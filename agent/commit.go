@@ -32,47 +32,6 @@ const (
 	smallFile = 1 << 20
 )
 
-// transition is the result of one commit: what the dispatcher has to act on.
-type transition struct {
-	servers   map[string]state.Server
-	facts     map[string]map[string]ftpclient.Facts // by server and address
-	addresses map[string]string                     // of servers, where another one is in use now
-	halted    map[string]bool
-	paused    map[string]state.Pause
-	// pausedServers are those of servers.
-	pausedServers map[string]state.Pause
-	holds         map[string]state.Hold
-	trials        map[place]queue.ID
-	closed        map[string]bool // syncs whose window has closed, or opened
-	asked         map[string]bool // servers that a person wants to be tried
-	runs          map[string]*run // that have begun, and nil for those that are over
-	purges        bool            // the history is to be trimmed at once
-	assignments   []assignment
-	activities    []Activity
-	scans         []scanned
-	rooms         map[queue.ID]room // of the scans under way
-	trimmed       bool
-	deletions     map[string]waitingDeletions // see dispatcher
-	patience      bool                        // deletions is new
-	hastened      int                         // jobs that a wrong clock had kept waiting
-	busy          map[string]refusal
-	wake          time.Time
-	untold        map[string][]untold // see dispatcher
-	missed        []missed
-	times         []learnedTimes
-	young         map[string]time.Time // see dispatcher
-	putOffs       map[string]putOff    // see dispatcher
-	succeeded     map[string]bool      // syncs of which something was done
-}
-
-func newTransition() *transition {
-	return &transition{
-		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{}, paused: map[string]state.Pause{}, pausedServers: map[string]state.Pause{},
-		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{},
-	}
-}
-
 // refusal is what a server said that had too many connections, or transfers on those it took.
 type refusal struct {
 	words     string
@@ -117,6 +76,9 @@ func (c *commit) run() error {
 		if err := c.request(r); err != nil {
 			return fmt.Errorf("take request: %w", err)
 		}
+	}
+	if err := c.keepLooking(); err != nil {
+		return err
 	}
 	if err := c.endPauses(); err != nil {
 		return fmt.Errorf("end pauses: %w", err)
@@ -244,11 +206,21 @@ func (c *commit) request(r request) error {
 		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
 			return nil
 		}
-		if err := approve(c.tx, r.approve, c.now); err != nil {
+		server := c.d.agent.cfg.Syncs[r.approve].Server
+		row, err := state.GetSync(c.tx, r.approve)
+		if err == nil {
+			err = approve(c.tx, r.approve, server, c.now)
+		}
+		if err != nil {
 			return err
 		}
+		text := "a person lets it go on"
+		if row.Halt != "" {
+			text += fmt.Sprintf(", after %s: %s", max(c.now.Sub(row.HaltedAt), 0).Round(time.Second), row.Halt)
+		}
+		c.happened(Activity{Kind: ActivityApproved, Sync: r.approve, Server: server, Text: text})
 		c.halted[r.approve] = false
-		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server); err != nil {
+		if err := c.tryAtOnce(server); err != nil {
 			return err
 		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
@@ -271,6 +243,9 @@ func (c *commit) request(r request) error {
 func (c *commit) report(r report) error {
 	c.learn(r.Job.Server)
 	if err := c.reachable(r); err != nil {
+		return err
+	}
+	if gone, err := c.drop(r); err != nil || gone {
 		return err
 	}
 	if r.Instead != nil {

@@ -22,7 +22,7 @@ import (
 
 // Status implements control.Service.
 func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overview, error) {
-	o := control.Overview{Syncs: []control.SyncStatus{}, Servers: []control.ServerStatus{}, Transfers: []control.Transfer{}}
+	o := control.Overview{Syncs: []control.SyncStatus{}, Servers: []control.ServerStatus{}, Transfers: []control.Transfer{}, Problems: []control.Problem{}}
 	names, err := a.names(f.Syncs)
 	if err != nil {
 		return o, err
@@ -34,12 +34,6 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		o.Transfers = d.transfers(now, names)
 		if address := a.listening.Load(); address != nil {
 			o.Listen = *address
-		}
-		if is := a.onDisk.Load(); is != nil && is.err != nil {
-			o.Refused = &control.Refused{Reason: inBrief(is.err), Since: is.since}
-		}
-		if deaf := a.deaf.Load(); deaf != nil {
-			o.Deaf = &control.Refused{Reason: deaf.text, Since: deaf.since}
 		}
 	}
 	if a.db != nil {
@@ -71,7 +65,8 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		}
 		o.Servers = append(o.Servers, s)
 	}
-	return o, nil
+	o.Problems, err = a.shownProblems(names, now)
+	return o, err
 }
 
 // syncsOf are those that use a server, sorted.

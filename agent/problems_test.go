@@ -15,7 +15,7 @@ func TestWhatIsWrongWithTheAgentItself(t *testing.T) {
 	a := measured(t)
 	look := func() (texts []string) {
 		sight := alert.Sight{}
-		(&alerts{agent: a}).ofAgent(&sight)
+		a.problemsOfAgent(&sight)
 		for _, p := range sight.Problems {
 			texts = append(texts, string(p.Kind)+" "+p.Key+": "+p.Text)
 		}
@@ -31,7 +31,7 @@ func TestWhatIsWrongWithTheAgentItself(t *testing.T) {
 		t.Errorf("stuck: %q", got)
 	}
 	a.alive.Store(&now)
-	a.deaf.Store(&trouble{now, "cannot listen"})
+	a.deaf.Store(&webTrouble{now, "cannot listen"})
 	a.Refused(errors.New("the file is broken"))
 	a.Refused(errors.New("the file is broken"))
 	if got := look(); len(got) != 2 || !strings.HasSuffix(got[0], "goes on with the one before: the file is broken") || !strings.HasPrefix(got[1], "configuration configuration/listen: cannot listen") {

@@ -106,8 +106,8 @@ func TestListenFollowsTheConfiguration(t *testing.T) {
 			t.Errorf("the one before: %d", status)
 		}
 		o, err := a.Current().Status(t.Context(), control.StatusFilter{})
-		if err != nil || o.Refused == nil || !strings.Contains(o.Refused.Reason, "agent.listen: ") || o.Refused.Since.IsZero() {
-			t.Errorf("status: %+v, %v", o.Refused, err)
+		if err != nil || len(o.Problems) != 1 || !strings.Contains(o.Problems[0].Text, "agent.listen: ") || o.Problems[0].Since.IsZero() || o.ExitCode() != control.ExitNeedsPerson {
+			t.Errorf("status: %+v, %v", o.Problems, err)
 		}
 		if _, text := page(t, "http://"+was+"/metrics", second); value(t, text, "ftpferry_config_last_reload_successful") != 0 {
 			t.Error("no metric says that the configuration was refused")

@@ -60,7 +60,7 @@ func (a *Agent) Pause(ctx context.Context, r control.PauseRequest) (control.Paus
 		}
 		return nil, a.eachRow(tx, names, func(_ string, row *state.SyncState) { row.Paused = p })
 	}
-	if err := a.transactAbout(ctx, about); err != nil {
+	if err := a.transact(ctx, about); err != nil {
 		return paused, err
 	}
 	if r.Now && running != nil {
@@ -126,7 +126,7 @@ func (a *Agent) Resume(ctx context.Context, r control.ResumeRequest) (control.Re
 		}
 		return nil, nil
 	}
-	err = a.transactAbout(ctx, about)
+	err = a.transact(ctx, about)
 	return resumed, err
 }
 
@@ -336,10 +336,15 @@ func (a *Agent) isStopped(sync string) bool {
 
 // breakOff ends what is under way of these syncs. Any goroutine may ask for it.
 func (d *dispatcher) breakOff(syncs []string) {
+	d.interrupt(suspended{}, func(job queue.Job) bool { return slices.Contains(syncs, job.Sync) })
+}
+
+// interrupt ends the jobs at hand that are meant. Any goroutine may ask for it.
+func (d *dispatcher) interrupt(cause error, meant func(job queue.Job) bool) {
 	for _, s := range d.servers {
 		for _, w := range s.workers {
-			if u := w.current.Load(); u != nil && slices.Contains(syncs, u.job.Sync) {
-				u.cancel(suspended{})
+			if u := w.current.Load(); u != nil && meant(u.job) {
+				u.cancel(cause)
 			}
 		}
 	}

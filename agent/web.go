@@ -17,8 +17,8 @@ import (
 // listenAgain is how often an address is tried that cannot be had.
 const listenAgain = 15 * time.Second
 
-// trouble is something that goes wrong beside the work.
-type trouble struct {
+// webTrouble is something that goes wrong beside the work.
+type webTrouble struct {
 	since time.Time
 	text  string
 }
@@ -85,7 +85,7 @@ func (is webServing) show(as *Agent) {
 // keepServing serves until ctx is done; a listener that is nil or breaks it opens anew.
 func (a *Agent) keepServing(ctx context.Context, is webServing, token string, listener net.Listener) {
 	tell := func(err error) {
-		a.deaf.Store(&trouble{time.Now(), fmt.Sprintf("cannot listen at %s: %v", is.address, err)})
+		a.deaf.Store(&webTrouble{time.Now(), fmt.Sprintf("cannot listen at %s: %v", is.address, err)})
 		a.logger.Error("cannot tell by HTTP how it stands, goes on trying", "listen", is.address, "error", err)
 	}
 	open := func() (net.Listener, error) { return control.ListenWeb(ctx, is.address, token) }

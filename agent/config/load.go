@@ -62,9 +62,9 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	}
 	cfg, file := l.make(path, tables)
 	if len(l.problems) > 0 {
-		return nil, nil, &Error{sorted(l.problems, l.sources)}
+		return nil, nil, &Error{told(l.problems, l.sources)}
 	}
-	cfg.Warnings = slices.Compact(sorted(l.warnings, l.sources)) // each server of a sync adds its own
+	cfg.Warnings = slices.Compact(told(l.warnings, l.sources)) // each server of a sync adds its own
 	for _, from := range l.sources {
 		cfg.Files = append(cfg.Files, from.path)
 	}
@@ -78,6 +78,7 @@ func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 	if tables != nil {
 		l.include(tables)
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
+		l.secretVariables = secretVariables(reflect.ValueOf(file))
 		cfg.Agent = l.agent(file.Agent)
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
 )
 
@@ -20,16 +21,19 @@ func printOverview(l *jobList, o control.Overview) {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
 	}
-	if r := o.Refused; r != nil {
-		const word = "configuration on disk is not in force"
-		l.headline(fmt.Sprintf("%s, since %s: %s", word, ago(l.now.Sub(r.Since)), oneLine(r.Reason)), "", word, red)
-	}
-	if r := o.Deaf; r != nil {
-		l.out.WriteString(wrap(fmt.Sprintf("status page: %s, since %s", oneLine(r.Reason), ago(l.now.Sub(r.Since))), "", 0))
+	for _, p := range o.Problems {
+		if p.Sync == "" && p.Server == "" { // of the agent itself
+			text := strings.TrimRight(oneLine(p.Text), " .")
+			if !p.Since.IsZero() {
+				text += ", since " + ago(l.now.Sub(p.Since))
+			}
+			l.headline(p.Kind+": "+text, "", p.Kind, red)
+		}
 	}
 	told := map[string]bool{} // reasons
 	for _, s := range o.Syncs {
 		printStatus(l, s)
+		printProblems(l, o.Problems, func(p control.Problem) bool { return p.Sync == s.Sync && p.Kind == string(alert.Absence) })
 		printTransfers(l, s.Sync, o.Transfers)
 		if s.Jobs.Stop != nil {
 			told[s.Jobs.Stop.Reason] = true
@@ -37,6 +41,23 @@ func printOverview(l *jobList, o control.Overview) {
 	}
 	for _, s := range o.Servers {
 		printServer(l, s, told[s.Reason])
+		printProblems(l, o.Problems, func(p control.Problem) bool {
+			isPerson := p.Kind == string(alert.Blocked) && s.State != control.ServerBlocked
+			return p.Sync == "" && p.Server == s.Server && (isPerson || p.Kind == string(alert.Certificate))
+		})
+	}
+}
+
+// printProblems tells of those that nothing else in the overview tells of.
+func printProblems(l *jobList, problems []control.Problem, wanted func(control.Problem) bool) {
+	for _, p := range problems {
+		if wanted(p) {
+			text := p.Kind + ": " + strings.TrimRight(oneLine(p.Text), " .")
+			if p.Cure != "" {
+				text += "; " + oneLine(p.Cure)
+			}
+			l.out.WriteString(wrap(text, "  ", 0))
+		}
 	}
 }
 
