@@ -141,7 +141,7 @@ func (p pausedBy) text() string {
 	if p.server == "" {
 		return pauseText(p.Pause)
 	}
-	return "its server " + p.server + " was " + pauseText(p.Pause)
+	return strings.Replace(pauseText(p.Pause), "paused", "paused with its server "+p.server, 1)
 }
 
 // longer is the one of the pauses of a sync and its server that holds it for longer; zero if none does.
