@@ -23,13 +23,14 @@ import (
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
 	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
-	row, err := state.GetSync(tx, name)
+	p, row, err := a.pauseIn(tx, name, time.Now())
 	if err != nil {
 		return s, err
 	}
 	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
-	if p := row.Paused; p.Holds(time.Now()) {
-		s.Paused = &control.Pause{Since: p.Since, Until: p.Until, By: p.By, Reason: p.Reason}
+	if p.Holds(time.Now()) {
+		s.Paused = shownPause(p.Pause)
+		s.Paused.Server = p.server
 	}
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
 	s.FolderTimes = folderTimesOf(configured, row)

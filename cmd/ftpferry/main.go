@@ -128,6 +128,15 @@ func (p *program) printJSON(v any) error {
 // load finds and reads the configuration.
 func (p *program) load() (*config.Config, error) { return p.loadBy(config.Load) }
 
+// loadRest is what of a configuration that has errors is good for telling people so.
+func (p *program) loadRest() *config.Config {
+	path, err := config.Find(p.configPath, p.env)
+	if err != nil {
+		return &config.Config{}
+	}
+	return config.LoadRest(path, p.env)
+}
+
 // loadToLook is load for what is done by the running agent, or without a server: it asks for no secrets. See complete.
 func (p *program) loadToLook() (*config.Config, error) { return p.loadBy(config.LoadWithoutSecrets) }
 

@@ -24,6 +24,15 @@ func printOverview(l *jobList, o control.Overview) {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
 	}
+	for _, p := range o.Problems {
+		if p.Sync == "" && p.Server == "" { // of the agent itself
+			text := strings.TrimRight(oneLine(p.Text), " .")
+			if !p.Since.IsZero() {
+				text += ", since " + ago(l.now.Sub(p.Since))
+			}
+			l.headline(p.Kind+": "+text, "", p.Kind, red)
+		}
+	}
 	told := map[string]bool{} // reasons
 	for _, s := range o.Syncs {
 		printStatus(l, s)
@@ -131,7 +140,7 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	}
 	if !s.Until.IsZero() {
 		what := "next try in "
-		if s.State == control.ServerWindow {
+		if s.State == control.ServerWindow || s.State == control.ServerSuspended {
 			what = "until "
 		}
 		why = append(why, what+ago(s.Until.Sub(l.now)))

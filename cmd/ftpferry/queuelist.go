@@ -199,6 +199,9 @@ func (l *jobList) stopText(sync string, stop control.Stop) string {
 	case control.StopBlock:
 		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
 	case control.StopPerson:
+		if stop.Server != "" {
+			sync = "--server " + oneLine(stop.Server)
+		}
 		return fmt.Sprintf("%s; let it go on with: ftpferry resume %s", reason, sync)
 	case control.StopWindow:
 		return reason

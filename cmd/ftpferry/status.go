@@ -34,9 +34,9 @@ after block elsewhere, with --json one object per line. There are colors on a
 terminal unless NO_COLOR is set.
 
 Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login or
-certificate, conflicts, files that differ, paths that nobody can look at, or
-expected files that are missing, or the service has ended as it could not go on.
-With --watch: 0 after Ctrl+C.`,
+certificate, conflicts, files that differ, paths that nobody can look at,
+expected files that are missing, a configuration that was not taken, or a
+service that has ended as it could not go on. With --watch: 0 after Ctrl+C.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)
@@ -107,7 +107,11 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
 	if p := s.Paused; p != nil && (s.Jobs.Stop == nil || s.Jobs.Stop.By != control.StopPerson) {
-		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), s.Sync), "  ", 0))
+		whom := s.Sync
+		if p.Server != "" {
+			whom = "--server " + p.Server
+		}
+		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), whom), "  ", 0))
 	}
 	for _, schedule := range s.Schedules {
 		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
