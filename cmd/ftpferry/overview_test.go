@@ -54,7 +54,7 @@ web: working; to acme, 12 paths in step; looked at in full 3h ago
   down                 5 B of ?                 0 B/s            -
          "a-name-that-is-too-long-for-the-rest-of-the-line\x1b"
   up       100%       10 B of 10 B              3 B/s         ends  z
-dark: pause; from down, 0 paths in step; never looked at in full
+dark: server paused; from down, 0 paths in step; never looked at in full
   server paused: connection refused; next try in 30s
 server acme: up; ftp.example.com:21; connections 3 of 4, 2 busy; data by
   passive EPSV

@@ -96,6 +96,8 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	switch stop := s.Jobs.Stop; {
 	case word == control.StopWindow && stop != nil:
 		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+	case word == control.StateWorking && l.alone: // nobody does
+		word = "unfinished"
 	case word == control.StopPause: // which would pass for what a person has paused
 		word = "server paused"
 	}
