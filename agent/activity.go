@@ -19,6 +19,7 @@ const (
 	ActivityStale     ActivityKind = "stale"     // a job was overtaken by a change
 	ActivityRetry     ActivityKind = "retry"     // a job failed and will be tried again
 	ActivityDead      ActivityKind = "dead"      // a job failed and waits for a person
+	ActivityDropped   ActivityKind = "dropped"   // a job was dropped while it was under way
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
 	ActivityConflict  ActivityKind = "conflict"  // a path is left alone until a person has decided
 	ActivityUnknown   ActivityKind = "unknown"   // a path could not be looked at

@@ -83,6 +83,7 @@ type lasting struct {
 	putOffs   atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 	feed      *feed
 	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
+	dropping  atomic.Pointer[drops]           // those of the dispatcher
 	started   time.Time                       // set before running is
 	metrics   *metrics
 	lookout   *lookout
@@ -167,7 +168,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	group, grouped := errgroup.WithContext(ctx)
 	d.hire = func(s *server, syncs map[string]work.Sync) {
 		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, logger: a.logger.With("server", s.config.Name)}
+			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
 			s.workers = append(s.workers, w)
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
@@ -244,6 +245,7 @@ type request struct {
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
 	pauses []string // the syncs whose pauses change has changed, and
 	by     string   // who has asked for that
+	drop   *drop    // nil, or the jobs under way that change has found and that are to be gone
 	answer chan error
 }
 

@@ -37,7 +37,7 @@ var (
 
 	jobsMeasure   = newMeasure(prometheus.GaugeValue, "jobs", "Jobs in the queue: running, due, waiting, retrying (waiting after a failure) or dead (waiting for a person).", "sync", "state")
 	knownPaths    = newMeasure(prometheus.GaugeValue, "sync_known_paths", "Paths that were in step when they were last looked at.", "sync")
-	syncStopped   = newMeasure(prometheus.GaugeValue, "sync_stopped", "1 for what keeps the jobs of a sync from going on: halt (until a person approves), paused (by a person), block, pause (of the server), full, waiting or window.", "sync", "by")
+	syncStopped   = newMeasure(prometheus.GaugeValue, "sync_stopped", "1 for what keeps the jobs of a sync from going on: halt (until a person approves), paused (by a person), block and pause (of its server), full, waiting or window.", "sync", "by")
 	lastSuccess   = newMeasure(prometheus.GaugeValue, "sync_last_success_timestamp_seconds", "When something was last done, or a look at everything has left nothing to do.", "sync")
 	lastFullScan  = newMeasure(prometheus.GaugeValue, "sync_last_full_scan_timestamp_seconds", "When both sides were last looked at in full.", "sync")
 	rescans       = newMeasure(prometheus.CounterValue, "rescans_total", "Looks at the whole local folder that no event had asked for.", "sync")

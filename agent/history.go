@@ -22,6 +22,7 @@ const (
 	resultDead     = "dead"
 	resultConflict = "conflict"
 	resultSkipped  = "skipped"
+	resultDropped  = "dropped"
 	resultDiffers  = "differs"
 	// Those of a server or a folder, not of a path.
 	resultPaused  = "paused"
@@ -59,7 +60,10 @@ func (c *commit) history(r report, result string) error {
 	if r.leaves() {
 		h.Error = brief(r.Base.Left)
 	}
-	if r.Err != nil {
+	switch {
+	case result == resultDropped:
+		h.Error = dropped{}.Error()
+	case r.Err != nil:
 		h.Tries++
 		h.Error = brief(strings.TrimSuffix(reasonOf(r.Err)+"; "+r.Hook, "; "))
 		if h.Reply == "" {
