@@ -146,7 +146,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err == nil {
 		err = a.run(ctx, d)
 	}
-	if err != nil && a.options.Alerts && !errors.Is(err, context.Canceled) {
+	switch {
+	case err == nil:
+		a.logger.Info("stopped")
+	case a.options.Alerts && !errors.Is(err, context.Canceled):
 		TellStopped(ctx, a.cfg, err, a.logger)
 	}
 	return err

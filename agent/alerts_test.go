@@ -64,6 +64,18 @@ func (m *mailbox) all(kind alert.Kind) (events []string) {
 	return events
 }
 
+// last is what was told last of a kind.
+func (m *mailbox) last(kind alert.Kind) (last alert.Item) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, item := range m.items {
+		if item.Kind == kind {
+			last = item
+		}
+	}
+	return last
+}
+
 // waitFor waits until these events of a kind were told, and fails if it were others.
 func (m *mailbox) waitFor(t *testing.T, kind alert.Kind, want ...string) {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
@@ -61,7 +62,9 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 		files[fmt.Sprintf("%d/sub/a", i)] = "there from the start"
 	}
 	fill(t, r.local, files)
-	r.with(agent.Options{Triggers: true}, func(a *agent.Agent) {
+	box := newMailbox(t)
+	r.alertsTo(box, "")
+	r.with(withAlerts, func(a *agent.Agent) {
 		eventually(t, "status says what is the matter", func() bool {
 			overview, err := a.Status(t.Context(), control.StatusFilter{})
 			list := overview.Syncs
@@ -71,6 +74,10 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 			watch := list[0].Watch
 			return watch != nil && watch.State == control.WatchDegraded && strings.Contains(watch.Cure, "fs.inotify.max_user_watches")
 		})
+		box.waitFor(t, alert.Watch, "problem")
+		if item := box.last(alert.Watch); !strings.Contains(item.String(), "not every change is noticed when it happens: ") || !strings.Contains(item.Cure, "fs.inotify.max_user_watches") {
+			t.Errorf("told: %s", item)
+		}
 		eventually(t, "all is there", r.equal)
 		for name := range files {
 			edit(t, r.local, name, "edited, and most of that is told by no event")
@@ -88,6 +95,14 @@ func TestASyncBeyondTheLimitsOfTheSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the changes arrive", r.equal)
+		if err := os.WriteFile("/proc/sys/user/max_inotify_watches", []byte("1000"), 0); err != nil {
+			t.Fatal(err)
+		}
+		box.waitFor(t, alert.Watch, "problem", "recovered")
+		overview, err := a.Status(t.Context(), control.StatusFilter{})
+		if err != nil || overview.Syncs[0].Watch.State != control.WatchWorks || len(overview.Problems) > 0 {
+			t.Errorf("when there are enough watches: %+v, %v", overview, err)
+		}
 	})
 	r.mustBeInStep("afterwards")
 }

@@ -374,3 +374,24 @@ func TestNoHeartbeatWhileSomethingIsWrong(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAServerThatRepeatsTheURL does not have its secrets told to everybody.
+func TestAServerThatRepeatsTheURL(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprintf(w, "Cannot POST %s: no hook %q of %s:%s for key %s", r.URL.RequestURI(), r.PathValue("hook"), user, password, r.URL.Query().Get("key"))
+	}))
+	defer server.Close()
+	at := strings.Replace(server.URL, "http://", "http://someone:passw0rd@", 1) + "/hooks/s3cret-t0ken?key=an%20%26other"
+	_, err := newSender(&config.Alert{Webhook: &config.Webhook{URL: config.NewSecret(at)}}).Send(t.Context(), message())
+	if err == nil || !strings.Contains(err.Error(), "404 Not Found: Cannot POST ***") {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"someone", "passw0rd", "s3cret-t0ken", "an%20%26other", "an &other"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q is in %q", secret, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -9,9 +10,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 )
@@ -71,14 +76,43 @@ func ask(request *http.Request) (string, error) {
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
-	status := oneLine(response.Status, longestSummary)
+	shown := masker(request.URL) // servers like to say what they have not found
+	status := oneLine(shown.Replace(response.Status), longestSummary)
 	switch {
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return "", fmt.Errorf("answered %s: it is elsewhere; write the URL that it leads to", status)
 	case response.StatusCode >= 300:
-		return "", fmt.Errorf("answered %s: %s", status, oneLine(string(answer), longestSummary))
+		return "", fmt.Errorf("answered %s: %s", status, oneLine(shown.Replace(string(answer)), longestSummary))
 	case err != nil:
 		return status, nil // it was taken, whatever became of the rest of the answer
 	}
 	return status, nil
+}
+
+// shortestMasked is how long a part of a URL is at least that may be a secret, in bytes.
+const shortestMasked = 6
+
+// masker hides all of a URL that may be a secret: what comes behind the host, as a whole and in its parts, and who logs in.
+func masker(u *url.URL) *strings.Replacer {
+	parts := []string{u.RequestURI(), u.Path, u.RawQuery, u.User.Username()}
+	if password, ok := u.User.Password(); ok {
+		parts = append(parts, password)
+	}
+	parts = append(parts, strings.Split(u.Path, "/")...)
+	for _, values := range u.Query() {
+		parts = append(parts, values...)
+	}
+	forms := map[string]bool{}
+	for _, part := range parts {
+		for _, form := range []string{part, url.PathEscape(part), url.QueryEscape(part), html.EscapeString(part)} {
+			if len(form) >= shortestMasked {
+				forms[form] = true
+			}
+		}
+	}
+	var pairs []string // the longest first: at one place the first one counts
+	for _, form := range slices.SortedFunc(maps.Keys(forms), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) {
+		pairs = append(pairs, form, "***")
+	}
+	return strings.NewReplacer(pairs...)
 }

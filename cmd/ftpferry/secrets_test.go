@@ -64,20 +64,23 @@ type secretStage struct {
 	*testing.T
 	folder, secret string
 	variables      map[string]string
+	more           []string // secrets beside that one
 }
 
 // mustNotHold looks for the secret in all forms in which it might be found somewhere.
 func (s *secretStage) mustNotHold(what string, content []byte) {
 	s.Helper()
-	inJSON, err := json.Marshal(s.secret)
-	if err != nil {
-		s.Fatal(err)
-	}
-	for _, form := range []string{s.secret, strings.Trim(string(inJSON), `"`), strings.Trim(fmt.Sprintf("%q", s.secret), `"`), url.QueryEscape(s.secret),
-		url.PathEscape(s.secret), hex.EncodeToString([]byte(s.secret)), base64.StdEncoding.EncodeToString([]byte(s.secret))} {
-		if i := bytes.Index(content, []byte(form)); i >= 0 {
-			s.Errorf("%s holds the secret: ...%q...", what, content[max(0, i-60):min(len(content), i+len(form)+20)])
-			return
+	for _, secret := range append([]string{s.secret}, s.more...) {
+		inJSON, err := json.Marshal(secret)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, form := range []string{secret, strings.Trim(string(inJSON), `"`), strings.Trim(fmt.Sprintf("%q", secret), `"`), url.QueryEscape(secret),
+			url.PathEscape(secret), hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			if i := bytes.Index(content, []byte(form)); i >= 0 {
+				s.Errorf("%s holds the secret %q: ...%q...", what, secret, content[max(0, i-60):min(len(content), i+len(form)+20)])
+				break
+			}
 		}
 	}
 }
@@ -115,7 +118,7 @@ func (s *secretStage) lookAtFiles() {
 }
 
 func newSecretStage(t *testing.T, server *ftptest.RealServer, secret string, place int) *secretStage {
-	s := &secretStage{t, t.TempDir(), secret, map[string]string{}}
+	s := &secretStage{T: t, folder: t.TempDir(), secret: secret, variables: map[string]string{}}
 	p := secretPlaces[place]
 	form := strings.ReplaceAll(p.form, "HERE", s.folder)
 	if form == "" {

@@ -93,6 +93,9 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
 	word := stateWord(s)
+	if s.State == control.StateWorking && l.alone { // nobody does
+		word = "unfinished"
+	}
 	name := oneLine(s.Sync) + ": "
 	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)
 	l.headline(text, name, word, colorOfSync(s.State))

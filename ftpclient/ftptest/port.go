@@ -14,10 +14,10 @@ const (
 	leasedPorts     = 12000
 )
 
-// leasePort returns a TCP port of 127.0.0.1 that is free and that no other test, of this process or another one, gets before
+// LeasePort returns a TCP port of 127.0.0.1 that is free and that no other test, of this process or another one, gets before
 // this test ends. A server that is stopped and started again has to find its port as it left it: one that somebody else has
 // taken meanwhile would greet as if it were the right one.
-func leasePort(t testing.TB) int {
+func LeasePort(t testing.TB) int {
 	t.Helper()
 	var err error
 	for range 100 {

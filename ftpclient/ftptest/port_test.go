@@ -7,7 +7,7 @@ import (
 )
 
 func TestALeasedPortIsNobodyElsesWhileNothingListensOnIt(t *testing.T) {
-	port := leasePort(t)
+	port := LeasePort(t)
 	if lease, err := holdPort(port); err == nil {
 		lease.Close()
 		t.Fatalf("port %d was leased twice", port)
@@ -35,7 +35,7 @@ func TestAStoppedServerFindsItsPortAgain(t *testing.T) {
 	server := Real(t, "pyftpdlib", RealOptions{})
 	server.Stop()
 	for range 50 {
-		leasePort(t)
+		LeasePort(t)
 	}
 	if lease, err := holdPort(server.setup.Port); err == nil {
 		lease.Close()

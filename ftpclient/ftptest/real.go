@@ -106,7 +106,7 @@ func (s *RealServer) Start() {
 	var err error
 	for range 3 {
 		if free {
-			s.setup.Port = leasePort(s.t)
+			s.setup.Port = LeasePort(s.t)
 		}
 		s.Addr = net.JoinHostPort(s.setup.Address, strconv.Itoa(s.setup.Port))
 		if err = s.launch(); err == nil {
