@@ -31,7 +31,9 @@ type Service interface {
 	Jobs(ctx context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error)
 	// RetryJobs makes dead and waiting jobs due, and ends the pauses and blocks of their servers.
 	RetryJobs(ctx context.Context, filter JobFilter) (Changed, error)
-	// DropJobs removes jobs that are not running. The limit of the filter is ignored, by RetryJobs too.
+	// DropJobs removes jobs. Transfers that are running are broken off, and it returns when they have ended, with nothing of them left on
+	// either side; so do looks. What deletes or renames ends by itself, and what is done by then counts as done. If ctx ends before, they are
+	// dropped all the same. The limit of the filter is ignored, by RetryJobs too.
 	DropJobs(ctx context.Context, filter JobFilter) (Changed, error)
 	// History calls each for the rows that the filter chooses, oldest first. An error of each ends it, and is returned.
 	History(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) error

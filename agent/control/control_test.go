@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,6 +214,39 @@ func TestNobodyListens(t *testing.T) {
 			t.Errorf("Dial: %v, want ErrNotRunning and not ErrGone", err)
 		}
 	})
+}
+
+// TestAnAgentThatCannotBeAsked tells one that is there from one that is not: nobody may work around it.
+func TestAnAgentThatCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	listener, err := Listen(dir) // and nobody accepts, as when the process is stopped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if _, err := Dial(t.Context(), dir); !errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNotRunning) {
+		t.Errorf("%v, want ErrNoAnswer", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, row := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want error
+	}{
+		{"the folder belongs to somebody else", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}, ErrNotAllowed},
+		{"there is no socket", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)}, ErrNotRunning},
+		{"nobody listens any more", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ErrNotRunning},
+		{"it ends at that moment", t.Context(), io.EOF, ErrNotRunning},
+		{"no answer in time", t.Context(), context.DeadlineExceeded, ErrNoAnswer},
+		{"the caller does not wait", ended, context.Canceled, context.Canceled},
+	} {
+		if err := dialError(row.ctx, "control.sock", row.err); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
 }
 
 func TestRequestsEndWithTheAgent(t *testing.T) {

@@ -26,4 +26,4 @@ type Listener struct {
 func Listen(stateDir string) (*Listener, error) { return ways[0].listen(stateDir) }
 
 // dialPatience is long for a connection on the same machine.
-const dialPatience = 2 * time.Second
+const dialPatience = 3 * time.Second

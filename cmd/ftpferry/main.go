@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 
 func main() {
 	boundMemory(os.Getenv)
+	outlivePipes()
 	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }
 
@@ -115,10 +117,12 @@ func (p *program) withJSON(c *cobra.Command) *cobra.Command {
 }
 
 func (p *program) printJSON(v any) error {
-	encoder := json.NewEncoder(p.stdout)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+	return p.printing(func(out *bufio.Writer) error {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	})
 }
 
 // load finds and reads the configuration.

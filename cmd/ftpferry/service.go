@@ -40,11 +40,28 @@ func (p *program) withService(ctx context.Context, cfg *config.Config, logger *s
 	return retried(ctx, func() error { return p.withOneService(ctx, cfg, logger, use) })
 }
 
+// runningAgent returns the running agent, or nil if none runs. That it cannot be asked is an error, and no reason to go around it.
+func runningAgent(ctx context.Context, cfg *config.Config) (*control.Client, error) {
+	client, err := control.Dial(ctx, cfg.Agent.StateDir)
+	switch {
+	case err == nil:
+		return client, nil
+	case ctx.Err() != nil:
+		return nil, exit{control.ExitUnfinished, errors.New("interrupted")}
+	case errors.Is(err, control.ErrNotAllowed):
+		return nil, exit{control.ExitNeedsPerson, err}
+	case errors.Is(err, control.ErrNoAnswer):
+		return nil, exit{control.ExitUnfinished, err}
+	}
+	return nil, nil
+}
+
 // retried tries again for a while: between the end of one agent and the next, the state may be locked and nobody listen.
 func retried(ctx context.Context, try func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := try()
-		retry := (errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked)) && attempt < serviceTries
+		passing := errors.Is(err, control.ErrGone) || errors.Is(err, control.ErrNoAnswer) || errors.Is(err, state.ErrLocked)
+		retry := passing && attempt < serviceTries
 		if !retry || ctx.Err() != nil {
 			return err
 		}
@@ -64,8 +81,11 @@ const (
 )
 
 func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
-	client, err := control.Dial(ctx, cfg.Agent.StateDir)
-	if err == nil {
+	client, err := runningAgent(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case client != nil:
 		p.traceIsElsewhere()
 		return use(ctx, client)
 	}
@@ -94,7 +114,11 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 // withPlanner is withService for looking only: it creates no state.
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	return retried(ctx, func() error {
-		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+		client, err := runningAgent(ctx, cfg)
+		switch {
+		case err != nil:
+			return err
+		case client != nil:
 			p.traceIsElsewhere()
 			return use(ctx, client)
 		}
@@ -116,8 +140,11 @@ func (p *program) withState(ctx context.Context, cfg *config.Config, readOnly bo
 
 func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger,
 	use func(context.Context, control.Service, *state.DB) error) error {
-	client, err := control.Dial(ctx, cfg.Agent.StateDir)
-	if err == nil {
+	client, err := runningAgent(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case client != nil:
 		return use(ctx, client, nil)
 	}
 	var db *state.DB

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -184,6 +185,27 @@ func TestAStateOfAnOlderVersionIsNoProblem(t *testing.T) {
 	write(t, path, string(old[:3*os.Getpagesize()]))
 	if code := run([]string{"-c", p.configPath, "check", "--state"}, p.env, io.Discard, io.Discard); code != 1 {
 		t.Errorf("exit code %d for a file that is cut short", code)
+	}
+}
+
+// TestAnAgentThatHangs is told of as one: what reads or changes the state must not be said to be for another time, or another user.
+func TestAnAgentThatHangs(t *testing.T) {
+	t.Parallel()
+	p, cfg, told := alone(t, "")
+	if err := os.MkdirAll(cfg.Agent.StateDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := control.Listen(cfg.Agent.StateDir) // and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if _, err := runningAgent(t.Context(), cfg); !errors.Is(err, control.ErrNoAnswer) || p.exitCode(err) != control.ExitUnfinished {
+		t.Errorf("%v: %s", err, told)
+	}
+	listener.Close()
+	if client, err := runningAgent(t.Context(), cfg); client != nil || err != nil {
+		t.Errorf("none runs: %v, %v", client, err)
 	}
 }
 

@@ -113,8 +113,7 @@ func (p *program) printUnit(install service.Install) error {
 	if err != nil {
 		return exit{control.ExitNeedsPerson, err}
 	}
-	fmt.Fprint(p.stdout, text)
-	return nil
+	return p.print(text)
 }
 
 // serviceFolders are those that the agent works with, each once, sorted.
