@@ -23,7 +23,7 @@ type Install struct {
 	Folders []Folder
 }
 
-// Folder is one that a service needs. It need not exist.
+// Folder is one that a service needs. One that is only read need not exist.
 type Folder struct {
 	Path  string
 	Write bool // files are made or changed there

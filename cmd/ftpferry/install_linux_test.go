@@ -72,6 +72,10 @@ step "a folder that its user cannot write" ftpferry -c agent.toml service instal
 step "as a user that there is not" ftpferry -c agent.toml service install --user jane-doe
 configure down /tmp
 step "a folder that a service does not see" ftpferry -c agent.toml service install
+configure down /srv/later
+step "a folder that it cannot make" ftpferry -c agent.toml service install
+configure up /srv/later
+step "a folder that it reads may come later" ftpferry -c agent.toml service install
 configure up /srv/www
 step "a program that a service does not see" /home/x/ftpferry -c agent.toml service install
 step "not root" setpriv --reuid 1234 --regid 1234 --clear-groups ftpferry -c agent.toml service install
@@ -129,6 +133,8 @@ func TestInstallingTheService(t *testing.T) {
 		{"a folder that its user cannot write", []string{"cannot write /srv/in", "--user root", "exit code 1\n"}},
 		{"as a user that there is not", []string{`there is no user "jane-doe"`, "useradd", "exit code 1\n"}},
 		{"a folder that a service does not see", []string{"/tmp: the service has folders for temporary files of its own", "exit code 1\n"}},
+		{"a folder that it cannot make", []string{"/srv/later does not exist", "mkdir /srv/later", "exit code 1\n"}},
+		{"a folder that it reads may come later", []string{"installed: ", "exit code 0\n"}},
 		{"a program that a service does not see", []string{"cannot start /home/x/ftpferry there", "sudo install", "exit code 1\n"}},
 		{"not root", []string{"only root can do that: sudo ftpferry service install", "exit code 1\n"}},
 		{"installed", []string{"installed: /etc/systemd/system/ftpferry.service, with /srv/agent.toml", "next: sudo systemctl restart ftpferry", "exit code 0\n"}},
