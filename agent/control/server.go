@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -25,10 +24,13 @@ type errorResponse struct {
 const maxBody = 1 << 20
 
 // Serve answers requests on listener until ctx is done, and then ends those under way.
-func Serve(ctx context.Context, listener net.Listener, service Service, logger *slog.Logger) error {
-	handle := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(current(service)).ServeHTTP(w, r) })
+func Serve(ctx context.Context, listener *Listener, service Service, logger *slog.Logger) error {
+	var handle http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(current(service)).ServeHTTP(w, r) })
+	if listener.guard != nil {
+		handle = listener.guard(handle)
+	}
 	if err := serveUntil(ctx, listener, &http.Server{Handler: handle}, logger); err != nil {
-		return fmt.Errorf("control socket: %w", err)
+		return fmt.Errorf("control: %w", err)
 	}
 	return nil
 }
@@ -97,9 +99,13 @@ func readRequest(w http.ResponseWriter, r *http.Request, into any) error {
 
 // refuse answers with an error.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refuseAs(w, statusOf(r, err), err.Error())
+}
+
+func refuseAs(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(r, err))
-	json.NewEncoder(w).Encode(errorResponse{err.Error()})
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(errorResponse{reason})
 }
 
 func statusOf(r *http.Request, err error) int {

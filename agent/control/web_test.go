@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -146,26 +145,28 @@ func TestOthersAreNotServedWithoutAToken(t *testing.T) {
 	listener.Close()
 }
 
-// TestProfilesAreOnTheSocket, for the agent's user.
-func TestProfilesAreOnTheSocket(t *testing.T) {
+// TestProfilesComeToTheClient, for the agent's user.
+func TestProfilesComeToTheClient(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	serve(t, dir, fake{})
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", SocketPath(dir))
-	}}
-	defer transport.CloseIdleConnections()
-	for path, want := range map[string]string{
-		"": "goroutine", "goroutine?debug=1": "TestProfilesAreOnTheSocket", "heap": "", "cmdline": "control", "symbol": "num_symbols",
-	} {
-		answer, err := (&http.Client{Transport: transport}).Get("http://agent/debug/pprof/" + path)
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		serve(t, by, dir, fake{})
+		transport, err := by.transport(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		if err != nil || answer.StatusCode != http.StatusOK || len(body) == 0 || !strings.Contains(string(body), want) {
-			t.Errorf("%s: %s, %v, %d bytes", path, answer.Status, err, len(body))
+		for path, want := range map[string]string{
+			"": "goroutine", "goroutine?debug=1": "TestProfilesComeToTheClient", "heap": "", "cmdline": "control", "symbol": "num_symbols",
+		} {
+			answer, err := (&http.Client{Transport: transport}).Get("http://agent/debug/pprof/" + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != http.StatusOK || len(body) == 0 || !strings.Contains(string(body), want) {
+				t.Errorf("%s: %s, %v, %d bytes", path, answer.Status, err, len(body))
+			}
 		}
-	}
+	})
 }
