@@ -35,6 +35,7 @@ type metrics struct {
 // outcomes are the words for what has come of a job. What a server or a full disk keeps all jobs from is counted once, as an error.
 var outcomes = map[ActivityKind]string{
 	ActivityDone: "done", ActivitySkipped: "skipped", ActivityStale: "stale", ActivityRetry: "failed", ActivityDead: "dead",
+	ActivityDropped: "dropped",
 }
 
 var (
@@ -55,7 +56,7 @@ func newMetrics(a *Agent) *metrics {
 		m.registry.MustRegister(h)
 		return h
 	}
-	m.transfers = counter("transfers_total", "Attempts to transfer a file, by what came of them: done, skipped, stale (overtaken by a change), failed (tried again) or dead (waits for a person).", "sync", "direction", "result")
+	m.transfers = counter("transfers_total", "Attempts to transfer a file, by what came of them: done, skipped, stale (overtaken by a change), failed (tried again), dead (waits for a person) or dropped (by a person).", "sync", "direction", "result")
 	m.bytes = counter("transfer_bytes_total", "Bytes moved by transfers that are done.", "sync", "direction")
 	m.durations = histogram("transfer_duration_seconds", "How long transfers took that are done.", transferSeconds, "sync", "direction")
 	m.operations = counter("operations_total", "Attempts to do something else than a transfer, such as to delete or rename, by what came of them.", "sync", "action", "result")
