@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,14 @@ schedule = ["0 3 * * *"]
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	facts, err := json.Marshal(knownServer{Facts: ftpclient.Facts{CertificateEnds: 2_000_000_000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *state.Tx) error { return state.PutServer(tx, "acme", state.Server{Facts: facts}) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	a := New(cfg, db, Options{Logger: slog.New(slog.DiscardHandler), Version: "1.2.3"})
 	d, err := newDispatcher(a)
 	if err != nil {
@@ -263,6 +272,7 @@ func TestHowEverythingStandsIsMeasured(t *testing.T) {
 		{"ftpferry_server_state", "1", "state", "idle"},
 		{"ftpferry_server_state", "0", "state", "up"},
 		{"ftpferry_server_connection_limit", "4"},
+		{"ftpferry_server_certificate_expiry_timestamp_seconds", "2e+09"},
 		{"ftpferry_transfers_underway", "0", "direction", "up"},
 	} {
 		if got := find(samples, want[0], want[2:]...); got != want[1] {
