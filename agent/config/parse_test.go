@@ -117,6 +117,17 @@ func TestCredentialsInHostsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// TestAUserThatHoldsAPasswordIsWarnedOf: traces and status show it.
+func TestAUserThatHoldsAPasswordIsWarnedOf(t *testing.T) {
+	for user, isOdd := range map[string]bool{"u:truesecret@h": true, "u@h": false, "u": false, "domain:u": false, `D\u`: false} {
+		cfg := mustLoad(t, server+"user = \""+strings.ReplaceAll(user, `\`, `\\`)+"\"\npassword = \"x\"\n", nil)
+		text := (&Error{cfg.Warnings}).Error()
+		if strings.Contains(text, "agent.toml:3:1: server.acme.user: looks like") != isOdd || strings.Contains(text, "truesecret") {
+			t.Errorf("%s: %s", user, text)
+		}
+	}
+}
+
 // TestWhatEverybodyCanWriteIsWarnedOf: who can write the configuration or in the state folder is the agent.
 func TestWhatEverybodyCanWriteIsWarnedOf(t *testing.T) {
 	if runtime.GOOS == "windows" {
