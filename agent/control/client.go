@@ -44,23 +44,23 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	if err := client.post(pinging, "/v1/ping", struct{}{}, nil); err != nil {
-		return nil, dialError(ctx, SocketPath(stateDir), err)
+		return nil, dialError(ctx, stateDir, err)
 	}
 	return client, nil
 }
 
 // dialError says what it means that nobody has answered at the socket.
-func dialError(ctx context.Context, socket string, err error) error {
+func dialError(ctx context.Context, stateDir string, err error) error {
 	var late net.Error
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (%s)", ErrNotAllowed, socket)
+		return fmt.Errorf("%w (%s)", ErrNotAllowed, SocketPath(stateDir))
 	case errors.As(err, &late) && late.Timeout():
 		return ErrNoAnswer
 	}
-	return ErrNotRunning
+	return fmt.Errorf("%w with the state in %s", ErrNotRunning, stateDir)
 }
 
 // Health implements Service.

@@ -15,6 +15,9 @@ const shownTransfers = 20
 func printOverview(l *jobList, o control.Overview) {
 	if l.alone {
 		l.out.WriteString("no agent is running; this is how things stood when one last did\n")
+		if l.stateDir != "" { // another user may have another one
+			fmt.Fprintf(l.out, "  by the state in %s\n", pathText(l.stateDir))
+		}
 	} else {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))

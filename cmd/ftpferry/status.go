@@ -60,7 +60,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 		err = p.printJSON(o)
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
-			printOverview(&jobList{out: out, now: time.Now(), alone: alone, paint: p.paint()}, o)
+			printOverview(&jobList{out: out, now: time.Now(), alone: alone, stateDir: cfg.Agent.StateDir, paint: p.paint()}, o)
 			return nil
 		})
 	}
