@@ -30,16 +30,18 @@ type Client struct{ http *http.Client }
 
 // Dial returns a client of the agent that runs with this state folder, or ErrNotRunning, ErrNotAllowed or ErrNoAnswer.
 func Dial(ctx context.Context, stateDir string) (*Client, error) {
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "unix", SocketPath(stateDir))
+	return dial(ctx, ways[0], stateDir)
+}
+
+func dial(ctx context.Context, by way, stateDir string) (*Client, error) {
+	transport, err := by.transport(stateDir)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("%w (%w)", ErrNotAllowed, err)
+		}
+		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
-	if err := checkFallback(SocketPath(stateDir), stateDir); err != nil {
-		return nil, err
-	}
-	client := &Client{&http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-	}}}
+	client := &Client{&http.Client{Transport: transport}}
 	// A socket takes connections for an agent that hangs too.
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
@@ -49,16 +51,18 @@ func Dial(ctx context.Context, stateDir string) (*Client, error) {
 	return client, nil
 }
 
-// dialError says what it means that nobody has answered at the socket.
+// dialError says what it means that nobody has answered.
 func dialError(ctx context.Context, stateDir string, err error) error {
 	var late net.Error
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w (%s)", ErrNotAllowed, SocketPath(stateDir))
+		return fmt.Errorf("%w (%s)", ErrNotAllowed, stateDir)
 	case errors.As(err, &late) && late.Timeout():
 		return ErrNoAnswer
+	case errors.Is(err, errStale):
+		return fmt.Errorf("%w (%w)", ErrNotRunning, errStale)
 	}
 	return fmt.Errorf("%w with the state in %s", ErrNotRunning, stateDir)
 }

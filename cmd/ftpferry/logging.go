@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -62,6 +63,16 @@ func toJournal(w io.Writer, stream string) bool {
 	}
 	device, inode, known := fileIdentity(info)
 	return known && stream == fmt.Sprintf("%d:%d", device, inode)
+}
+
+// tell tells people what is wrong, and journald how bad it is, line by line.
+func (p *program) tell(level slog.Level, text string) {
+	text = "ftpferry: " + text + "\n"
+	if toJournal(p.stderr, p.env("JOURNAL_STREAM")) {
+		mark := fmt.Sprintf("<%d>", priority(level))
+		text = mark + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+mark) + "\n"
+	}
+	io.WriteString(p.stderr, text)
 }
 
 // journalHandler writes text for journald: with the priority in front, as in sd-daemon(3), and without the time and the level, which

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -79,11 +80,11 @@ func (p *program) exitCode(err error) int {
 	var e exit
 	if !errors.As(err, &e) {
 		// What is not ours comes from the parsing of the command line.
-		fmt.Fprintf(p.stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
+		p.tell(slog.LevelError, fmt.Sprintf("%v\nSee ftpferry --help.", err))
 		return control.ExitUsage
 	}
 	if e.err != nil {
-		fmt.Fprintf(p.stderr, "ftpferry: %v\n", e.err)
+		p.tell(slog.LevelError, e.err.Error())
 	}
 	return e.code
 }
@@ -183,7 +184,7 @@ func (p *program) complete(cfg *config.Config) (*config.Config, error) {
 
 func (p *program) warn(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
-		fmt.Fprintf(p.stderr, "ftpferry: warning: %s\n", w)
+		p.tell(slog.LevelWarn, "warning: "+w.String())
 	}
 }
 

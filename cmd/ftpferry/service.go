@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -156,6 +158,15 @@ func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnl
 		default:
 			return stateError(err)
 		}
+	} else if _, err := os.Lstat(service.StateFolder); err == nil && isStateElsewhere(cfg, p.env) {
+		p.tell(slog.LevelWarn, fmt.Sprintf("warning: there is no state in %s; that of the service is in %s: sudo ftpferry", cfg.Agent.StateDir, service.StateFolder))
 	}
 	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}), db)
+}
+
+// isStateElsewhere reports whether a service with this configuration keeps its state elsewhere than this user, by default: what is
+// true of the one says nothing about the other.
+func isStateElsewhere(cfg *config.Config, env func(string) string) bool {
+	own, err := config.DefaultStateDir(env)
+	return err == nil && cfg.Path == service.PackagedConfig && cfg.Agent.StateDir == own && own != service.StateFolder
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -205,5 +206,23 @@ func TestAnAgentThatHangs(t *testing.T) {
 	listener.Close()
 	if client, err := runningAgent(t.Context(), cfg); client != nil || err != nil {
 		t.Errorf("none runs: %v, %v", client, err)
+	}
+}
+
+func TestWhoseStateItIs(t *testing.T) {
+	t.Parallel()
+	env := func(name string) string { return map[string]string{"XDG_STATE_HOME": "/home/kim/state"}[name] }
+	for _, row := range []struct {
+		sentence, path, stateDir string
+		want                     bool
+	}{
+		{"somebody looks without sudo", service.PackagedConfig, "/home/kim/state/ftpferry", true},
+		{"the configuration says where", service.PackagedConfig, "/srv/state", false},
+		{"or that it is where that of the service is", service.PackagedConfig, service.StateFolder, false},
+		{"with a configuration of their own", "/home/kim/agent.toml", "/home/kim/state/ftpferry", false},
+	} {
+		if got := isStateElsewhere(&config.Config{Path: row.path, Agent: config.Agent{StateDir: row.stateDir}}, env); got != row.want && runtime.GOOS != "windows" {
+			t.Errorf("%s: %t", row.sentence, got)
+		}
 	}
 }
