@@ -243,7 +243,7 @@ func TestAnAgentThatCannotBeAsked(t *testing.T) {
 		{"no answer in time", t.Context(), context.DeadlineExceeded, ErrNoAnswer},
 		{"the caller does not wait", ended, context.Canceled, context.Canceled},
 	} {
-		if err := dialError(row.ctx, "control.sock", row.err); !errors.Is(err, row.want) {
+		if err := dialError(row.ctx, dir, row.err); !errors.Is(err, row.want) {
 			t.Errorf("%s: %v, want %v", row.name, err, row.want)
 		}
 	}

@@ -20,6 +20,9 @@ func printOverview(l *jobList, o control.Overview) {
 			const word = "it could not go on"
 			l.headline(fmt.Sprintf("%s, %s ago: %s", word, ago(l.now.Sub(o.Stopped.When)), oneLine(o.Stopped.Reason)), "", word, red)
 		}
+		if l.stateDir != "" { // another user may have another one
+			fmt.Fprintf(l.out, "  by the state in %s\n", pathText(l.stateDir))
+		}
 	} else {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))

@@ -53,8 +53,9 @@ type jobList struct {
 	json bool
 	jobs int
 	// alone: no agent runs, so what is marked as running was cut off with one.
-	alone bool
-	paint paint
+	alone    bool
+	stateDir string // "" if it is not to be told
+	paint    paint
 }
 
 func (l *jobList) add(job control.Job) error {

@@ -62,7 +62,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 		err = p.printJSON(o)
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
-			printOverview(&jobList{out: out, now: time.Now(), alone: alone, paint: p.paint()}, o)
+			printOverview(&jobList{out: out, now: time.Now(), alone: alone, stateDir: cfg.Agent.StateDir, paint: p.paint()}, o)
 			return nil
 		})
 	}
@@ -143,7 +143,7 @@ func stateWord(s control.SyncStatus) string {
 		return "halted"
 	case s.State == control.StopBlock:
 		return "blocked"
-	case s.State == control.StopPause:
+	case s.State == control.StopPause: // which would pass for what a person has paused
 		return "server paused"
 	}
 	return s.State

@@ -92,7 +92,7 @@ func (p *program) watchOnce(ctx context.Context, cfg *config.Config, names []str
 		if err != nil {
 			block.WriteString(wrap("not to be had now: "+oneLine(err.Error()), "", 0))
 		} else {
-			printOverview(&jobList{out: block, now: now, alone: alone, paint: p.paint()}, o)
+			printOverview(&jobList{out: block, now: now, alone: alone, stateDir: cfg.Agent.StateDir, paint: p.paint()}, o)
 		}
 		block.Flush()
 		if isTerminal {
