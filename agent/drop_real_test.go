@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -77,7 +78,7 @@ func TestARunningTransferIsDropped(t *testing.T) {
 							reports <- report
 						}()
 						underway(t, a, "the transfer", moves)
-						logins, aborts := relay.count("USER"), relay.count("ABOR")
+						logins, aborts, began := relay.count("USER"), relay.count("ABOR"), time.Now()
 						mustDrop(t, a, control.JobFilter{Path: "large", State: "running"}, oneBrokenOff)
 						if here := tree(t, target); len(here) > 0 {
 							t.Errorf("%d files are left where it was to go", len(here))
@@ -94,7 +95,8 @@ func TestARunningTransferIsDropped(t *testing.T) {
 						if n := relay.count("ABOR") - aborts; n > 1 { // none if the server has ended the transfer by then
 							t.Errorf("%d times ABOR", n)
 						}
-						if n := relay.count("USER") - logins; n != 0 {
+						// A server has two seconds to tell that it is in step, and a busy machine may need more.
+						if n := relay.count("USER") - logins; n != 0 && time.Since(began) < 2*time.Second {
 							t.Errorf("%d logins more", n)
 						}
 					}
