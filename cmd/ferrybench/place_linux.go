@@ -33,8 +33,6 @@ type participant struct {
 	home string // "" for a new one at each run
 }
 
-const bareName = "bare copy"
-
 // measure has all clients do their work in turns, until each has all its runs or has failed.
 func (p *place) measure(ctx context.Context) (err error) {
 	if p.source, err = p.bench.source(p.tree); err != nil {

@@ -123,7 +123,11 @@ func figure(value float64) string {
 	return strconv.FormatFloat(value, 'f', 2, 64)
 }
 
-const nothing = "–"
+// nothing stands where there is no figure; bareName is what the copy without FTP is called.
+const (
+	nothing  = "–"
+	bareName = "bare copy"
+)
 
 // ratio writes how a row compares with another one.
 func ratio(of, to *row) string {
