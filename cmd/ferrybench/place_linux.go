@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -228,6 +227,5 @@ func (p *place) command(ctx context.Context, c client, home, local, remote strin
 	command := exec.Command(p.programs[c.programOf(p.work.down)], how.arguments...)
 	command.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
 	command.Dir = home
-	command.WaitDelay = time.Second
 	return command, nil
 }
