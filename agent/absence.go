@@ -36,38 +36,39 @@ func (s *alerts) expect(now time.Time) (changed bool) {
 	return !maps.EqualFunc(was, s.memory.Expected, time.Time.Equal)
 }
 
-// absent says what is missing that had to be there by now, "" for nothing, and since when.
-func (s *alerts) absent(sync string, e config.Expect, now time.Time) (text string, since time.Time, err error) {
+// absent says what is missing that had to be there by now, "" for nothing, and since when; known is since when it is expected, zero if nobody
+// has seen that yet. The lock of the lookout is held.
+func (a *Agent) absent(sync string, e config.Expect, known, now time.Time) (text string, since time.Time, err error) {
 	from, by := e.Window(now)
 	key := sync + "/" + e.Name
-	if by.IsZero() || !s.memory.Expected[key].Before(by) {
+	if by.IsZero() || known.IsZero() || !known.Before(by) {
 		return "", by, nil
 	}
-	seen := s.absences[key]
-	if seen == nil || !seen.by.Equal(by) {
+	seen := a.lookout.absences[key]
+	if seen == nil || !seen.by.Equal(by) || !seen.from.Equal(from) {
 		seen = &absence{from: from, by: by}
 		if e.Pattern != "" {
 			seen.filter = scan.NewFilter(scan.FilterOptions{Include: []string{e.Pattern}})
 		}
-		s.absences[key] = seen
+		a.lookout.absences[key] = seen
 	}
 	if seen.arrived < e.AtLeast {
-		if err := s.count(sync, e, seen); err != nil {
+		if err := a.count(sync, e, seen); err != nil {
 			return "", by, err
 		}
 	}
 	if seen.arrived >= e.AtLeast {
 		return "", by, nil
 	}
-	return fmt.Sprintf("%d of %d expected files (%s) have arrived since %s", seen.arrived, e.AtLeast, e.Name, from.Format(time.RFC3339)), by, nil
+	return fmt.Sprintf("expected files are missing (%s): %d of %d have arrived since %s", e.Name, seen.arrived, e.AtLeast, from.Format(time.RFC3339)), by, nil
 }
 
 // count goes through the history from where it was left.
-func (s *alerts) count(sync string, e config.Expect, seen *absence) error {
+func (a *Agent) count(sync string, e config.Expect, seen *absence) error {
 	for {
 		var rows []state.History
 		var next state.HistoryPosition
-		err := s.agent.db.View(func(tx *state.Tx) (err error) {
+		err := a.db.View(func(tx *state.Tx) (err error) {
 			filter := state.HistoryFilter{Syncs: []string{sync}, Since: seen.from}
 			rows, next, err = state.ReadHistory(tx, filter, seen.next, pageRows)
 			return err

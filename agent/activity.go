@@ -19,9 +19,13 @@ const (
 	ActivityStale     ActivityKind = "stale"     // a job was overtaken by a change
 	ActivityRetry     ActivityKind = "retry"     // a job failed and will be tried again
 	ActivityDead      ActivityKind = "dead"      // a job failed and waits for a person
+	ActivityDropped   ActivityKind = "dropped"   // a job was dropped while it was under way
 	ActivitySkipped   ActivityKind = "skipped"   // a path is left alone
+	ActivityConflict  ActivityKind = "conflict"  // a path is left alone until a person has decided
+	ActivityUnknown   ActivityKind = "unknown"   // a path could not be looked at
 	ActivityHeld      ActivityKind = "held"      // a file is not complete yet
 	ActivityHalted    ActivityKind = "halted"    // a guard stopped the sync
+	ActivityApproved  ActivityKind = "approved"  // a person lets a sync go on that a guard has stopped
 	ActivityPutOff    ActivityKind = "put off"   // a guard is about to stop the sync, and waits
 	ActivityAverted   ActivityKind = "averted"   // that is not necessary any more
 	ActivityPaused    ActivityKind = "paused"    // a server is left alone for a while
@@ -60,7 +64,7 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 	switch a.Kind {
 	case ActivityQueued, ActivityTriggered:
 		level = slog.LevelDebug
-	case ActivityRetry, ActivityPaused, ActivityAddress, ActivityPutOff:
+	case ActivityRetry, ActivityPaused, ActivityAddress, ActivityPutOff, ActivityMissed, ActivityConflict, ActivityUnknown:
 		level = slog.LevelWarn
 	case ActivityDead, ActivityHalted, ActivityAlert:
 		level = slog.LevelError

@@ -62,6 +62,8 @@ type Agent struct {
 	bounds  bounds
 	// longestPutOff is how long a halt is put off in all.
 	longestPutOff time.Duration
+	// dial takes the place of the network; nil for that.
+	dial dialer
 	*lasting
 }
 
@@ -81,8 +83,10 @@ type lasting struct {
 	putOffs   atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 	feed      *feed
 	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
+	dropping  atomic.Pointer[drops]           // those of the dispatcher
 	started   time.Time                       // set before running is
 	metrics   *metrics
+	lookout   *lookout
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
 }
 
@@ -92,7 +96,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		db: db, options: o, logger: o.Logger, bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff,
 		lasting: &lasting{
 			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
-			feed: newFeed(time.Now()),
+			feed: newFeed(time.Now()), lookout: newLookout(),
 		},
 	}
 	a.configure(cfg)
@@ -161,7 +165,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	group, grouped := errgroup.WithContext(ctx)
 	d.hire = func(s *server, syncs map[string]work.Sync) {
 		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, logger: a.logger.With("server", s.config.Name)}
+			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
 			s.workers = append(s.workers, w)
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}
@@ -238,6 +242,7 @@ type request struct {
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
 	pauses []string // the syncs whose pauses change has changed, and
 	by     string   // who has asked for that
+	drop   *drop    // nil, or the jobs under way that change has found and that are to be gone
 	answer chan error
 }
 
@@ -298,7 +303,7 @@ func (a *Agent) ApproveStopped(sync string) error {
 	return a.db.Update(func(tx *state.Tx) error {
 		now := time.Now()
 		for _, name := range names {
-			if err := approve(tx, name, now); err != nil {
+			if err := approve(tx, name, a.cfg.Syncs[name].Server, now); err != nil {
 				return err
 			}
 			if err := a.endPause(tx, a.cfg.Syncs[name].Server, now); err != nil {
@@ -311,7 +316,7 @@ func (a *Agent) ApproveStopped(sync string) error {
 
 // approve ends a halt. The approval holds until a scan finds nothing that it would be needed
 // for: a pass that is cut short goes on with it.
-func approve(tx *state.Tx, sync string, now time.Time) error {
+func approve(tx *state.Tx, sync, server string, now time.Time) error {
 	row, err := state.GetSync(tx, sync)
 	if err != nil {
 		return err
@@ -322,6 +327,14 @@ func approve(tx *state.Tx, sync string, now time.Time) error {
 			row.ApprovedHalts = strings.TrimSpace(row.ApprovedHalts + " " + row.HaltCode)
 		}
 		row.ApprovedDeletes = max(row.ApprovedDeletes, row.HaltDeletes)
+	}
+	if row.Halt != "" {
+		err := state.AppendHistory(tx, state.History{
+			When: now, Sync: sync, Server: server, Op: opGuard, Result: resultApproved, Error: brief(row.Halt), Duration: max(now.Sub(row.HaltedAt), 0),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt = "", "", 0, time.Time{}
 	return state.PutSync(tx, sync, row)

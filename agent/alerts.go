@@ -24,10 +24,10 @@ type alertMemory struct {
 
 // alerts sees what is wrong and has it told, beside the work of an agent.
 type alerts struct {
-	agent    *Agent
-	d        *dispatcher
-	memory   alertMemory
-	absences map[string]*absence // by key; of Run's goroutine
+	agent  *Agent
+	d      *dispatcher
+	memory alertMemory
+	seen   map[string]alert.Problem // those that are told by look, by key; of Run's goroutine
 }
 
 // runAlerts tells of trouble and gives signs of life until stop is called, which waits for what is under way.
@@ -43,10 +43,7 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 			alert.Beat(ctx, a.cfg.Agent.Heartbeat, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
 		})
 	}
-	if len(a.cfg.Alerts) == 0 {
-		return stop, nil
-	}
-	s := &alerts{agent: a, d: d, absences: map[string]*absence{}}
+	s := &alerts{agent: a, d: d}
 	now := time.Now()
 	if s.memory, err = loadAlertMemory(a.db); err != nil {
 		stop()
@@ -56,7 +53,9 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 	teller := alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
 	in := make(chan alert.Problem)
 	running.Go(func() { s.follow(ctx, in) })
-	running.Go(func() { teller.Run(ctx, in, s.look, s.save) })
+	running.Go(func() {
+		teller.Run(ctx, in, func(now time.Time) (alert.Sight, error) { return s.look(ctx, now) }, s.save)
+	})
 	return stop, nil
 }
 

@@ -61,13 +61,14 @@ type transition struct {
 	young       map[string]time.Time // see dispatcher
 	putOffs     map[string]putOff    // see dispatcher
 	succeeded   map[string]bool      // syncs of which something was done
+	dropped     map[queue.ID]fate    // of jobs that were under way
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{}, paused: map[string]state.Pause{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{},
+		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{}, dropped: map[queue.ID]fate{},
 	}
 }
 
@@ -115,6 +116,9 @@ func (c *commit) run() error {
 		if err := c.request(r); err != nil {
 			return fmt.Errorf("take request: %w", err)
 		}
+	}
+	if err := c.keepLooking(); err != nil {
+		return err
 	}
 	if err := c.endPauses(); err != nil {
 		return fmt.Errorf("end pauses: %w", err)
@@ -237,11 +241,21 @@ func (c *commit) request(r request) error {
 		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
 			return nil
 		}
-		if err := approve(c.tx, r.approve, c.now); err != nil {
+		server := c.d.agent.cfg.Syncs[r.approve].Server
+		row, err := state.GetSync(c.tx, r.approve)
+		if err == nil {
+			err = approve(c.tx, r.approve, server, c.now)
+		}
+		if err != nil {
 			return err
 		}
+		text := "a person lets it go on"
+		if row.Halt != "" {
+			text += fmt.Sprintf(", after %s: %s", max(c.now.Sub(row.HaltedAt), 0).Round(time.Second), row.Halt)
+		}
+		c.happened(Activity{Kind: ActivityApproved, Sync: r.approve, Server: server, Text: text})
 		c.halted[r.approve] = false
-		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[r.approve].Server); err != nil {
+		if err := c.tryAtOnce(server); err != nil {
 			return err
 		}
 		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
@@ -264,6 +278,9 @@ func (c *commit) request(r request) error {
 func (c *commit) report(r report) error {
 	c.learn(r.Job.Server)
 	if err := c.reachable(r); err != nil {
+		return err
+	}
+	if gone, err := c.drop(r); err != nil || gone {
 		return err
 	}
 	if r.Instead != nil {

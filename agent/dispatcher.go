@@ -57,6 +57,7 @@ type dispatcher struct {
 	paused      map[string]state.Pause // by a person; those that are over are taken out by the next commit
 	rooms       map[queue.ID]room      // of the scans under way
 	holds       map[string]state.Hold  // of syncs; those of servers are in their rows
+	drops       drops                  // of jobs under way; never changed in place
 	trials      map[place]queue.ID     // the transfers that find out whether there is room again
 	closed      map[string]bool        // syncs that were told to be outside of their windows
 	rounds      int                    // of new fingerprints
@@ -188,7 +189,7 @@ func newServer(s *config.Server) *server {
 // connect gives a server, whose facts are known, its pool.
 func (d *dispatcher) connect(s *server) {
 	s.line = newBandwidth(s.config.Bandwidth, d.now())
-	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.logger)
+	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.dial, d.agent.logger)
 	s.address = s.pool.InUse()
 }
 
@@ -477,6 +478,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		}
 		r.answer <- nil
 	}
+	d.followDrops(b, t)
 	for _, p := range d.passes {
 		p.observe(b.reports, t, b.now)
 	}

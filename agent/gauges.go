@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"maps"
 	"runtime"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -35,7 +37,7 @@ var (
 
 	jobsMeasure   = newMeasure(prometheus.GaugeValue, "jobs", "Jobs in the queue: running, due, waiting, retrying (waiting after a failure) or dead (waiting for a person).", "sync", "state")
 	knownPaths    = newMeasure(prometheus.GaugeValue, "sync_known_paths", "Paths that were in step when they were last looked at.", "sync")
-	syncStopped   = newMeasure(prometheus.GaugeValue, "sync_stopped", "1 for what keeps the jobs of a sync from going on: halt (until a person approves), block, pause, full, waiting or window.", "sync", "by")
+	syncStopped   = newMeasure(prometheus.GaugeValue, "sync_stopped", "1 for what keeps the jobs of a sync from going on: halt (until a person approves), paused (by a person), block and pause (of its server), full, waiting or window.", "sync", "by")
 	lastSuccess   = newMeasure(prometheus.GaugeValue, "sync_last_success_timestamp_seconds", "When something was last done, or a look at everything has left nothing to do.", "sync")
 	lastFullScan  = newMeasure(prometheus.GaugeValue, "sync_last_full_scan_timestamp_seconds", "When both sides were last looked at in full.", "sync")
 	rescans       = newMeasure(prometheus.CounterValue, "rescans_total", "Looks at the whole local folder that no event had asked for.", "sync")
@@ -50,12 +52,14 @@ var (
 	serverState   = newMeasure(prometheus.GaugeValue, "server_state", "1 for how a server stands: up, idle, paused, blocked (login refused), full or window.", "server", "state")
 	connections   = newMeasure(prometheus.GaugeValue, "server_connections", "Open connections, busy or idle.", "server", "use")
 	mostConnected = newMeasure(prometheus.GaugeValue, "server_connection_limit", "How many connections there may be: as configured, or fewer if the server takes no more.", "server")
+	certificateBy = newMeasure(prometheus.GaugeValue, "server_certificate_expiry_timestamp_seconds", "When the certificate of a server ends, as of the last handshake; of the address whose certificate ends first.", "server")
+	problemsNow   = newMeasure(prometheus.GaugeValue, "problems", "What is wrong now, by the kinds of alerts: how many dead jobs and how many paths in conflict, that differ or are unknown, and 1 for anything else; of a sync or of a server.", "kind", "sync", "server")
 )
 
 // measures are all of them.
 var measures = []measure{
 	agentInfo, agentStarted, agentAlive, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
-	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected,
+	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, problemsNow,
 }
 
 // Describe implements prometheus.Collector.
@@ -79,6 +83,9 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	g.collectTransfers(to, d, now)
+	if err := g.collectProblems(to, now); err != nil {
+		to <- prometheus.NewInvalidMetric(problemsNow.description, err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.servers)) {
 		if err := g.collectServer(to, d, name, now); err != nil {
 			to <- prometheus.NewInvalidMetric(serverState.description, err)
@@ -123,7 +130,7 @@ func (g gauges) collectAgent(to chan<- prometheus.Metric) {
 
 // stops and the others are the words that there are.
 var (
-	stops        = []string{control.StopHalt, control.StopBlock, control.StopPause, control.StopFull, control.StopWindow, control.StopWait}
+	stops        = []string{control.StopHalt, control.StopPerson, control.StopBlock, control.StopPause, control.StopFull, control.StopWindow, control.StopWait}
 	watchStates  = []string{control.WatchWorks, control.WatchStarting, control.WatchDegraded, control.WatchPolling, control.WatchMissing}
 	serverStates = []string{control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow}
 )
@@ -180,6 +187,55 @@ func (g gauges) collectSync(to chan<- prometheus.Metric, name string, now time.T
 	return nil
 }
 
+// The kinds of problems that there are of a sync and of a server, so that there are zeros.
+var (
+	kindsOfSyncs   = []alert.Kind{alert.Halted, alert.Dead, alert.Full, alert.Watch, alert.Absence, alert.Conflict, alert.Differs, alert.Unknown}
+	kindsOfServers = []alert.Kind{alert.ServerDown, alert.Blocked, alert.Full, alert.Certificate}
+)
+
+func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) error {
+	sight, err := g.agent.problems(now)
+	if err != nil {
+		return err
+	}
+	type about struct{ kind, sync, server string }
+	numbers := map[about]int{}
+	for name := range g.agent.syncs {
+		for _, kind := range kindsOfSyncs {
+			numbers[about{string(kind), name, ""}] = 0
+		}
+		for _, kind := range kindsOfServers {
+			numbers[about{string(kind), "", g.agent.cfg.Syncs[name].Server}] = 0
+		}
+	}
+	for _, p := range sight.Problems {
+		of := about{string(p.Kind), p.Sync, ""}
+		if p.Sync == "" {
+			of.server = p.Server
+		}
+		switch {
+		case !isNear(p, now):
+		case isCounted(p.Kind):
+			numbers[of] = p.Grade
+		default:
+			numbers[of]++
+		}
+	}
+	for of, n := range numbers {
+		problemsNow.send(to, float64(n), of.kind, of.sync, of.server)
+	}
+	return nil
+}
+
+// isCounted reports whether the grade of a problem is how many there are.
+func isCounted(kind alert.Kind) bool {
+	switch kind {
+	case alert.Dead, alert.Conflict, alert.Differs, alert.Unknown:
+		return true
+	}
+	return false
+}
+
 func (g gauges) collectTransfers(to chan<- prometheus.Metric, d *dispatcher, now time.Time) {
 	type way struct{ sync, direction string }
 	numbers, speeds := map[way]int{}, map[way]int64{}
@@ -205,5 +261,15 @@ func (g gauges) collectServer(to chan<- prometheus.Metric, d *dispatcher, name s
 	connections.send(to, float64(s.Busy), name, "busy")
 	connections.send(to, float64(max(s.Connections-s.Busy, 0)), name, "idle")
 	mostConnected.send(to, float64(s.Limit), name)
-	return nil
+	var row state.Server
+	err = g.agent.db.View(func(tx *state.Tx) (err error) {
+		row, err = state.GetServer(tx, name)
+		return err
+	})
+	_, ends := g.agent.certificateEnds(name, row)
+	certificateBy.sendTime(to, ends, name)
+	if errors.Is(err, state.ErrBadRow) { // which is learned anew
+		return nil
+	}
+	return err
 }

@@ -22,18 +22,23 @@ const (
 	resultDead     = "dead"
 	resultConflict = "conflict"
 	resultSkipped  = "skipped"
+	resultDropped  = "dropped"
 	resultDiffers  = "differs"
 	// Those of a server or a folder, not of a path.
 	resultPaused  = "paused"
 	resultBlocked = "blocked"
 	resultFull    = "full"
 	resultWorks   = "working again"
+	// Those of a sync.
+	resultHalted   = "halted"
+	resultApproved = "approved"
 )
 
 // What these rows are about.
 const (
 	opConnect  = "connect"
 	opTransfer = "transfer"
+	opGuard    = "guard"
 )
 
 // mostHistoryText bounds the texts of a row, which servers have a hand in, in bytes.
@@ -55,7 +60,10 @@ func (c *commit) history(r report, result string) error {
 	if r.leaves() {
 		h.Error = brief(r.Base.Left)
 	}
-	if r.Err != nil {
+	switch {
+	case result == resultDropped:
+		h.Error = dropped{}.Error()
+	case r.Err != nil:
 		h.Tries++
 		h.Error = brief(strings.TrimSuffix(reasonOf(r.Err)+"; "+r.Hook, "; "))
 		if h.Reply == "" {
@@ -168,7 +176,14 @@ func (c *commit) note(s *scanning, n state.Note) error {
 	if err != nil || !news {
 		return err
 	}
-	c.happened(Activity{Kind: ActivitySkipped, Sync: s.sync(), Path: n.Path, Text: n.Text})
+	kind := ActivitySkipped
+	switch n.Kind {
+	case state.NoteConflict:
+		kind = ActivityConflict
+	case state.NoteUnknown:
+		kind = ActivityUnknown
+	}
+	c.happened(Activity{Kind: kind, Sync: s.sync(), Path: n.Path, Text: n.Text})
 	if n.Kind != state.NoteConflict {
 		return nil
 	}

@@ -207,7 +207,7 @@ func TestAChangeOfAddressIsTold(t *testing.T) {
 	configured := plainServer(refused, 1)
 	configured.Name, configured.Addresses = "acme", []string{refused, works}
 	acme := &server{config: configured, address: refused}
-	acme.pool = newPool(configured, nil, nil, nil, slog.New(slog.DiscardHandler))
+	acme.pool = newPool(configured, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer acme.pool.Close()
 	conn, err := acme.pool.Get(t.Context())
 	if err != nil {

@@ -182,7 +182,7 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 	case !configured.Enabled:
 		return &control.Stop{By: control.StopOff, Reason: "enabled = false"}, nil
 	case row.Halt != "":
-		return &control.Stop{By: control.StopHalt, Reason: row.Halt}, nil
+		return &control.Stop{By: control.StopHalt, Reason: row.Halt, Deletes: row.HaltDeletes}, nil
 	case row.Paused.Holds(now):
 		return &control.Stop{By: control.StopPerson, Reason: pauseText(row.Paused), Until: row.Paused.Until}, nil
 	case server.Blocked():
@@ -228,18 +228,6 @@ func (a *Agent) RetryJobs(ctx context.Context, f control.JobFilter) (control.Cha
 	return c.run(ctx)
 }
 
-// DropJobs implements control.Service.
-func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Changed, error) {
-	c := change{agent: a, filter: f}
-	c.do = func(tx *state.Tx, _ time.Time, job queue.Job) (bool, error) {
-		if err := queue.Drop(tx, job.ID); err != nil || !isScanning(job.Kind) {
-			return true, err
-		}
-		return true, state.DropStaged(tx, job.Sync, uint64(job.ID))
-	}
-	return c.run(ctx)
-}
-
 // isNarrow reports whether the filter chooses by more than the state.
 func isNarrow(f control.JobFilter) bool {
 	return len(f.IDs) > 0 || f.Sync != "" || f.Server != "" || f.Kind != "" || f.Path != ""
@@ -249,9 +237,11 @@ func isNarrow(f control.JobFilter) bool {
 type change struct {
 	agent  *Agent
 	filter control.JobFilter
-	// do changes a job that is not running, and reports whether there was anything to do. It is carried out more than once if
-	// the transaction is.
+	// do changes a job, and reports whether there was anything to do. It is carried out more than once if the transaction is.
 	do func(tx *state.Tx, now time.Time, job queue.Job) (bool, error)
+	// drops: what is running is to be dropped, too, and is in wishes. Else it is left alone.
+	drops  bool
+	wishes []*drop
 	// wake names the servers to be tried at once; wakesAll adds those of all chosen jobs.
 	wake     map[string]bool
 	wakesAll bool
@@ -310,9 +300,9 @@ func (c *change) byID(tx *state.Tx, ids []uint64) (jobs []queue.Job, err error) 
 
 // part is one transaction.
 func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Job, error)) error {
-	before := c.changed
-	return c.agent.transact(ctx, func(tx *state.Tx, now time.Time) ([]string, error) {
-		c.changed = before // the transaction may be tried twice
+	before, wish := c.changed, newDrop()
+	err := c.agent.transact(ctx, request{drop: wish, change: func(tx *state.Tx, now time.Time) ([]string, error) {
+		c.changed, wish.jobs = before, nil // the transaction may be tried twice
 		jobs, err := choose(tx)
 		if err != nil {
 			return nil, err
@@ -323,7 +313,7 @@ func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Jo
 			if job.Kind == "" && isNarrow(c.filter) && len(c.filter.IDs) == 0 {
 				continue
 			}
-			if err := c.one(tx, now, job); err != nil {
+			if err := c.one(tx, now, job, wish); err != nil {
 				return nil, err
 			}
 			if c.wakesAll && job.State != queue.Running {
@@ -338,7 +328,11 @@ func (c *change) part(ctx context.Context, choose func(tx *state.Tx) ([]queue.Jo
 		// Those of the parts before are tried already.
 		c.changed.Servers = slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Servers, stopped))))
 		return servers, nil
-	})
+	}})
+	if len(wish.jobs) > 0 {
+		c.wishes = append(c.wishes, wish)
+	}
+	return err
 }
 
 // stoppedServers are those of servers that are paused or blocked.
@@ -356,10 +350,15 @@ func stoppedServers(tx *state.Tx, servers []string) (stopped []string, err error
 	return stopped, nil
 }
 
-func (c *change) one(tx *state.Tx, now time.Time, job queue.Job) error {
-	if job.State == queue.Running {
+func (c *change) one(tx *state.Tx, now time.Time, job queue.Job, wish *drop) error {
+	switch {
+	case job.State != queue.Running:
+	case !c.drops:
 		c.changed.Running++
 		c.left(job.ID, "is running")
+		return nil
+	case c.agent.running.Load() != nil:
+		wish.jobs = append(wish.jobs, job.ID)
 		return nil
 	}
 	changed, err := c.do(tx, now, job)
@@ -385,14 +384,9 @@ func (c *change) left(id queue.ID, reason string) {
 	}
 }
 
-// transact carries out do in a transaction of its own, or in one of the dispatcher's while that works. do returns the servers
-// whose pauses and blocks end with it. It must not fail because of what a person has asked for: that would end the dispatcher.
-func (a *Agent) transact(ctx context.Context, do func(tx *state.Tx, now time.Time) (servers []string, err error)) error {
-	return a.transactAbout(ctx, request{change: do})
-}
-
-// transactAbout is transact for a request with a change that says what it is about.
-func (a *Agent) transactAbout(ctx context.Context, r request) error {
+// transact carries out the change of a request in a transaction of its own, or in one of the dispatcher's while that works. The
+// change must not fail because of what a person has asked for: that would end the dispatcher.
+func (a *Agent) transact(ctx context.Context, r request) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

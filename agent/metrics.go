@@ -3,6 +3,7 @@ package agent
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
 // metrics counts what happens, from the start of the agent on; what stands at a moment is up to gauges. No label holds anything but words
@@ -33,6 +35,7 @@ type metrics struct {
 // outcomes are the words for what has come of a job. What a server or a full disk keeps all jobs from is counted once, as an error.
 var outcomes = map[ActivityKind]string{
 	ActivityDone: "done", ActivitySkipped: "skipped", ActivityStale: "stale", ActivityRetry: "failed", ActivityDead: "dead",
+	ActivityDropped: "dropped",
 }
 
 var (
@@ -53,7 +56,7 @@ func newMetrics(a *Agent) *metrics {
 		m.registry.MustRegister(h)
 		return h
 	}
-	m.transfers = counter("transfers_total", "Attempts to transfer a file, by what came of them: done, skipped, stale (overtaken by a change), failed (tried again) or dead (waits for a person).", "sync", "direction", "result")
+	m.transfers = counter("transfers_total", "Attempts to transfer a file, by what came of them: done, skipped, stale (overtaken by a change), failed (tried again), dead (waits for a person) or dropped (by a person).", "sync", "direction", "result")
 	m.bytes = counter("transfer_bytes_total", "Bytes moved by transfers that are done.", "sync", "direction")
 	m.durations = histogram("transfer_duration_seconds", "How long transfers took that are done.", transferSeconds, "sync", "direction")
 	m.operations = counter("operations_total", "Attempts to do something else than a transfer, such as to delete or rename, by what came of them.", "sync", "action", "result")
@@ -77,14 +80,26 @@ func (m *metrics) configure(a *Agent) {
 	if was == nil {
 		was = &config.Config{}
 	}
-	for name := range was.Syncs {
-		if a.cfg.Syncs[name] == nil {
+	for name, sync := range was.Syncs {
+		now := a.cfg.Syncs[name]
+		if now == nil {
 			m.forget(prometheus.Labels{"sync": name})
+			continue
+		}
+		for _, line := range sync.Schedules {
+			if !slices.ContainsFunc(now.Schedules, func(s config.Schedule) bool { return s.Name == line.Name }) {
+				m.forget(prometheus.Labels{"sync": name, "schedule": line.Name})
+			}
 		}
 	}
 	for name := range was.Servers {
 		if a.cfg.Servers[name] == nil {
 			m.forget(prometheus.Labels{"server": name})
+		}
+	}
+	for name := range a.cfg.Servers {
+		for class := ftpclient.ClassNone + 1; class <= ftpclient.ClassUnknown; class++ {
+			m.failures.WithLabelValues(name, class.String())
 		}
 	}
 	for name := range a.syncs { // so that there is a zero to begin with

@@ -229,6 +229,8 @@ func TestWhatHappensIsCounted(t *testing.T) {
 			[]string{"ftpferry_scan_duration_seconds_sum", "", "kind", "rescan"}},
 		{"how late a schedule was", Activity{Kind: ActivityTriggered, Sync: "web", Action: "sync", Line: "0 3 * * *", Late: 90 * time.Second},
 			[]string{"ftpferry_schedule_lateness_seconds", "90", "schedule", "0 3 * * *"}},
+		{"before the first error there is a zero, which the rate begins with", Activity{Kind: ActivityAlert, Server: "acme"},
+			[]string{"ftpferry_errors_total", "0", "server", "acme", "class", "connection"}},
 		{"what was planned is not done", Activity{Kind: ActivityQueued, Sync: "web", Job: 1, Action: "upload"},
 			[]string{"ftpferry_transfers_total", "0", "direction", "up", "result", "done"}},
 	} {
@@ -276,6 +278,42 @@ func TestHowEverythingStandsIsMeasured(t *testing.T) {
 	a.running.Store(nil)
 	if got := find(scrape(t, a), "ftpferry_agent_info"); got != "" {
 		t.Errorf("an agent that has ended says that it runs: %s", got)
+	}
+}
+
+// TestAPauseIsMeasured: what a person has stopped does not look as if it went on.
+func TestAPauseIsMeasured(t *testing.T) {
+	t.Parallel()
+	a := measured(t)
+	err := a.db.Update(func(tx *state.Tx) error {
+		return state.PutSync(tx, "web", state.SyncState{Paused: state.Pause{Since: time.Now()}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := find(scrape(t, a), "ftpferry_sync_stopped", "by", "paused"); got != "1" {
+		t.Errorf(`by "paused" is %q`, got)
+	}
+}
+
+// TestLatenessOfAScheduleThatIsGone is nobody's.
+func TestLatenessOfAScheduleThatIsGone(t *testing.T) {
+	t.Parallel()
+	a := measured(t)
+	name := a.cfg.Syncs["web"].Schedules[0].Name
+	a.metrics.observe(Activity{Kind: ActivityTriggered, Sync: "web", Action: "sync", Line: name, Late: time.Minute})
+	for _, row := range []struct {
+		schedules []config.Schedule
+		want      string
+	}{{a.cfg.Syncs["web"].Schedules, "60"}, {nil, ""}} {
+		next, cfg, web := *a, *a.cfg, *a.cfg.Syncs["web"]
+		web.Schedules = row.schedules
+		cfg.Syncs = map[string]*config.Sync{"web": &web}
+		next.configure(&cfg)
+		a.metrics.configure(&next)
+		if got := find(scrape(t, a), "ftpferry_schedule_lateness_seconds", "schedule", name); got != row.want {
+			t.Errorf("with %d schedules it is %q, want %q", len(row.schedules), got, row.want)
+		}
 	}
 }
 

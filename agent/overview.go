@@ -22,7 +22,7 @@ import (
 
 // Status implements control.Service.
 func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overview, error) {
-	o := control.Overview{Syncs: []control.SyncStatus{}, Servers: []control.ServerStatus{}, Transfers: []control.Transfer{}}
+	o := control.Overview{Syncs: []control.SyncStatus{}, Servers: []control.ServerStatus{}, Transfers: []control.Transfer{}, Problems: []control.Problem{}}
 	names, err := a.names(f.Syncs)
 	if err != nil {
 		return o, err
@@ -65,7 +65,8 @@ func (a *Agent) Status(_ context.Context, f control.StatusFilter) (control.Overv
 		}
 		o.Servers = append(o.Servers, s)
 	}
-	return o, nil
+	o.Problems, err = a.shownProblems(names, now)
+	return o, err
 }
 
 // syncsOf are those that use a server, sorted.

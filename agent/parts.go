@@ -442,6 +442,12 @@ func (c *commit) halt(s *scanning, halt *plan.Halt, needed bool) error {
 	if !known {
 		row.HaltedAt = c.now
 		c.happened(Activity{Kind: ActivityHalted, Sync: s.sync(), Text: halt.Reason})
+		err := state.AppendHistory(c.tx, state.History{
+			When: c.now, Sync: s.sync(), Server: s.Job.Server, Op: opGuard, Result: resultHalted, Error: brief(halt.Reason),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	row.Halt, row.HaltCode, row.HaltDeletes, row.Approved = halt.Reason, halt.Code, halt.Deletes, time.Time{}
 	if !needed {

@@ -74,6 +74,10 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		if r.Job.Kind == work.KindScan {
 			s.blind = classify(r.Err) == ftpclient.ClassPermanent
 		}
+		if fate, ok := t.dropped[r.Job.ID]; ok && fate.gone && !r.partial {
+			s.leave(r.Job)
+			continue
+		}
 		if r.Result != work.Done {
 			continue
 		}

@@ -52,7 +52,7 @@ func (a *Agent) planSync(ctx context.Context, s *config.Sync, locator *extip.Loc
 	if d := a.running.Load(); d != nil {
 		w.pool = d.servers[s.Server].pool
 	} else {
-		w.pool = newPool(a.cfg.Servers[s.Server], facts, newBandwidth(a.cfg.Servers[s.Server].Bandwidth, time.Now()), locator, a.logger)
+		w.pool = newPool(a.cfg.Servers[s.Server], facts, newBandwidth(a.cfg.Servers[s.Server].Bandwidth, time.Now()), locator, a.dial, a.logger)
 		defer w.pool.Close()
 	}
 	defer w.release()

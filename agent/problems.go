@@ -1,115 +1,151 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// look finds what is wrong now.
-func (s *alerts) look(now time.Time) (alert.Sight, error) {
+// lookout finds what is wrong, for alerts, for the status, for the log and for monitors: so that all of them say the same. What it remembers only
+// saves work. Anybody may use it at any time.
+type lookout struct {
+	mu       sync.Mutex           // guards following
+	absences map[string]*absence  // by key
+	notes    map[string]noteCount // by sync
+}
+
+func newLookout() *lookout {
+	return &lookout{absences: map[string]*absence{}, notes: map[string]noteCount{}}
+}
+
+// problems are those of all syncs that are enabled and of their servers, at this moment. Since is left out where nobody but who has seen the
+// beginning can tell.
+func (a *Agent) problems(now time.Time) (alert.Sight, error) {
+	a.lookout.mu.Lock()
+	defer a.lookout.mu.Unlock()
 	sight := alert.Sight{Unsure: map[string]bool{}}
+	memory, err := loadAlertMemory(a.db)
+	if err != nil {
+		return sight, err
+	}
 	users := map[string][]string{} // of servers
-	for _, name := range slices.Sorted(maps.Keys(s.agent.syncs)) {
-		server := s.agent.cfg.Syncs[name].Server
+	for _, name := range slices.Sorted(maps.Keys(a.syncs)) {
+		server := a.cfg.Syncs[name].Server
 		users[server] = append(users[server], name)
-		problems, err := s.ofSync(name, now)
+		problems, err := a.problemsOfSync(name, memory.Expected, now)
 		if err != nil {
 			return sight, fmt.Errorf("look at sync %s: %w", name, err)
 		}
 		sight.Problems = append(sight.Problems, problems...)
-		s.ofWatch(name, &sight)
+		a.problemsOfWatch(name, &sight)
 	}
 	for _, name := range slices.Sorted(maps.Keys(users)) {
-		if err := s.ofServer(name, users[name], &sight, now); err != nil {
+		if err := a.problemsOfServer(name, users[name], &sight, now); err != nil {
 			return sight, fmt.Errorf("look at server %s: %w", name, err)
 		}
 	}
 	return sight, nil
 }
 
-// ofSync finds what is wrong with a sync.
-func (s *alerts) ofSync(name string, now time.Time) (problems []alert.Problem, err error) {
-	configured := s.agent.cfg.Syncs[name]
-	add := func(kind alert.Kind, key, text string, since time.Time, grade int) {
-		problems = append(problems, alert.Problem{
-			Key: string(kind) + "/" + key, Kind: kind, Sync: name, Server: configured.Server, Text: text, Since: since, Grade: grade,
-		})
+// problemsOfSync finds what is wrong with a sync; expected is since when each of its expects is known.
+func (a *Agent) problemsOfSync(name string, expected map[string]time.Time, now time.Time) (problems []alert.Problem, err error) {
+	configured := a.cfg.Syncs[name]
+	add := func(key string, p alert.Problem) {
+		p.Key, p.Sync, p.Server = string(p.Kind)+"/"+key, name, configured.Server
+		problems = append(problems, p)
 	}
-	err = s.agent.db.View(func(tx *state.Tx) error {
+	err = a.db.View(func(tx *state.Tx) error {
 		problems = nil
 		row, err := state.GetSync(tx, name)
 		if err != nil {
 			return err
 		}
 		if row.Halt != "" {
-			add(alert.Halted, name, fmt.Sprintf("halted: %s; \"ftpferry plan %s\" shows what it would do, \"ftpferry approve %s\" lets it", row.Halt, name, name), row.HaltedAt, 0)
+			cure := fmt.Sprintf(`"ftpferry plan %s" shows what it would do, "ftpferry approve %s" lets it`, name, name)
+			add(name, alert.Problem{Kind: alert.Halted, Text: "halted: " + row.Halt, Cure: cure, Since: row.HaltedAt})
 		}
 		if row.Hold.Reason != "" {
-			add(alert.Full, "sync/"+name, "no room for what is fetched: "+row.Hold.Reason, row.Hold.Since, 0)
+			add("sync/"+name, alert.Problem{Kind: alert.Full, Text: "no room for what is fetched: " + row.Hold.Reason, Cure: goesOn, Since: row.Hold.Since})
 		}
-		jobs, err := queue.Summary(tx, name)
-		if err != nil || jobs.Dead == 0 {
+		if text, jobs, err := deadJobs(tx, name); err != nil {
 			return err
+		} else if jobs > 0 {
+			add(name, alert.Problem{Kind: alert.Dead, Text: text, Cure: fmt.Sprintf(`"ftpferry queue --sync %s --state dead" lists what has failed for good, "ftpferry queue retry --sync %s --state dead" tries it again`, name, name), Grade: jobs})
 		}
-		dead, err := queue.List(tx, queue.Filter{Sync: name, State: queue.Dead, Limit: 1})
-		if err != nil || len(dead) == 0 {
-			return err
+		for _, n := range a.lookout.noted(tx, name, now) {
+			add(name, alert.Problem{Kind: n.kind, Text: n.text(), Cure: n.cure(name), Since: n.since, Grade: n.count})
 		}
-		example := fmt.Sprintf("%s %s: %s", strings.ReplaceAll(dead[0].Kind, "_", " "), dead[0].Path, dead[0].LastError)
-		if jobs.Dead > 1 {
-			example = fmt.Sprintf("%d jobs wait for a person, such as %s", jobs.Dead, example)
-		} else {
-			example = "a job waits for a person: " + example
-		}
-		add(alert.Dead, name, example+"; see \"ftpferry queue --state dead\"", time.Time{}, jobs.Dead)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, expect := range configured.Expects {
-		text, since, err := s.absent(name, expect, now)
+		text, since, err := a.absent(name, expect, expected[name+"/"+expect.Name], now)
 		if err != nil {
 			return nil, err
 		}
 		if text != "" {
-			add(alert.Absence, name+"/"+expect.Name, text, since, 0)
+			cure := fmt.Sprintf(`"ftpferry history --sync %s" has what did arrive`, name)
+			add(name+"/"+expect.Name, alert.Problem{Kind: alert.Absence, Text: text, Cure: cure, Since: since})
 		}
 	}
 	return problems, nil
 }
 
-// ofWatch finds out whether a sync notices all changes when they happen.
-func (s *alerts) ofWatch(name string, sight *alert.Sight) {
-	configured := s.agent.cfg.Syncs[name]
+// goesOn is what a person wants to know of a place without room.
+const goesOn = "transfers wait, and go on by themselves when there is room"
+
+// deadJobs says what the jobs are that wait for a person, and how many there are.
+func deadJobs(tx *state.Tx, sync string) (text string, n int, err error) {
+	jobs, err := queue.Summary(tx, sync)
+	if err != nil || jobs.Dead == 0 {
+		return "", 0, err
+	}
+	dead, err := queue.List(tx, queue.Filter{Sync: sync, State: queue.Dead, Limit: 1})
+	if err != nil || len(dead) == 0 {
+		return "", 0, err
+	}
+	text = fmt.Sprintf("%s %s: %s", strings.ReplaceAll(dead[0].Kind, "_", " "), dead[0].Path, dead[0].LastError)
+	if jobs.Dead > 1 {
+		text = fmt.Sprintf("%d jobs wait for a person, such as %s", jobs.Dead, text)
+	} else {
+		text = "a job waits for a person: " + text
+	}
+	return text, jobs.Dead, nil
+}
+
+// problemsOfWatch finds out whether a sync notices all changes when they happen.
+func (a *Agent) problemsOfWatch(name string, sight *alert.Sight) {
+	configured := a.cfg.Syncs[name]
 	p := alert.Problem{Key: string(alert.Watch) + "/" + name, Kind: alert.Watch, Sync: name, Server: configured.Server}
-	watch := s.agent.watching.status(name)
+	watch := a.watching.status(name)
 	switch {
-	case !configured.Watch || !s.agent.options.Triggers:
+	case !configured.Watch || !a.options.Triggers:
 	case watch == nil || watch.State == control.WatchStarting:
 		sight.Unsure[p.Key] = true
 	case watch.State != control.WatchWorks:
-		p.Text, p.Since = "not every change is noticed when it happens: "+watch.Reason, watch.Since
-		if watch.Cure != "" {
-			p.Text += "; " + watch.Cure
-		}
+		p.Text, p.Cure, p.Since = "not every change is noticed when it happens: "+watch.Reason, watch.Cure, watch.Since
 		sight.Problems = append(sight.Problems, p)
 	}
 }
 
-// ofServer finds what is wrong with a server. The end of a pause proves nothing; what the history says does.
-func (s *alerts) ofServer(name string, users []string, sight *alert.Sight, now time.Time) error {
+// problemsOfServer finds what is wrong with a server. The end of a pause proves nothing; what the history says does.
+func (a *Agent) problemsOfServer(name string, users []string, sight *alert.Sight, now time.Time) error {
 	var row state.Server
-	err := s.agent.db.View(func(tx *state.Tx) (err error) {
+	err := a.db.View(func(tx *state.Tx) (err error) {
 		row, err = state.GetServer(tx, name)
 		return err
 	})
@@ -126,42 +162,143 @@ func (s *alerts) ofServer(name string, users []string, sight *alert.Sight, now t
 	switch {
 	case row.BlockedBy != "":
 		reason, _, _ = strings.Cut(row.BlockedBy, "\n")
-		add(alert.Problem{Kind: alert.Blocked, Text: "needs a person: " + reason})
+		cure := fmt.Sprintf(`it is tried again by itself; "ftpferry doctor %s" looks closer`, name)
+		if row.Blocked() {
+			cure = fmt.Sprintf(`it is not tried again until its configuration changes, or until "ftpferry queue retry --sync %s"`, users[0])
+		}
+		add(alert.Problem{Kind: alert.Blocked, Text: "needs a person: " + reason, Cure: cure})
 	case row.Failures > 0:
-		add(alert.Problem{Kind: alert.ServerDown, Text: fmt.Sprintf("cannot be used: %s", reason)})
+		add(alert.Problem{Kind: alert.ServerDown, Text: "cannot be used: " + reason, Cure: fmt.Sprintf(`it is tried again by itself; "ftpferry doctor %s" looks closer`, name)})
 	}
 	sight.Unsure[key(alert.Blocked)], sight.Unsure[key(alert.ServerDown)] = isDown, isDown
 	if row.Hold.Reason != "" {
-		add(alert.Problem{Kind: alert.Full, Text: "no room for what is sent: " + row.Hold.Reason, Since: row.Hold.Since})
+		add(alert.Problem{Kind: alert.Full, Text: "no room for what is sent: " + row.Hold.Reason, Cure: goesOn, Since: row.Hold.Since})
 	}
-	if configured := s.agent.cfg.Servers[name]; configured.TLSVerify && len(configured.TLSPins) == 0 { // else nobody minds when it ends
-		s.ofCertificate(name, add, now)
+	if address, ends := a.certificateEnds(name, row); !ends.IsZero() {
+		add(certificateProblem(address, ends, now))
 	}
 	return nil
 }
 
-// ofCertificate tells of the certificate that ends first.
-func (s *alerts) ofCertificate(name string, add func(alert.Problem), now time.Time) {
-	var first time.Time
-	at := ""
-	for address, facts := range s.d.servers[name].pool.AllFacts() {
-		ends := time.Unix(facts.CertificateEnds, 0)
-		if facts.CertificateEnds != 0 && (first.IsZero() || ends.Before(first)) {
-			first, at = ends, address
+// certificateEnds is when the certificate of a server ends that ends first, and of which address it is; zero if nobody minds.
+func (a *Agent) certificateEnds(name string, row state.Server) (address string, ends time.Time) {
+	configured := a.cfg.Servers[name]
+	if !configured.TLSVerify || len(configured.TLSPins) > 0 {
+		return "", time.Time{}
+	}
+	var facts map[string]ftpclient.Facts
+	if d := a.running.Load(); d != nil && d.servers[name] != nil {
+		facts = d.servers[name].pool.AllFacts()
+	} else {
+		var known knownServer
+		if len(row.Facts) > 0 && json.Unmarshal(row.Facts, &known) == nil {
+			facts = known.of(addressesOf(configured))
 		}
 	}
-	if first.IsZero() {
-		return
+	for at, f := range facts {
+		until := time.Unix(f.CertificateEnds, 0)
+		if f.CertificateEnds != 0 && (ends.IsZero() || until.Before(ends)) {
+			address, ends = at, until
+		}
 	}
-	p := alert.Problem{Kind: alert.Certificate, Ends: first, Text: fmt.Sprintf("the certificate of %s expires on %s", at, first.UTC().Format(time.DateTime+" UTC"))}
+	return address, ends
+}
+
+func certificateProblem(address string, ends, now time.Time) alert.Problem {
+	p := alert.Problem{
+		Kind: alert.Certificate, Ends: ends, Text: fmt.Sprintf("the certificate of %s expires on %s", address, ends.UTC().Format(time.DateTime+" UTC")),
+		Cure: "then the server is not trusted any more, and nothing is transferred until whoever runs it has renewed it",
+	}
 	const day = 24 * time.Hour
 	for _, left := range []time.Duration{7 * day, 3 * day, day, 0} { // each is told of
-		if first.Sub(now) <= left {
+		if ends.Sub(now) <= left {
 			p.Grade++
 		}
 	}
 	if p.Grade == 4 {
 		p.Text = strings.Replace(p.Text, "expires on", "has expired on", 1)
+		p.Cure = "the server is not trusted any more, and nothing is transferred until whoever runs it has renewed it"
 	}
-	add(p)
+	return p
+}
+
+// certificateSoon is how long before its end a certificate is a problem for all but alerts, which have an option for that.
+const certificateSoon = 14 * 24 * time.Hour
+
+// shownProblems are the problems for people who ask how things stand, of some syncs and of their servers.
+func (a *Agent) shownProblems(syncs []string, now time.Time) ([]control.Problem, error) {
+	list := []control.Problem{}
+	if a.db == nil {
+		return list, nil
+	}
+	sight, err := a.problems(now)
+	for _, p := range sight.Problems {
+		isWanted := slices.Contains(syncs, p.Sync) || p.Sync == "" && slices.ContainsFunc(p.Users, func(user string) bool { return slices.Contains(syncs, user) })
+		if isWanted && isNear(p, now) {
+			if p.Since.IsZero() && p.Sync == "" {
+				p.Since = a.downSince(p.Server)
+			}
+			list = append(list, control.Problem{Kind: string(p.Kind), Sync: p.Sync, Server: p.Server, Text: p.Text, Cure: p.Cure, Since: p.Since, Ends: p.Ends, NeedsPerson: needsPerson(p)})
+		}
+	}
+	return list, err
+}
+
+// downSince is since when a server cannot be used, as far as the history says; zero if it does not.
+func (a *Agent) downSince(name string) (since time.Time) {
+	_ = a.db.View(func(tx *state.Tx) error {
+		if row, err := state.GetServer(tx, name); err == nil && row.Told.Result != resultWorks {
+			since = row.Told.Since
+		}
+		return nil
+	})
+	return since
+}
+
+// isNear leaves out certificates that are good for long.
+func isNear(p alert.Problem, now time.Time) bool {
+	return p.Kind != alert.Certificate || p.Ends.Sub(now) <= certificateSoon
+}
+
+// needsPerson reports whether a problem stays until somebody does something.
+func needsPerson(p alert.Problem) bool {
+	switch p.Kind {
+	case alert.Halted, alert.Dead, alert.Blocked, alert.Absence, alert.Conflict, alert.Differs, alert.Unknown:
+		return true
+	}
+	return false
+}
+
+// look is what alerts look at. What no activity tells of is told to the log and the feed here, when it comes and when it goes.
+func (s *alerts) look(ctx context.Context, now time.Time) (alert.Sight, error) {
+	a := s.agent.current.Load()
+	sight, err := a.problems(now)
+	if err != nil {
+		return sight, err
+	}
+	present := map[string]alert.Problem{}
+	for _, p := range sight.Problems {
+		if (p.Kind == alert.Absence || p.Kind == alert.Certificate) && isNear(p, now) {
+			present[p.Key] = p
+		}
+	}
+	tell := func(kind ActivityKind, p alert.Problem) {
+		activity := Activity{Kind: kind, Sync: p.Sync, Server: p.Server, Text: p.WithCure()}
+		activity.log(ctx, a.logger)
+		a.feed.add(activity.event(now))
+	}
+	for _, key := range slices.Sorted(maps.Keys(present)) {
+		if was, known := s.seen[key]; !known || was.Grade < present[key].Grade {
+			tell(ActivityAlert, present[key])
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.seen)) {
+		if _, stays := present[key]; !stays && !sight.Unsure[key] {
+			p := s.seen[key]
+			p.Text, p.Cure = "over: "+p.Text, ""
+			tell(ActivityCleared, p)
+		}
+	}
+	s.seen = present
+	return sight, nil
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"maps"
 	"path"
 	"slices"
 	"time"
@@ -89,28 +90,63 @@ func (c *commit) putOff(s *scanning, halt *plan.Halt) (bool, error) {
 func (c *commit) lookAfterwards(s *scanning, at time.Time) error {
 	switch {
 	case looksAtAll(s.Job):
-		return c.enqueueWatched(s.Job.Kind, s.Job.Why, s, at)
+		return c.enqueueWatched(s.Job.Kind, s.sync(), s.Job.Why, at)
 	case s.whole():
 		return c.enqueueScan(s.sync(), s.Job.Kind, s.Job.Why, priorityLook, at)
 	}
+	return c.lookAtAllAgain(s.sync(), s.Job.Why, at)
+}
+
+// lookAtAllAgain looks at everything, at the server too where nothing else will do.
+func (c *commit) lookAtAllAgain(sync, why string, at time.Time) error {
 	kind := work.KindScan
-	enough, err := c.localIsEnough(trigger.Event{Sync: s.sync(), Local: true, Watched: true})
+	enough, err := c.localIsEnough(trigger.Event{Sync: sync, Local: true, Watched: true})
 	if err != nil {
 		return err
 	}
 	if enough {
 		kind = work.KindRescan
 	}
-	return c.enqueueWatched(kind, s.Job.Why, s, at)
+	return c.enqueueWatched(kind, sync, why, at)
 }
 
-func (c *commit) enqueueWatched(kind, why string, s *scanning, at time.Time) error {
-	payload, err := c.watchedPayload(kind, s.sync())
+func (c *commit) enqueueWatched(kind, sync, why string, at time.Time) error {
+	payload, err := c.watchedPayload(kind, sync)
 	if err != nil {
 		return err
 	}
-	return c.enqueueLook(queue.New{Kind: kind, Sync: s.sync(), Priority: priorityLateScan, RunAt: at, Why: why, Payload: payload})
+	return c.enqueueLook(queue.New{Kind: kind, Sync: sync, Priority: priorityLateScan, RunAt: at, Why: why, Payload: payload})
 }
+
+// keepLooking has another look come where somebody has dropped the one that was to find out whether a sync halts: nothing else would
+// end the wait before the next look at everything.
+func (c *commit) keepLooking() error {
+	for _, sync := range slices.Sorted(maps.Keys(c.putOffs)) {
+		was, comes := c.putOffs[sync], false
+		for _, kind := range work.Scans() {
+			job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+			if err != nil {
+				return err
+			}
+			comes = comes || ok && (!was.all || kind != work.KindLook) && !isSurvey(job.New)
+		}
+		var err error
+		switch {
+		case comes:
+		case was.all:
+			err = c.lookAtAllAgain(sync, lookDropped, was.next)
+		default:
+			err = c.enqueueScan(sync, work.KindLook, lookDropped, priorityLook, was.next)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookDropped is why a sync is looked at whose halt is put off.
+const lookDropped = "the look that was to come was dropped"
 
 // meanwhile does what a look has found besides that at which the guard has stopped it, so that those do not wait who have nothing to do
 // with it. What the guard has to see stays marked.

@@ -85,7 +85,7 @@ func (c *commit) fired(e trigger.Event) error {
 	if err != nil {
 		return err
 	}
-	missed := row.Missed
+	before, missed := row.Missed, e.Fired.Missed
 	row.Upto, row.Missed = e.Fired.Upto, row.Missed+e.Fired.Missed
 	times := slices.Clone(e.Fired.Times)
 	switch {
@@ -112,10 +112,29 @@ func (c *commit) fired(e trigger.Event) error {
 	if err != nil {
 		return err
 	}
-	if left := row.Missed - missed; left > 0 {
-		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: fmt.Sprintf("schedule %s: %d left out", line.Name, left)})
+	if left := row.Missed - before; left > 0 {
+		c.happened(Activity{Kind: ActivityMissed, Sync: e.Sync, Action: line.Do, Text: leftOut(line.Name, missed, left-missed, len(times) > 0)})
 	}
 	return state.PutSchedule(c.tx, e.Sync, line.Name, row)
+}
+
+// leftOut says how many times of a schedule were left out because nobody could begin them, and because of the run before. makesUp: one of
+// them is made up for now.
+func leftOut(line string, missed, busy uint64, makesUp bool) string {
+	text := "schedule " + line + ": "
+	if missed > 0 {
+		text += fmt.Sprintf("%d left out, as the agent did not run, the machine slept, or its clock was set", missed)
+		if makesUp {
+			text += "; a run makes up for them now"
+		}
+	}
+	if missed > 0 && busy > 0 {
+		text += "; "
+	}
+	if busy > 0 {
+		text += fmt.Sprintf("%d left out, as the run before was not over", busy)
+	}
+	return text
 }
 
 // beginRun asks for what a line does, and changes its row.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -69,6 +70,8 @@ func clientOptions(s *config.Server, facts ftpclient.Facts, logger *slog.Logger)
 	return o
 }
 
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // addressesOf are the addresses of a server, the best one first.
 func addressesOf(s *config.Server) []string {
 	if len(s.Addresses) == 0 {
@@ -78,9 +81,10 @@ func addressesOf(s *config.Server) []string {
 }
 
 // newPool returns a pool of as many connections as are configured, or as the server takes.
-// facts are what is known of each address.
-func newPool(s *config.Server, facts map[string]ftpclient.Facts, line *bandwidth, locator *extip.Locator, logger *slog.Logger) *ftpclient.Addresses {
+// facts are what is known of each address; dial takes the place of the network, nil for that.
+func newPool(s *config.Server, facts map[string]ftpclient.Facts, line *bandwidth, locator *extip.Locator, dial dialer, logger *slog.Logger) *ftpclient.Addresses {
 	o := clientOptions(s, ftpclient.Facts{}, logger.With("server", s.Name))
+	o.DialContext = dial
 	o.UploadLimiter, o.DownloadLimiter = line.limiter(), line.limiter()
 	if mayCall(s) {
 		o.Data.Locator = locator
@@ -96,7 +100,7 @@ func Connections(ctx context.Context, cfg *config.Config, s *config.Server, logg
 		locator = newLocator(cfg, extip.Memory{}, nil, logger)
 	}
 	stopLocator := runLocator(ctx, locator, logger)
-	pool = newPool(s, nil, newBandwidth(s.Bandwidth, time.Now()), locator, logger)
+	pool = newPool(s, nil, newBandwidth(s.Bandwidth, time.Now()), locator, nil, logger)
 	return pool, func() {
 		if err := pool.Close(); err != nil {
 			logger.Debug("connections not closed", "server", s.Name, "error", err)

@@ -128,8 +128,13 @@ func (c *commit) reachable(r report) error {
 			return nil
 		}
 	}
-	if row.BlockedBy != "" {
-		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: "the server can be used again"})
+	wasTold := row.Told.Result == resultPaused || row.Told.Result == resultBlocked
+	if row.BlockedBy != "" || row.Failures > 0 || wasTold {
+		text := "the server can be used again"
+		if wasTold {
+			text += ", after " + max(c.now.Sub(row.Told.Since), 0).Round(time.Second).String()
+		}
+		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: text})
 	}
 	c.open(r.Job.Server)
 	return c.serverHistory(r.Job.Server, resultWorks, nil)

@@ -98,7 +98,7 @@ func (a *Agent) chosen(c control.SyncChoice) ([]string, error) {
 
 // suspend changes the rows of syncs, in one transaction.
 func (a *Agent) suspend(ctx context.Context, names []string, by string, do func(tx *state.Tx, now time.Time, name string, row *state.SyncState) error) error {
-	return a.transactAbout(ctx, request{pauses: names, by: oneLine(by), change: func(tx *state.Tx, now time.Time) ([]string, error) {
+	return a.transact(ctx, request{pauses: names, by: oneLine(by), change: func(tx *state.Tx, now time.Time) ([]string, error) {
 		for _, name := range names {
 			row, err := state.GetSync(tx, name)
 			if err != nil {
@@ -198,10 +198,15 @@ func (a *Agent) isStopped(sync string) bool {
 
 // breakOff ends what is under way of these syncs. Any goroutine may ask for it.
 func (d *dispatcher) breakOff(syncs []string) {
+	d.interrupt(suspended{}, func(job queue.Job) bool { return slices.Contains(syncs, job.Sync) })
+}
+
+// interrupt ends the jobs at hand that are meant. Any goroutine may ask for it.
+func (d *dispatcher) interrupt(cause error, meant func(job queue.Job) bool) {
 	for _, s := range d.servers {
 		for _, w := range s.workers {
-			if u := w.current.Load(); u != nil && slices.Contains(syncs, u.job.Sync) {
-				u.cancel(suspended{})
+			if u := w.current.Load(); u != nil && meant(u.job) {
+				u.cancel(cause)
 			}
 		}
 	}

@@ -75,7 +75,7 @@ const foundChanged = "changed, as a comparison of contents has found"
 // found writes down one finding, and reports whether the path was marked.
 func (c *commit) found(r report, found work.Finding) (marked bool, err error) {
 	sync, note := r.Job.Sync, state.Note{Path: found.Path, Kind: state.NoteUnread, Text: brief(found.Text)}
-	result, kind := resultFailed, ActivitySkipped
+	result, kind := resultFailed, ActivityUnknown
 	switch found.Kind {
 	case work.FoundChanged:
 		if r.Compared.Progress.Changed > mostMarked {

@@ -41,6 +41,8 @@ type worker struct {
 	logger *slog.Logger
 	// stopped, if not nil, reports whether nothing of a sync is to be begun.
 	stopped func(sync string) bool
+	// dropped, if not nil, reports whether a job is to be gone.
+	dropped func(id queue.ID) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
 	used bool            // the job at hand asked for the connection
@@ -90,17 +92,22 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 	}
 }
 
-// carryOut does one job, unless its sync is stopped.
+// carryOut does one job, unless its sync is stopped or it is to be gone.
 func (w *worker) carryOut(ctx, begin context.Context, a assignment, job queue.Job, reports chan<- report) work.Outcome {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := work.Interruptible(ctx)
 	defer cancel(nil)
 	now := &underway{job: job, cancel: cancel}
 	w.current.Store(now)
 	defer w.current.Store(nil)
-	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync and then breaks off what is under way misses none
+	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync, or drops a job, and then breaks off what is under way misses none
 		return work.Outcome{Job: job, Err: suspended{}}
 	}
+	isDropped := func() bool { return w.dropped != nil && w.dropped(job.ID) }
+	if isDropped() {
+		return work.Outcome{Job: job, Err: dropped{}}
+	}
 	env := w.env(begin, job)
+	env.Dropped = isDropped
 	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
 	o := work.Do(ctx, env, job)
 	if cause := context.Cause(ctx); o.Err != nil && cause != nil && !errors.Is(o.Err, cause) {

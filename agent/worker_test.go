@@ -77,7 +77,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			defer db.Close()
 			acme := &server{facts: map[string]ftpclient.Facts{address: {TimeSetter: "MDTM"}}}
-			acme.pool = newPool(plainServer(address, 1), acme.facts, nil, nil, slog.New(slog.DiscardHandler))
+			acme.pool = newPool(plainServer(address, 1), acme.facts, nil, nil, nil, slog.New(slog.DiscardHandler))
 			defer acme.pool.Close()
 			w := &worker{
 				pool: acme.pool, db: db, logger: slog.New(slog.DiscardHandler),
@@ -111,7 +111,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 
 // TestAWorkerThatIsToldToStop begins nothing, connects to nobody and reports every job.
 func TestAWorkerThatIsToldToStop(t *testing.T) {
-	pool := newPool(&config.Server{Name: "acme", Address: "127.0.0.1:1"}, nil, nil, nil, slog.New(slog.DiscardHandler))
+	pool := newPool(&config.Server{Name: "acme", Address: "127.0.0.1:1"}, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer pool.Close()
 	w := &worker{pool: pool, logger: slog.New(slog.DiscardHandler)}
 	stopped, stop := context.WithCancel(t.Context())
@@ -128,7 +128,7 @@ func TestAWorkerThatIsToldToStop(t *testing.T) {
 // TestAWorkerThatWaitsForAConnectionStops: what has no connection yet is not begun, however long the others take.
 func TestAWorkerThatWaitsForAConnectionStops(t *testing.T) {
 	address := verbServer(t, map[string]string{"USER": "331 password?", "PASS": "230 in", "PWD": `257 "/"`, "TYPE": "200 ok", "QUIT": "221 bye"})
-	pool := newPool(plainServer(address, 1), nil, nil, nil, slog.New(slog.DiscardHandler))
+	pool := newPool(plainServer(address, 1), nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer pool.Close()
 	taken, err := pool.Get(t.Context())
 	if err != nil {
@@ -189,7 +189,7 @@ func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
 	} {
 		facts := ftpclient.Facts{ConnectionLimit: row.took, LimitLearned: now.Add(-row.ago).Unix()}
 		s := &server{config: &config.Server{Name: "acme", Connections: row.configured}}
-		s.pool = newPool(s.config, map[string]ftpclient.Facts{"": facts}, nil, nil, slog.New(slog.DiscardHandler))
+		s.pool = newPool(s.config, map[string]ftpclient.Facts{"": facts}, nil, nil, nil, slog.New(slog.DiscardHandler))
 		if got := s.limit(now); got != row.want {
 			t.Errorf("%s: %d workers, want %d", row.name, got, row.want)
 		}
@@ -197,7 +197,7 @@ func TestTheNumberOfWorkersFollowsTheServer(t *testing.T) {
 	}
 
 	s := &server{config: &config.Server{Name: "acme", Connections: 4}}
-	s.pool = newPool(s.config, nil, nil, nil, slog.New(slog.DiscardHandler))
+	s.pool = newPool(s.config, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 	defer s.pool.Close()
 	for try, wait := range []time.Duration{busyDelay, 2 * busyDelay, 4 * busyDelay} {
 		for range 3 { // refused together

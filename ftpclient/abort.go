@@ -20,6 +20,7 @@ const (
 )
 
 // ErrInterrupted, as the cause of a context that ends, breaks a transfer off as [Transfer.Abort] does: the connection is to go on.
+// A command that was sent has two seconds to be answered, and its answer counts; nothing more is sent.
 // Any other end of a context costs the connection. It is a context.Canceled.
 var ErrInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
 

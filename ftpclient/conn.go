@@ -184,13 +184,29 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 	if err := c.free(ctx); err != nil {
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
 	}
-	reply, err := c.control.Do(ctx, command)
+	var reply control.Reply
+	call, err := c.control.Send(ctx, command)
+	if err == nil {
+		reply, err = await(ctx, call)
+	}
 	if err != nil {
 		c.kill()
 		return control.Reply{}, c.connectionError(op, p, err)
 	}
 	c.last = reply
 	return reply, nil
+}
+
+// await waits for the final reply to a command that was sent alone or in a group. A ctx that is interrupted does not cost the
+// connection if the reply comes soon: then that is what counts, and the next command is not sent.
+func await(ctx context.Context, call *control.Call) (control.Reply, error) {
+	reply, err := call.Wait(ctx)
+	if errors.Is(err, ErrInterrupted) {
+		waiting, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), abortPatience, context.Cause(ctx))
+		defer stop()
+		reply, err = call.Wait(waiting)
+	}
+	return reply, err
 }
 
 // LastReply is what the server said last to a command that was sent alone, as code and text, "" if there was none: for accounts

@@ -23,6 +23,9 @@ const (
 	Missed      Kind = "missed-schedule" // times of a schedule were left out; this is over when it is told
 	Watch       Kind = "degraded-watch"  // not every change is noticed when it happens
 	Absence     Kind = "absence"         // what had to be there by now is not
+	Conflict    Kind = "conflict"        // both sides have changed, or something else on which a person has to decide
+	Differs     Kind = "differs"         // a comparison of contents has found files that are not the same on both sides
+	Unknown     Kind = "unknown"         // paths that nobody can look at
 	Stopped     Kind = "stopped"         // the agent itself; told by every channel
 	Test        Kind = "test"            // nothing is wrong; told by every channel
 )
@@ -38,6 +41,8 @@ type Problem struct {
 	Users  []string `json:"-"`
 	// Text says what is wrong, for people, in one line.
 	Text string `json:"text"`
+	// Cure is what a person can do about it or has to know, in one line; "" for nothing.
+	Cure string `json:"cure,omitempty"`
 	// Since is when it began, as far as anybody knows.
 	Since time.Time `json:"since"`
 	// Grade goes up when it becomes worse in a way that has to be told again.
@@ -83,11 +88,20 @@ func (i Item) String() string {
 	case EventRecovered:
 		return fmt.Sprintf("over, after %s: %s%s", duration(i.Until.Sub(i.Since)), about, i.Text)
 	case EventReminder:
-		return fmt.Sprintf("still, since %s: %s%s", i.Since.Format(time.RFC3339), about, i.Text)
+		return fmt.Sprintf("still, since %s: %s%s", i.Since.Format(time.RFC3339), about, i.WithCure())
 	case EventWorse:
-		return "worse: " + about + i.Text
+		return "worse: " + about + i.WithCure()
 	}
-	return about + i.Text
+	return about + i.WithCure()
+}
+
+// WithCure is the text and what can be done about it, in one line.
+func (p Problem) WithCure() string {
+	text := strings.TrimRight(p.Text, " .")
+	if p.Cure == "" {
+		return text
+	}
+	return text + "; " + p.Cure
 }
 
 func prefixed(prefix, text string) string {

@@ -13,7 +13,7 @@ type Rules struct {
 	Name           string
 	On             []Kind
 	Syncs, Servers []string // none: all
-	// Down is how long a server has to be down, and Certificate how long before its end one is told of.
+	// Down is how long a server has to be down, or nobody able to look at a path, and Certificate how long before its end one is told of.
 	Down, Certificate time.Duration
 	// Gather is how long is waited for more that goes into the same message.
 	Gather time.Duration
@@ -94,7 +94,7 @@ func (c *Channel) wants(p Problem) bool {
 // isRipe reports whether a problem has lasted long enough, or is near enough.
 func (c *Channel) isRipe(p Problem, now time.Time) bool {
 	switch p.Kind {
-	case ServerDown:
+	case ServerDown, Unknown: // both may be a moment's trouble
 		return now.Sub(p.Since) >= c.rules.Down
 	case Certificate:
 		return p.Ends.Sub(now) <= c.rules.Certificate
@@ -110,7 +110,7 @@ func (c *Channel) items(s Sight, now time.Time) (items []Item) {
 		if !c.wants(p) || !present[p.Key] {
 			continue
 		}
-		p.Text = oneLine(p.Text, longestText)
+		p.Text, p.Cure = oneLine(p.Text, longestText), oneLine(p.Cure, longestText)
 		t, known := c.told[p.Key]
 		if known && p.Grade < t.Grade { // so that it is told when it becomes worse again
 			t.Grade = p.Grade

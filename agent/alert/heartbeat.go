@@ -35,6 +35,9 @@ func Beat(ctx context.Context, h config.Heartbeat, healthy func(context.Context)
 			}
 			silent = true
 		} else if err := beat(ctx, h); ctx.Err() == nil {
+			if silent {
+				logger.Info("heartbeats go on")
+			}
 			silent = false
 			if err != nil && !failing {
 				logger.Warn("the heartbeat does not reach its URL", "error", err)

@@ -12,7 +12,7 @@ import (
 )
 
 // AlertWords are what on of an alert takes, and its default.
-var AlertWords = []string{"halted", "dead", "server-down", "blocked", "full", "certificate", "missed-schedule", "degraded-watch", "absence"}
+var AlertWords = []string{"halted", "dead", "server-down", "blocked", "full", "certificate", "missed-schedule", "degraded-watch", "absence", "conflict", "differs", "unknown"}
 
 // alertKinds are the keys that say how a message goes.
 var alertKinds = []string{"webhook", "email", "command"}
@@ -166,12 +166,16 @@ func (l *loader) alert(at key, name string, file *rawAlert, cfg *Config) *Alert 
 // alertKind reads the one thing that says how the message goes.
 func (l *loader) alertKind(at key, a *Alert, file *rawAlert) {
 	var kinds []string
+	isBroken := false
 	for _, kind := range alertKinds {
+		isBroken = isBroken || l.faults[at.child(kind).id()]
 		if l.stands(at.child(kind)) {
 			kinds = append(kinds, kind)
 		}
 	}
 	switch {
+	case len(kinds) == 0 && isBroken: // its line could not be read
+		return
 	case len(kinds) == 0:
 		l.fail(at, `says nobody whom to tell: write webhook = { url = "https://..." }, email = { ... } or command = ["program"]`)
 		return

@@ -96,13 +96,15 @@ func checkLines(t *testing.T, problems []Problem, lines int) {
 func FuzzPositions(f *testing.F) {
 	for _, seed := range []string{
 		minimal, "a.\"b\\u0041\".'c' = \"\"\"x\\\"\"\"\"\"\"\nd = 1", "[ a . b ] # c\n'x' = { y.z = [1, # c\n 2], w = '''\n''' }\n[c]", "a = [[1], [{ b = 2 }]]\nc = 1",
+		"\xff\xfea = 1", "\ufeffa = 1", "a = " + strings.Repeat("[", 40), "a" + strings.Repeat(".a", 40) + " = 1",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		text, isUTF8 := withoutMark(text)
 		found := findPositions(text, &source{}) // must end for any text
 		var tables map[string]any
-		if _, err := toml.Decode(text, &tables); err != nil {
+		if _, err := toml.Decode(text, &tables); err != nil || !isUTF8 || found.tooDeep != nil {
 			return
 		}
 		expectLines(t, found, tables, nil)

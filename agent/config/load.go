@@ -64,6 +64,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	if tables != nil {
 		l.include(tables)
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
+		l.secretVariables = secretVariables(reflect.ValueOf(file))
 		cfg.Agent = l.agent(file.Agent)
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)
@@ -71,9 +72,9 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 		l.crossCheck(cfg)
 	}
 	if len(l.problems) > 0 {
-		return nil, nil, &Error{sorted(l.problems, l.sources)}
+		return nil, nil, &Error{told(l.problems, l.sources)}
 	}
-	cfg.Warnings = slices.Compact(sorted(l.warnings, l.sources)) // each server of a sync adds its own
+	cfg.Warnings = slices.Compact(told(l.warnings, l.sources)) // each server of a sync adds its own
 	for _, from := range l.sources {
 		cfg.Files = append(cfg.Files, from.path)
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
@@ -23,11 +25,21 @@ const (
 // out, so that the rest of the file is looked at as well.
 func (l *loader) parse(text string, from *source) map[string]any {
 	last, inRow := -1, 0
+	text, isUTF8 := withoutMark(text)
+	if !isUTF8 {
+		l.problems = append(l.problems, Problem{from.name, 1, 1, "", "not valid TOML: this is UTF-16 or no text at all: have the editor save the file as UTF-8"})
+		return nil
+	}
 	for range mostSyntaxProblems {
+		found := findPositions(text, from)
+		if at := found.tooDeep; at != nil {
+			l.problems = append(l.problems, Problem{from.name, at.line, at.column, "", fmt.Sprintf("is nested deeper than the %d tables and lists that are read", mostNested)})
+			return nil
+		}
 		var tables map[string]any
 		_, err := toml.Decode(text, &tables)
 		if err == nil {
-			l.locate(findPositions(text, from))
+			l.locate(found)
 			return tables
 		}
 		failure, ok := errors.AsType[toml.ParseError](err)
@@ -35,13 +47,15 @@ func (l *loader) parse(text string, from *source) map[string]any {
 			l.problems = append(l.problems, Problem{File: from.name, Text: "not valid TOML: " + strings.ReplaceAll(err.Error(), "\n", " ")})
 			return nil
 		}
-		found := findPositions(text, from)
 		if second, first := found.secondDefinition(failure); second != nil {
 			l.problems = append(l.problems, definedTwice(second.key, second.at, first, from))
 			text = found.without(*second)
 			continue
 		}
-		problem := syntaxProblem(from, text, failure)
+		problem := syntaxProblem(found, failure)
+		if last >= problem.Line && problem.Text == endless { // it lost its end to what was taken out
+			return nil
+		}
 		if inRow++; problem.Line != last+1 {
 			inRow = 1
 		}
@@ -50,12 +64,20 @@ func (l *loader) parse(text string, from *source) map[string]any {
 			return nil
 		}
 		l.problems = append(l.problems, problem)
-		if text, ok = l.withoutLine(found, problem.Line); !ok {
+		if text, ok = l.withoutLine(found, problem.Line); !ok || problem.Text == endless {
 			return nil
 		}
 		last = problem.Line
 	}
 	return nil
+}
+
+// withoutMark takes away the mark that some editors put at the beginning (U+FEFF), and reports whether the text may be UTF-8.
+func withoutMark(text string) (string, bool) {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") || strings.ContainsRune(text, 0) {
+		return text, false
+	}
+	return strings.TrimPrefix(text, "\ufeff"), true
 }
 
 // locate notes where the keys of a file stand that stand nowhere yet.
@@ -145,23 +167,41 @@ func (l *loader) withoutLine(found *positions, line int) (string, bool) {
 	return strings.Join(lines, "\n"), true
 }
 
-// secretKeys are the keys whose values no message repeats.
-var secretKeys = []string{"password", "account", "proxy", "listen_token"}
-
-// syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it.
-func syntaxProblem(from *source, text string, failure toml.ParseError) Problem {
+// syntaxProblem never repeats a value of the line of a secret: the decoder's messages may quote it. What key it is that nobody knows,
+// such as "passwd", nobody knows either.
+func syntaxProblem(found *positions, failure toml.ParseError) Problem {
 	// The line that the decoder names is the next one where it has found the end of a line.
-	before := text[:min(max(failure.Position.Start, 0), len(text))]
+	before := found.text[:min(max(failure.Position.Start, 0), len(found.text))]
 	start := strings.LastIndexByte(before, '\n') + 1
-	problem := Problem{File: from.name, Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
-	line, _, _ := strings.Cut(text[start:], "\n")
-	isDuplicate := strings.HasPrefix(failure.Message, "Key '")
-	for _, secret := range secretKeys {
-		if !isDuplicate && (strings.HasSuffix(failure.LastKey, secret) || strings.Contains(line, secret)) {
-			problem.Text = `not valid TOML: the ` + secret + ` stands in quotes; in "..." a backslash is written \\, in '...' it is itself`
-			return problem
+	problem := Problem{File: found.source.name, Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
+	line, _, _ := strings.Cut(found.text[start:], "\n")
+	last := words(failure.LastKey)
+	const cure = ` in quotes; in "..." a backslash is written \\, in '...' it is itself`
+	secret := slices.IndexFunc(secretKeys, func(name string) bool { return slices.Contains(last, name) || slices.Contains(words(line), name) })
+	isHarmless := strings.HasSuffix(failure.Message, "' instead") // one character
+	switch isDuplicate := strings.HasPrefix(failure.Message, "Key '"); {
+	case isDuplicate || secret < 0 && (isHarmless || len(last) == 0 || slices.Contains(plainKeys, last[len(last)-1])):
+		problem.Text = "not valid TOML: " + strings.TrimSuffix(strings.ReplaceAll(failure.Message, "\n", " "), ".")
+	case secret >= 0:
+		problem.Text = "not valid TOML: the " + secretKeys[secret] + " stands" + cure
+	default:
+		problem.Text = "not valid TOML: a text stands" + cure
+	}
+	switch {
+	case strings.HasPrefix(failure.Message, "invalid UTF-8"):
+		problem.Text = "not valid TOML: a byte that is not UTF-8: have the editor save the file as UTF-8"
+	case strings.HasPrefix(failure.Message, "unexpected EOF") && len(found.statements) > 0:
+		if begin := found.statements[len(found.statements)-1].at; begin.line < problem.Line {
+			problem.Line, problem.Column = begin.line, begin.column
+			problem.Text = endless
 		}
 	}
-	problem.Text = "not valid TOML: " + strings.TrimSuffix(strings.ReplaceAll(failure.Message, "\n", " "), ".")
 	return problem
+}
+
+const endless = "not valid TOML: what begins here has no end: a quote or a bracket is missing"
+
+// words are the bare keys in a text.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }

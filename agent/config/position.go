@@ -64,10 +64,12 @@ type positions struct {
 	source     *source
 	offset     int
 	line       int
-	lineStart  int       // offset of the line
+	counted    int       // an offset in the line, for its column: lines may be long
+	columns    int       // in front of counted
 	locations  locations // where each key is first mentioned
 	statements []statement
 	duplicates []duplicate // values that replace an earlier one, which the decoder lets pass for "a.b = 1, a = 2"
+	tooDeep    *location   // where it was given up; nil if it was not
 }
 
 // statement is the header of a table, or a key with its value, outside of inline tables.
@@ -84,7 +86,7 @@ type duplicate struct {
 }
 
 func findPositions(text string, from *source) *positions {
-	p := &positions{text: strings.TrimPrefix(text, "\ufeff"), source: from, line: 1, locations: locations{}}
+	p := &positions{text: text, source: from, line: 1, locations: locations{}}
 	var table key
 	for p.skip(" \t\r\n"); p.offset < len(p.text); p.skip(" \t\r\n") {
 		s := statement{at: p.here(), start: p.offset, isHeader: p.text[p.offset] == '['}
@@ -104,7 +106,9 @@ func findPositions(text string, from *source) *positions {
 
 // here is the place of the next byte.
 func (p *positions) here() location {
-	return location{p.source, p.line, utf8.RuneCountInString(p.text[p.lineStart:p.offset]) + 1}
+	p.columns += utf8.RuneCountInString(p.text[p.counted:p.offset])
+	p.counted = p.offset
+	return location{p.source, p.line, p.columns + 1}
 }
 
 // peek returns the next byte, or 0 at the end.
@@ -122,7 +126,7 @@ func (p *positions) take(n int) string {
 	p.offset += n
 	if last := strings.LastIndexByte(taken, '\n'); last >= 0 {
 		p.line += strings.Count(taken, "\n")
-		p.lineStart = p.offset - n + last + 1
+		p.counted, p.columns = p.offset-n+last+1, 0
 	}
 	return taken
 }
@@ -186,7 +190,7 @@ func (p *positions) assignment(table key) key {
 // dotted reads a key such as a."b.c".d and appends it to the table.
 func (p *positions) dotted(table key) key {
 	k := table
-	for {
+	for !p.isTooDeep(k) {
 		p.skip(" \t")
 		switch p.peek() {
 		case '"', '\'':
@@ -205,11 +209,31 @@ func (p *positions) dotted(table key) key {
 		}
 		p.take(1)
 	}
+	return k
+}
+
+// mostNested is far more than any option needs. The decoder takes many times as long for each level.
+const mostNested = 32
+
+// isTooDeep gives up behind a key that has too many parts. Elements of lists are parts, too.
+func (p *positions) isTooDeep(k key) bool {
+	if len(k) <= mostNested {
+		return false
+	}
+	if p.tooDeep == nil {
+		at := p.here()
+		p.tooDeep = &at
+	}
+	p.offset = len(p.text)
+	return true
 }
 
 // value passes over a value and notes the keys of inline tables.
 func (p *positions) value(k key) {
 	const space = " \t\r\n,"
+	if p.isTooDeep(k) {
+		return
+	}
 	switch p.peek() {
 	case '"', '\'':
 		p.quoted()

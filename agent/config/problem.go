@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -45,8 +46,14 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted puts problems in the order of the files and their lines. sources has the files.
-func sorted(problems []Problem, sources []*source) []Problem {
+// credentials are a user with a password in front of a host, as people write them where only a host belongs.
+var credentials = regexp.MustCompile(`[^\s"'/@]+:[^\s"'@]+@`)
+
+// told puts problems in the order of the files and their lines, and takes out what may be a password. sources has the files.
+func told(problems []Problem, sources []*source) []Problem {
+	for i, p := range problems {
+		problems[i].Key, problems[i].Text = credentials.ReplaceAllString(p.Key, "***@"), credentials.ReplaceAllString(p.Text, "***@")
+	}
 	number := map[string]int{}
 	for i, from := range sources {
 		number[from.name] = i

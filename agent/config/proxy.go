@@ -41,8 +41,8 @@ func (l *loader) proxy(at key, file rawSecret, who login) Secret {
 
 // parseProxy returns the URL of a proxy with its port, or what is wrong with it.
 func parseProxy(text string) (*url.URL, string) {
-	const forms = `write "socks5://HOST:PORT" or "http://HOST:PORT"; user and password go before HOST as in "USER:PASSWORD@", ` +
-		`with @ : / ? # and % in them written as %40 %3A %2F %3F %23 and %25`
+	const forms = `write "socks5://HOST:PORT" or "http://HOST:PORT"; user and password go before HOST, with ":" between and "@" behind them, ` +
+		`and with @ : / ? # and % in them written as %40 %3A %2F %3F %23 and %25`
 	parsed, err := url.Parse(text)
 	if err != nil || hasControl(text) || parsed.Host == "" || parsed.Opaque != "" {
 		return nil, "is not the URL of a proxy: " + forms

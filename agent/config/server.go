@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,9 +21,6 @@ const (
 
 func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
 	servers := map[string]*Server{}
-	for _, raw := range file {
-		l.secretVariables = append(l.secretVariables, raw.Password.Env, raw.Account.Env, raw.Proxy.Env)
-	}
 	for name, raw := range file {
 		if !l.faults[key{"server", name}.id()] {
 			servers[name] = l.server(name, raw)
@@ -127,6 +125,9 @@ func parseAddress(text, defaultPort string) (string, error) {
 			cure = "SFTP is another protocol, which ftpferry does not speak"
 		}
 		return "", fmt.Errorf("must not be a URL: %s", cure)
+	}
+	if strings.Contains(text, "@") { // what is in front of it may hold a password
+		return "", errors.New("must not hold a user: write the host alone; user and password have keys of their own")
 	}
 	host, port := text, ""
 	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {

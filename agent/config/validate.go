@@ -18,7 +18,6 @@ func (l *loader) agent(file rawAgent) Agent {
 			l.fail(at.child("state_dir"), "%s", err)
 		}
 	}
-	l.secretVariables = append(l.secretVariables, file.ListenToken.Env)
 	return Agent{
 		StateDir: stateDir,
 		Log: Log{

@@ -1,5 +1,5 @@
 // Package control is the local API of a running agent, and its client: HTTP with JSON over a
-// Unix socket that only the agent's user can reach. Web is what others may see, over TCP.
+// Unix socket that only the agent's user can reach, or, on Windows, a loopback port with a token that only they can read. Web is what others may see, over TCP.
 package control
 
 import (
@@ -31,7 +31,9 @@ type Service interface {
 	Jobs(ctx context.Context, filter JobFilter, each func(Job) error) ([]SyncJobs, error)
 	// RetryJobs makes dead and waiting jobs due, and ends the pauses and blocks of their servers.
 	RetryJobs(ctx context.Context, filter JobFilter) (Changed, error)
-	// DropJobs removes jobs that are not running. The limit of the filter is ignored, by RetryJobs too.
+	// DropJobs removes jobs. Transfers that are running are broken off, and it returns when they have ended, with nothing of them left on
+	// either side; so do looks. What deletes or renames ends by itself, and what is done by then counts as done. If ctx ends before, they are
+	// dropped all the same. The limit of the filter is ignored, by RetryJobs too.
 	DropJobs(ctx context.Context, filter JobFilter) (Changed, error)
 	// History calls each for the rows that the filter chooses, oldest first. An error of each ends it, and is returned.
 	History(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) error

@@ -7,12 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 )
 
-// ErrNotRunning: no agent runs with this state folder.
-var ErrNotRunning = errors.New("no agent is running")
+// What Dial may find.
+var (
+	// ErrNotRunning: no agent runs with this state folder.
+	ErrNotRunning = errors.New("no agent is running")
+	// ErrNotAllowed: nobody can tell, as the state folder or its socket belongs to another user.
+	ErrNotAllowed = errors.New("no right to talk to the agent: do this as the user that it runs as, or with sudo")
+	// ErrNoAnswer: something holds the socket and does not answer.
+	ErrNoAnswer = errors.New("the running agent does not answer: it hangs, or this machine is very busy; its log may say why")
+)
 
 // ErrGone: the agent ended before it answered.
 var ErrGone = errors.New("the running agent went away")
@@ -20,25 +28,43 @@ var ErrGone = errors.New("the running agent went away")
 // Client is a Service in another process.
 type Client struct{ http *http.Client }
 
-// Dial returns a client of the agent that runs with this state folder, or ErrNotRunning.
+// Dial returns a client of the agent that runs with this state folder, or ErrNotRunning, ErrNotAllowed or ErrNoAnswer.
 func Dial(ctx context.Context, stateDir string) (*Client, error) {
-	dial := func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "unix", SocketPath(stateDir))
+	return dial(ctx, ways[0], stateDir)
+}
+
+func dial(ctx context.Context, by way, stateDir string) (*Client, error) {
+	transport, err := by.transport(stateDir)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("%w (%w)", ErrNotAllowed, err)
+		}
+		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	}
-	if err := checkFallback(SocketPath(stateDir), stateDir); err != nil {
-		return nil, err
-	}
-	client := &Client{&http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-	}}}
+	client := &Client{&http.Client{Transport: transport}}
 	// A socket takes connections for an agent that hangs too.
 	pinging, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()
 	if err := client.post(pinging, "/v1/ping", struct{}{}, nil); err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
+		return nil, dialError(ctx, stateDir, err)
 	}
 	return client, nil
+}
+
+// dialError says what it means that nobody has answered.
+func dialError(ctx context.Context, stateDir string, err error) error {
+	var late net.Error
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (%s)", ErrNotAllowed, stateDir)
+	case errors.As(err, &late) && late.Timeout():
+		return ErrNoAnswer
+	case errors.Is(err, errStale):
+		return fmt.Errorf("%w (%w)", ErrNotRunning, errStale)
+	}
+	return ErrNotRunning
 }
 
 // Health implements Service.

@@ -8,9 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,10 +127,18 @@ func (u until) Read([]byte) (int, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// serve runs a service on a socket in a new folder and returns the folder.
-func serve(t *testing.T, dir string, s Service) {
+// overEachWay runs a test over each way to an agent that this system has.
+func overEachWay(t *testing.T, test func(t *testing.T, by way)) {
 	t.Helper()
-	listener, err := Listen(dir)
+	for _, by := range ways {
+		t.Run(by.name, func(t *testing.T) { test(t, by) })
+	}
+}
+
+// serve runs a service with a state folder.
+func serve(t *testing.T, by way, dir string, s Service) {
+	t.Helper()
+	listener, err := by.listen(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,132 +153,131 @@ func serve(t *testing.T, dir string, s Service) {
 	})
 }
 
-func TestStatusAndExplanationComeOverTheSocket(t *testing.T) {
-	dir := t.TempDir()
-	serve(t, dir, fake{})
-	client, err := Dial(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := client.Status(t.Context(), StatusFilter{Syncs: []string{"s"}, Notes: 7})
-	if err != nil || len(o.Syncs) != 1 || o.Syncs[0].Sync != "s" || o.Syncs[0].Conflicts != 7 {
-		t.Errorf("%+v, %v", o, err)
-	}
-	if e, err := client.Explain(t.Context(), "s", "a\xff"); err != nil || e.Sync != "s" || e.Path != "a\xff" {
-		t.Errorf("%+v, %v", e, err)
-	}
+func TestStatusAndExplanation(t *testing.T) {
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		serve(t, by, dir, fake{})
+		client, err := dial(t.Context(), by, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := client.Status(t.Context(), StatusFilter{Syncs: []string{"s"}, Notes: 7})
+		if err != nil || len(o.Syncs) != 1 || o.Syncs[0].Sync != "s" || o.Syncs[0].Conflicts != 7 {
+			t.Errorf("%+v, %v", o, err)
+		}
+		if e, err := client.Explain(t.Context(), "s", "a\xff"); err != nil || e.Sync != "s" || e.Path != "a\xff" {
+			t.Errorf("%+v, %v", e, err)
+		}
+	})
 }
 
 func TestClientAndServerAgree(t *testing.T) {
-	dir := t.TempDir()
-	serve(t, dir, fake{})
-	client, err := Dial(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := client.Pass(t.Context(), []string{"one", "three"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Report{Syncs: []SyncReport{{Sync: "one", Transferred: 3}, {Sync: "three", Transferred: 5}}}
-	if diff := cmp.Diff(want, report); diff != "" {
-		t.Error(diff)
-	}
-	plans, err := client.Plan(t.Context(), []string{"one"})
-	if err != nil || len(plans) != 1 || plans[0].Ops[0].Path != "a" {
-		t.Errorf("Plan: %+v, %v", plans, err)
-	}
-	if err := client.Approve(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "there is no sync x") {
-		t.Errorf("Approve: %v, want the service's own words", err)
-	}
-	choice := SyncChoice{Syncs: []string{"one"}, Server: "acme"}
-	paused, err := client.Pause(t.Context(), PauseRequest{SyncChoice: choice, By: "kim", Reason: "why not", For: time.Minute, Now: true})
-	if diff := cmp.Diff(Paused{Syncs: []string{"one", "acme", "kim", "why not", "1m0s", "true"}, Running: 7}, paused); err != nil || diff != "" {
-		t.Errorf("Pause: %v\n%s", err, diff)
-	}
-	if resumed, err := client.Resume(t.Context(), ResumeRequest{choice, "kim"}); err != nil || !cmp.Equal(resumed, []string{"one", "acme", "kim"}) {
-		t.Errorf("Resume: %q, %v", resumed, err)
-	}
-	if _, err := client.Reload(t.Context()); !errors.Is(err, ErrConfiguration) || !strings.HasSuffix(err.Error(), "agent.toml:7:1: what?") {
-		t.Errorf("Reload: %v", err)
-	}
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		serve(t, by, dir, fake{})
+		client, err := dial(t.Context(), by, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := client.Pass(t.Context(), []string{"one", "three"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Report{Syncs: []SyncReport{{Sync: "one", Transferred: 3}, {Sync: "three", Transferred: 5}}}
+		if diff := cmp.Diff(want, report); diff != "" {
+			t.Error(diff)
+		}
+		plans, err := client.Plan(t.Context(), []string{"one"})
+		if err != nil || len(plans) != 1 || plans[0].Ops[0].Path != "a" {
+			t.Errorf("Plan: %+v, %v", plans, err)
+		}
+		if err := client.Approve(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "there is no sync x") {
+			t.Errorf("Approve: %v, want the service's own words", err)
+		}
+		choice := SyncChoice{Syncs: []string{"one"}, Server: "acme"}
+		paused, err := client.Pause(t.Context(), PauseRequest{SyncChoice: choice, By: "kim", Reason: "why not", For: time.Minute, Now: true})
+		if diff := cmp.Diff(Paused{Syncs: []string{"one", "acme", "kim", "why not", "1m0s", "true"}, Running: 7}, paused); err != nil || diff != "" {
+			t.Errorf("Pause: %v\n%s", err, diff)
+		}
+		if resumed, err := client.Resume(t.Context(), ResumeRequest{choice, "kim"}); err != nil || !cmp.Equal(resumed, []string{"one", "acme", "kim"}) {
+			t.Errorf("Resume: %q, %v", resumed, err)
+		}
+		if _, err := client.Reload(t.Context()); !errors.Is(err, ErrConfiguration) || !strings.HasSuffix(err.Error(), "agent.toml:7:1: what?") {
+			t.Errorf("Reload: %v", err)
+		}
+	})
 }
 
 func TestNobodyListens(t *testing.T) {
-	if _, err := Dial(t.Context(), t.TempDir()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("Dial: %v, want ErrNotRunning", err)
+	overEachWay(t, func(t *testing.T, by way) {
+		if _, err := dial(t.Context(), by, t.TempDir()); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("Dial: %v, want ErrNotRunning", err)
+		}
+	})
+}
+
+// TestAnAgentThatCannotBeAsked tells one that is there from one that is not: nobody may work around it.
+func TestAnAgentThatCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	listener, err := Listen(dir) // and nobody accepts, as when the process is stopped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if _, err := Dial(t.Context(), dir); !errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNotRunning) {
+		t.Errorf("%v, want ErrNoAnswer", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, row := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want error
+	}{
+		{"the folder belongs to somebody else", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}, ErrNotAllowed},
+		{"there is no socket", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)}, ErrNotRunning},
+		{"nobody listens any more", t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, ErrNotRunning},
+		{"it ends at that moment", t.Context(), io.EOF, ErrNotRunning},
+		{"no answer in time", t.Context(), context.DeadlineExceeded, ErrNoAnswer},
+		{"the caller does not wait", ended, context.Canceled, context.Canceled},
+	} {
+		if err := dialError(row.ctx, "control.sock", row.err); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
 	}
 }
 
 func TestRequestsEndWithTheAgent(t *testing.T) {
-	dir := t.TempDir()
-	listener, err := Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	f := fake{hang: make(chan struct{})}
-	go func() { ended <- Serve(ctx, listener, f, slog.New(slog.DiscardHandler)) }()
-	client, err := Dial(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answered := make(chan error, 1)
-	go func() {
-		_, err := client.Pass(context.Background(), nil)
-		answered <- err
-	}()
-	<-f.hang
-	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("Serve: %v", err)
-	}
-	if err := <-answered; err == nil {
-		t.Error("the pass was reported as done")
-	}
-}
-
-func TestSocketIsPrivate(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		return // modes mean nothing there
-	}
-	dir := t.TempDir()
-	serve(t, dir, fake{})
-	info, err := os.Stat(SocketPath(dir))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode of the socket: %v, %v; want 0600", info.Mode(), err)
-	}
-}
-
-func TestSocketOfALongPath(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path := SocketPath(dir)
-	if len(path) > maxSocketPath || filepath.Dir(path) == dir {
-		t.Fatalf("SocketPath: %d bytes, %s", len(path), path)
-	}
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
-	serve(t, dir, fake{})
-	if _, err := Dial(t.Context(), dir); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestASocketLeftBehindIsReplaced(t *testing.T) {
-	dir := t.TempDir()
-	first, err := Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first.(*net.UnixListener).SetUnlinkOnClose(false) // as after kill -9
-	first.Close()
-	serve(t, dir, fake{})
-	if _, err := Dial(t.Context(), dir); err != nil {
-		t.Error(err)
-	}
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		listener, err := by.listen(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		f := fake{hang: make(chan struct{})}
+		go func() { ended <- Serve(ctx, listener, f, slog.New(slog.DiscardHandler)) }()
+		client, err := dial(t.Context(), by, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan error, 1)
+		go func() {
+			_, err := client.Pass(context.Background(), nil)
+			answered <- err
+		}()
+		<-f.hang
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if err := <-answered; err == nil {
+			t.Error("the pass was reported as done")
+		}
+	})
 }
 
 func TestExitCodes(t *testing.T) {

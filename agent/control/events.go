@@ -62,6 +62,9 @@ func LastEvents(after uint64) (n uint64, ok bool) {
 // keepAlive is how often something is sent where nothing happens, so that both ends see that the other is there.
 const keepAlive = 15 * time.Second
 
+// eventPatience is how long a reader may take to make room for more.
+const eventPatience = time.Minute
+
 // sendEvents answers GET /v1/events by server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). They
 // begin behind the number in the header Last-Event-ID or, without, in the parameter after; without both, with the next event.
 func sendEvents(w http.ResponseWriter, r *http.Request, service Service) {
@@ -92,7 +95,12 @@ func sendEvents(w http.ResponseWriter, r *http.Request, service Service) {
 func writeEvents(w http.ResponseWriter, events <-chan Event, ended <-chan struct{}) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	flush := http.NewResponseController(w).Flush
+	connection := http.NewResponseController(w)
+	connection.SetReadDeadline(time.Time{}) // which is for requests that are cut short
+	flush := func() error {
+		connection.SetWriteDeadline(time.Now().Add(eventPatience)) // also in place of one for answers as a whole
+		return connection.Flush()
+	}
 	alive := time.NewTicker(keepAlive)
 	defer alive.Stop()
 	for err := flush(); err == nil; err = flush() { // the first one sends the header: the reader is heard

@@ -15,48 +15,52 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestEventsComeOverTheSocket(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	var got []Event
-	err := dialed(t).Events(ctx, 41, func(e Event) error {
-		got = append(got, e)
-		stop()
-		return nil
+func TestEventsComeToTheClient(t *testing.T) {
+	overEachWay(t, func(t *testing.T, by way) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var got []Event
+		err := dialed(t, by).Events(ctx, 41, func(e Event) error {
+			got = append(got, e)
+			stop()
+			return nil
+		})
+		if diff := cmp.Diff([]Event{{ID: 42, Kind: "done", Path: "a\xff\n"}}, got); !errors.Is(err, context.Canceled) || diff != "" {
+			t.Errorf("%v, %s", err, diff)
+		}
+		enough := errors.New("enough")
+		if err := dialed(t, by).Events(t.Context(), EventsRemembered, func(Event) error { return enough }); !errors.Is(err, enough) {
+			t.Errorf("%v, want the error of the caller", err)
+		}
 	})
-	if diff := cmp.Diff([]Event{{ID: 42, Kind: "done", Path: "a\xff\n"}}, got); !errors.Is(err, context.Canceled) || diff != "" {
-		t.Errorf("%v, %s", err, diff)
-	}
-	enough := errors.New("enough")
-	if err := dialed(t).Events(t.Context(), EventsRemembered, func(Event) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("%v, want the error of the caller", err)
-	}
 }
 
 // TestEventsEndWithTheAgent, and whoever reads them is told so.
 func TestEventsEndWithTheAgent(t *testing.T) {
-	dir := t.TempDir()
-	listener, err := Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, listener, fake{}, slog.New(slog.DiscardHandler)) }()
-	client, err := Dial(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = client.Events(t.Context(), EventsRemembered, func(Event) error {
-		stop()
-		return nil
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		listener, err := by.listen(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(ctx, listener, fake{}, slog.New(slog.DiscardHandler)) }()
+		client, err := dial(t.Context(), by, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.Events(t.Context(), EventsRemembered, func(Event) error {
+			stop()
+			return nil
+		})
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("%v, want ErrGone", err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
 	})
-	if !errors.Is(err, ErrGone) {
-		t.Errorf("%v, want ErrGone", err)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("Serve: %v", err)
-	}
 }
 
 // eventStream returns what GET /v1/events answers to a request.

@@ -68,6 +68,8 @@ type SyncJobs struct {
 type Stop struct {
 	By     string `json:"by"` // one of those below
 	Reason string `json:"reason"`
+	// Deletes is how many files an approval would have deleted, if that is why a guard has stopped it.
+	Deletes int `json:"deletes,omitempty"`
 	// Until is when the next try is made; zero if a person has to act.
 	Until time.Time `json:"until,omitzero"`
 }
@@ -98,11 +100,16 @@ type Left struct {
 type Changed struct {
 	// Jobs is how many it was done to.
 	Jobs int `json:"jobs"`
+	// BrokenOff is how many of Jobs were running when they were dropped: what they had transferred is removed again. In place of Again of
+	// them others begin for the same paths, as something has asked for that meanwhile: a change, for example.
+	BrokenOff int `json:"broken_off,omitempty"`
+	Again     int `json:"again,omitempty"`
 	// Due is how many were to be tried again and are due anyway.
 	Due int `json:"due,omitempty"`
-	// Running is how many were left alone because they are running, Refused how many for another reason. Left names some
-	// of both.
+	// Running is how many were not tried again because they are running, Done how many were running and were done before they could be
+	// dropped, Refused how many were left alone for another reason. Left names some of all of them.
 	Running int    `json:"running"`
+	Done    int    `json:"done,omitempty"`
 	Refused int    `json:"refused"`
 	Left    []Left `json:"left,omitempty"`
 	// Unknown are the numbers that no job has.
@@ -130,7 +137,7 @@ type HistoryRow struct {
 	Path      state.Text `json:"path"`
 	Direction string     `json:"direction,omitempty"` // up or down
 	Op        string     `json:"op"`
-	Result    string     `json:"result"` // done, failed (it is tried again), dead or conflict; paused, blocked, full or working again
+	Result    string     `json:"result"` // done, failed (it is tried again), dead, dropped or conflict; paused, blocked, full or working again
 	Bytes     int64      `json:"bytes"`
 	TookMS    float64    `json:"took_ms"`
 	Data      string     `json:"data,omitempty"`     // the data channel

@@ -22,6 +22,35 @@ type Overview struct {
 	Syncs     []SyncStatus   `json:"syncs"`
 	Servers   []ServerStatus `json:"servers"`
 	Transfers []Transfer     `json:"transfers"`
+	// Problems is what is wrong now, those of syncs first.
+	Problems []Problem `json:"problems"`
+}
+
+// Problem is something that is wrong, of which alerts tell, too.
+type Problem struct {
+	// Kind is a word as alerts have it, such as "halted"; docs/ALERTS.md names them.
+	Kind string `json:"kind"`
+	// Sync and Server are what it is about.
+	Sync   string `json:"sync,omitempty"`
+	Server string `json:"server,omitempty"`
+	// Text says what is wrong, and Cure what can be done about it, for people, in one line each.
+	Text string `json:"text"`
+	Cure string `json:"cure,omitempty"`
+	// Since is when it began; zero if nobody can tell. Ends is, of a certificate, when it expires.
+	Since time.Time `json:"since,omitzero"`
+	Ends  time.Time `json:"ends,omitzero"`
+	// NeedsPerson: it stays until somebody does something.
+	NeedsPerson bool `json:"needs_person"`
+}
+
+// ExitCode is that of a program that printed the overview.
+func (o Overview) ExitCode() int {
+	for _, p := range o.Problems {
+		if p.NeedsPerson {
+			return ExitNeedsPerson
+		}
+	}
+	return StatusExitCode(o.Syncs)
 }
 
 // ServerStatus is how one server stands.

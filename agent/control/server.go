@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -25,10 +24,13 @@ type errorResponse struct {
 const maxBody = 1 << 20
 
 // Serve answers requests on listener until ctx is done, and then ends those under way.
-func Serve(ctx context.Context, listener net.Listener, service Service, logger *slog.Logger) error {
-	handle := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(current(service)).ServeHTTP(w, r) })
+func Serve(ctx context.Context, listener *Listener, service Service, logger *slog.Logger) error {
+	var handle http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(current(service)).ServeHTTP(w, r) })
+	if listener.guard != nil {
+		handle = listener.guard(handle)
+	}
 	if err := serveUntil(ctx, listener, &http.Server{Handler: handle}, logger); err != nil {
-		return fmt.Errorf("control socket: %w", err)
+		return fmt.Errorf("control: %w", err)
 	}
 	return nil
 }
@@ -53,40 +55,9 @@ func handler(service Service) http.Handler {
 	mux.HandleFunc("POST /v1/plan", answer(func(ctx context.Context, request syncsRequest) (any, error) {
 		return service.Plan(ctx, request.Syncs)
 	}))
-	mux.HandleFunc("POST /v1/approve", answer(func(ctx context.Context, request syncsRequest) (any, error) {
-		for _, name := range request.Syncs {
-			if err := service.Approve(ctx, name); err != nil {
-				return nil, err
-			}
-		}
-		return struct{}{}, nil
-	}))
-	mux.HandleFunc("POST /v1/pause", answer(func(ctx context.Context, request PauseRequest) (any, error) {
-		return service.Pause(ctx, request)
-	}))
-	mux.HandleFunc("POST /v1/resume", answer(func(ctx context.Context, request ResumeRequest) (any, error) {
-		syncs, err := service.Resume(ctx, request)
-		return syncsRequest{syncs}, err
-	}))
 	mux.HandleFunc("POST /v1/reload", answer(func(ctx context.Context, _ struct{}) (any, error) { return service.Reload(ctx) }))
-	mux.HandleFunc("POST /v1/jobs", stream(service.Jobs))
-	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {
-		return service.RetryJobs(ctx, filter)
-	}))
-	mux.HandleFunc("POST /v1/jobs/drop", answer(func(ctx context.Context, filter JobFilter) (any, error) {
-		return service.DropJobs(ctx, filter)
-	}))
-	mux.HandleFunc("POST /v1/history", stream(func(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) (struct{}, error) {
-		return struct{}{}, service.History(ctx, filter, each)
-	}))
-	mux.HandleFunc("POST /v1/status", answer(func(ctx context.Context, filter StatusFilter) (any, error) {
-		return service.Status(ctx, filter)
-	}))
-	mux.HandleFunc("POST /v1/explain", answer(func(ctx context.Context, request explainRequest) (any, error) {
-		return service.Explain(ctx, request.Sync, string(request.Path))
-	}))
-	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { sendEvents(w, r, service) })
 	mux.HandleFunc("POST /v1/snapshot", func(w http.ResponseWriter, r *http.Request) { sendSnapshot(w, r, service) })
+	shared(mux, service)
 	profiles(mux)
 	return mux
 }
@@ -121,14 +92,20 @@ func readRequest(w http.ResponseWriter, r *http.Request, into any) error {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	// A limit for the time that requests take to come would break off the answers to this one when it is reached.
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return nil
 }
 
 // refuse answers with an error.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refuseAs(w, statusOf(r, err), err.Error())
+}
+
+func refuseAs(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(r, err))
-	json.NewEncoder(w).Encode(errorResponse{err.Error()})
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(errorResponse{reason})
 }
 
 func statusOf(r *http.Request, err error) int {

@@ -1,22 +1,29 @@
+//go:build unix
+
 package control
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
-	"time"
+	"syscall"
 )
+
+// ways: a socket has the rights of a file, so that nothing secret is needed.
+var ways = []way{{"socket", listenSocket, socketTransport}, loopback}
 
 // maxSocketPath is what every system takes as the path of a Unix socket.
 const maxSocketPath = 100
 
-// SocketPath is where the agent with this state folder listens. A path that would be too long
+// socketPath is where the agent with this state folder listens. A path that would be too long
 // for a socket is replaced by one in the system's folder for temporary files.
-func SocketPath(stateDir string) string {
+func socketPath(stateDir string) string {
 	path := filepath.Join(stateDir, "control.sock")
 	if len(path) <= maxSocketPath {
 		return path
@@ -25,10 +32,8 @@ func SocketPath(stateDir string) string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("ftpferry-%d-%s", os.Getuid(), hex.EncodeToString(sum[:8])), "control.sock")
 }
 
-// Listen opens the socket of an agent that holds the lock of its state: whatever is left of
-// an earlier one is removed. Only the agent's user can connect.
-func Listen(stateDir string) (net.Listener, error) {
-	path := SocketPath(stateDir)
+func listenSocket(stateDir string) (*Listener, error) {
+	path := socketPath(stateDir)
 	if err := checkFallback(path, stateDir); err != nil {
 		return nil, err
 	}
@@ -43,7 +48,21 @@ func Listen(stateDir string) (net.Listener, error) {
 		listener.Close()
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	return listener, nil
+	return &Listener{Listener: listener}, nil
+}
+
+func socketTransport(stateDir string) (http.RoundTripper, error) {
+	path := socketPath(stateDir)
+	if err := checkFallback(path, stateDir); err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: dialPatience}
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		},
+	}, nil
 }
 
 // checkFallback makes sure that nobody else can stand at the socket outside the state folder.
@@ -64,11 +83,10 @@ func privateDir(path string) error {
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !isOurs(info) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	isOurs := ok && int(stat.Uid) == os.Geteuid()
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !isOurs {
 		return fmt.Errorf("control socket: %s is not this user's alone", path)
 	}
 	return nil
 }
-
-// dialPatience is long for a socket on the same machine.
-const dialPatience = 2 * time.Second

@@ -55,14 +55,13 @@ func (web Web) Serve(ctx context.Context, listener net.Listener, logger *slog.Lo
 	}, logger)
 }
 
-// routes is what those see who are let in. Whatever changes something is asked for by another method than GET: guard sees to it that
+// routes is what those see who are let in: numbers, and the status page with what it asks for. Whatever changes something is asked for by another method than GET: guard sees to it that
 // no foreign page can do that.
 func (web Web) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", web.Metrics)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "ftpferry\n\n/metrics\n/healthz\n/readyz\n")
-	})
+	mux.HandleFunc("GET /{$}", web.index())
+	shared(mux, bounded{current(web.Service)})
 	return mux
 }
 
@@ -70,11 +69,13 @@ func (web Web) routes() *http.ServeMux {
 func (web Web) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", web.authorized(web.routes()))
+	pageParts(mux)
 	mux.HandleFunc("GET /healthz", answerState(web.Service.Health))
 	mux.HandleFunc("GET /readyz", answerState(web.Ready))
 	if web.Token != "" {
 		mux.HandleFunc("GET "+loginPath, func(w http.ResponseWriter, _ *http.Request) { showLogin(w, http.StatusOK) })
 		mux.HandleFunc("POST "+loginPath, web.login)
+		mux.HandleFunc("POST /logout", web.logout)
 	}
 	return web.guard(mux)
 }
@@ -138,7 +139,7 @@ func (web Web) authorized(next http.Handler) http.Handler {
 		case web.Token == "" || web.hasBearer(r) || web.hasCookie(r):
 			next.ServeHTTP(w, r)
 		case r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html"):
-			http.Redirect(w, r, loginPath, http.StatusSeeOther)
+			redirect(w, strings.Repeat("../", strings.Count(r.URL.Path, "/")-1)+"login")
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="ftpferry"`)
 			http.Error(w, "a token is needed: Authorization: Bearer TOKEN", http.StatusUnauthorized)
@@ -190,25 +191,20 @@ func (web Web) login(w http.ResponseWriter, r *http.Request) {
 		Name: cookieName, Value: web.cookie(), Path: "/", MaxAge: int(cookieLife.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.Header.Get("X-Forwarded-Proto") == "https",
 	})
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	redirect(w, "./")
 }
 
-const loginPage = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>ftpferry</title>
-<h1>ftpferry</h1>
-<form method="post" action="` + loginPath + `">%s
-<p><label>listen_token <input type="password" name="token" autocomplete="current-password" required autofocus></label> <button>Go on</button></p>
-</form></html>
-`
+// logout has the browser forget that its user knew the token.
+func (web Web) logout(w http.ResponseWriter, _ *http.Request) {
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	w.WriteHeader(http.StatusNoContent)
+}
 
-func showLogin(w http.ResponseWriter, status int) {
-	problem := ""
-	if status != http.StatusOK {
-		problem = `<p role="alert">That is not the token.</p>`
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, loginPage, problem)
+// redirect leads to a place relative to the one that was asked for: in front of that there may be a part of the path that a proxy has
+// taken away.
+func redirect(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // serveUntil answers requests on listener until ctx is done, and then ends those under way.

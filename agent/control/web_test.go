@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -40,8 +39,8 @@ func TestWhoMayAskOverTCP(t *testing.T) {
 		{"no name at all", "", "GET", "", "/metrics", nil, 421},
 		{"it is alive", "", "GET", "localhost", "/healthz", nil, 200},
 		{"and not ready yet", "", "GET", "localhost", "/readyz", nil, 503},
-		{"there is more to come", "", "GET", "localhost", "/", nil, 200},
-		{"what is not there", "", "GET", "localhost", "/v1/status", nil, 404},
+		{"the status page", "", "GET", "localhost", "/", nil, 200},
+		{"what is not there", "", "GET", "localhost", "/v1/nothing", nil, 404},
 		{"profiles are not for everybody", "", "GET", "localhost", "/debug/pprof/heap", nil, 404},
 		{"without a token nobody logs in", "", "GET", "localhost", "/login", nil, 404},
 		{"with a token any name will do", webToken, "GET", "ferry.example", "/metrics", bearer, 200},
@@ -146,26 +145,28 @@ func TestOthersAreNotServedWithoutAToken(t *testing.T) {
 	listener.Close()
 }
 
-// TestProfilesAreOnTheSocket, for the agent's user.
-func TestProfilesAreOnTheSocket(t *testing.T) {
+// TestProfilesComeToTheClient, for the agent's user.
+func TestProfilesComeToTheClient(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	serve(t, dir, fake{})
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", SocketPath(dir))
-	}}
-	defer transport.CloseIdleConnections()
-	for path, want := range map[string]string{
-		"": "goroutine", "goroutine?debug=1": "TestProfilesAreOnTheSocket", "heap": "", "cmdline": "control", "symbol": "num_symbols",
-	} {
-		answer, err := (&http.Client{Transport: transport}).Get("http://agent/debug/pprof/" + path)
+	overEachWay(t, func(t *testing.T, by way) {
+		dir := t.TempDir()
+		serve(t, by, dir, fake{})
+		transport, err := by.transport(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		if err != nil || answer.StatusCode != http.StatusOK || len(body) == 0 || !strings.Contains(string(body), want) {
-			t.Errorf("%s: %s, %v, %d bytes", path, answer.Status, err, len(body))
+		for path, want := range map[string]string{
+			"": "goroutine", "goroutine?debug=1": "TestProfilesComeToTheClient", "heap": "", "cmdline": "control", "symbol": "num_symbols",
+		} {
+			answer, err := (&http.Client{Transport: transport}).Get("http://agent/debug/pprof/" + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != http.StatusOK || len(body) == 0 || !strings.Contains(string(body), want) {
+				t.Errorf("%s: %s, %v, %d bytes", path, answer.Status, err, len(body))
+			}
 		}
-	}
+	})
 }

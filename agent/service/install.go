@@ -225,14 +225,20 @@ func Uninstall() error {
 	if err := s.Uninstall(); err != nil {
 		return fmt.Errorf("uninstall the service: %w", err)
 	}
+	if runtime.GOOS == "linux" {
+		forgetFailure()
+	}
 	return nil
 }
 
-// Running reports whether the service runs; it may be ErrNotInstalled or ErrNoManager, too. reason says why it does not run, if
-// that is known.
+// Running reports whether the service runs; it may be ErrNotInstalled or ErrNoManager, too. reason says why it does not run, or what
+// is odd about it, if that is known.
 func Running() (running bool, reason string, err error) {
 	if err := checkManager(); err != nil {
 		return false, "", err
+	}
+	if runtime.GOOS == "linux" {
+		return unitRuns()
 	}
 	s, err := of(Install{}, nil)
 	if err != nil {

@@ -111,7 +111,15 @@ func (o *op) parting() string {
 
 // finishParting ends what an attempt before was cut off in: the file that was sent goes, another one gets its name back.
 func (o *op) finishParting() error {
-	if !o.retried() || !o.env.Sync.Upload.After.Delete {
+	if !o.retried() {
+		return nil
+	}
+	return o.endParting()
+}
+
+// endParting is finishParting for what this attempt may have been cut off in.
+func (o *op) endParting() error {
+	if !o.env.Sync.Upload.After.Delete {
 		return nil
 	}
 	left, err := scan.StatLocal(o.root, o.parting())

@@ -198,6 +198,7 @@ func (o *op) extend(ctx context.Context, file *os.File, local entry.Entry, found
 	if err != nil {
 		return failed(err), true
 	}
+	ctx = steady(ctx)
 	if err := o.setTime(ctx, o.target(), local.ModTime); err != nil && !o.conn.Usable() {
 		return failed(err), true
 	}

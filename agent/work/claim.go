@@ -31,19 +31,24 @@ func (o *op) claimPath() string {
 // origin finds the remote file: where an attempt before has claimed it, else under its own name.
 func (o *op) origin(ctx context.Context) (origin, error) {
 	if (o.env.Sync.Claim || o.env.Sync.Download.After.acts()) && o.retried() {
-		look, err := o.statRemote(ctx, o.claimPath())
-		if errors.Is(err, ftpclient.ErrIncomplete) && o.conn.Usable() {
-			// Listings hide such names. The file was claimed only as the server told its size under that one: it is gone if that is refused.
-			if _, found, fileErr := o.conn.StatFile(ctx, o.claimPath()); !found {
-				look, err = entry.Entry{}, fileErr
-			}
-		}
-		if err != nil || look.Kind != entry.Absent {
-			return origin{o.claimPath(), o.timed(look), true}, err
+		if from, found, err := o.claimed(ctx); err != nil || found {
+			return from, err
 		}
 	}
 	look, err := o.statRemote(ctx, o.target())
 	return origin{o.target(), o.timed(look), false}, err
+}
+
+// claimed looks for the remote file where this job has claimed it.
+func (o *op) claimed(ctx context.Context) (from origin, found bool, err error) {
+	look, err := o.statRemote(ctx, o.claimPath())
+	if errors.Is(err, ftpclient.ErrIncomplete) && o.conn.Usable() {
+		// Listings hide such names. The file was claimed only as the server told its size under that one: it is gone if that is refused.
+		if _, found, fileErr := o.conn.StatFile(ctx, o.claimPath()); !found {
+			look, err = entry.Entry{}, fileErr
+		}
+	}
+	return origin{o.claimPath(), o.timed(look), true}, err == nil && look.Kind != entry.Absent, err
 }
 
 // timed gives a look at the file of the plan the time that the listing told, if there is none in it: a server without MDTM
@@ -114,6 +119,7 @@ func (o *op) giveBack(ctx context.Context, from origin) (renamed bool, err error
 // conclude lets the remote file go where that is asked for. What was downloaded is complete, on disk and under its name by
 // then; the remote file goes only if it still is what was downloaded.
 func (o *op) conclude(ctx context.Context, from origin, done Outcome) Outcome {
+	ctx = steady(ctx)
 	after := o.env.Sync.Download.After
 	if !after.acts() {
 		renamed, err := o.giveBack(ctx, from)

@@ -141,6 +141,7 @@ func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcom
 		}
 		return wrote(temp, o.withdraw(ctx, from, failed(err)))
 	}
+	ctx = steady(ctx) // all has come: what is left is done in a moment
 	after, err := o.statRemote(ctx, from.path)
 	if err != nil {
 		return wrote(temp, failed(err))

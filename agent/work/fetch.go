@@ -122,6 +122,15 @@ func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, target io.W
 	return err
 }
 
+// copyAll is io.Copy that ends with ctx, for sources that do not know of it.
+func copyAll(ctx context.Context, dst io.Writer, src io.Reader) (int64, error) {
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 256<<10))
+	if cause := context.Cause(ctx); cause != nil {
+		return n, cause
+	}
+	return n, err
+}
+
 // place has the next byte written at offset, and nothing behind it.
 func (o *op) place(file *os.File, offset int64) error {
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {

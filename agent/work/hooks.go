@@ -73,7 +73,7 @@ func (o *op) withHooks(ctx context.Context, do func(ctx context.Context, o *op) 
 	var err error
 	switch {
 	case outcome.Result == Done && len(hooks.After) > 0:
-		err = o.hook(ctx, "after", hooks.After, "FTPFERRY_RESULT=done", fmt.Sprint("FTPFERRY_BYTES=", outcome.Bytes), "FTPFERRY_ERROR=")
+		err = o.hook(steady(ctx), "after", hooks.After, "FTPFERRY_RESULT=done", fmt.Sprint("FTPFERRY_BYTES=", outcome.Bytes), "FTPFERRY_ERROR=")
 	case outcome.Result == Failed && len(hooks.OnError) > 0 && ctx.Err() == nil && (o.env.again || !errors.Is(outcome.Err, ftpclient.ErrTicketExpired)):
 		reason := strings.ReplaceAll(outcome.Err.Error(), "\x00", "")
 		err = o.hook(ctx, "on_error", hooks.OnError, "FTPFERRY_RESULT=failed", fmt.Sprint("FTPFERRY_BYTES=", outcome.Bytes), "FTPFERRY_ERROR="+reason)

@@ -48,6 +48,7 @@ func (o *op) store(ctx context.Context, file *os.File, size int64, resumes bool)
 	if err != nil {
 		return s, err
 	}
+	o.half = o.env.Sync.Direct
 	o.env.Live.set(transfer, size, s.offset)
 	content, err := o.content(ctx, file, s.offset, size)
 	if err != nil {
@@ -130,11 +131,16 @@ func (o *op) discard(ctx context.Context, temp string) {
 	}
 }
 
-// removeTemp removes what so many attempts before may have left, in both forms of the name: one that the agent went down in has
-// removed nothing of those before it. What cannot be removed now, because the server still holds it, a full scan sweeps up later,
-// but for what listings hide.
+// removeTemp removes what so many attempts before may have left: one that the agent went down in has removed nothing of those
+// before it.
 func (o *op) removeTemp(ctx context.Context, attempts int) error {
-	for attempt := o.job.Claims - 1; attempt > 0 && attempt >= o.job.Claims-attempts; attempt-- {
+	return o.removeTemps(ctx, o.job.Claims-1, attempts)
+}
+
+// removeTemps removes what an attempt may have left, and those before it, so many of them in all, in both forms of the name. What cannot
+// be removed now, because the server still holds it, a full scan sweeps up later, but for what listings hide.
+func (o *op) removeTemps(ctx context.Context, newest, attempts int) error {
+	for attempt := newest; attempt > max(0, newest-attempts); attempt-- {
 		last := o.tempOf(attempt)
 		for _, name := range slices.Compact([]string{last, o.plain(last)}) {
 			if err := o.conn.Remove(ctx, name); err != nil && !o.conn.Usable() {

@@ -207,6 +207,7 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 		o.giveUp(ctx, s, local, err)
 		return s.wrote(failed(err))
 	}
+	ctx, o.half = steady(ctx), false // all is there: what is left is done in a moment
 	if err := o.setTime(ctx, s.name, local.ModTime); err != nil && !o.conn.Usable() {
 		return s.wrote(failed(err))
 	}
@@ -216,7 +217,7 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 	}
 	if s.name != o.target() {
 		if replaced, err := o.rename(ctx, s.name, old != nil); err != nil {
-			if !replaced {
+			if o.onlyCopy = replaced; !replaced {
 				o.giveUp(ctx, s, local, err)
 			}
 			return s.wrote(failed(err))

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -151,6 +150,8 @@ type Env struct {
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
 	// Live, if not nil, is told of the transfer.
 	Live *Live
+	// Dropped, if not nil, reports whether nobody tries the job again if it ends without being done: then nothing of it is to be left.
+	Dropped func() bool
 
 	again bool // the same attempt, on another connection
 }
@@ -382,6 +383,9 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return o.leavesNothing(ctx, stale(reason))
 		}
 		outcome := o.withHooks(ctx, do)
+		if outcome.Result != Done && e.Dropped != nil && e.Dropped() {
+			o.takeBack(steady(ctx))
+		}
 		outcome.Final = o.about()
 		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
 		if planned.From != "" && outcome.Result == Done && outcome.Moved == "" {
@@ -408,6 +412,9 @@ type op struct {
 	gone string
 	// growth, if not nil: the file is one that only ever grows.
 	growth *growth
+	// half: this attempt has put a part of the file under its final name. onlyCopy: it has deleted the old file on the server, and the
+	// new one could not be renamed.
+	half, onlyCopy bool
 }
 
 // about is the name that the operation is about, on the side that it changes.
@@ -483,12 +490,3 @@ func (o *op) retried() bool { return o.job.Claims > 1 }
 
 // isAbsent reads the answer to a question about one path.
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
-
-// copyAll is io.Copy that ends with ctx, for sources that do not know of it.
-func copyAll(ctx context.Context, dst io.Writer, src io.Reader) (int64, error) {
-	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 256<<10))
-	if cause := context.Cause(ctx); cause != nil {
-		return n, cause
-	}
-	return n, err
-}

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -109,7 +106,7 @@ func (p *program) check(ctx context.Context, asked checks) error {
 
 // lookAtServers tells of each server as soon as it is known.
 func (p *program) lookAtServers(ctx context.Context, cfg *config.Config) []doctor.Glance {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	logger := p.logger(cfg, slog.LevelError)
 	glances := []doctor.Glance{}

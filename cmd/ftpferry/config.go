@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -37,8 +35,7 @@ files, with whole paths. It is a configuration file itself. Secrets that stand i
 "#:schema ./agent.schema.json" and the schema is beside it.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := p.stdout.Write(config.Schema())
-			return err
+			return p.print(string(config.Schema()))
 		},
 	}
 	c.AddCommand(p.withJSON(show), schema)
@@ -58,6 +55,5 @@ func (p *program) showConfiguration() error {
 		return p.printJSON(effective)
 	}
 	p.warn(effective.Config)
-	fmt.Fprint(p.stdout, effective.TOML())
-	return nil
+	return p.print(effective.TOML())
 }

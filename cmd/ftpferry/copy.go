@@ -300,8 +300,8 @@ func (t *telling) tell(r manual.Result) {
 }
 
 func (t *telling) note(err error) {
-	if err != nil && t.failure == nil {
-		t.failure = exit{control.ExitNeedsPerson, fmt.Errorf("standard output: %w", err)}
+	if err = printed(err); err != nil && t.failure == nil && !errors.Is(err, errReadEnough) {
+		t.failure = err
 	}
 }
 

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -62,9 +59,8 @@ func (p *program) doctor(ctx context.Context, names []string, asked consultation
 		level = slog.LevelDebug
 	}
 	logger := p.logger(cfg, level)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the cleaning up
 	worst, reports := doctor.Well, []doctor.Report{}
 	for i, name := range names {
 		if ctx.Err() != nil && i > 0 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,9 +47,8 @@ func (p *program) events(ctx context.Context, sync string, last uint64) error {
 	if err := checkNames(cfg, sync, ""); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	signal.Ignore(syscall.SIGPIPE) // then a write fails instead of ending the process
 	show := p.paint()
 	err = followEvents(ctx, cfg, control.EventsLast(last), func(e control.Event) error {
 		if sync != "" && e.Sync != sync && (cfg.Syncs[e.Sync] == nil || cfg.Syncs[e.Sync].Family != sync) && e.Kind != control.EventLost {
@@ -72,6 +69,8 @@ func (p *program) events(ctx context.Context, sync string, last uint64) error {
 		return nil
 	case errors.Is(err, control.ErrNotRunning):
 		return exit{control.ExitUnfinished, fmt.Errorf("%w; it is started by: ftpferry run", err)}
+	case errors.Is(err, control.ErrNotAllowed):
+		return exit{control.ExitNeedsPerson, err}
 	}
 	return serviceError(err)
 }
@@ -87,7 +86,8 @@ func followEvents(ctx context.Context, cfg *config.Config, after uint64, each fu
 				return each(e)
 			})
 		}
-		again := errors.Is(err, control.ErrGone) || errors.Is(err, control.ErrNotRunning) && tries > 0
+		gone := errors.Is(err, control.ErrNotRunning) || errors.Is(err, control.ErrNoAnswer)
+		again := errors.Is(err, control.ErrGone) || gone && tries > 0
 		if !again || tries > followTries {
 			return err
 		}

@@ -111,7 +111,7 @@ func historyLine(row control.HistoryRow) string {
 		fmt.Fprintf(&b, "%s: %s", oneLine(row.Sync), pathText(string(row.Path)))
 	}
 	var parts []string
-	if row.Result == "working again" {
+	if row.Result == "working again" || row.Result == "approved" {
 		parts = append(parts, "after "+time.Duration(row.TookMS*float64(time.Millisecond)).Round(time.Second).String())
 	}
 	if row.Bytes > 0 {

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +81,7 @@ func (p *program) init(ctx context.Context, b beginning) error {
 	if err := b.complete(); err != nil {
 		return exit{control.ExitUsage, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	section := b.section()
 	// The file is read as it will be, from where it will be: relative paths are relative to it.
@@ -102,7 +101,7 @@ func (p *program) init(ctx context.Context, b beginning) error {
 		}
 		if report.Outcome != doctor.Well {
 			fmt.Fprint(p.stdout, report.Text())
-			return exit{doctorCodes[report.Outcome], fmt.Errorf("%s was not written, as the server cannot be used so; --offline writes it all the same", b.output)}
+			return exit{doctorCodes[report.Outcome], fmt.Errorf("%s was not written, as the server cannot be used so: give other flags (such as --tls none), or --offline, which writes it all the same", b.output)}
 		}
 		section = b.withPassword(report.TOML)
 		if cfg, err = p.tried(b, b.text(section)); err != nil {
@@ -209,9 +208,29 @@ func (b *beginning) complete() error {
 	if b.user == "" {
 		b.user = "anonymous"
 	}
-	local, err := filepath.Abs(b.local)
-	b.local = local
-	return err
+	// The file may be elsewhere, and paths in it are relative to it.
+	for _, path := range []*string{&b.local, &b.passwordFile, &b.tlsCA} {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// triggers are what has the sync look. No server tells of its changes.
+func (b *beginning) triggers() string {
+	text := ""
+	if b.direction != string(config.Down) {
+		text += "# Changes here are noticed as they happen.\nwatch = true\n"
+	}
+	if b.direction == string(config.Down) || b.direction == string(config.Both) {
+		text += "# How often the server is asked for what has changed there.\npoll = \"5m\"\n"
+	}
+	return text + "# At three in the morning everything is looked at, on both sides.\nschedule = [\"0 3 * * *\"]\n"
 }
 
 // section is that of the server, as it was told.
@@ -257,17 +276,14 @@ local  = %s
 remote = %s
 # up: to the server; down: from it; both: what changes on either side goes to the other.
 direction = %s
-# Changes here are noticed as they happen. At three in the morning everything is looked at, on both sides.
-watch = true
-schedule = ["0 3 * * *"]
-# true: what is deleted on one side is deleted on the other. Guards stop a sync that would delete too much.
+%s# true: what is deleted on one side is deleted on the other. Guards stop a sync that would delete too much.
 delete = false
-`, strings.TrimRight(section, "\n")+"\n", config.Quote(b.sync), config.Quote(b.server), config.Quote(b.local), config.Quote(b.remote), config.Quote(b.direction))
+`, strings.TrimRight(section, "\n")+"\n", config.Quote(b.sync), config.Quote(b.server), config.Quote(b.local), config.Quote(b.remote), config.Quote(b.direction), b.triggers())
 }
 
 // tried reads a configuration before it is written, from a file beside the one that it will be.
 func (p *program) tried(b beginning, text string) (*config.Config, error) {
-	file, err := os.CreateTemp(filepath.Dir(b.output), ".ftpferry-init-*.toml") // for its owner alone
+	file, err := createBeside(b.output)
 	if err != nil {
 		return nil, exit{control.ExitNeedsPerson, err}
 	}
@@ -281,12 +297,24 @@ func (p *program) tried(b beginning, text string) (*config.Config, error) {
 		told := strings.ReplaceAll(err.Error(), file.Name(), b.output)
 		return nil, exit{control.ExitConfiguration, errors.New(told)}
 	}
+	for i := range cfg.Warnings {
+		cfg.Warnings[i].File = b.output
+	}
 	return cfg, nil
+}
+
+// createBeside makes a temporary file beside one that is to be written, for its owner alone.
+func createBeside(name string) (*os.File, error) {
+	file, err := os.CreateTemp(filepath.Dir(name), ".ftpferry-init-*.toml")
+	if reason, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("%s cannot be written: %w", name, reason.Err)
+	}
+	return file, err
 }
 
 // writeOwn writes a file that only its owner can read, whole or not at all.
 func writeOwn(name, text string, replace bool) error {
-	file, err := os.CreateTemp(filepath.Dir(name), ".ftpferry-init-*.toml")
+	file, err := createBeside(name)
 	if err != nil {
 		return err
 	}

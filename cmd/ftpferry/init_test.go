@@ -65,6 +65,54 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// TestInitInEachDirection: the file is right, and says nothing about another one.
+func TestInitInEachDirection(t *testing.T) {
+	t.Parallel()
+	for direction, wants := range map[string][]string{
+		"up": {"\nwatch = true\n"}, "down": {"\npoll = \"5m\"\n"}, "both": {"\nwatch = true\n", "\npoll = \"5m\"\n"},
+	} {
+		folder := t.TempDir()
+		write(t, filepath.Join(folder, "secret"), "secret")
+		env := func(name string) string { return map[string]string{"HOME": folder, "XDG_STATE_HOME": folder}[name] }
+		config := filepath.Join(folder, "agent.toml")
+		ferry := func(want int, arguments ...string) string {
+			t.Helper()
+			var out bytes.Buffer
+			if code := run(arguments, env, &out, &out); code != want {
+				t.Errorf("%s: %q: exit code %d, want %d: %s", direction, arguments, code, want, &out)
+			}
+			return out.String()
+		}
+		told := []string{"init", "--yes", "--offline", "--server-address", "ftp.example.com", "--tls", "none", "--user", "kim", "--password-file", filepath.Join(folder, "secret"),
+			"--local", filepath.Join(folder, "missing"), "--remote", "/in", "--direction", direction}
+		if out := ferry(0, append(told, "--output", config)...); strings.Contains(out, ".ftpferry-init") || !strings.Contains(out, "warning: "+config+":") {
+			t.Errorf("%s: warnings about another file: %s", direction, out)
+		}
+		ferry(0, "-c", config, "check")
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s: no %q in\n%s", direction, want, text)
+			}
+		}
+		if out := ferry(1, append(told, "--output", filepath.Join(folder, "nowhere", "agent.toml"))...); !strings.Contains(out, filepath.Join("nowhere", "agent.toml")+" cannot be written") {
+			t.Errorf("%s: %s", direction, out)
+		}
+	}
+}
+
+// TestWhatInitIsToldIsRelativeToTheCaller: the file may be in another folder.
+func TestWhatInitIsToldIsRelativeToTheCaller(t *testing.T) {
+	t.Parallel()
+	b := beginning{address: "nas", local: "here", remote: "/", direction: "up", user: "kim", passwordFile: "secret", tlsCA: "ca.pem"}
+	if err := b.complete(); err != nil || !filepath.IsAbs(b.local) || !filepath.IsAbs(b.passwordFile) || !filepath.IsAbs(b.tlsCA) {
+		t.Errorf("%+v, %v", b, err)
+	}
+}
+
 func TestInitAsksForWhatIsNotTold(t *testing.T) {
 	t.Parallel()
 	var questions bytes.Buffer

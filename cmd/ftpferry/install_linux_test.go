@@ -24,10 +24,15 @@ mount --bind "$1" /home/x/ftpferry
 cat >/usr/local/bin/systemctl <<'END'
 #!/bin/sh
 echo "$*" >>/srv/calls
-[ "$1" = is-active ] || exit 0
-[ -e /etc/systemd/system/ftpferry.service ] && echo active && exit 0
-echo inactive
-exit 3
+load=loaded active=active
+[ -e /etc/systemd/system/ftpferry.service ] || load=not-found active=inactive
+case "$1" in
+show) printf 'LoadState=%s\nActiveState=%s\nNRestarts=0\n' $load $active ;;
+is-active)
+	echo $active
+	[ $active = active ] || exit 3
+	;;
+esac
 END
 chmod 755 /usr/local/bin/systemctl
 export PATH=/usr/local/bin:$PATH
@@ -133,7 +138,7 @@ func TestInstallingTheService(t *testing.T) {
 		{"its new unit", []string{"\nUser=root\n", "\nReadWritePaths=-/srv/in\n"}},
 		{"uninstalled", []string{"state and the configuration stay", "exit code 0\n"}},
 		{"what is left", []string{"/etc/systemd/system:\n\n/srv:\nagent.toml\n"}},
-		{"what systemd was told then", []string{"stop ftpferry.service\n", "disable ftpferry.service\n", "daemon-reload\n"}},
+		{"what systemd was told then", []string{"stop ftpferry.service\n", "disable ftpferry.service\n", "daemon-reload\nreset-failed ftpferry.service\n"}},
 		{"uninstalled twice", []string{"not installed", "exit code 69\n"}},
 		{"beside a unit of somebody else", []string{"was not written by", "exit code 1\n"}},
 		{"without systemd", []string{"systemd does not run here", "let \"ftpferry run\" be its process", "exit code 1\n"}},

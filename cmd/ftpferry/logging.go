@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -42,7 +43,11 @@ func isTerminal(w io.Writer) bool {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	nothing, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, nothing)
 }
 
 // toJournal reports whether w is the connection to journald that $JOURNAL_STREAM names, see systemd.exec(5). It may have been
@@ -58,6 +63,16 @@ func toJournal(w io.Writer, stream string) bool {
 	}
 	device, inode, known := fileIdentity(info)
 	return known && stream == fmt.Sprintf("%d:%d", device, inode)
+}
+
+// tell tells people what is wrong, and journald how bad it is, line by line.
+func (p *program) tell(level slog.Level, text string) {
+	text = "ftpferry: " + text + "\n"
+	if toJournal(p.stderr, p.env("JOURNAL_STREAM")) {
+		mark := fmt.Sprintf("<%d>", priority(level))
+		text = mark + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+mark) + "\n"
+	}
+	io.WriteString(p.stderr, text)
 }
 
 // journalHandler writes text for journald: with the priority in front, as in sd-daemon(3), and without the time and the level, which

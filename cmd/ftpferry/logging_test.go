@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 )
 
 // TestLogsForTheJournal: lines with a priority and without what journald knows, as long as that is what reads them.
@@ -62,6 +64,34 @@ func TestLogsForTheJournal(t *testing.T) {
 				t.Errorf("got %s\nwant %s", text, c.want)
 			}
 		})
+	}
+}
+
+// TestComplaintsForTheJournal: what ends the program is an error there, too.
+func TestComplaintsForTheJournal(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	device, inode, known := fileIdentity(info)
+	if !known {
+		return // no journald on this system
+	}
+	stream := ""
+	p := &program{stderr: file, env: func(string) string { return stream }}
+	p.exitCode(exit{control.ExitConfiguration, errors.New("not to the journal")})
+	stream = fmt.Sprintf("%d:%d", device, inode)
+	p.exitCode(exit{control.ExitConfiguration, errors.New("agent.toml:1:1: what?\nagent.toml:2:1: what?")})
+	p.warn(&config.Config{Warnings: []config.Problem{{Text: "careful"}}})
+	text, err := os.ReadFile(file.Name())
+	want := "ftpferry: not to the journal\n<3>ftpferry: agent.toml:1:1: what?\n<3>agent.toml:2:1: what?\n<4>ftpferry: warning: careful\n"
+	if err != nil || string(text) != want {
+		t.Errorf("%v, told\n%swant\n%s", err, text, want)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,9 +73,8 @@ func (p *program) withServer(ctx context.Context, cfg *config.Config, name strin
 		return err
 	}
 	defer stopTrace()
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the cleaning up
 	s := cfg.Servers[name]
 	logger := p.logger(cfg, slog.LevelError)
 	pool, stopPool := agent.Connections(ctx, cfg, s, logger)

@@ -2,11 +2,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime/debug"
 
@@ -20,6 +22,7 @@ import (
 
 func main() {
 	boundMemory(os.Getenv)
+	outlivePipes()
 	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }
 
@@ -78,11 +81,11 @@ func (p *program) exitCode(err error) int {
 	var e exit
 	if !errors.As(err, &e) {
 		// What is not ours comes from the parsing of the command line.
-		fmt.Fprintf(p.stderr, "ftpferry: %v\nSee ftpferry --help.\n", err)
+		p.tell(slog.LevelError, fmt.Sprintf("%v\nSee ftpferry --help.", err))
 		return control.ExitUsage
 	}
 	if e.err != nil {
-		fmt.Fprintf(p.stderr, "ftpferry: %v\n", e.err)
+		p.tell(slog.LevelError, e.err.Error())
 	}
 	return e.code
 }
@@ -114,10 +117,12 @@ func (p *program) withJSON(c *cobra.Command) *cobra.Command {
 }
 
 func (p *program) printJSON(v any) error {
-	encoder := json.NewEncoder(p.stdout)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+	return p.printing(func(out *bufio.Writer) error {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(v)
+	})
 }
 
 // load finds and reads the configuration.
@@ -148,7 +153,7 @@ func (p *program) complete(cfg *config.Config) (*config.Config, error) {
 
 func (p *program) warn(cfg *config.Config) {
 	for _, w := range cfg.Warnings {
-		fmt.Fprintf(p.stderr, "ftpferry: warning: %s\n", w)
+		p.tell(slog.LevelWarn, "warning: "+w.String())
 	}
 }
 

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,7 +27,10 @@ file that was transferred, then what came of each sync; on a terminal bars show
 how far transfers have come.
 
 Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked jobs);
-69 a server is unavailable; 75 something is left and will be tried again.`,
+69 a server is unavailable; 75 something is left and will be tried again.
+
+Ctrl+C lets what is under way end (shutdown_grace), a second one does not. A
+running agent goes on with the pass.`,
 		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose, quiet) },
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything that happens")
@@ -52,7 +53,7 @@ func (p *program) once(ctx context.Context, names []string, verbose, quiet bool)
 	if verbose {
 		level = min(cfg.Agent.Log.Level, slog.LevelInfo)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	return p.withService(ctx, cfg, p.logger(cfg, level), func(ctx context.Context, s control.Service) error {
 		pass := func() (control.Report, error) { return s.Pass(ctx, names) }
@@ -63,8 +64,12 @@ func (p *program) once(ctx context.Context, names []string, verbose, quiet bool)
 		} else {
 			report, err = p.passing(ctx, cfg, s, names, pass)
 		}
+		if _, through := s.(*control.Client); ctx.Err() != nil && through {
+			return exit{control.ExitUnfinished, errors.New("interrupted; the running agent goes on with the pass")}
+		}
 		if ctx.Err() != nil {
-			return exit{control.ExitUnfinished, fmt.Errorf("interrupted; what is left waits for the next pass")}
+			fmt.Fprintf(p.stderr, "ftpferry: what is under way may end, for %s at most; Ctrl+C again ends it at once\n", cfg.Agent.ShutdownGrace)
+			return exit{control.ExitUnfinished, errors.New("interrupted; what is left waits for the next pass")}
 		}
 		if err != nil {
 			return serviceError(err)

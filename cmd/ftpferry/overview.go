@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
 )
 
@@ -23,6 +24,7 @@ func printOverview(l *jobList, o control.Overview) {
 	told := map[string]bool{} // reasons
 	for _, s := range o.Syncs {
 		printStatus(l, s)
+		printProblems(l, o.Problems, func(p control.Problem) bool { return p.Sync == s.Sync && p.Kind == string(alert.Absence) })
 		printTransfers(l, s.Sync, o.Transfers)
 		if s.Jobs.Stop != nil {
 			told[s.Jobs.Stop.Reason] = true
@@ -30,6 +32,23 @@ func printOverview(l *jobList, o control.Overview) {
 	}
 	for _, s := range o.Servers {
 		printServer(l, s, told[s.Reason])
+		printProblems(l, o.Problems, func(p control.Problem) bool {
+			isPerson := p.Kind == string(alert.Blocked) && s.State != control.ServerBlocked
+			return p.Sync == "" && p.Server == s.Server && (isPerson || p.Kind == string(alert.Certificate))
+		})
+	}
+}
+
+// printProblems tells of those that nothing else in the overview tells of.
+func printProblems(l *jobList, problems []control.Problem, wanted func(control.Problem) bool) {
+	for _, p := range problems {
+		if wanted(p) {
+			text := p.Kind + ": " + strings.TrimRight(oneLine(p.Text), " .")
+			if p.Cure != "" {
+				text += "; " + oneLine(p.Cure)
+			}
+			l.out.WriteString(wrap(text, "  ", 0))
+		}
 	}
 }
 

@@ -117,7 +117,11 @@ func (p *program) withOperator(ctx context.Context, use func(context.Context, co
 	}
 	logger := p.logger(cfg, slog.LevelError)
 	return retried(ctx, func() error {
-		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+		client, err := runningAgent(ctx, cfg)
+		switch {
+		case err != nil:
+			return err
+		case client != nil:
 			return operatorError(use(ctx, client))
 		}
 		db, err := p.openState(ctx, cfg, false, logger)

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +36,7 @@ func (p *program) plan(ctx context.Context, names []string) error {
 	}
 	defer stopTrace()
 	// A plan that is broken off closes what it has opened: connections, and ports of the gateway.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	return p.withPlanner(ctx, cfg, p.logger(cfg, slog.LevelError), func(ctx context.Context, s control.Service) error {
 		plans, err := s.Plan(ctx, names)

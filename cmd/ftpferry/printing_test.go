@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -270,5 +272,24 @@ func TestFilesThatAreNotCompleteAreToldOf(t *testing.T) {
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// TestWhatIsPrintedIntoAFullDisk is no wrong usage, and no success.
+func TestWhatIsPrintedIntoAFullDisk(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "agent.toml")
+	write(t, config, "[agent]\nstate_dir = \"state\"\n[server.a]\naddress = \"127.0.0.1:1\"\ntls = \"none\"\n")
+	for _, command := range [][]string{{"config", "schema"}, {"config", "show"}, {"config", "show", "--json"}, {"status", "--json"}, {"version", "--json"}} {
+		var told bytes.Buffer
+		env := func(string) string { return "" }
+		if code := run(append([]string{"-c", config}, command...), env, fullDisk{}, &told); code != 1 || !strings.Contains(told.String(), "standard output: no space left") {
+			t.Errorf("%q: exit code %d: %s", command, code, &told)
+		}
 	}
 }

@@ -94,8 +94,16 @@ blocks of their servers, so that these are tried at once.`, "tried again", contr
 }
 
 func (p *program) queueDropCommand() *cobra.Command {
-	return p.queueChangeCommand("drop", "Remove jobs that are not running", `Removes jobs. What they were to do is found again by the next scan that sees a
-reason for it.`, "dropped", control.Service.DropJobs)
+	return p.queueChangeCommand("drop", "Remove jobs, also those that are running", `Removes jobs. What they were to do is found again by the next scan that sees a
+reason for it: a full pass for files that do not change.
+
+Transfers that are running are broken off (ABOR), and so are looks at both
+sides; the connection goes on, and nothing that was transferred stays on either
+side. It waits until they have ended. What deletes or renames ends by itself,
+and what was done before it could be dropped counts as done, and is told. If
+something has asked for a running job once more meanwhile, such as a change of
+its file, another one takes its place. An agent that is killed in between
+forgets what was asked for.`, "dropped", control.Service.DropJobs)
 }
 
 func (p *program) queueChangeCommand(name, short, long, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) *cobra.Command {
@@ -157,7 +165,7 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 	if err != nil {
 		return serviceError(err)
 	}
-	if changed.Jobs+changed.Due+changed.Running+changed.Refused == 0 {
+	if changed.Jobs+changed.Due+changed.Running+changed.Done+changed.Refused == 0 {
 		if err := checkNames(cfg, filter.Sync, filter.Server); err != nil {
 			return err
 		}
@@ -172,7 +180,7 @@ func (p *program) queueChange(ctx context.Context, filter control.JobFilter, don
 		return err
 	case len(changed.Unknown) > 0:
 		return exit{control.ExitUsage, noSuchJob(changed.Unknown)}
-	case changed.Running+changed.Refused > 0:
+	case changed.Running+changed.Done+changed.Refused > 0:
 		return exit{code: control.ExitNeedsPerson}
 	}
 	return nil
@@ -184,13 +192,19 @@ func (p *program) printChanged(changed control.Changed, done string) {
 		due = fmt.Sprintf(", %d due already", changed.Due)
 	}
 	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
+	if changed.BrokenOff > 0 {
+		fmt.Fprintf(p.stdout, "  %s broken off, and nothing stays of what was transferred; a full pass finds again what is to be done\n", count(changed.BrokenOff, "running job"))
+	}
+	if changed.Again > 0 {
+		fmt.Fprintf(p.stdout, "  %s begun anew: something has asked for it meanwhile\n", count(changed.Again, "job"))
+	}
 	for _, server := range changed.Servers {
 		fmt.Fprintf(p.stdout, "  the pause or block of server %s has ended\n", oneLine(server))
 	}
 	for _, left := range changed.Left {
 		fmt.Fprintf(p.stdout, "  job %d was left: it %s\n", left.ID, strings.TrimPrefix(oneLine(left.Reason), "not possible now: it "))
 	}
-	if more := changed.Running + changed.Refused - len(changed.Left); more > 0 {
+	if more := changed.Running + changed.Done + changed.Refused - len(changed.Left); more > 0 {
 		fmt.Fprintf(p.stdout, "  %d more were left\n", more)
 	}
 }

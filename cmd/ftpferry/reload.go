@@ -39,8 +39,11 @@ func (p *program) reload(ctx context.Context) error {
 		return err
 	}
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
+	if errors.Is(err, control.ErrNotRunning) {
+		err = fmt.Errorf("%w; the next one reads the configuration when it starts", err)
+	}
 	if err != nil {
-		return exit{control.ExitNeedsPerson, fmt.Errorf("%w; the next one reads the configuration when it starts", err)}
+		return exit{control.ExitNeedsPerson, err}
 	}
 	before, err := client.Status(ctx, control.StatusFilter{Notes: 1})
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -38,11 +40,28 @@ func (p *program) withService(ctx context.Context, cfg *config.Config, logger *s
 	return retried(ctx, func() error { return p.withOneService(ctx, cfg, logger, use) })
 }
 
+// runningAgent returns the running agent, or nil if none runs. That it cannot be asked is an error, and no reason to go around it.
+func runningAgent(ctx context.Context, cfg *config.Config) (*control.Client, error) {
+	client, err := control.Dial(ctx, cfg.Agent.StateDir)
+	switch {
+	case err == nil:
+		return client, nil
+	case ctx.Err() != nil:
+		return nil, exit{control.ExitUnfinished, errors.New("interrupted")}
+	case errors.Is(err, control.ErrNotAllowed):
+		return nil, exit{control.ExitNeedsPerson, err}
+	case errors.Is(err, control.ErrNoAnswer):
+		return nil, exit{control.ExitUnfinished, err}
+	}
+	return nil, nil
+}
+
 // retried tries again for a while: between the end of one agent and the next, the state may be locked and nobody listen.
 func retried(ctx context.Context, try func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := try()
-		retry := (errors.Is(err, control.ErrGone) || errors.Is(err, state.ErrLocked)) && attempt < serviceTries
+		passing := errors.Is(err, control.ErrGone) || errors.Is(err, control.ErrNoAnswer) || errors.Is(err, state.ErrLocked)
+		retry := passing && attempt < serviceTries
 		if !retry || ctx.Err() != nil {
 			return err
 		}
@@ -62,8 +81,11 @@ const (
 )
 
 func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
-	client, err := control.Dial(ctx, cfg.Agent.StateDir)
-	if err == nil {
+	client, err := runningAgent(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case client != nil:
 		p.traceIsElsewhere()
 		return use(ctx, client)
 	}
@@ -92,7 +114,11 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 // withPlanner is withService for looking only: it creates no state.
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	return retried(ctx, func() error {
-		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+		client, err := runningAgent(ctx, cfg)
+		switch {
+		case err != nil:
+			return err
+		case client != nil:
 			p.traceIsElsewhere()
 			return use(ctx, client)
 		}
@@ -114,8 +140,11 @@ func (p *program) withState(ctx context.Context, cfg *config.Config, readOnly bo
 
 func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger,
 	use func(context.Context, control.Service, *state.DB) error) error {
-	client, err := control.Dial(ctx, cfg.Agent.StateDir)
-	if err == nil {
+	client, err := runningAgent(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case client != nil:
 		return use(ctx, client, nil)
 	}
 	var db *state.DB
@@ -129,6 +158,15 @@ func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnl
 		default:
 			return stateError(err)
 		}
+	} else if _, err := os.Lstat(service.StateFolder); err == nil && isStateElsewhere(cfg, p.env) {
+		p.tell(slog.LevelWarn, fmt.Sprintf("warning: there is no state in %s; that of the service is in %s: sudo ftpferry", cfg.Agent.StateDir, service.StateFolder))
 	}
 	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}), db)
+}
+
+// isStateElsewhere reports whether a service with this configuration keeps its state elsewhere than this user, by default: what is
+// true of the one says nothing about the other.
+func isStateElsewhere(cfg *config.Config, env func(string) string) bool {
+	own, err := config.DefaultStateDir(env)
+	return err == nil && cfg.Path == service.PackagedConfig && cfg.Agent.StateDir == own && own != service.StateFolder
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -183,5 +185,44 @@ func TestAStateOfAnOlderVersionIsNoProblem(t *testing.T) {
 	write(t, path, string(old[:3*os.Getpagesize()]))
 	if code := run([]string{"-c", p.configPath, "check", "--state"}, p.env, io.Discard, io.Discard); code != 1 {
 		t.Errorf("exit code %d for a file that is cut short", code)
+	}
+}
+
+// TestAnAgentThatHangs is told of as one: what reads or changes the state must not be said to be for another time, or another user.
+func TestAnAgentThatHangs(t *testing.T) {
+	t.Parallel()
+	p, cfg, told := alone(t, "")
+	if err := os.MkdirAll(cfg.Agent.StateDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := control.Listen(cfg.Agent.StateDir) // and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if _, err := runningAgent(t.Context(), cfg); !errors.Is(err, control.ErrNoAnswer) || p.exitCode(err) != control.ExitUnfinished {
+		t.Errorf("%v: %s", err, told)
+	}
+	listener.Close()
+	if client, err := runningAgent(t.Context(), cfg); client != nil || err != nil {
+		t.Errorf("none runs: %v, %v", client, err)
+	}
+}
+
+func TestWhoseStateItIs(t *testing.T) {
+	t.Parallel()
+	env := func(name string) string { return map[string]string{"XDG_STATE_HOME": "/home/kim/state"}[name] }
+	for _, row := range []struct {
+		sentence, path, stateDir string
+		want                     bool
+	}{
+		{"somebody looks without sudo", service.PackagedConfig, "/home/kim/state/ftpferry", true},
+		{"the configuration says where", service.PackagedConfig, "/srv/state", false},
+		{"or that it is where that of the service is", service.PackagedConfig, service.StateFolder, false},
+		{"with a configuration of their own", "/home/kim/agent.toml", "/home/kim/state/ftpferry", false},
+	} {
+		if got := isStateElsewhere(&config.Config{Path: row.path, Agent: config.Agent{StateDir: row.stateDir}}, env); got != row.want && runtime.GOOS != "windows" {
+			t.Errorf("%s: %t", row.sentence, got)
+		}
 	}
 }

@@ -113,8 +113,7 @@ func (p *program) printUnit(install service.Install) error {
 	if err != nil {
 		return exit{control.ExitNeedsPerson, err}
 	}
-	fmt.Fprint(p.stdout, text)
-	return nil
+	return p.print(text)
 }
 
 // serviceFolders are those that the agent works with, each once, sorted.
@@ -186,9 +185,9 @@ Exit codes: 0 it runs; 1 it is installed and does not run; 69 it is not installe
 				return exit{control.ExitNeedsPerson, err}
 			case !running:
 				code, text = control.ExitNeedsPerson, "the service is installed and does not run"
-				if reason != "" {
-					text += ": " + reason
-				}
+			}
+			if reason != "" {
+				text += ": " + reason
 			}
 			if p.json {
 				if err := p.printJSON(state); err != nil {

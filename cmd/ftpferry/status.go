@@ -33,8 +33,9 @@ says so of these and their servers.
 after block elsewhere, with --json one object per line. There are colors on a
 terminal unless NO_COLOR is set.
 
-Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login,
-conflicts, or paths that nobody can look at. With --watch: 0 after Ctrl+C.`,
+Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login or
+certificate, conflicts, files that differ, paths that nobody can look at, or
+expected files that are missing. With --watch: 0 after Ctrl+C.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)
@@ -64,7 +65,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 			return nil
 		})
 	}
-	if code := control.StatusExitCode(o.Syncs); err == nil && code != control.ExitDone {
+	if code := o.ExitCode(); err == nil && code != control.ExitDone {
 		return exit{code: code}
 	}
 	return err
@@ -91,8 +92,11 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
 	word := s.State
-	if stop := s.Jobs.Stop; word == control.StopWindow && stop != nil {
+	switch stop := s.Jobs.Stop; {
+	case word == control.StopWindow && stop != nil:
 		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+	case word == control.StopPause: // which would pass for what a person has paused
+		word = "server paused"
 	}
 	name := oneLine(s.Sync) + ": "
 	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)

@@ -66,6 +66,55 @@ func TestWhatASignalDoesToATransfer(t *testing.T) {
 	}
 }
 
+// TestWhatStopsACommand that works by itself: Ctrl+C once and twice, and the end of the terminal.
+func TestWhatStopsACommand(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
+	for sentence, row := range map[string]struct {
+		folder  string
+		command string
+		signals []syscall.Signal
+		code    int
+		want    string
+		stays   bool // what was sent
+	}{
+		"a pass says how long it may take to end, and the second Ctrl+C ends it": {
+			"pass", "once", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, -1, "for 10m0s at most; Ctrl+C again", true},
+		"a copy whose terminal is closed leaves nothing": {"copy", "put", []syscall.Signal{syscall.SIGHUP}, 75, "nothing is left of it", false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			g := newPair(t, server, plot{direction: "up", folder: row.folder, settings: "bandwidth = \"512KiB\""})
+			g.configure(`shutdown_grace = "1s"`, `shutdown_grace = "10m"`)
+			name := filepath.Join(g.local, "big")
+			write(t, name, "")
+			if err := os.Truncate(name, 1<<30); err != nil {
+				t.Fatal(err)
+			}
+			arguments := []string{row.command}
+			if row.command == "put" {
+				arguments = append(arguments, name, "real:/"+row.folder+"/")
+			}
+			program := g.start(arguments...)
+			g.await(program, "the transfer to be under way", func() bool { return g.sent("big") > 0 })
+			for i, signal := range row.signals {
+				if err := program.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+				if i+1 < len(row.signals) {
+					g.await(program, "the signal to be noticed", func() bool { return strings.Contains(program.out.String(), row.want) })
+				}
+			}
+			if code, out := program.end(t); code != row.code || !strings.Contains(out, row.want) {
+				t.Fatalf("exit code %d, want %d and %q:\n%s", code, row.code, row.want, out)
+			}
+			if stays := g.sent("big") > 0; stays != row.stays {
+				t.Errorf("something is left on the server: %v", stays)
+			}
+		})
+	}
+}
+
 // configure writes the configuration again, with other words.
 func (g *pair) configure(old, new string) {
 	g.t.Helper()

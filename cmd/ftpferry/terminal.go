@@ -40,5 +40,8 @@ func windowOf(w io.Writer) (columns, rows int, ok bool) {
 		return 0, 0, false
 	}
 	columns, rows, err := windowSize(file)
+	if columns <= 0 || rows <= 0 { // a terminal that nobody has told its size, as of "docker exec -t"
+		columns, rows = screen, 24
+	}
 	return columns, rows, err == nil
 }

@@ -6,11 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -50,10 +47,14 @@ func (p *program) watchStatus(ctx context.Context, names []string, every string)
 	if err != nil {
 		return exit{control.ExitUsage, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	for next := time.NewTicker(interval); ; {
-		if err := p.watchOnce(ctx, cfg, names, interval); err != nil || ctx.Err() != nil {
+		err := p.watchOnce(ctx, cfg, names, interval)
+		switch {
+		case ctx.Err() != nil, errors.Is(err, errReadEnough):
+			return nil
+		case err != nil:
 			return err
 		}
 		select {
@@ -76,7 +77,7 @@ func (p *program) watchOnce(ctx context.Context, cfg *config.Config, names []str
 		fmt.Fprintf(p.stderr, "ftpferry: %v\n", err)
 		return nil
 	}
-	return p.printing(func(out *bufio.Writer) error {
+	return p.printingAgain(func(out *bufio.Writer) error {
 		if p.json {
 			if err := writeJSON(out, o); err != nil {
 				return err

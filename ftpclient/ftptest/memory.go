@@ -26,6 +26,9 @@ type Memory struct {
 	Abilities Abilities
 	// Fault decides, before each command, what goes wrong with it. It is called by one goroutine at a time; nil is nothing.
 	Fault func(line string) Fault
+	// Refuse, if not nil, is asked before each command by as many goroutines as there are connections; what it returns, if not "", is the
+	// reply, and the command is not carried out.
+	Refuse func(line string) string
 	// Latency is how long each command takes.
 	Latency time.Duration
 	// Before, if not nil, is called before each command, by as many goroutines as there are connections. It may wait.

@@ -48,6 +48,12 @@ func (s *memorySession) run() {
 		if s.fault == CutBefore {
 			return
 		}
+		if s.server.Refuse != nil {
+			if refusal := s.server.Refuse(line); refusal != "" {
+				s.reply("%s", refusal)
+				continue
+			}
+		}
 		verb, argument, _ := strings.Cut(line, " ")
 		s.command(strings.ToUpper(verb), argument)
 		if strings.EqualFold(verb, "QUIT") {

@@ -273,15 +273,6 @@ func (c *Conn) unsent(commands []Command, first uint64, written int) (whole int)
 	return whole
 }
 
-// Do sends a command and waits for its final reply.
-func (c *Conn) Do(ctx context.Context, command Command) (Reply, error) {
-	call, err := c.Send(ctx, command)
-	if err != nil {
-		return Reply{}, err
-	}
-	return call.Wait(ctx)
-}
-
 // Call is a command on its way. Waiting twice is allowed and gives the same answer.
 type Call struct {
 	started  chan struct{} // closed at the first reply of any kind

@@ -77,14 +77,23 @@ func wantError(t *testing.T, call *Call, want error) {
 	}
 }
 
-func TestDoWaitsForTheReply(t *testing.T) {
+// ask sends a command and waits for its final reply.
+func ask(ctx context.Context, c *Conn, command Command) (Reply, error) {
+	call, err := c.Send(ctx, command)
+	if err != nil {
+		return Reply{}, err
+	}
+	return call.Wait(ctx)
+}
+
+func TestAReplyIsWaitedFor(t *testing.T) {
 	pair(t, func(t *testing.T, c *Conn, server *peer) {
 		go func() {
 			server.expect("PWD")
 			time.Sleep(time.Hour)
 			server.say("257 \"/\"\r\n")
 		}()
-		reply, err := c.Do(t.Context(), testCommand(t, "PWD"))
+		reply, err := ask(t.Context(), c, testCommand(t, "PWD"))
 		if err != nil || reply.Code != 257 || !c.Idle() {
 			t.Errorf("%v, %v, idle: %v", reply, err, c.Idle())
 		}
@@ -241,7 +250,7 @@ func TestTheEndOfTheContextEndsTheWritingOfACommand(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
 		time.AfterFunc(time.Second, cancel)
-		_, err := c.Do(ctx, testCommand(t, "NOOP"))
+		_, err := ask(ctx, c, testCommand(t, "NOOP"))
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, ErrNotSent) {
 			t.Errorf("%v", err)
 		}
@@ -311,7 +320,7 @@ func TestAnEchoOfThePasswordIsInNoError(t *testing.T) {
 			server.expect("PASS hu\"sh")
 			server.say("PASS hu\"sh\r\n")
 		}()
-		_, err = c.Do(t.Context(), command.Secret())
+		_, err = ask(t.Context(), c, command.Secret())
 		if !errors.Is(err, ErrProtocol) || strings.Contains(err.Error(), "sh\"") || strings.Contains(err.Error(), "hu") {
 			t.Errorf("%v", err)
 		}
@@ -428,7 +437,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 			bufio.NewReader(server).ReadString('\n')
 			io.WriteString(server, "230 in\r\n")
 		}()
-		if _, err := c.Do(t.Context(), command.Secret()); err != nil {
+		if _, err := ask(t.Context(), c, command.Secret()); err != nil {
 			t.Error(err)
 		}
 		c.Close()

@@ -1,0 +1,97 @@
+// What a person can do: each asks where something is lost, says what came of it, and has the page look again.
+
+import { find, make, name, say } from './dom.js';
+import { ask, Refused } from './talk.js';
+import { count, plural } from './words.js';
+
+export const by = 'status page';
+
+// tell has the rest of the page look again; script.js sets it.
+export const after = { look: () => {} };
+
+// carry does something and says what came of it.
+async function carry(path, body, said) {
+  try {
+    say(said(await ask(path, body, 60000)));
+  } catch (error) {
+    say(error instanceof Refused ? error.message : `The agent has not answered, so it is not known what came of it (${error.message}).`, true);
+  }
+  after.look();
+}
+
+// confirmed asks a person; content is what there is to know. It returns false, or the form.
+export function confirmed(title, yes, content, dangerous = false) {
+  const dialog = find('ask');
+  if (dialog.open) return Promise.resolve(false);
+  name(find('ask-title'), title, true);
+  find('ask-text').replaceChildren(...content);
+  find('ask-yes').textContent = yes;
+  find('ask-yes').classList.toggle('danger', dangerous);
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes' && dialog.querySelector('form')), { once: true });
+  });
+}
+
+const paragraph = (text, attributes) => make('p', attributes, text);
+
+export function quoted(text) {
+  const node = make('blockquote');
+  name(node, text, true);
+  return node;
+}
+
+// approve lets a halted sync go on, for the reason that was shown and no other.
+export async function approve(sync, stop) {
+  const content = [paragraph('A guard has stopped it:'), quoted(stop.reason)];
+  if (stop.deletes > 0) content.push(paragraph(`If it goes on, ${plural(stop.deletes, 'file')} will be deleted.`, { class: 'strong' }));
+  const plan = make('p', {}, 'What it would do, file by file: ', make('code', {}, `ftpferry plan ${sync}`));
+  content.push(plan);
+  if (!await confirmed(`Let ${sync} go on?`, 'Approve', content, true)) return;
+  await carry('v1/approve', { syncs: [sync], reason: stop.reason }, () => `${sync} is approved and goes on.`);
+}
+
+function changed(answer, what) {
+  const said = [`${plural(answer.jobs, 'job')} ${what}`];
+  if (answer.due) said.push(`${count(answer.due)} due already`);
+  if (answer.running) said.push(`${count(answer.running)} left alone as running`);
+  if (answer.refused) said.push(`${count(answer.refused)} refused: ${answer.left?.[0]?.reason ?? ''}`);
+  if (answer.unknown?.length) said.push(`${count(answer.unknown.length)} gone already`);
+  if (answer.servers?.length) said.push(`the wait for ${answer.servers.join(', ')} has ended`);
+  return `${said.join('; ')}.`;
+}
+
+// retry has jobs tried again at once.
+export const retry = (filter) => carry('v1/jobs/retry', filter, (answer) => changed(answer, 'to be tried again'));
+
+// tryServer ends the wait for a server: jobs of a sync that uses it that are due stay so, and the server is tried for them.
+export const tryServer = (server) => carry('v1/jobs/retry', { sync: server.syncs?.[0] ?? '', state: 'due' },
+  (answer) => answer.servers?.includes(server.server) ? `${server.server} is tried again at once.` : `Nothing keeps ${server.server} waiting any more.`);
+
+// drop removes jobs, if a person says so again.
+export async function drop(filter, title, what) {
+  const content = [...what, paragraph('What they were to do is left undone until a scan finds a reason for it again. No file is deleted.')];
+  if (!await confirmed(title, 'Drop', content, true)) return;
+  await carry('v1/jobs/drop', filter, (answer) => changed(answer, 'dropped'));
+}
+
+// pause has a sync, or all of a server, begin nothing new.
+export async function pause(choice, title) {
+  const field = (label, input) => make('label', {}, label, input);
+  const time = make('select', { name: 'time' }, ...[['0', 'until somebody resumes it'], ['3600', 'for an hour'], ['28800', 'for 8 hours'], ['86400', 'for a day']]
+    .map(([value, text]) => make('option', { value }, text)));
+  const content = [
+    paragraph('Nothing new begins; what changes meanwhile is noted and done afterwards.'),
+    field('How long ', time),
+    field('Why ', make('input', { name: 'why', maxlength: '200', autocomplete: 'off', placeholder: 'for those who come after you' })),
+    make('label', { class: 'check' }, make('input', { type: 'checkbox', name: 'now' }), ' Break off what is under way'),
+  ];
+  const form = await confirmed(title, 'Pause', content);
+  if (!form) return;
+  const { time: seconds, why, now } = form.elements;
+  await carry('v1/pause', { ...choice, by, reason: why.value.trim(), for: Number(seconds.value) * 1e9, now: now.checked },
+    (answer) => `${plural(answer.syncs?.length ?? 0, 'sync')} paused${answer.running ? `; ${plural(answer.running, 'job')} were under way` : ''}.`);
+}
+
+export const resume = (choice) => carry('v1/resume', { ...choice, by }, (answer) => answer.syncs?.length ? `${answer.syncs.join(', ')} ${answer.syncs.length > 1 ? 'go' : 'goes'} on.` : 'Nothing was paused.');
