@@ -88,6 +88,7 @@ func (b *bench) findPrograms(ctx context.Context) error {
 		own = filepath.Join(b.dir, ours)
 		fmt.Fprintln(b.progress, "build ftpferry")
 		build := exec.CommandContext(ctx, "go", "build", "-o", own, "github.com/ftpferry/ftpferry/cmd/ftpferry")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are built
 		if output, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build ftpferry here: %w; -binary takes one that is built: %s", err, output)
 		}
