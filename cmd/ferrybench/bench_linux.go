@@ -47,7 +47,9 @@ func compare(ctx context.Context, o options, progress io.Writer) (report, error)
 				return fmt.Errorf("-state: %w", err)
 			}
 			s.Cleanup(func() { os.RemoveAll(folder) })
-			b.stateDir = folder
+			if b.stateDir, err = filepath.Abs(folder); err != nil {
+				return err
+			}
 		}
 		b.root = filepath.Join(b.dir, "root")
 		if err := os.Mkdir(b.root, 0o755); err != nil {
