@@ -23,7 +23,7 @@ func TestBench(t *testing.T) {
 	leaksBesidePipes(t)
 	folder := t.TempDir()
 	var stdout, stderr bytes.Buffer
-	code := program(t.Context(), []string{"-dir", folder, "-work", "U5", "-rtt", "2", "-peers", "curl", "-runs", "1", "-warm-up", "0", "-timeout", "5m", "-json"}, &stdout, &stderr)
+	code := program(t.Context(), []string{"-dir", folder, "-work", "U5,N200", "-rtt", "2", "-peers", "curl", "-runs", "1", "-warm-up", "0", "-timeout", "5m", "-json"}, &stdout, &stderr)
 	if code != control.ExitDone {
 		t.Fatalf("code %d: %s", code, &stderr)
 	}
@@ -31,8 +31,11 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Cells) != 1 || r.Cells[0].Files != 5 || r.Cells[0].RTT != 2 {
+	if len(r.Cells) != 2 || r.Cells[0].Files != 5 || r.Cells[0].RTT != 2 {
 		t.Fatalf("%+v", r.Cells)
+	}
+	if rows := r.Cells[1].Rows; len(rows) != 1 || len(rows[0].Runs) != 1 || rows[0].Runs[0].Data > 20 {
+		t.Errorf("nothing has changed: %+v, want ours, and no transfers", rows)
 	}
 	for _, row := range r.Cells[0].Rows {
 		if row.Failed != "" || len(row.Runs) != 1 {

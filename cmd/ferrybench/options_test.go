@@ -102,7 +102,7 @@ func TestHelpNamesAllThereIs(t *testing.T) {
 			t.Errorf("%s is missing in -help or -list", name)
 		}
 	}
-	for _, flag := range []string{"-servers", "-work", "-rtt", "-n ", "-tls", "-peers", "-runs", "-warm-up", "-timeout", "-binary", "-dir", "-state", "-all", "-json", "-list"} {
+	for _, flag := range []string{"-servers", "-work", "-rtt", "-n ", "-tls", "-peers", "-runs", "-warm-up", "-timeout", "-binary", "-dir", "-state", "-all", "-json", "-render", "-list"} {
 		if !strings.Contains(help.String(), "\n  "+flag) {
 			t.Errorf("%s is missing in -help", flag)
 		}

@@ -21,7 +21,6 @@ type job struct {
 	connections          int
 	files                []sample
 	scratch              string // a folder for what the client needs; it is also its home
-	program              string
 }
 
 // invocation is how a client is run: its arguments, and the files that it reads, by their names in the scratch folder.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/agent/control"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -81,6 +83,30 @@ func TestReportAsJSON(t *testing.T) {
 	}
 	if difference := cmp.Diff(sampleReport(), back, cmp.AllowUnexported(run{}, cell{}, row{})); difference != "" {
 		t.Errorf("what was written is not what was read: %s", difference)
+	}
+}
+
+// TestRender: what was written as JSON gives the same tables later.
+func TestRender(t *testing.T) {
+	t.Parallel()
+	var text, want, got, stderr bytes.Buffer
+	for _, as := range []struct {
+		to   *bytes.Buffer
+		json bool
+	}{{&text, true}, {&want, false}} {
+		if err := sampleReport().write(as.to, as.json); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := program(t.Context(), []string{"-render", file}, &got, &stderr); code != control.ExitDone || got.String() != want.String() {
+		t.Errorf("code %d, %s: %s", code, &stderr, cmp.Diff(want.String(), got.String()))
+	}
+	if code := program(t.Context(), []string{"-render", file + ".other"}, &got, &stderr); code != control.ExitUsage || !strings.Contains(stderr.String(), "-render: open ") {
+		t.Errorf("a file that is not there: code %d, %s", code, &stderr)
 	}
 }
 
