@@ -4,7 +4,7 @@ import { find, make, name, say } from './dom.js';
 import { ask, Refused } from './talk.js';
 import { count, plural } from './words.js';
 
-export const by = 'status page';
+const by = 'status page';
 
 // tell has the rest of the page look again; script.js sets it.
 export const after = { look: () => {} };

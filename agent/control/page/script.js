@@ -42,7 +42,6 @@ async function look() {
   asking = false;
   const wait = failures ? Math.min(seldom, often * 2 ** (failures - 1)) : document.hidden ? seldom : often;
   timer = setTimeout(look, again ? 0 : wait);
-  if (failures) find('away').dataset.next = String(Date.now() + wait);
 }
 
 const live = (word, shape) => state(find('live'), word, shape);
