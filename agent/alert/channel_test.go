@@ -215,3 +215,30 @@ func TestWordsOfTheConfiguration(t *testing.T) {
 		t.Error("a word without a kind")
 	}
 }
+
+// TestAChannelGoesByOtherRules and remembers what it has told, and how much: a change is no reason to tell anything twice.
+func TestAChannelGoesByOtherRules(t *testing.T) {
+	one := rules(func(r *Rules) { r.Gather, r.PerHour = 0, 2 })
+	c := NewChannel(one, "host", nil, noon)
+	sight := Sight{Problems: []Problem{halt("web")}}
+	if _, ok := c.Step(noon, sight); !ok {
+		t.Fatal("nothing is told")
+	}
+	c.Follow(rules(func(r *Rules) { r.Gather, r.PerHour, r.Remind = 0, 1, 0 })) // while a message is under way
+	c.Done(noon, nil)
+	if m, ok := c.Step(noon.Add(time.Minute), sight); ok {
+		t.Errorf("told twice: %s", m.Summary)
+	}
+	sight.Problems = append(sight.Problems, halt("other"))
+	if m, ok := c.Step(noon.Add(2*time.Minute), sight); ok {
+		t.Errorf("more than the new limit: %s", m.Summary)
+	}
+	if m, ok := c.Step(noon.Add(2*time.Hour), sight); !ok || len(m.Items) != 1 {
+		t.Errorf("after an hour: %v %s", ok, m.Summary)
+	}
+	c.Done(noon.Add(2*time.Hour), nil)
+	c.Follow(rules(func(r *Rules) { r.Gather, r.On = 0, []Kind{Dead} }))
+	if m, ok := c.Step(noon.Add(4*time.Hour), Sight{}); ok {
+		t.Errorf("told that something is over which it does not tell of any more: %s", m.Summary)
+	}
+}

@@ -88,7 +88,8 @@ func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 	return cfg, file
 }
 
-// LoadRest returns what of a configuration that has errors is good for telling people so: the alerts without errors of their own, and the state folder, "" if that is wrong. It has nothing else, not even those where nothing can be read.
+// LoadRest returns what of a configuration that has errors is good for telling people so: the alerts without errors of their own, and the
+// state folder, "" if that is wrong. It has nothing else, not even those where nothing can be read.
 func LoadRest(path string, env func(string) string) *Config {
 	l := newLoader(env)
 	tables, err := l.read(path, path)
