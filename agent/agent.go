@@ -87,6 +87,13 @@ type lasting struct {
 	metrics   *metrics
 	lookout   *lookout
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
+	// deaf is why nothing is served where listen says; nil if something is, or nothing is meant to be.
+	deaf          atomic.Pointer[webTrouble]
+	webChanges    chan webChange
+	reconfiguring sync.Mutex // held by Reconfigure
+	// followers are signalled, by one value, when there is another configuration. The list stays as it is while Run works.
+	followers []chan struct{}
+	onDisk    atomic.Pointer[onDisk] // nil: the configuration is that of the start
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -95,7 +102,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		db: db, options: o, logger: o.Logger, bounds: boundsFor(maxOpen), longestPutOff: plan.LongestPutOff,
 		lasting: &lasting{
 			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
-			feed: newFeed(time.Now()), lookout: newLookout(),
+			feed: newFeed(time.Now()), webChanges: make(chan webChange), lookout: newLookout(),
 		},
 	}
 	a.configure(cfg)
@@ -195,7 +202,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	if a.options.Control {
 		a.startControl(grouped, group)
 	}
-	if a.options.Listen && a.cfg.Agent.Listen != "" {
+	if a.options.Listen {
 		group.Go(func() error {
 			a.serveWeb(grouped)
 			return nil
@@ -242,10 +249,12 @@ type request struct {
 	approve string
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
-	pauses []string // the syncs whose pauses change has changed, and
-	by     string   // who has asked for that
-	drop   *drop    // nil, or the jobs under way that change has found and that are to be gone
-	answer chan error
+	pauses []string // the syncs whose pauses change has changed, with
+	// pausedServers, and by whom that was asked for.
+	pausedServers []string
+	by            string
+	drop          *drop // nil, or the jobs under way that change has found and that are to be gone
+	answer        chan error
 }
 
 // ask hands a request to the dispatcher and waits until it is committed.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,49 +22,123 @@ type alertMemory struct {
 	alert.Memory
 	// Expected is since when each expect of a sync is known, by its key: nobody is missed of the time before.
 	Expected map[string]time.Time `json:"expected,omitempty"`
+	// Working is when the agent began that works now, zero after it has ended in good order. Cut is when it was found in the last hour that
+	// one had not, and CutTold when that was last told at once.
+	Working time.Time   `json:"working,omitzero"`
+	Cut     []time.Time `json:"cut,omitempty"`
+	CutTold time.Time   `json:"cut_told,omitzero"`
 }
 
-// alerts sees what is wrong and has it told, beside the work of an agent.
+// alerts sees what is wrong and has it told, beside the work of an agent. All of it is of Run's goroutine, once that works.
 type alerts struct {
-	agent  *Agent
+	agent  *Agent // whose configuration is followed
 	d      *dispatcher
+	teller *alert.Teller
 	memory alertMemory
-	seen   map[string]alert.Problem // those that are told by look, by key; of Run's goroutine
+	seen   map[string]alert.Problem // those that are told by look, by key
 }
 
 // runAlerts tells of trouble and gives signs of life until stop is called, which waits for what is under way.
 func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	stop = func() {
-		cancel()
-		running.Wait()
-	}
-	if a.cfg.Agent.Heartbeat.URL.Reveal() != "" {
-		running.Go(func() {
-			alert.Beat(ctx, a.cfg.Agent.Heartbeat, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
-		})
-	}
 	s := &alerts{agent: a, d: d}
 	now := time.Now()
 	if s.memory, err = loadAlertMemory(a.db); err != nil {
-		stop()
 		return nil, err
 	}
-	s.begin(now)
-	teller := alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
+	cut := s.begin(now)
+	s.teller = alert.NewTeller(a.cfg.Alerts, s.memory.Memory, now, a.logger)
+	if cut.Kind != "" && s.isLoop(now) {
+		tellAtOnce(ctx, s.teller, alert.EventNotice, cut, a.logger)
+		cut.Kind = ""
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
 	in := make(chan alert.Problem)
-	running.Go(func() { s.follow(ctx, in) })
+	beat, look := make(chan struct{}, 1), make(chan struct{}, 1)
+	a.followers = append(a.followers, beat, look)
+	running.Go(func() { a.giveSigns(ctx, beat) })
+	running.Go(func() { a.follow(ctx, d, in, cut) })
 	running.Go(func() {
-		teller.Run(ctx, in, func(now time.Time) (alert.Sight, error) { return s.look(ctx, now) }, s.save)
+		for relay(ctx, look, in) {
+		}
 	})
-	return stop, nil
+	running.Go(func() {
+		s.teller.Run(ctx, in, func(now time.Time) (alert.Sight, error) { return s.look(ctx, now) }, s.save)
+	})
+	return func() {
+		cancel()
+		running.Wait()
+		s.memory.Working = time.Time{}
+		if err := s.save(s.memory.Memory); err != nil {
+			a.logger.Warn("the next agent will take this one for cut off", "error", err)
+		}
+	}, nil
 }
 
-// follow passes on what happens as far as it is about alerts.
-func (s *alerts) follow(ctx context.Context, in chan<- alert.Problem) {
+// relay waits for a signal and makes it a reason to look. It returns false when ctx is done.
+func relay(ctx context.Context, signal <-chan struct{}, in chan<- alert.Problem) bool {
+	select {
+	case <-signal:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case in <- alert.Problem{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// giveSigns gives signs of life as the newest configuration says, until ctx is done.
+func (a *Agent) giveSigns(ctx context.Context, changed <-chan struct{}) {
+	for ctx.Err() == nil {
+		h := a.current.Load().cfg.Agent.Heartbeat
+		beating, stop := context.WithCancel(ctx)
+		var beat sync.WaitGroup
+		if h.URL.Reveal() != "" {
+			beat.Go(func() {
+				alert.Beat(beating, h, func(ctx context.Context) error { return a.current.Load().wellEnough(ctx) }, a.logger)
+			})
+		}
+		for same := true; same; {
+			select {
+			case <-changed:
+				same = reflect.DeepEqual(h, a.current.Load().cfg.Agent.Heartbeat)
+			case <-ctx.Done():
+				same = false
+			}
+		}
+		stop()
+		beat.Wait()
+	}
+}
+
+// take follows the newest configuration. What was told stays told by channels that there still are; one that is new, by its name, is told
+// of all that is wrong.
+func (s *alerts) take(now time.Time) {
+	newest := s.agent.current.Load()
+	if newest == s.agent {
+		return
+	}
+	s.agent = newest
+	s.agent.lookout.forgetAbsences()
+	s.expect(now)
+	s.teller.Take(newest.cfg.Alerts)
+	if err := s.save(s.teller.Memory()); err != nil {
+		s.agent.logger.Warn("what was told is not remembered: it may be told again", "error", err)
+	}
+}
+
+// follow passes on what happens as far as it is about alerts, and first of all what has happened already.
+func (a *Agent) follow(ctx context.Context, d *dispatcher, in chan<- alert.Problem, first alert.Problem) {
+	select {
+	case in <- first:
+	case <-ctx.Done():
+		return
+	}
 	// An error is the end of ctx or of the agent.
-	_ = s.agent.feed.follow(ctx, s.d.over, control.EventsRemembered, func(e control.Event) error {
+	_ = a.feed.follow(ctx, d.over, control.EventsRemembered, func(e control.Event) error {
 		var p alert.Problem // without a kind it is a reason to look
 		switch ActivityKind(e.Kind) {
 		case ActivityMissed:
@@ -70,7 +146,7 @@ func (s *alerts) follow(ctx context.Context, in chan<- alert.Problem) {
 				return nil
 			}
 			p = alert.Problem{Key: "missed/" + e.Sync, Kind: alert.Missed, Sync: e.Sync, Text: e.Text, Since: e.When}
-			if configured := s.agent.cfg.Syncs[e.Sync]; configured != nil {
+			if configured := a.current.Load().cfg.Syncs[e.Sync]; configured != nil {
 				p.Server = configured.Server
 			}
 		case ActivityDead, ActivityHalted, ActivityAlert, ActivityCleared, ActivityPaused, ActivityScanned:
@@ -106,12 +182,23 @@ func loadAlertMemory(db *state.DB) (m alertMemory, err error) {
 	return m, nil
 }
 
-// begin brings the memory up to date. The dispatcher does not work yet, so nobody else writes.
-func (s *alerts) begin(now time.Time) {
-	isNew, wasStopped := s.expect(now), s.afterStop(now)
-	if !isNew && !wasStopped {
-		return
+// begin brings the memory up to date. The dispatcher does not work yet, so nobody else writes. cut tells that the agent before has not
+// ended in good order and could not say so; else it has no kind.
+func (s *alerts) begin(now time.Time) (cut alert.Problem) {
+	s.expect(now)
+	wasStopped := s.afterStop(now)
+	m := &s.memory
+	m.Cut = slices.DeleteFunc(m.Cut, func(at time.Time) bool { return now.Sub(at) >= time.Hour || at.After(now) })
+	if !m.Working.IsZero() && !wasStopped {
+		m.Cut = append(m.Cut, now)
+		cut = alert.Problem{Key: "cut", Kind: alert.Stopped, Since: now, Text: fmt.Sprintf(
+			"the agent that began at %s was cut off: killed, crashed, or without power; it works again", m.Working.Format(time.RFC3339))}
+		if n := len(m.Cut); n > 1 {
+			cut.Text += fmt.Sprintf(", for the %s time within an hour", ordinal(n))
+		}
+		s.agent.logger.Warn("the agent before was cut off in the middle of its work", "began", m.Working)
 	}
+	m.Working = now
 	data, err := json.Marshal(s.memory)
 	if err == nil {
 		err = s.agent.db.Update(putAlertMemory(data))
@@ -122,6 +209,29 @@ func (s *alerts) begin(now time.Time) {
 	if err != nil {
 		s.agent.logger.Warn("what was told is not remembered: it may be told again", "error", err)
 	}
+	return cut
+}
+
+// loop is how often within an hour agents are cut off before that is told at once: they may not live for as long as a message usually
+// waits for others.
+const loop = 3
+
+// isLoop reports whether that is to be told at once now, which it is once in an hour.
+func (s *alerts) isLoop(now time.Time) bool {
+	if age := now.Sub(s.memory.CutTold); len(s.memory.Cut) < loop || age >= 0 && age < time.Hour {
+		return false
+	}
+	s.memory.CutTold = now
+	data, err := json.Marshal(s.memory)
+	return err == nil && s.agent.db.Update(putAlertMemory(data)) == nil
+}
+
+func ordinal(n int) string {
+	ending := "th"
+	if tens := n / 10 % 10; tens != 1 && n%10 >= 1 && n%10 <= 3 {
+		ending = []string{"st", "nd", "rd"}[n%10-1]
+	}
+	return fmt.Sprint(n, ending)
 }
 
 // save returns when the memory is in the state file; see dispatcher.saveMemory.
@@ -189,11 +299,20 @@ func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *
 	if len(cfg.Alerts) == 0 {
 		return
 	}
+	p := alert.Problem{Key: stoppedKey, Kind: alert.Stopped, Text: "the agent has stopped, nothing is synchronised: " + reason.Error(), Since: now}
+	if tellAtOnce(ctx, alert.NewTeller(cfg.Alerts, alert.Memory{}, now, logger), alert.EventProblem, p, logger) && cfg.Agent.StateDir != "" {
+		mark.When, mark.Reason, mark.Silent = now, reason.Error(), false
+		if err := mark.write(cfg.Agent.StateDir); err != nil {
+			logger.Warn("it is not remembered that the stop was told", "error", err)
+		}
+	}
+}
+
+// tellAtOnce tells by all channels, within 20 seconds, and reports whether one has taken it. A ctx that is done makes no difference.
+func tellAtOnce(ctx context.Context, teller *alert.Teller, event alert.Event, p alert.Problem, logger *slog.Logger) (told bool) {
 	limited, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), farewell, errors.New("the agent stops"))
 	defer cancel()
-	p := alert.Problem{Key: stoppedKey, Kind: alert.Stopped, Text: "the agent has stopped, nothing is synchronised: " + reason.Error(), Since: now}
-	told := false
-	for _, r := range alert.NewTeller(cfg.Alerts, alert.Memory{}, now, logger).Tell(limited, p) {
+	for _, r := range teller.Tell(limited, event, p) {
 		if r.Error != "" {
 			logger.Error("alert not sent", "alert", r.Channel, "error", r.Error)
 			continue
@@ -201,10 +320,5 @@ func TellStopped(ctx context.Context, cfg *config.Config, reason error, logger *
 		told = true
 		logger.Info("alert sent", "alert", r.Channel, "reply", r.Answer)
 	}
-	if told {
-		mark.When, mark.Reason, mark.Silent = now, reason.Error(), false
-		if err := mark.write(cfg.Agent.StateDir); err != nil {
-			logger.Warn("it is not remembered that the stop was told", "error", err)
-		}
-	}
+	return told
 }

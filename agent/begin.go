@@ -29,6 +29,9 @@ func (d *dispatcher) begin(now time.Time) error {
 		if err := d.loadServers(tx, d.servers); err != nil {
 			return err
 		}
+		if err := d.loadPauses(tx); err != nil {
+			return err
+		}
 		hastened, err := d.hasten(tx, now)
 		if err != nil {
 			return err

@@ -180,6 +180,15 @@ func (b *breaker) work(a assignment) {
 	}
 }
 
+// config is what the next agent gets.
+func (b *breaker) config() *config.Config {
+	cfg := breakerConfig()
+	if b.adjust != nil {
+		b.adjust(cfg)
+	}
+	return cfg
+}
+
 // enqueue puts jobs of some paths into the queue, as of now.
 func (b *breaker) enqueue(kind, sync string, now time.Time, paths ...string) {
 	b.t.Helper()
@@ -190,7 +199,7 @@ func (b *breaker) enqueue(kind, sync string, now time.Time, paths ...string) {
 	err = b.db.Update(func(tx *state.Tx) error {
 		for _, path := range paths {
 			_, err := queue.Enqueue(tx, now, queue.New{
-				Kind: kind, Sync: sync, Server: breakerConfig().Syncs[sync].Server, Path: path, Payload: payload,
+				Kind: kind, Sync: sync, Server: b.config().Syncs[sync].Server, Path: path, Payload: payload,
 				Priority: map[string]uint8{work.KindLook: priorityLook, work.KindScan: priorityScan, string(plan.DeleteRemote): priorityDelete}[kind] + map[bool]uint8{true: prioritySmall}[isTransfer(kind)],
 				Serial:   plan.Action(kind).Deletes(),
 			})

@@ -281,9 +281,9 @@ var troubles = []trouble{
 			}
 		},
 		during: words{
-			status:  []string{"sync site: paused: paused by ann at...: move of the disks", "exit code 0"},
+			status:  []string{"sync site: paused: paused by ann at ", "exit code 0"},
 			metrics: []string{`ftpferry_sync_stopped{by="paused",sync="site"} 1`},
-			log:     []string{`"msg":"suspended","sync":"site","server":"acme","reason":"paused by ann at...: move of the disks"`},
+			log:     []string{`"msg":"suspended","sync":"site","server":"acme","reason":"paused by ann at `},
 			events:  []string{"suspended site...move of the disks"},
 		},
 		cure: func(d *day) {

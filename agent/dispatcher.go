@@ -50,22 +50,23 @@ type dispatcher struct {
 
 	servers map[string]*server
 	// outstanding are the assignments whose jobs have not all been reported.
-	outstanding map[queue.ID]*assigned
-	passes      []*pass
-	runs        map[string]*run // of lines of schedules, by run.key
-	halted      map[string]bool
-	paused      map[string]state.Pause // by a person; those that are over are taken out by the next commit
-	rooms       map[queue.ID]room      // of the scans under way
-	holds       map[string]state.Hold  // of syncs; those of servers are in their rows
-	drops       drops                  // of jobs under way; never changed in place
-	trials      map[place]queue.ID     // the transfers that find out whether there is room again
-	closed      map[string]bool        // syncs that were told to be outside of their windows
-	rounds      int                    // of new fingerprints
-	now         func() time.Time
-	latest      time.Time // the latest that the clock has shown
-	wake        time.Time
-	nextTrim    time.Time
-	deletions   map[string]waitingDeletions
+	outstanding   map[queue.ID]*assigned
+	passes        []*pass
+	runs          map[string]*run // of lines of schedules, by run.key
+	halted        map[string]bool
+	paused        map[string]state.Pause // by a person; those that are over are taken out by the next commit
+	pausedServers map[string]state.Pause // those of servers, which are others than those of their syncs
+	rooms         map[queue.ID]room      // of the scans under way
+	holds         map[string]state.Hold  // of syncs; those of servers are in their rows
+	drops         drops                  // of jobs under way; never changed in place
+	trials        map[place]queue.ID     // the transfers that find out whether there is room again
+	closed        map[string]bool        // syncs that were told to be outside of their windows
+	rounds        int                    // of new fingerprints
+	now           func() time.Time
+	latest        time.Time // the latest that the clock has shown
+	wake          time.Time
+	nextTrim      time.Time
+	deletions     map[string]waitingDeletions
 	// untold are changes that no event has told of so far, by sync.
 	untold map[string][]untold
 	// young is when the first file of a sync is old enough that was too young; zero: that has to be found out.
@@ -77,7 +78,7 @@ type dispatcher struct {
 
 	news    []func() // what to log about the beginning
 	memory  extip.Memory
-	locator *extip.Locator // nil if nobody is to be asked
+	locator *extip.Locator // asks nobody where nobody is to be asked
 	over    chan struct{}  // closed when run has returned, with
 	failure error
 	// nextPulse is when the pulse is due.
@@ -168,7 +169,7 @@ func newDispatcher(a *Agent) (*dispatcher, error) {
 	if err := d.begin(d.now()); err != nil {
 		return nil, err
 	}
-	d.locator = newLocator(a.cfg, d.memory, d.saveMemory, a.logger)
+	d.locator = extip.NewLocator(locatorOptions(a.cfg, d.memory, d.saveMemory, a.logger))
 	for _, s := range d.servers {
 		d.connect(s)
 	}
@@ -189,7 +190,7 @@ func newServer(s *config.Server) *server {
 // connect gives a server, whose facts are known, its pool.
 func (d *dispatcher) connect(s *server) {
 	s.line = newBandwidth(s.config.Bandwidth, d.now())
-	s.pool = newPool(s.config, s.facts, s.line, d.locator, d.agent.dial, d.agent.logger)
+	s.pool = newPool(s.config, s.facts, s.line, d.usefulLocator(), d.agent.dial, d.agent.logger)
 	s.address = s.pool.InUse()
 }
 
@@ -421,7 +422,8 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for name, halted := range t.halted {
 		d.halted[name] = halted
 	}
-	if maps.Copy(d.paused, t.paused); len(t.paused) > 0 {
+	maps.Copy(d.paused, t.paused)
+	if maps.Copy(d.pausedServers, t.pausedServers); len(t.paused)+len(t.pausedServers) > 0 {
 		d.tellWorkers(b.now)
 	}
 	d.rooms, d.untold, d.young, d.putOffs = t.rooms, t.untold, t.young, t.putOffs

@@ -32,6 +32,8 @@ var (
 	agentInfo    = newMeasure(prometheus.GaugeValue, "agent_info", "The running agent; always 1.", "version", "go_version")
 	agentStarted = newMeasure(prometheus.GaugeValue, "agent_start_timestamp_seconds", "When the agent began to work with this configuration.")
 	agentAlive   = newMeasure(prometheus.GaugeValue, "agent_alive_timestamp_seconds", "When the dispatcher last gave a sign of life, which it does every 30 seconds at least.")
+	configTaken  = newMeasure(prometheus.GaugeValue, "config_last_reload_successful", "1 if the configuration that was read last is in force, 0 if it was refused.")
+	configWhen   = newMeasure(prometheus.GaugeValue, "config_last_reload_success_timestamp_seconds", "When the configuration in force was taken.")
 	stateBytes   = newMeasure(prometheus.GaugeValue, "state_bytes", "Size of the state file.")
 	stateLimit   = newMeasure(prometheus.GaugeValue, "state_limit_bytes", "What the state file may grow to (max_state_size).")
 
@@ -49,7 +51,7 @@ var (
 	missedRuns    = newMeasure(prometheus.CounterValue, "schedule_missed_total", "Times of a schedule that were left out.", "sync", "schedule")
 	lastRun       = newMeasure(prometheus.GaugeValue, "schedule_last_run_timestamp_seconds", "The time for which a schedule was last carried out.", "sync", "schedule")
 	lastFinished  = newMeasure(prometheus.GaugeValue, "schedule_last_finished_timestamp_seconds", "When the last run of a schedule was over.", "sync", "schedule")
-	serverState   = newMeasure(prometheus.GaugeValue, "server_state", "1 for how a server stands: up, idle, paused, blocked (login refused), full or window.", "server", "state")
+	serverState   = newMeasure(prometheus.GaugeValue, "server_state", "1 for how a server stands: up, idle, paused, blocked (login refused), full, window or suspended (paused by a person).", "server", "state")
 	connections   = newMeasure(prometheus.GaugeValue, "server_connections", "Open connections, busy or idle.", "server", "use")
 	mostConnected = newMeasure(prometheus.GaugeValue, "server_connection_limit", "How many connections there may be: as configured, or fewer if the server takes no more.", "server")
 	certificateBy = newMeasure(prometheus.GaugeValue, "server_certificate_expiry_timestamp_seconds", "When the certificate of a server ends, as of the last handshake; of the address whose certificate ends first.", "server")
@@ -59,7 +61,7 @@ var (
 
 // measures are all of them.
 var measures = []measure{
-	agentInfo, agentStarted, agentAlive, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
+	agentInfo, agentStarted, agentAlive, configTaken, configWhen, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
 	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, syncProblems, serverTrouble,
 }
 
@@ -123,6 +125,15 @@ func (g gauges) collectAgent(to chan<- prometheus.Metric) {
 	if alive := a.alive.Load(); alive != nil {
 		agentAlive.sendTime(to, *alive)
 	}
+	taken, since := 1.0, a.started
+	if is := a.onDisk.Load(); is != nil {
+		since = is.taken
+		if is.err != nil {
+			taken = 0
+		}
+	}
+	configTaken.send(to, taken)
+	configWhen.sendTime(to, since)
 	stateBytes.send(to, float64(a.db.Size()))
 	if limit := a.cfg.Agent.MaxStateSize; limit > 0 {
 		stateLimit.send(to, float64(limit))
@@ -133,7 +144,7 @@ func (g gauges) collectAgent(to chan<- prometheus.Metric) {
 var (
 	stops        = []string{control.StopHalt, control.StopPerson, control.StopBlock, control.StopPause, control.StopFull, control.StopWindow, control.StopWait}
 	watchStates  = []string{control.WatchWorks, control.WatchStarting, control.WatchDegraded, control.WatchPolling, control.WatchMissing}
-	serverStates = []string{control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow}
+	serverStates = []string{control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow, control.ServerSuspended}
 )
 
 func (g gauges) collectSync(to chan<- prometheus.Metric, name string, now time.Time) error {

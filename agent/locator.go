@@ -32,10 +32,20 @@ func newLocator(cfg *config.Config, memory extip.Memory, save func(extip.Memory)
 	if !wantsLocator(cfg) {
 		return nil
 	}
+	return extip.NewLocator(locatorOptions(cfg, memory, save, logger))
+}
+
+func locatorOptions(cfg *config.Config, memory extip.Memory, save func(extip.Memory) error, logger *slog.Logger) extip.Options {
 	from := cfg.Agent.AddressSources
-	return extip.NewLocator(extip.Options{
-		Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger,
-	})
+	return extip.Options{Gateway: from.Gateway, STUN: from.STUN, HTTP: from.HTTPS, Memory: memory, Save: save, Logger: logger}
+}
+
+// usefulLocator is nil where there is nobody to ask.
+func (d *dispatcher) usefulLocator() *extip.Locator {
+	if wantsLocator(d.agent.cfg) {
+		return d.locator
+	}
+	return nil
 }
 
 // runLocator keeps what the locator has opened, until stop is called: that takes it back at the gateway, which may

@@ -165,8 +165,8 @@ func appendCounts(list []control.SyncJobs, sync string, n queue.Counts, stop *co
 // agent learns it anew.
 func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop, error) {
 	configured := a.cfg.Syncs[sync]
-	row, err := state.GetSync(tx, sync)
-	if err != nil && !errors.Is(err, state.ErrBadRow) {
+	paused, row, err := a.pauseIn(tx, sync, now)
+	if err != nil {
 		return nil, err
 	}
 	server, err := state.GetServer(tx, configured.Server)
@@ -183,8 +183,8 @@ func (a *Agent) stopOf(tx *state.Tx, sync string, now time.Time) (*control.Stop,
 		return &control.Stop{By: control.StopOff, Reason: "enabled = false"}, nil
 	case row.Halt != "":
 		return &control.Stop{By: control.StopHalt, Reason: row.Halt, Deletes: row.HaltDeletes}, nil
-	case row.Paused.Holds(now):
-		return &control.Stop{By: control.StopPerson, Reason: pauseText(row.Paused), Until: row.Paused.Until}, nil
+	case paused.Holds(now):
+		return &control.Stop{By: control.StopPerson, Reason: paused.text(), Until: paused.Until, Server: paused.server}, nil
 	case server.Blocked():
 		return &control.Stop{By: control.StopBlock, Reason: server.BlockedBy}, nil
 	case waits(server.NotBefore, now, queue.MostDelay):

@@ -199,7 +199,7 @@ func TestLabelsHoldWordsOfTheConfigurationAlone(t *testing.T) {
 				t.Errorf("%s has the label %s=%q", s.name, label, value)
 			}
 		}
-		if sync, ok := s.labels["sync"]; ok && sync != "web" {
+		if sync := s.labels["sync"]; sync != "" && sync != "web" { // "": of a server
 			t.Errorf("%s is about the sync %q", s.name, sync)
 		}
 	}
@@ -273,6 +273,7 @@ func TestHowEverythingStandsIsMeasured(t *testing.T) {
 		{"ftpferry_server_state", "1", "state", "idle"},
 		{"ftpferry_server_state", "0", "state", "up"},
 		{"ftpferry_server_connection_limit", "4"},
+		{"ftpferry_server_certificate_expiry_timestamp_seconds", "2e+09"},
 		{"ftpferry_transfers_underway", "0", "direction", "up"},
 	} {
 		if got := find(samples, want[0], want[2:]...); got != want[1] {

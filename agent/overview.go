@@ -81,7 +81,11 @@ func (a *Agent) serverStatus(d *dispatcher, name string, syncs []string, now tim
 	configured := a.cfg.Servers[name]
 	s := control.ServerStatus{Server: name, Address: configured.Address, Limit: configured.Connections, Syncs: syncs}
 	var row state.Server
+	var paused state.Pause
 	err := a.view(func(tx *state.Tx) (err error) {
+		if paused, err = state.GetServerPause(tx, name); err != nil {
+			return err
+		}
 		row, err = state.GetServer(tx, name)
 		return err
 	})
@@ -109,7 +113,15 @@ func (a *Agent) serverStatus(d *dispatcher, name string, syncs []string, now tim
 	}
 	s.Data = facts.Channels[0].Way
 	a.serverState(&s, row, crowded, now)
+	if paused.Holds(now) {
+		s.Paused = shownPause(paused)
+		s.State, s.Reason, s.Until = control.ServerSuspended, pauseText(paused), paused.Until
+	}
 	return s, nil
+}
+
+func shownPause(p state.Pause) *control.Pause {
+	return &control.Pause{Since: p.Since, Until: p.Until, By: p.By, Reason: p.Reason}
 }
 
 // serverState finds the word for how a server stands, and the reason.

@@ -212,7 +212,7 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 	from := d.servers[d.agent.cfg.Syncs[sync].Server]
 	srv := from.row
 	read := func(tx *state.Tx) error {
-		halt, err := state.GetSync(tx, sync)
+		paused, halt, err := d.agent.pauseIn(tx, sync, now)
 		if err != nil {
 			return err
 		}
@@ -228,8 +228,8 @@ func (d *dispatcher) look(p *pass, s *passSync, now time.Time) error {
 		if from.full() {
 			s.report.Unavailable = from.refusal
 		}
-		if s.report.Paused = ""; halt.Paused.Holds(now) {
-			s.report.Paused = pauseText(halt.Paused)
+		if s.report.Paused = ""; paused.Holds(now) {
+			s.report.Paused = paused.text()
 		}
 		stopped := halt.Halt != "" || s.report.Paused != "" || s.report.Blocked != "" || s.report.Unavailable != ""
 		if !stopped {

@@ -30,7 +30,14 @@ func newLookout() *lookout {
 	return &lookout{absences: map[string]*absence{}, notes: map[string]noteCount{}}
 }
 
-// problems are those of all syncs that are enabled and of their servers, at this moment. Since is left out where nobody but who has seen the
+// forgetAbsences has what was found out about expected files be found out anew.
+func (l *lookout) forgetAbsences() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.absences)
+}
+
+// problems are those of the agent, of all syncs that are enabled and of their servers, at this moment. Since is left out where nobody but who has seen the
 // beginning can tell.
 func (a *Agent) problems(now time.Time) (alert.Sight, error) {
 	a.lookout.mu.Lock()
@@ -40,6 +47,7 @@ func (a *Agent) problems(now time.Time) (alert.Sight, error) {
 	if err != nil {
 		return sight, err
 	}
+	a.problemsOfAgent(&sight)
 	users := map[string][]string{} // of servers
 	for _, name := range slices.Sorted(maps.Keys(a.syncs)) {
 		server := a.cfg.Syncs[name].Server
@@ -57,6 +65,24 @@ func (a *Agent) problems(now time.Time) (alert.Sight, error) {
 		}
 	}
 	return sight, nil
+}
+
+// problemsOfAgent finds what is wrong with the agent itself.
+func (a *Agent) problemsOfAgent(sight *alert.Sight) {
+	if err := a.stuck(); err != nil && !errors.Is(err, control.ErrNotRunning) {
+		sight.Problems = append(sight.Problems, alert.Problem{Key: "stuck", Kind: alert.Stopped, Text: err.Error()})
+	}
+	if is := a.onDisk.Load(); is != nil && is.err != nil {
+		sight.Problems = append(sight.Problems, alert.Problem{
+			Key: string(alert.Configuration), Kind: alert.Configuration, Since: is.since, Grade: is.times,
+			Text: "the configuration on disk is not in force, the agent goes on with the one before: " + inBrief(is.err),
+		})
+	}
+	if deaf := a.deaf.Load(); deaf != nil {
+		sight.Problems = append(sight.Problems, alert.Problem{
+			Key: string(alert.Configuration) + "/listen", Kind: alert.Configuration, Since: deaf.since, Text: deaf.text + "; the work goes on, and so do the tries",
+		})
+	}
 }
 
 // problemsOfSync finds what is wrong with a sync; expected is since when each of its expects is known.
@@ -233,7 +259,7 @@ func (a *Agent) shownProblems(syncs []string, now time.Time) ([]control.Problem,
 	}
 	sight, err := a.problems(now)
 	for _, p := range sight.Problems {
-		isWanted := slices.Contains(syncs, p.Sync) || p.Sync == "" && slices.ContainsFunc(p.Users, func(user string) bool { return slices.Contains(syncs, user) })
+		isWanted := p.Sync == "" && p.Server == "" || slices.Contains(syncs, p.Sync) || p.Sync == "" && slices.ContainsFunc(p.Users, func(user string) bool { return slices.Contains(syncs, user) })
 		if isWanted && isNear(p, now) {
 			if p.Since.IsZero() && p.Sync == "" {
 				p.Since = a.downSince(p.Server)
@@ -263,7 +289,7 @@ func isNear(p alert.Problem, now time.Time) bool {
 // needsPerson reports whether a problem stays until somebody does something.
 func needsPerson(p alert.Problem) bool {
 	switch p.Kind {
-	case alert.Halted, alert.Dead, alert.Blocked, alert.Absence, alert.Conflict, alert.Differs, alert.Unknown:
+	case alert.Halted, alert.Dead, alert.Blocked, alert.Absence, alert.Conflict, alert.Differs, alert.Unknown, alert.Configuration, alert.Stopped:
 		return true
 	}
 	return false
@@ -271,7 +297,8 @@ func needsPerson(p alert.Problem) bool {
 
 // look is what alerts look at. What no activity tells of is told to the log and the feed here, when it comes and when it goes.
 func (s *alerts) look(ctx context.Context, now time.Time) (alert.Sight, error) {
-	a := s.agent.current.Load()
+	s.take(now)
+	a := s.agent
 	sight, err := a.problems(now)
 	if err != nil {
 		return sight, err

@@ -18,7 +18,10 @@ type Pulse struct {
 const stuckAfter = 5 * time.Minute
 
 // Health implements control.Service.
-func (a *Agent) Health(context.Context) error {
+func (a *Agent) Health(context.Context) error { return a.stuck() }
+
+// stuck returns why the dispatcher gives no sign of life, control.ErrNotRunning before the first one.
+func (a *Agent) stuck() error {
 	last := a.alive.Load()
 	if last == nil {
 		return control.ErrNotRunning

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/config"
@@ -14,24 +16,13 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// NeedsRestart reports whether something differs that is not changed in a running agent: all but servers, syncs, and of [agent]
-// log.level, reload, shutdown_grace and history; and whether anybody is to be asked for this machine's external address.
-func NeedsRestart(was, is *config.Config) bool {
-	before, after := *was, *is
-	for _, c := range []*config.Config{&before, &after} {
-		c.Path, c.Files, c.Folders, c.Warnings, c.Servers, c.Syncs = "", nil, nil, nil, nil, nil
-		c.Agent.Log.Level, c.Agent.Reload, c.Agent.ShutdownGrace, c.Agent.History = 0, "", 0, config.History{}
-	}
-	return !reflect.DeepEqual(before, after) || wantsLocator(was) != wantsLocator(is)
-}
-
 // difference is what is not the same in two configurations, or is in one of them only. With a server all of its syncs differ.
 type difference struct{ servers, syncs map[string]bool }
 
 func differences(was, is *config.Config) difference {
 	d := difference{map[string]bool{}, map[string]bool{}}
 	for name := range union(was.Servers, is.Servers) {
-		if !sameServer(was.Servers[name], is.Servers[name]) {
+		if !sameServer(was.Servers[name], is.Servers[name]) || mayAsk(was, name) != mayAsk(is, name) {
 			d.servers[name] = true
 		}
 	}
@@ -42,6 +33,12 @@ func differences(was, is *config.Config) difference {
 		}
 	}
 	return d
+}
+
+// mayAsk reports whether the connections to a server may have to find out this machine's external address, and have whom to ask.
+func mayAsk(cfg *config.Config, server string) bool {
+	s := cfg.Servers[server]
+	return s != nil && mayCall(s) && wantsLocator(cfg)
 }
 
 func union[V any](a, b map[string]V) map[string]V {
@@ -78,9 +75,58 @@ func (a *Agent) Reload(ctx context.Context) (control.Reloaded, error) {
 
 // Reconfigure takes another configuration while Run works. Servers and syncs that are the same in both go on as if nothing had
 // happened: their transfers, connections and watches. Of the others nothing new is begun; what is under way may go on for
-// shutdown_grace, and then they begin anew, as after a start. It returns when the configuration is in force, with the number of
-// servers and syncs that have changed. It must not be used if NeedsRestart.
+// shutdown_grace, and then they begin anew, as after a start. Alerts, the heartbeat and all else beside the work go on by the new one.
+// It returns when the configuration is in force, with the number of servers and syncs that have changed. One that cannot be taken, as
+// another program has the address of listen, changes nothing; the error says why, and people are told (see Refused).
 func (a *Agent) Reconfigure(ctx context.Context, cfg *config.Config) (changes int, err error) {
+	a.reconfiguring.Lock()
+	defer a.reconfiguring.Unlock()
+	if err := refusalOf(a.current.Load().cfg, cfg); err != nil {
+		a.Refused(err)
+		return 0, err
+	}
+	show := func(bool) {}
+	if a.options.Listen {
+		if show, err = a.prepareWeb(ctx, cfg); err != nil {
+			return 0, err
+		}
+	}
+	changes, err = a.hand(ctx, cfg)
+	show(err == nil)
+	if err == nil {
+		a.onDisk.Store(&onDisk{taken: time.Now()})
+	}
+	return changes, err
+}
+
+// prepareWeb finds out whether the address of listen can be had. end has to be called when that is known: with true the configuration is in
+// force, with false it has been given up.
+func (a *Agent) prepareWeb(ctx context.Context, cfg *config.Config) (end func(taken bool), err error) {
+	c := webChange{to: cfg.Agent, opened: make(chan error, 1), taken: make(chan *Agent, 1), done: make(chan struct{})}
+	select {
+	case a.webChanges <- c:
+	case <-a.ended:
+		return nil, control.ErrGone
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := <-c.opened; err != nil {
+		err = problem(cfg, "agent.listen", fmt.Sprintf("%q cannot be had: %v", cfg.Agent.Listen, err))
+		a.Refused(err)
+		return nil, err
+	}
+	return func(taken bool) {
+		var next *Agent
+		if taken {
+			next = a.current.Load()
+		}
+		c.taken <- next
+		<-c.done
+	}, nil
+}
+
+// hand has the dispatcher take a configuration, and returns when it is in force.
+func (a *Agent) hand(ctx context.Context, cfg *config.Config) (changes int, err error) {
 	r := reload{cfg: cfg, answer: make(chan int, 1)}
 	select {
 	case a.reloads <- r:
@@ -95,6 +141,44 @@ func (a *Agent) Reconfigure(ctx context.Context, cfg *config.Config) (changes in
 	case <-a.ended:
 		return 0, control.ErrGone
 	}
+}
+
+// onDisk is whether the configuration on disk is in force, as far as somebody has had it read.
+type onDisk struct {
+	taken time.Time // when the one in force was
+	err   error     // why the one on disk is not; nil if it is
+	since time.Time // of that
+	times int       // how many have been refused in a row, each for other reasons
+}
+
+// Refused has people told that a configuration was read and is not the one in force, for the reason of err, until another one is taken:
+// by alerts, status and metrics. The same reason again is no news.
+func (a *Agent) Refused(err error) {
+	is := onDisk{taken: a.started}
+	if was := a.onDisk.Load(); was != nil {
+		is = *was
+	}
+	switch {
+	case is.err == nil:
+		is.since = time.Now()
+	case is.err.Error() == err.Error():
+		return
+	}
+	is.err = err
+	is.times++
+	a.onDisk.Store(&is)
+	for _, changed := range a.followers {
+		signal(changed)
+	}
+}
+
+// inBrief is an error of a configuration in one line.
+func inBrief(err error) string {
+	if failure, ok := errors.AsType[*config.Error](err); ok {
+		return failure.Brief()
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
 }
 
 // leaving is a configuration that comes into force when nothing is under way any more of what differs from the one before.
@@ -178,7 +262,10 @@ func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
 		if err := dropLeftOver(tx); err != nil {
 			return err
 		}
-		return next.loadServers(tx, fresh)
+		if err := next.loadServers(tx, fresh); err != nil {
+			return err
+		}
+		return next.loadPauses(tx)
 	})
 	if err != nil {
 		return d, fmt.Errorf("take another configuration: %w", err)
@@ -203,6 +290,9 @@ func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
 		if gone := d.servers[name]; gone != nil && d.dismiss != nil {
 			d.dismiss(gone)
 		}
+	}
+	if err := next.takeOver(d.agent.cfg); err != nil {
+		return &next, err
 	}
 	if next.retrigger != nil {
 		if err := next.retrigger(&a, slices.Sorted(maps.Keys(l.syncs))); err != nil {

@@ -23,7 +23,6 @@ func TestWhatAnotherConfigurationConcerns(t *testing.T) {
 		change  func(*config.Config)
 		servers []string
 		syncs   []string
-		restart bool
 	}{
 		"nothing has changed":               {change: func(*config.Config) {}},
 		"a setting of one sync":             {change: func(c *config.Config) { c.Syncs["up"].Settle++ }, syncs: []string{"up"}},
@@ -33,15 +32,8 @@ func TestWhatAnotherConfigurationConcerns(t *testing.T) {
 		"a password concerns all its syncs": {change: func(c *config.Config) { c.Servers["other"].Password = config.NewSecret("new") }, servers: []string{"other"}, syncs: []string{"far"}},
 		"a server is gone with its syncs": {change: func(c *config.Config) { delete(c.Servers, "other"); delete(c.Syncs, "far") },
 			servers: []string{"other"}, syncs: []string{"far"}},
-		"another server for a sync":    {change: func(c *config.Config) { c.Syncs["far"].Server = "acme" }, syncs: []string{"far"}},
-		"another authority":            {change: func(c *config.Config) { c.Servers["other"].RootCAs = x509.NewCertPool() }, servers: []string{"other"}, syncs: []string{"far"}},
-		"the level of the log":         {change: func(c *config.Config) { c.Agent.Log.Level++ }},
-		"the history and the grace":    {change: func(c *config.Config) { c.Agent.History.Rows++; c.Agent.ShutdownGrace++ }},
-		"when it is read again":        {change: func(c *config.Config) { c.Agent.Reload = config.ReloadAuto }},
-		"the form of the log":          {change: func(c *config.Config) { c.Agent.Log.Format = config.LogJSON }, restart: true},
-		"the state is somewhere else":  {change: func(c *config.Config) { c.Agent.StateDir = "/elsewhere" }, restart: true},
-		"somebody to ask who we are":   {change: func(c *config.Config) { c.Agent.AddressSources.Gateway = true }, restart: true},
-		"a limit for the state's size": {change: func(c *config.Config) { c.Agent.MaxStateSize = 1 << 30 }, restart: true},
+		"another server for a sync": {change: func(c *config.Config) { c.Syncs["far"].Server = "acme" }, syncs: []string{"far"}},
+		"another authority":         {change: func(c *config.Config) { c.Servers["other"].RootCAs = x509.NewCertPool() }, servers: []string{"other"}, syncs: []string{"far"}},
 	} {
 		was, is := breakerConfig(), breakerConfig()
 		row.change(is)
@@ -49,9 +41,19 @@ func TestWhatAnotherConfigurationConcerns(t *testing.T) {
 		if got := differences(was, is); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", sentence, got, want)
 		}
-		if got := NeedsRestart(was, is); got != row.restart {
-			t.Errorf("%s: restart %v", sentence, got)
-		}
+	}
+	// The first one who may be asked who we are concerns the servers that may connect to here. Others are only asked, too.
+	one, two, none := breakerConfig(), breakerConfig(), breakerConfig()
+	for _, c := range []*config.Config{one, two, none} {
+		c.Servers["other"].Data.Mode = config.DataAuto
+	}
+	one.Agent.AddressSources.Gateway = true
+	two.Agent.AddressSources.STUN = []string{"192.0.2.1:3478"}
+	if got, want := differences(none, one), (difference{set([]string{"other"}), set([]string{"far"})}); !reflect.DeepEqual(got, want) {
+		t.Errorf("somebody to ask: %v, want %v", got, want)
+	}
+	if got := differences(one, two); len(got.servers)+len(got.syncs) > 0 {
+		t.Errorf("somebody else to ask: %v", got)
 	}
 }
 
@@ -222,7 +224,7 @@ hooks = { after = ["true"] }
 			t.Fatal(err)
 		}
 	}
-	if d := differences(read[0], read[1]); len(d.servers)+len(d.syncs) > 0 || NeedsRestart(read[0], read[1]) {
+	if d := differences(read[0], read[1]); len(d.servers)+len(d.syncs) > 0 || refusalOf(read[0], read[1]) != nil {
 		t.Errorf("these differ: %v", d)
 	}
 }

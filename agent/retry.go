@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,7 +77,9 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 	}
 	switch classify(err) {
 	case ftpclient.ClassCancelled:
-		return retry(0, true)
+		v := retry(0, true)
+		v.failure.Reason = cmp.Or(job.LastError, brokenOff) // why it had failed before is still what people want to know
+		return v
 	case ftpclient.ClassUnavailable:
 		return pause(serverFailures + 1)
 	case ftpclient.ClassBusy:
@@ -113,6 +116,9 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 	}
 	return retry(queue.Delay(job.Attempts+1, r), false)
 }
+
+// brokenOff is the reason of jobs that were under way, or just to begin.
+const brokenOff = "broken off by a stop or a pause: it is done when it is its turn again"
 
 // isTransfer reports whether jobs of a kind need room at their target.
 func isTransfer(kind string) bool {

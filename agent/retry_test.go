@@ -268,3 +268,13 @@ func TestADeadJobRests(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsBrokenOffSaysSo, in words for people, unless there is more to say.
+func TestWhatIsBrokenOffSaysSo(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[string]string{"": brokenOff, "452 no room": "452 no room"} {
+		if v := judge(context.Canceled, queue.Job{LastError: before}, 0, time.Now(), 0); v.failure.Reason != want {
+			t.Errorf("%q: %q, want %q", before, v.failure.Reason, want)
+		}
+	}
+}

@@ -23,13 +23,14 @@ import (
 func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncStatus, error) {
 	configured := a.cfg.Syncs[name]
 	s := control.SyncStatus{Sync: name, Server: configured.Server, Direction: string(configured.Direction), Watch: a.watching.status(name)}
-	row, err := state.GetSync(tx, name)
+	p, row, err := a.pauseIn(tx, name, time.Now())
 	if err != nil {
 		return s, err
 	}
 	s.LastScan, s.LastSuccess = row.LastFullScan, row.LastSuccess
-	if p := row.Paused; p.Holds(time.Now()) {
-		s.Paused = &control.Pause{Since: p.Since, Until: p.Until, By: p.By, Reason: p.Reason}
+	if p.Holds(time.Now()) {
+		s.Paused = shownPause(p.Pause)
+		s.Paused.Server = p.server
 	}
 	s.Rescans, s.OnlyByRescan, s.LastRescan = row.Rescans, row.OnlyByRescan, row.LastRescan
 	s.FolderTimes = folderTimesOf(configured, row)
@@ -52,6 +53,9 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	}
 	s.Jobs = control.SyncJobs{
 		Sync: name, Dead: n.Dead, Running: n.Running, Due: n.Due, Waiting: n.Waiting, Retrying: n.Retrying, NextDue: n.NextDue, Stop: stop,
+	}
+	if s.Troubles, err = troublesOf(tx, name, n, stop != nil); err != nil {
+		return s, err
 	}
 	err = state.EachNote(tx, name, func(n state.Note) (bool, error) {
 		switch n.Kind {
@@ -165,7 +169,13 @@ func relativeTo(root, name string) (string, error) {
 		}
 		name = rel
 	}
-	rel := path.Clean("/" + filepath.ToSlash(name))[1:]
+	rel := path.Clean(filepath.ToSlash(name))
+	switch {
+	case rel == ".":
+		rel = ""
+	case rel == "..", strings.HasPrefix(rel, "../"):
+		return "", fmt.Errorf("%w: %s is not in %s", control.ErrInvalid, name, root)
+	}
 	if strings.ContainsRune(rel, 0) {
 		return "", fmt.Errorf("%w: %q is no path", control.ErrInvalid, name)
 	}
@@ -198,7 +208,7 @@ func (a *Agent) explainLocal(e *control.Explanation, s work.Sync, rel string) {
 
 // explainState reads what the state file says.
 func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) error {
-	e.Agreed, e.Note, e.Jobs, e.Marked = nil, nil, nil, "" // the transaction may be tried twice
+	e.Agreed, e.Note, e.Jobs, e.Scan, e.Marked = nil, nil, nil, nil, "" // the transaction may be tried twice
 	if row, ok, err := state.GetBaseline(tx, e.Sync, rel); err != nil {
 		return err
 	} else if ok {
@@ -220,8 +230,15 @@ func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) e
 			e.Jobs = append(e.Jobs, shownJob(job))
 		}
 	}
-	stop, err := a.stopOf(tx, e.Sync, time.Now())
-	e.Stop = stop
+	scan, ok, err := failedScan(tx, work.KindScan, e.Sync)
+	if err != nil {
+		return err
+	}
+	if ok {
+		shown := shownJob(scan)
+		e.Scan = &shown
+	}
+	e.Stop, err = a.stopOf(tx, e.Sync, time.Now())
 	return err
 }
 
@@ -267,7 +284,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 		case job.State == string(queue.Dead):
 			return fmt.Sprintf("%s has failed for good (%s): \"ftpferry queue retry %d\" tries it again", what, job.LastError, job.ID)
 		case stop != nil:
-			return fmt.Sprintf("%s, but the sync is stopped (%s): %s", what, stop.By, stop.Reason)
+			return what + ", but " + stoppedStep(e.Sync, *stop)
 		case job.State == string(queue.Waiting):
 			text := fmt.Sprintf("%s in %s", what, max(job.RunAt.Sub(now), 0).Round(time.Second))
 			switch {
@@ -285,7 +302,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	}
 	switch {
 	case stop != nil:
-		return fmt.Sprintf("nothing, the sync is stopped (%s): %s", stop.By, stop.Reason)
+		return "nothing, " + stoppedStep(e.Sync, *stop)
 	case e.Note != nil && e.Note.Kind == "conflict":
 		return "a person has to decide: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
@@ -302,6 +319,34 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 		return "it is looked at soon: " + e.Marked
 	case e.LocalError != "":
 		return "unknown, as the local side cannot be looked at: " + e.LocalError
+	case e.Scan == nil:
+		return nextLook(e, limited, fetched)
+	}
+	reason, _, _ := strings.Cut(e.Scan.LastError, "\n")
+	return fmt.Sprintf("%s. The look at the whole sync has failed (%s) and is tried again in %s",
+		nextLook(e, limited, fetched), strings.TrimRight(reason, " ."), max(e.Scan.RunAt.Sub(now), 0).Round(time.Second))
+}
+
+// stoppedStep says what keeps a sync from going on, and what lets it.
+func stoppedStep(sync string, stop control.Stop) string {
+	reason, _, _ := strings.Cut(stop.Reason, "\n")
+	text := fmt.Sprintf("the sync is stopped (%s): %s", stop.By, strings.TrimRight(reason, " ."))
+	switch stop.By {
+	case control.StopHalt:
+		return fmt.Sprintf("%s; \"ftpferry plan %s\" says what it would do, \"ftpferry approve %s\" lets it", text, sync, sync)
+	case control.StopBlock:
+		return fmt.Sprintf("%s; correct the configuration, or try again with \"ftpferry queue retry --sync %s\"", text, sync)
+	case control.StopPerson:
+		return fmt.Sprintf("%s; \"ftpferry resume %s\" lets it go on", text, sync)
+	}
+	return text
+}
+
+// nextLook is nextStep for a path of which nothing is under way.
+func nextLook(e control.Explanation, limited, fetched bool) string {
+	switch {
+	case e.Path == "":
+		return "this is the folder of the sync: \"ftpferry status " + e.Sync + "\" says how all in it stands"
 	case e.Agreed == nil && e.Local.Kind == entry.Absent && limited:
 		return "nothing: it is neither here nor was it ever in step; if it is on the server, its size or age may be beyond the limits (min_size, max_size, min_age, max_age), else the next full scan finds it"
 	case e.Agreed == nil && e.Local.Kind == entry.Absent:

@@ -30,6 +30,9 @@ const (
 
 // readStopMark returns the zero value if there is none that can be read.
 func readStopMark(folder string) (m stopMark) {
+	if folder == "" {
+		return stopMark{}
+	}
 	text, err := os.ReadFile(filepath.Join(folder, stopMarkName))
 	if err != nil || json.Unmarshal(text, &m) != nil {
 		return stopMark{}

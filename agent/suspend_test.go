@@ -1,15 +1,18 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
 )
 
 // served is run with an agent that can be asked for something.
@@ -71,8 +74,8 @@ func TestAPausedSyncBeginsNothing(t *testing.T) {
 			if got := begun(); got != 0 {
 				t.Errorf("%d jobs begun after a restart", got)
 			}
-			if resumed, err := b.agent.Resume(t.Context(), control.ResumeRequest{}); err != nil || len(resumed) != 1 || resumed[0] != "up" {
-				t.Errorf("resumed %q: %v", resumed, err)
+			if resumed, err := b.agent.Resume(t.Context(), control.ResumeRequest{}); err != nil || !slices.Equal(resumed.Syncs, []string{"up"}) || len(resumed.Servers)+len(resumed.Held) > 0 {
+				t.Errorf("resumed %+v: %v", resumed, err)
 			}
 			time.Sleep(time.Hour)
 			if got := begun(); got != 5 { // three files, a look, and the scan of the pass
@@ -83,6 +86,94 @@ func TestAPausedSyncBeginsNothing(t *testing.T) {
 			t.Errorf("left: %+v", left)
 		}
 	})
+}
+
+// TestAPausedServerHoldsWhatUsesIt, a sync that comes later too, over a restart, until its own pause is over and no other one.
+func TestAPausedServerHoldsWhatUsesIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		acme := control.SyncChoice{Server: "acme"}
+		begun := func(sync string) int { return len(b.between(time.Time{}, time.Now(), sync)) }
+		b.adjust = func(c *config.Config) {
+			added := *c.Syncs["up"]
+			added.Name, added.Local = "late", "/nowhere/late"
+			c.Syncs["late"] = &added
+		}
+		more := b.adjust
+		b.adjust = nil
+		b.served(func() {
+			b.pause(control.PauseRequest{SyncChoice: chooseUp, By: "sam"})
+			if paused := b.pause(control.PauseRequest{SyncChoice: acme, By: "kim", Reason: "its disk"}); paused.Server != "acme" || len(paused.Syncs) != 3 {
+				t.Errorf("paused: %+v", paused)
+			}
+			b.reconfigure(more)
+			b.adjust = more
+			b.enqueue(string(plan.Upload), "late", b.now(), "a")
+			b.enqueue(string(plan.Upload), "up2", b.now(), "a")
+			b.enqueue(string(plan.Upload), "up", b.now(), "a")
+			b.enqueue(string(plan.Upload), "far", b.now(), "a")
+			time.Sleep(time.Hour)
+			if late, up2, far := begun("late"), begun("up2"), begun("far"); late+up2 > 0 || far != 1 {
+				t.Errorf("begun: %d of the sync that came later, %d of another one, %d at another server", late, up2, far)
+			}
+			overview, err := b.agent.Current().Status(t.Context(), control.StatusFilter{Syncs: []string{"late"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, server := overview.Syncs[0], overview.Servers[0]
+			if is.State != control.StopPerson || is.Paused.Server != "acme" || is.Jobs.Stop.Server != "acme" || is.Paused.By != "kim" {
+				t.Errorf("status of the sync: %+v", is)
+			}
+			if server.State != control.ServerSuspended || server.Paused == nil || server.Paused.By != "kim" || server.Paused.Reason != "its disk" {
+				t.Errorf("status of the server: %+v", server)
+			}
+		})
+		b.served(func() {
+			time.Sleep(time.Hour)
+			if begun("late") > 0 {
+				t.Error("begun after a restart")
+			}
+			resumed, err := b.agent.Resume(t.Context(), control.ResumeRequest{SyncChoice: control.SyncChoice{Syncs: []string{"late"}}})
+			if want := []control.HeldSync{{Sync: "late", Server: "acme"}}; err != nil || len(resumed.Syncs) > 0 || !slices.Equal(resumed.Held, want) {
+				t.Errorf("a sync of a paused server: %+v, %v", resumed, err)
+			}
+			resumed, err = b.agent.Resume(t.Context(), control.ResumeRequest{SyncChoice: acme})
+			if want := []control.HeldSync{{Sync: "up"}}; err != nil || !slices.Equal(resumed.Servers, []string{"acme"}) || !slices.Equal(resumed.Held, want) {
+				t.Errorf("the server: %+v, %v", resumed, err)
+			}
+			time.Sleep(time.Hour)
+			if late, up := begun("late"), begun("up"); late == 0 || up != 0 {
+				t.Errorf("begun: %d of the sync of the server, %d of the one that is paused itself", late, up)
+			}
+			if resumed, err = b.agent.Resume(t.Context(), control.ResumeRequest{}); err != nil || !slices.Equal(resumed.Syncs, []string{"up"}) {
+				t.Errorf("all: %+v, %v", resumed, err)
+			}
+		})
+	})
+}
+
+// TestWhichPauseHolds is the one that lasts longer.
+func TestWhichPauseHolds(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	none, over := state.Pause{}, state.Pause{Since: now.Add(-2 * time.Hour), Until: now.Add(-time.Hour)}
+	short, long := state.Pause{Since: now, Until: now.Add(time.Hour)}, state.Pause{Since: now, Until: now.Add(2 * time.Hour)}
+	ever := state.Pause{Since: now}
+	for sentence, row := range map[string]struct{ own, ofServer, want state.Pause }{
+		"nobody has paused anything": {none, none, none},
+		"both are over":              {over, over, none},
+		"that of the sync":           {short, over, short},
+		"that of the server":         {none, short, short},
+		"the server's lasts longer":  {short, long, long},
+		"the sync's lasts longer":    {long, short, long},
+		"the server's has no end":    {long, ever, ever},
+		"the sync's has no end":      {ever, long, ever},
+	} {
+		if got := longer(row.own, row.ofServer, "acme", now); got.Pause != row.want {
+			t.Errorf("%s: %+v", sentence, got)
+		}
+	}
 }
 
 // TestAPauseEndsWhenItsTimeIsOver by itself.
@@ -102,8 +193,8 @@ func TestAPauseEndsWhenItsTimeIsOver(t *testing.T) {
 			if waited := tries[0].at.Sub(began); waited < 2*time.Hour || waited > 2*time.Hour+time.Second {
 				t.Errorf("begun after %s", waited)
 			}
-			if told := b.tells(ActivityResumed); told != 3 {
-				t.Errorf("told %d times, want once for each sync of the server", told)
+			if told := b.tells(ActivityResumed); told != 1 {
+				t.Errorf("told %d times, want once for the server", told)
 			}
 		})
 		if row := b.syncRow("up"); !row.Paused.Since.IsZero() {

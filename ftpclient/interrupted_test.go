@@ -60,6 +60,20 @@ func TestAnInterruptedTransferLeavesTheConnectionInStep(t *testing.T) {
 			return err
 		}},
 	}
+	whole := directions["upload"]
+	whole.do = func(ctx context.Context, conn *ftpclient.Conn, moved func()) error {
+		transfer, err := conn.Store(ctx, "/f", 0)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(transfer, "part"); err != nil {
+			return err
+		}
+		moved()
+		_, err = transfer.Finish(ctx)
+		return err
+	}
+	directions["upload of which all is sent"] = whole
 	orders := map[string]struct {
 		script steps
 		lost   bool
@@ -93,6 +107,21 @@ func TestAnInterruptedTransferLeavesTheConnectionInStep(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestATransferThatIsInterruptedBeforeItBegins leaves the connection in step as well.
+func TestATransferThatIsInterruptedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	conn, _ := connect(t, session("", steps{
+		passive, {Expect: "RETR /f"}, {Call: func() { cancel(enough{}) }}, {Expect: "ABOR", Send: "426 cut\n226 aborted"}, {Expect: "NOOP", Send: "200 here"},
+	}.then(talk("SIZE /g", "213 7")...)))
+	if _, err := conn.Retrieve(ctx, "/f", 0); !errors.Is(err, enough{}) || ftpclient.Classify(err) != ftpclient.ClassCancelled {
+		t.Errorf("%v", err)
+	}
+	if size, err := conn.Size(t.Context(), "/g"); err != nil || size != 7 {
+		t.Errorf("out of step: %d, %v", size, err)
 	}
 }
 

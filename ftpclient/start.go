@@ -180,6 +180,9 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	if err != nil {
 		lost, expired := c.control.Err(), errors.Is(err, ErrTimeout)
 		cause := abandon()
+		if lost == nil && t.takesBack(ctx) {
+			return &Error{Op: t.request.op, Path: t.request.path, Err: err}
+		}
 		c.kill()
 		if lost == nil && !expired && control.Ended(ctx) == nil {
 			t.unopened = cause // there was time enough for a reply
@@ -363,13 +366,26 @@ func (c *Conn) takeBackREST(ctx context.Context, r request) {
 	}
 }
 
+// takesBack ends a transfer that was interrupted before its data connection was there, and reports whether the control connection is in
+// step. A REST that may still stand is not worth it.
+func (t *Transfer) takesBack(ctx context.Context) bool {
+	if t.request.offset > 0 || !errors.Is(context.Cause(ctx), ErrInterrupted) {
+		return false
+	}
+	waiting, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), abortPatience, ErrTimeout)
+	defer stop()
+	return t.resynchronise(waiting)
+}
+
 // explainOpen reads the server's verdict on a data connection that did not come to be; it
 // tells the reason more often than the network error does.
 func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	c := t.conn
 	e := &Error{Op: t.request.op, Path: t.request.path, Err: cause}
 	if ctx.Err() != nil {
-		c.kill()
+		if !t.takesBack(ctx) {
+			c.kill()
+		}
 		e.Err = control.Ended(ctx)
 		return e
 	}

@@ -222,6 +222,10 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	result.Bytes, result.Moved, result.Duration = t.Bytes(), t.guarded.Moved(), time.Since(t.begun)
 	fail := &Error{Op: t.request.op, Path: t.request.path}
 	switch {
+	case errors.Is(err, ErrInterrupted):
+		t.abandon(ctx)
+		fail.Err = err
+		return result, fail
 	case err != nil:
 		t.conn.kill()
 		if cause == nil && control.Ended(ctx) == nil {

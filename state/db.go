@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -99,6 +100,21 @@ func (db *DB) Size() int64 {
 		return 0
 	}
 	return info.Size()
+}
+
+// errUnchanged ends a transaction without a commit.
+var errUnchanged = errors.New("nothing is written")
+
+// SetMaxSize changes Options.MaxSize of a file that is open for writing, from the next transaction on.
+func (db *DB) SetMaxSize(size int64) error {
+	err := db.Update(func(*Tx) error { // nobody else looks at it meanwhile
+		db.engine.MaxSize = int(min(size, math.MaxInt))
+		return errUnchanged
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
 }
 
 // Close waits for transactions that are under way and lets go of the file.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -49,5 +50,31 @@ func TestFileCutShortWhileOpen(t *testing.T) {
 	_, err := Open(path, Options{LockTimeout: 60 * time.Millisecond, AllowNetworkFilesystem: true})
 	if !errors.Is(err, ErrCorrupt) {
 		t.Errorf("Open = %v, want ErrCorrupt", err)
+	}
+}
+
+// TestANewStateBelongsToTheOwnerOfItsFolder: what root does by hand before the first start must not keep the service from it.
+func TestANewStateBelongsToTheOwnerOfItsFolder(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Log("only root can give a file away; nothing is tested here")
+		return
+	}
+	folder := t.TempDir()
+	if err := os.Chown(folder, 12345, 12346); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "agent.db")
+	db, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 12345 || owner.Gid != 12346 {
+		t.Errorf("it belongs to %d:%d", owner.Uid, owner.Gid)
 	}
 }

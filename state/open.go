@@ -119,6 +119,7 @@ func (db *DB) create(o Options, timeout time.Duration) error {
 		_ = making.engine.Close()
 		return err // the file at the path is there now, or the next try makes it
 	}
+	ownerOfFolder(making.file, filepath.Dir(path))
 	if !replacesOpenFiles {
 		_ = making.engine.Close()
 	}

@@ -238,5 +238,16 @@ func TestMaxSize(t *testing.T) {
 		check(t, db.Update(func(tx *Tx) error { return tx.Table("t").Delete(Key(i)) }))
 	}
 	check(t, put(0))
+	check(t, db.SetMaxSize(0))
+	for i := range 2 * rows {
+		check(t, put(i))
+	}
+	check(t, db.SetMaxSize(o.MaxSize))
+	for i := uint64(0); err == nil && i < 100; i++ {
+		err = put(2*rows + i)
+	}
+	if !errors.Is(err, ErrFull) {
+		t.Errorf("%v, want one that is ErrFull", err)
+	}
 	check(t, db.Close())
 }

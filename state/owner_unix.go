@@ -27,3 +27,15 @@ func sameOwner(from, to *os.File) error {
 	}
 	return to.Chmod(info.Mode().Perm())
 }
+
+// ownerOfFolder gives a new file to whom its folder belongs to, if root makes it: "sudo ftpferry pause" must not leave a state that
+// the service cannot open. Who may not do that is left with its own file.
+func ownerOfFolder(file *os.File, folder string) {
+	info, err := os.Stat(folder)
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
+		_ = file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+}

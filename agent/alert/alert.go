@@ -14,20 +14,21 @@ type Kind string
 
 // The kinds of problems.
 const (
-	Halted      Kind = "halted"          // a guard has stopped a sync
-	Dead        Kind = "dead"            // jobs wait for a person
-	ServerDown  Kind = "server-down"     // a server cannot be used
-	Blocked     Kind = "blocked"         // a server has refused the login
-	Full        Kind = "full"            // a disk or a quota
-	Certificate Kind = "certificate"     // that of a server is about to expire
-	Missed      Kind = "missed-schedule" // times of a schedule were left out; this is over when it is told
-	Watch       Kind = "degraded-watch"  // not every change is noticed when it happens
-	Absence     Kind = "absence"         // what had to be there by now is not
-	Conflict    Kind = "conflict"        // both sides have changed, or something else on which a person has to decide
-	Differs     Kind = "differs"         // a comparison of contents has found files that are not the same on both sides
-	Unknown     Kind = "unknown"         // paths that nobody can look at
-	Stopped     Kind = "stopped"         // the agent itself; told by every channel
-	Test        Kind = "test"            // nothing is wrong; told by every channel
+	Halted        Kind = "halted"          // a guard has stopped a sync
+	Dead          Kind = "dead"            // jobs wait for a person
+	ServerDown    Kind = "server-down"     // a server cannot be used
+	Blocked       Kind = "blocked"         // a server has refused the login
+	Full          Kind = "full"            // a disk or a quota
+	Certificate   Kind = "certificate"     // that of a server is about to expire
+	Missed        Kind = "missed-schedule" // times of a schedule were left out; this is over when it is told
+	Watch         Kind = "degraded-watch"  // not every change is noticed when it happens
+	Absence       Kind = "absence"         // what had to be there by now is not
+	Conflict      Kind = "conflict"        // both sides have changed, or something else on which a person has to decide
+	Differs       Kind = "differs"         // a comparison of contents has found files that are not the same on both sides
+	Unknown       Kind = "unknown"         // paths that nobody can look at
+	Configuration Kind = "configuration"   // the one on disk is not in force, or not all of it
+	Stopped       Kind = "stopped"         // the agent itself; told by every channel
+	Test          Kind = "test"            // nothing is wrong; told by every channel
 )
 
 // Problem is something that is wrong at this moment.

@@ -60,13 +60,20 @@ type Channel struct {
 
 // NewChannel returns a channel that has told so much before.
 func NewChannel(rules Rules, host string, told map[string]Told, now time.Time) *Channel {
-	c := &Channel{rules: rules, host: host, told: map[string]Told{}, nextID: uint64(max(now.UnixMicro(), 1))}
-	for key, t := range told {
-		if slices.Contains(rules.On, t.Kind) {
-			c.told[key] = t
-		}
-	}
+	c := &Channel{host: host, told: map[string]Told{}, nextID: uint64(max(now.UnixMicro(), 1))}
+	maps.Copy(c.told, told)
+	c.Follow(rules)
 	return c
+}
+
+// Follow has it go by other rules from now on. What is told by them no more is not told to be over either. What could not be sent is tried
+// again at once.
+func (c *Channel) Follow(rules Rules) {
+	c.rules, c.failures, c.next = rules, 0, time.Time{}
+	maps.DeleteFunc(c.told, func(_ string, t Told) bool { return !slices.Contains(rules.On, t.Kind) })
+	if c.sending == nil { // else Done counts them
+		c.notices = slices.DeleteFunc(c.notices, func(i Item) bool { return !c.wants(i.Problem) })
+	}
 }
 
 // Told is what people know of.
@@ -87,6 +94,9 @@ func (c *Channel) Notice(p Problem) {
 func (c *Channel) wants(p Problem) bool {
 	any := func(wanted []string, of ...string) bool {
 		return len(wanted) == 0 || slices.ContainsFunc(of, func(name string) bool { return slices.Contains(wanted, name) })
+	}
+	if p.Kind == Stopped {
+		return true
 	}
 	return slices.Contains(c.rules.On, p.Kind) && any(c.rules.Syncs, append([]string{p.Sync}, p.Users...)...) && any(c.rules.Servers, p.Server)
 }

@@ -206,12 +206,12 @@ func TestHostileText(t *testing.T) {
 
 // TestWordsOfTheConfiguration are the kinds that can be chosen.
 func TestWordsOfTheConfiguration(t *testing.T) {
-	for _, kind := range []Kind{Halted, Dead, ServerDown, Blocked, Full, Certificate, Missed, Watch, Absence, Conflict, Differs, Unknown} {
+	for _, kind := range []Kind{Halted, Dead, ServerDown, Blocked, Full, Certificate, Missed, Watch, Absence, Conflict, Differs, Unknown, Configuration} {
 		if !slices.Contains(config.AlertWords, string(kind)) {
 			t.Errorf("%s cannot be chosen", kind)
 		}
 	}
-	if len(config.AlertWords) != 12 {
+	if len(config.AlertWords) != 13 {
 		t.Error("a word without a kind")
 	}
 }

@@ -51,10 +51,34 @@ func NewTeller(channels map[string]*config.Alert, memory Memory, now time.Time, 
 		t.seen = map[string]time.Time{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(channels)) {
-		a := channels[name]
-		t.lines = append(t.lines, &line{Channel: NewChannel(rulesOf(a), t.host, memory.Told[name], now), sender: newSender(a), timeout: a.Timeout})
+		t.lines = append(t.lines, t.newLine(channels[name], memory.Told[name], now))
 	}
 	return t
+}
+
+func (t *Teller) newLine(a *config.Alert, told map[string]Told, now time.Time) *line {
+	return &line{Channel: NewChannel(rulesOf(a), t.host, told, now), sender: newSender(a), timeout: a.Timeout}
+}
+
+// Take has it tell by the channels of another configuration from now on. One of the same name goes on, whatever else is different: with
+// what it has told, what waits, and how many messages it has sent. One that is new has told nothing. It must not be called while Run
+// works, except by look.
+func (t *Teller) Take(channels map[string]*config.Alert) {
+	was := map[string]*line{}
+	for _, l := range t.lines {
+		was[l.rules.Name] = l
+	}
+	t.lines = nil
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		a, l := channels[name], was[name]
+		if l == nil {
+			l = t.newLine(a, nil, time.Now())
+		} else {
+			l.Follow(rulesOf(a))
+			l.sender, l.timeout, l.failing = newSender(a), a.Timeout, false
+		}
+		t.lines = append(t.lines, l)
+	}
 }
 
 // Memory is what the next Teller has to be given.
@@ -168,18 +192,23 @@ func (t *Teller) step(ctx context.Context, now time.Time, look func(time.Time) (
 			continue
 		}
 		begun++
+		send := l.way()
 		go func() {
-			answer, err := l.send(ctx, m)
+			answer, err := send(ctx, m)
 			results <- sent{l, answer, err}
 		}()
 	}
 	return changed, begun
 }
 
-func (l *line) send(ctx context.Context, m Message) (string, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, l.timeout, errLate)
-	defer cancel()
-	return l.sender.Send(limited, m)
+// way is how messages go now: a change is for those that come behind.
+func (l *line) way() func(ctx context.Context, m Message) (string, error) {
+	sender, timeout := l.sender, l.timeout
+	return func(ctx context.Context, m Message) (string, error) {
+		limited, cancel := context.WithTimeoutCause(ctx, timeout, errLate)
+		defer cancel()
+		return sender.Send(limited, m)
+	}
 }
 
 // date fills in since when problems last of which nobody else knows that, and reports whether there are others than before.
@@ -239,7 +268,7 @@ type Result struct {
 
 // Tell sends a problem by all channels at once, whatever they are for, and returns what came of it, in the order of their names. It
 // must not be called while Run works.
-func (t *Teller) Tell(ctx context.Context, p Problem) []Result {
+func (t *Teller) Tell(ctx context.Context, event Event, p Problem) []Result {
 	results := make([]Result, len(t.lines))
 	var senders sync.WaitGroup
 	for i, l := range t.lines {
@@ -250,12 +279,9 @@ func (t *Teller) Tell(ctx context.Context, p Problem) []Result {
 			if item.Since.IsZero() {
 				item.Since = began
 			}
-			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: EventProblem, Problem: item}}, 0)
-			if p.Kind == Test {
-				m.Items[0].Event = EventNotice
-			}
+			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: event, Problem: item}}, 0)
 			m.Open = len(l.told)
-			answer, err := l.send(ctx, m)
+			answer, err := l.way()(ctx, m)
 			results[i] = Result{Channel: l.rules.Name, Answer: answer, Took: time.Since(began)}
 			if err != nil {
 				results[i].Error = err.Error()

@@ -12,7 +12,7 @@ import (
 )
 
 // AlertWords are what on of an alert takes, and its default.
-var AlertWords = []string{"halted", "dead", "server-down", "blocked", "full", "certificate", "missed-schedule", "degraded-watch", "absence", "conflict", "differs", "unknown"}
+var AlertWords = []string{"halted", "dead", "server-down", "blocked", "full", "certificate", "missed-schedule", "degraded-watch", "absence", "conflict", "differs", "unknown", "configuration"}
 
 // alertKinds are the keys that say how a message goes.
 var alertKinds = []string{"webhook", "email", "command"}

@@ -27,8 +27,18 @@ func Find(explicit string, env func(string) string) (string, error) {
 			return place, nil
 		}
 	}
-	return "", &Error{[]Problem{{Text: "no configuration: there is no " + strings.Join(places, " and no ") +
-		", and neither -c nor $FTPFERRY_CONFIG names a file"}}}
+	_, err := os.Stat("agent.toml")
+	return "", noConfiguration(places, err == nil)
+}
+
+// noConfiguration says what to do; here: the folder of the caller has one.
+func noConfiguration(places []string, here bool) *Error {
+	cure := `"ftpferry init" writes one`
+	if here {
+		cure = "to take the one in this folder: -c agent.toml"
+	}
+	return &Error{[]Problem{{Text: "no configuration: there is no " + strings.Join(places, " and no ") +
+		", and neither -c nor $FTPFERRY_CONFIG names a file; " + cure}}}
 }
 
 func searchPaths(system string, env func(string) string) []string {

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // include adds the tables of the included files to those of the main one.
@@ -39,31 +42,81 @@ func (l *loader) include(tables map[string]any) {
 	}
 }
 
+// special are the characters of patterns.
+const special = "*?["
+
 // included returns the files of one pattern, sorted. A name without a pattern is returned as it is: it has to exist.
 func (l *loader) included(at key, pattern string) []string {
-	const special = "*?["
 	if pattern == "" {
 		l.fail(at, `holds an empty name: write files such as "conf.d/*.toml"`)
 		return nil
 	}
 	whole := l.path(at, pattern)
-	if whole == "" || !strings.ContainsAny(pattern, special) {
+	if whole == "" || !strings.ContainsAny(whole, special) {
 		return slices.DeleteFunc([]string{whole}, func(path string) bool { return path == "" })
 	}
 	l.folders = append(l.folders, filepath.Dir(whole))
-	if !filepath.IsAbs(filepath.FromSlash(pattern)) && runtime.GOOS != "windows" { // what is special in the folder's own name is not
-		whole = filepath.Join(literalPath.Replace(l.source(at).folder), filepath.FromSlash(pattern))
+	folder, inside := l.source(at).folder, filepath.Clean(filepath.FromSlash(pattern)) // what is special in the folder's own name is not
+	if filepath.IsAbs(inside) || os.IsPathSeparator(inside[0]) {
+		folder = filepath.VolumeName(whole) + string(filepath.Separator)
+		inside = strings.TrimPrefix(whole, folder)
 	}
-	found, err := filepath.Glob(whole)
-	if err != nil {
+	if _, err := filepath.Match(inside, ""); err != nil {
 		l.fail(at, `the pattern %q does not work (%s): write one such as "conf.d/*.toml"`, pattern, err)
+		return nil
+	}
+	found, err := matching(folder, inside)
+	if err != nil {
+		l.fail(at, "%q cannot be looked for: %s", pattern, oneLine(err))
+	}
+	if _, err := os.Stat(filepath.Dir(whole)); errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(filepath.Dir(whole), special) {
+		l.warn(at, "there is no folder %q, so nothing is included from there", filepath.Dir(whole))
 	}
 	return slices.DeleteFunc(found, func(path string) bool { // as in a shell; editors keep such files beside theirs
 		return strings.HasPrefix(filepath.Base(path), ".") && !strings.HasPrefix(filepath.Base(whole), ".")
 	})
 }
 
-var literalPath = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+// matching is filepath.Glob below a folder, with the errors that that one passes over: what stands in files of a folder that cannot
+// be read must not be gone as if somebody had taken it out of the configuration.
+func matching(folder, pattern string) (found []string, err error) {
+	first, rest, isDeeper := strings.Cut(pattern, string(filepath.Separator))
+	names := []string{first}
+	if strings.ContainsAny(first, special) {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			return nil, unlessAbsent(err)
+		}
+		names = nil
+		for _, entry := range entries {
+			if fits, err := filepath.Match(first, entry.Name()); err == nil && fits {
+				names = append(names, entry.Name())
+			}
+		}
+	}
+	for _, name := range names {
+		path := filepath.Join(folder, name)
+		more := []string{path}
+		if isDeeper {
+			more, err = matching(path, rest)
+		} else if _, err = os.Lstat(path); err != nil {
+			more, err = nil, unlessAbsent(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+// unlessAbsent is the error of something that may be there.
+func unlessAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	return err
+}
 
 // called is what people call an included file: from where they are, if that is how they called the main one.
 func (l *loader) called(path string) string {

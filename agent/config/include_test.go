@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -134,4 +135,64 @@ agent.toml:5:11: not valid TOML: expected a top-level item to end with a newline
 agent.toml:6:1: server.acme: defined a second time (first on line 3)
 agent.toml:15:1: sync.a.max_delete: defined a second time (first on line 14)
 agent.toml:16:25: sync.a.trash: unknown key "kep" (did you mean "keep"?)`)
+}
+
+// TestAFolderThatCannotBeReadIsNotEmpty: else the syncs in there would be gone at the next reload.
+func TestAFolderThatCannotBeReadIsNotEmpty(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // not everybody may make links there
+	}
+	for _, pattern := range []string{"conf.d/*.toml", "*.d/*.toml", "*/sub/x.toml", "conf.d/sub/*.toml", "conf.[d]/x.toml"} {
+		tree(t, map[string]string{"agent.toml": "include = \"" + pattern + "\"\n"})
+		if err := os.Symlink("conf.d", "conf.d"); err != nil { // a loop: also root cannot look into it
+			t.Fatal(err)
+		}
+		_, err := Load("agent.toml", environment(map[string]string{"STATE_DIRECTORY": "/nowhere"}))
+		if err == nil || !strings.Contains(err.Error(), "agent.toml:1:1: include: ") || !strings.Contains(err.Error(), "cannot be looked for: ") {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+func TestPatternsOfIncludedFiles(t *testing.T) {
+	for pattern, want := range map[string][]string{
+		"conf.d/*.toml":      {"conf.d/a.toml", "conf.d/b.toml"},
+		"./conf.d//*.toml":   {"conf.d/a.toml", "conf.d/b.toml"},
+		"conf.d/sub/*.toml":  {"conf.d/sub/c.toml"},
+		"conf.d/*/*.toml":    {"conf.d/sub/c.toml"},
+		"*/[ab].toml":        {"conf.d/a.toml", "conf.d/b.toml"},
+		"*/sub/c.toml":       {"conf.d/sub/c.toml"},
+		"*/none.toml":        {},
+		"HERE/conf.d/?.toml": {"conf.d/a.toml", "conf.d/b.toml"},
+		"HERE/*.d/a.tom?":    {"conf.d/a.toml"},
+		"agent.toml/*.toml":  {},
+	} {
+		tree(t, map[string]string{"conf.d/a.toml": "", "conf.d/b.toml": "", "conf.d/.c.toml": "no", "conf.d/sub/c.toml": "", "conf.d/x": "no"})
+		here, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, "agent.toml", "include = '"+strings.ReplaceAll(pattern, "HERE", here)+"'\n", 0o600)
+		cfg, err := Load("agent.toml", environment(map[string]string{"STATE_DIRECTORY": "/nowhere", "ProgramData": here}))
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+			continue
+		}
+		got := []string{}
+		for _, file := range cfg.Files[1:] {
+			relative, err := filepath.Rel(here, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, filepath.ToSlash(relative))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", pattern, got, want)
+		}
+	}
+	tree(t, map[string]string{"agent.toml": "include = 'conf.d/*.toml'\n"})
+	cfg, err := Load("agent.toml", environment(map[string]string{"STATE_DIRECTORY": "/nowhere", "ProgramData": "/nowhere"}))
+	if err != nil || len(cfg.Warnings) == 0 || !strings.Contains(cfg.Warnings[len(cfg.Warnings)-1].Text, "there is no folder") {
+		t.Errorf("of a folder that is not there: %v, %v", cfg, err)
+	}
 }

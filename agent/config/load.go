@@ -60,6 +60,20 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	if err != nil {
 		return nil, nil, &Error{[]Problem{{File: path, Text: "cannot be read: " + reason(err)}}}
 	}
+	cfg, file := l.make(path, tables)
+	if len(l.problems) > 0 {
+		return nil, nil, &Error{told(l.problems, l.sources)}
+	}
+	cfg.Warnings = slices.Compact(told(l.warnings, l.sources)) // each server of a sync adds its own
+	for _, from := range l.sources {
+		cfg.Files = append(cfg.Files, from.path)
+	}
+	cfg.Folders = l.folders
+	return cfg, file, nil
+}
+
+// make fills in a configuration; where something was wrong it is not complete. tables is nil where nothing could be made of a file.
+func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 	cfg, file := &Config{Path: path, WithoutSecrets: l.withoutSecrets}, defaultRaw()
 	if tables != nil {
 		l.include(tables)
@@ -71,15 +85,37 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 		cfg.Alerts = l.alerts(file.Alert, cfg)
 		l.crossCheck(cfg)
 	}
-	if len(l.problems) > 0 {
-		return nil, nil, &Error{told(l.problems, l.sources)}
+	return cfg, file
+}
+
+// LoadRest returns what of a configuration that has errors is good for telling people so: the alerts without errors of their own, and the state folder, "" if that is wrong. It has nothing else, not even those where nothing can be read.
+func LoadRest(path string, env func(string) string) *Config {
+	l := newLoader(env)
+	tables, err := l.read(path, path)
+	if err != nil || tables == nil {
+		return &Config{Path: path}
 	}
-	cfg.Warnings = slices.Compact(told(l.warnings, l.sources)) // each server of a sync adds its own
-	for _, from := range l.sources {
-		cfg.Files = append(cfg.Files, from.path)
+	return l.rest(l.make(path, tables))
+}
+
+func (l *loader) rest(cfg *Config, _ *raw) *Config {
+	isWrong := func(at key, but ...string) bool {
+		return slices.ContainsFunc(l.problems, func(p Problem) bool {
+			below, isBelow := strings.CutPrefix(p.Key, at.String()+".")
+			return p.Key == at.String() || isBelow && !slices.Contains(but, below)
+		})
 	}
-	cfg.Folders = l.folders
-	return cfg, file, nil
+	rest := &Config{Path: cfg.Path, WithoutSecrets: cfg.WithoutSecrets, Alerts: map[string]*Alert{}}
+	rest.Agent.Log = cfg.Agent.Log
+	if !isWrong(key{"agent", "state_dir"}) {
+		rest.Agent.StateDir = cfg.Agent.StateDir
+	}
+	for name, a := range cfg.Alerts {
+		if !isWrong(key{"alert", name}, "syncs", "servers") { // those say of what it tells, and may be wrong since others are
+			rest.Alerts[name] = a
+		}
+	}
+	return rest
 }
 
 // read returns the tables of a file, nil where nothing can be made of it, and notes where its keys stand, unless they stand
@@ -95,6 +131,9 @@ func (l *loader) read(path, name string) (map[string]any, error) {
 	}
 	from := &source{name: name, path: absolute, folder: filepath.Dir(absolute), isShared: isShared, number: len(l.sources)}
 	l.sources = append(l.sources, from)
+	if isOpenToAll(absolute) {
+		l.warnings = append(l.warnings, Problem{File: name, Text: "everybody can write this file, and so have the agent run any program: chmod o-w " + name})
+	}
 	return l.parse(string(text), from), nil
 }
 
@@ -118,6 +157,12 @@ func readSmall(path string) (content []byte, isShared bool, err error) {
 		err = fmt.Errorf("larger than %d bytes", largestFile)
 	}
 	return content, runtime.GOOS != "windows" && info.Mode().Perm()&0o044 != 0, err
+}
+
+// isOpenToAll reports whether everybody on this machine can write the file, or in the folder.
+func isOpenToAll(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0
 }
 
 // reason is the error without the operation and the path that package os puts in front.

@@ -52,7 +52,8 @@ func (l *loader) netrc(who login) (path string, entry netrcEntry, isShared bool,
 	if err != nil {
 		return path, entry, false, fmt.Errorf("%q cannot be read: %s", path, reason(err))
 	}
-	for _, entry := range parseNetrc(string(content)) {
+	text, _ := withoutMark(string(content))
+	for _, entry := range parseNetrc(text) {
 		isMachine := entry.machine == "" || strings.EqualFold(entry.machine, who.host)
 		if isMachine && (who.isUserOpen || entry.login == "" || entry.login == who.user) {
 			return path, entry, isShared, nil

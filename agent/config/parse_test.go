@@ -116,3 +116,35 @@ func TestCredentialsInHostsAreNotRepeated(t *testing.T) {
 		}
 	}
 }
+
+// TestAUserThatHoldsAPasswordIsWarnedOf: traces and status show it.
+func TestAUserThatHoldsAPasswordIsWarnedOf(t *testing.T) {
+	for user, isOdd := range map[string]bool{"u:truesecret@h": true, "u@h": false, "u": false, "domain:u": false, `D\u`: false} {
+		cfg := mustLoad(t, server+"user = \""+strings.ReplaceAll(user, `\`, `\\`)+"\"\npassword = \"x\"\n", nil)
+		text := (&Error{cfg.Warnings}).Error()
+		if strings.Contains(text, "agent.toml:3:1: server.acme.user: looks like") != isOdd || strings.Contains(text, "truesecret") {
+			t.Errorf("%s: %s", user, text)
+		}
+	}
+}
+
+// TestWhatEverybodyCanWriteIsWarnedOf: who can write the configuration or in the state folder is the agent.
+func TestWhatEverybodyCanWriteIsWarnedOf(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // file modes say nothing there
+	}
+	tree(t, map[string]string{"agent.toml": "include = \"more.toml\"\n[agent]\nstate_dir = \"state\"\n", "more.toml": "", "state/x": ""})
+	for path, mode := range map[string]os.FileMode{"agent.toml": 0o646, "more.toml": 0o666, "state": 0o777} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := Load("agent.toml", environment(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectProblems(t, &Error{cfg.Warnings}, `agent.toml: everybody can write this file, and so have the agent run any program: chmod o-w agent.toml
+agent.toml: there is no [sync.NAME]: nothing to do
+agent.toml:3: agent.state_dir: everybody can write in "HERE/state", and so take the place of the agent: chmod 700 HERE/state
+more.toml: everybody can write this file, and so have the agent run any program: chmod o-w more.toml`)
+}

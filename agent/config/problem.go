@@ -46,6 +46,17 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Brief is the first problem, and how many there are.
+func (e *Error) Brief() string {
+	switch len(e.Problems) {
+	case 0:
+		return "it has errors"
+	case 1:
+		return e.Problems[0].String()
+	}
+	return fmt.Sprintf("%d errors, the first: %s", len(e.Problems), e.Problems[0])
+}
+
 // credentials are a user with a password in front of a host, as people write them where only a host belongs.
 var credentials = regexp.MustCompile(`[^\s"'/@]+:[^\s"'@]+@`)
 

@@ -121,7 +121,11 @@ func readSecret(path, noun string) (value string, isShared bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("the %s %q cannot be read: %s", noun, path, reason(err))
 	}
-	if value = withoutLineEnd(string(content)); value == "" {
+	text, isText := withoutMark(string(content)) // of editors on Windows
+	if !isText {
+		return "", false, fmt.Errorf("the %s %q is UTF-16 or no text at all: save it as UTF-8", noun, path)
+	}
+	if value = withoutLineEnd(text); value == "" {
 		return "", false, fmt.Errorf("the %s %q is empty", noun, path)
 	}
 	return value, isShared, nil
@@ -195,6 +199,8 @@ func (l *loader) output(program string, arguments []string) (string, error) {
 		err = <-done
 	}
 	switch exitError, hasExited := errors.AsType[*exec.ExitError](err); {
+	case out.isFull:
+		return "", errors.New("prints more than any secret has: let it print the secret alone")
 	case isLate:
 		return "", fmt.Errorf("is not done after %s: nobody is there to answer a question", commandPatience)
 	case hasExited:
@@ -205,12 +211,17 @@ func (l *loader) output(program string, arguments []string) (string, error) {
 	return withoutLineEnd(out.String()), nil
 }
 
-// limited keeps the beginning of what is written to it, more than any secret has.
-type limited struct{ strings.Builder }
+// limited takes more than any secret has, and then no more, which ends the program that writes.
+type limited struct {
+	strings.Builder
+	isFull bool
+}
 
 func (b *limited) Write(text []byte) (int, error) {
-	b.Builder.Write(text[:min(len(text), max(0, largestFile-b.Len()))])
-	return len(text), nil
+	if b.isFull = b.isFull || b.Len()+len(text) > largestFile; b.isFull {
+		return 0, errors.New("full")
+	}
+	return b.Builder.Write(text)
 }
 
 // hostOf is the host of HOST:PORT.

@@ -71,6 +71,9 @@ func (l *loader) server(name string, file *rawServer) *Server {
 	if hasControl(user) {
 		l.fail(at.child("user"), "%q contains a control character", user)
 	}
+	if credentials.MatchString(user) {
+		l.warn(at.child("user"), "looks like USER:PASSWORD with a host behind it: a user is no secret, and stands in logs; a password has a key of its own")
+	}
 	if file.VirtualHost != "" && !isHost(file.VirtualHost) {
 		l.fail(at.child("virtual_host"), `%q is not a host name: write the name alone, such as "ftp.example.com"`, file.VirtualHost)
 	}

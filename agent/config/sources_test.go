@@ -18,6 +18,12 @@ func TestMain(m *testing.M) {
 		os.Stderr.WriteString("a note that nobody is shown\n")
 	case "lines":
 		os.Stdout.WriteString("hunter2\nhunter3\n")
+	case "endless":
+		for { // until nobody listens any more
+			if _, err := os.Stdout.WriteString("hunter2\n"); err != nil {
+				os.Exit(1)
+			}
+		}
 	case "nothing":
 	case "fail":
 		os.Stdout.WriteString("hunter2")
@@ -31,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-const netrcText = `# of several programs
+const netrcText = "\ufeff" + `# of several programs
 machine other.example.com login mirror password wrong
 macdef init
 machine ftp.example.com login mirror password no
@@ -52,7 +58,7 @@ func TestSourcesOfSecrets(t *testing.T) {
 	}
 	program := Quote(os.Args[0])
 	tree(t, map[string]string{
-		"netrc": netrcText, "secret": "from file\r\n", "two": "from\nfile\n", "empty": "\n", "credentials/acme": "from systemd\n", "credentials/empty": "",
+		"netrc": netrcText, "secret": "from file\r\n", "marked": "\ufefffrom file\r\n", "utf16": "\xff\xfef\x00\r\x00\n\x00", "two": "from\nfile\n", "empty": "\n", "credentials/acme": "from systemd\n", "credentials/empty": "",
 	})
 	t.Setenv("FERRY_OTHER_SECRET", "hunter2")
 	t.Setenv("FERRY_NO_SECRET", "free")
@@ -68,6 +74,9 @@ func TestSourcesOfSecrets(t *testing.T) {
 		{"a program", acme + `password = { command = [` + program + `, "x"] }`, "tell", "from command"},
 		{"a program that fails", acme + `password = { command = ` + program + ` }`, "fail", "has failed (exit status 3): run it by hand"},
 		{"a program with more to say", acme + `password = { command = ` + program + ` }`, "lines", "prints more than one line"},
+		{"a program that never ends to say it is not waited for", acme + `password = { command = ` + program + ` }`, "endless", "prints more than any secret has"},
+		{"a file with the mark of an editor", acme + `password = { file = "marked" }`, "", "from file"},
+		{"a file as PowerShell writes it", acme + `password = { file = "utf16" }`, "", "is UTF-16 or no text at all: save it as UTF-8"},
 		{"a program with nothing to say", acme + `password = { command = ` + program + ` }`, "nothing", "prints nothing"},
 		{"a program does not get the secrets of others", acme + `password = { command = ` + program + " }\naccount = { env = \"FERRY_OTHER_SECRET\" }", "others", "others::free"},
 		{"an entry of .netrc, by host and user", acme + `password = { netrc = true }`, "", "#from-netrc"},

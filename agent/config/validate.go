@@ -18,6 +18,9 @@ func (l *loader) agent(file rawAgent) Agent {
 			l.fail(at.child("state_dir"), "%s", err)
 		}
 	}
+	if isOpenToAll(stateDir) { // to its socket, too
+		l.warn(at.child("state_dir"), "everybody can write in %q, and so take the place of the agent: chmod 700 %s", stateDir, stateDir)
+	}
 	return Agent{
 		StateDir: stateDir,
 		Log: Log{

@@ -24,7 +24,7 @@ type Service interface {
 	// ask for is done afterwards.
 	Pause(ctx context.Context, request PauseRequest) (Paused, error)
 	// Resume ends pauses. It returns the syncs that were paused.
-	Resume(ctx context.Context, request ResumeRequest) ([]string, error)
+	Resume(ctx context.Context, request ResumeRequest) (Resumed, error)
 
 	// Jobs calls each for the jobs that the filter chooses: the dead ones first, then those running, due and waiting. It
 	// returns the numbers of jobs of all syncs that have any, sorted by name. An error of each ends it, and is returned.

@@ -64,7 +64,7 @@ func dialError(ctx context.Context, stateDir string, err error) error {
 	case errors.Is(err, errStale):
 		return fmt.Errorf("%w (%w)", ErrNotRunning, errStale)
 	}
-	return ErrNotRunning
+	return fmt.Errorf("%w with the state in %s", ErrNotRunning, stateDir)
 }
 
 // Health implements Service.

@@ -49,8 +49,8 @@ func (fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
 	return Paused{Syncs: append(r.Syncs, r.Server, r.By, r.Reason, r.For.String(), fmt.Sprint(r.Now)), Running: 7}, nil
 }
 
-func (fake) Resume(_ context.Context, r ResumeRequest) ([]string, error) {
-	return append(r.Syncs, r.Server, r.By), nil
+func (fake) Resume(_ context.Context, r ResumeRequest) (Resumed, error) {
+	return Resumed{Syncs: r.Syncs, Servers: []string{r.Server, r.By}}, nil
 }
 
 func (fake) Reload(context.Context) (Reloaded, error) {
@@ -199,8 +199,8 @@ func TestClientAndServerAgree(t *testing.T) {
 		if diff := cmp.Diff(Paused{Syncs: []string{"one", "acme", "kim", "why not", "1m0s", "true"}, Running: 7}, paused); err != nil || diff != "" {
 			t.Errorf("Pause: %v\n%s", err, diff)
 		}
-		if resumed, err := client.Resume(t.Context(), ResumeRequest{choice, "kim"}); err != nil || !cmp.Equal(resumed, []string{"one", "acme", "kim"}) {
-			t.Errorf("Resume: %q, %v", resumed, err)
+		if resumed, err := client.Resume(t.Context(), ResumeRequest{choice, "kim"}); err != nil || !cmp.Equal(resumed, Resumed{Syncs: []string{"one"}, Servers: []string{"acme", "kim"}}) {
+			t.Errorf("Resume: %+v, %v", resumed, err)
 		}
 		if _, err := client.Reload(t.Context()); !errors.Is(err, ErrConfiguration) || !strings.HasSuffix(err.Error(), "agent.toml:7:1: what?") {
 			t.Errorf("Reload: %v", err)
@@ -210,8 +210,8 @@ func TestClientAndServerAgree(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	overEachWay(t, func(t *testing.T, by way) {
-		if _, err := dial(t.Context(), by, t.TempDir()); !errors.Is(err, ErrNotRunning) {
-			t.Errorf("Dial: %v, want ErrNotRunning", err)
+		if _, err := dial(t.Context(), by, t.TempDir()); !errors.Is(err, ErrNotRunning) || errors.Is(err, ErrGone) {
+			t.Errorf("Dial: %v, want ErrNotRunning and not ErrGone", err)
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestAnAgentThatCannotBeAsked(t *testing.T) {
 		{"no answer in time", t.Context(), context.DeadlineExceeded, ErrNoAnswer},
 		{"the caller does not wait", ended, context.Canceled, context.Canceled},
 	} {
-		if err := dialError(row.ctx, "control.sock", row.err); !errors.Is(err, row.want) {
+		if err := dialError(row.ctx, dir, row.err); !errors.Is(err, row.want) {
 			t.Errorf("%s: %v, want %v", row.name, err, row.want)
 		}
 	}

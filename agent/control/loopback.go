@@ -109,6 +109,9 @@ func loopbackTransport(stateDir string) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
+	if trusted, err := isTrusted(path, stateDir); err != nil || !trusted {
+		return nil, errors.Join(fmt.Errorf("%s: somebody else has made it", path), err)
+	}
 	var d door
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -32,3 +32,26 @@ func createPrivate(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(handle), path), nil
 }
+
+// isTrusted reports whether a file belongs to the owner of its folder or to the system, since in some folders everybody may make files.
+func isTrusted(path, folder string) (bool, error) {
+	file, err := ownerOf(path)
+	if err != nil {
+		return false, err
+	}
+	around, err := ownerOf(folder)
+	if err != nil {
+		return false, err
+	}
+	isSystem := file.IsWellKnown(windows.WinLocalSystemSid) || file.IsWellKnown(windows.WinBuiltinAdministratorsSid)
+	return isSystem || file.Equals(around), nil
+}
+
+func ownerOf(path string) (*windows.SID, error) {
+	descriptor, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
+	if err != nil {
+		return nil, fmt.Errorf("owner of %s: %w", path, err)
+	}
+	owner, _, err := descriptor.Owner()
+	return owner, err
+}

@@ -72,6 +72,8 @@ type Stop struct {
 	Deletes int `json:"deletes,omitempty"`
 	// Until is when the next try is made; zero if a person has to act.
 	Until time.Time `json:"until,omitzero"`
+	// Server is set with StopPerson where it is the server that was paused.
+	Server string `json:"server,omitempty"`
 }
 
 // What stops a sync.

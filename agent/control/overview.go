@@ -83,6 +83,8 @@ type ServerStatus struct {
 	Data string `json:"data,omitempty"`
 	// LastUsed is when a connection was last lent or given back by this process; zero if none was.
 	LastUsed time.Time `json:"last_used,omitzero"`
+	// Paused says that a person has paused the server, with all syncs that use it; nil if nobody has.
+	Paused *Pause `json:"paused,omitempty"`
 	// Syncs are those that use the server.
 	Syncs []string `json:"syncs,omitempty"`
 }
@@ -95,6 +97,8 @@ const (
 	ServerBlocked = "blocked" // it refused the login; a person has to act
 	ServerFull    = "full"    // it has no room for what is sent
 	ServerWindow  = "window"  // it is not the time for changes, for any of its syncs
+	// ServerSuspended: a person has paused it.
+	ServerSuspended = "suspended"
 )
 
 // Transfer is a file that is on its way.

@@ -129,8 +129,7 @@ func shared(mux *http.ServeMux, service Service) {
 		return service.Pause(ctx, request)
 	}))
 	mux.HandleFunc("POST /v1/resume", answer(func(ctx context.Context, request ResumeRequest) (any, error) {
-		syncs, err := service.Resume(ctx, request)
-		return syncsRequest{syncs}, err
+		return service.Resume(ctx, request)
 	}))
 	mux.HandleFunc("POST /v1/jobs", stream(service.Jobs))
 	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {

@@ -6,8 +6,6 @@ import "context"
 type Reloaded struct {
 	// Changes is how many servers and syncs are not as they were before; they have begun anew, all others have gone on.
 	Changes int `json:"changes"`
-	// Restarts: the whole agent is about to start anew, since something has changed that a running one does not change.
-	Restarts bool `json:"restarts,omitempty"`
 }
 
 // Current is implemented by a Service whose place another one may take while it is served.

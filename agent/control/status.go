@@ -37,6 +37,8 @@ type SyncStatus struct {
 	Unknown   int    `json:"unknown"`
 	Differ    int    `json:"differ"`
 	Notes     []Note `json:"notes,omitempty"`
+	// Troubles are some of the jobs that have failed, with the reasons: dead ones, then those that are tried again.
+	Troubles []Job `json:"troubles,omitempty"`
 	// Paused says that a person has paused the sync; nil if nobody has.
 	Paused *Pause `json:"paused,omitempty"`
 	// Watch says how local changes are noticed; nil if the sync does not watch, or nobody runs.
@@ -157,11 +159,13 @@ type Explanation struct {
 	Agreed *Agreed `json:"agreed,omitempty"`
 	Note   *Note   `json:"note,omitempty"`
 	// Marked says why the path is to be looked at, and since when.
-	Marked      string       `json:"marked,omitempty"`
-	MarkedSince time.Time    `json:"marked_since,omitzero"`
-	Jobs        []Job        `json:"jobs,omitempty"`
-	Stop        *Stop        `json:"stop,omitempty"`
-	History     []HistoryRow `json:"history,omitempty"`
+	Marked      string    `json:"marked,omitempty"`
+	MarkedSince time.Time `json:"marked_since,omitzero"`
+	Jobs        []Job     `json:"jobs,omitempty"`
+	// Scan is the look at the whole sync, if that has failed and is tried again: until then nothing new is found.
+	Scan    *Job         `json:"scan,omitempty"`
+	Stop    *Stop        `json:"stop,omitempty"`
+	History []HistoryRow `json:"history,omitempty"`
 	// Next is what happens next, for people.
 	Next string `json:"next"`
 }

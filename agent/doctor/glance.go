@@ -77,6 +77,9 @@ func (e *examination) lookAt(ctx context.Context, wanted Wanted) GlanceFolder {
 	case err == nil && found.Type == list.File:
 		folder.Is = folderUnknown
 		e.problem(NeedsPerson, folder.Path+" is a file on the server", "write the folder that is meant as remote")
+	case err == nil && wanted.Made && found.Perm != "" && !strings.ContainsAny(found.Perm, "cC"): // RFC 3659 section 7.5.5
+		e.problem(NeedsPerson, fmt.Sprintf("the server says that %s may not store files in %s", clean(e.Server.User), folder.Path),
+			"ask the operator of the server for the right to write there, or check user and remote in the configuration")
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
 		folder.Is = folderMissing

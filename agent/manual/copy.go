@@ -34,6 +34,9 @@ type Options struct {
 	Force bool
 	// Resume goes on with what a broken-off copy of the same file has left, and leaves such a part itself.
 	Resume bool
+	// Direct writes to the final name at once, for servers that rename nothing, and puts up with those that show nobody what they
+	// have. What breaks leaves a part there. It is for Put and PutFrom, and not for Resume.
+	Direct bool
 	// Verify compares hashes where the server computes them, and not sizes alone.
 	Verify bool
 	// Begin, if not nil, is told of each file when its transfer is about to begin, and end is called when it is over. It may be
@@ -165,7 +168,7 @@ func (c *copier) attempt(ctx context.Context, b *borrower, t task) (r Result, ag
 		r.Err = err
 		return r, false
 	}
-	here, there, err := look(ctx, conn, t)
+	here, there, err := look(ctx, conn, t, c.Direct)
 	if err != nil {
 		r.Err = err
 		return r, broken(err)
@@ -212,8 +215,9 @@ func (c *copier) attempt(ctx context.Context, b *borrower, t task) (r Result, ag
 	return r, again
 }
 
-// look looks at both sides of a task, at a link on the side that it comes from as what is behind it.
-func look(ctx context.Context, conn *ftpclient.Conn, t task) (here, there entry.Entry, err error) {
+// look looks at both sides of a task, at a link on the side that it comes from as what is behind it. With direct nothing is where the
+// server does not let it look.
+func look(ctx context.Context, conn *ftpclient.Conn, t task, direct bool) (here, there entry.Entry, err error) {
 	root, err := os.OpenRoot(t.local)
 	if err == nil {
 		defer root.Close()
@@ -224,7 +228,7 @@ func look(ctx context.Context, conn *ftpclient.Conn, t task) (here, there entry.
 	}
 	far := scan.Remote{Conn: conn, Root: t.remote, Follow: t.action == plan.Download}
 	there, err = far.Look(ctx, t.there())
-	if isAbsent(err) {
+	if work.IsAbsent(err) || direct && refuses(conn, err) {
 		return here, entry.Entry{}, nil
 	}
 	return here, there, err
@@ -268,6 +272,7 @@ func (c *copier) sync(t task) work.Sync {
 	if c.Verify {
 		s.Verify = work.VerifyHash
 	}
+	s.Upload.Direct = c.Direct
 	s.Upload.TempPrefix = scan.DefaultTempForm.Prefix
 	s.Upload.RemoteName = func(string, time.Time) string { return t.far }
 	return s
@@ -354,7 +359,7 @@ func (c *copier) leftover(ctx context.Context, b *borrower, t task, temp string)
 		return temp, c.Resume
 	}
 	if !c.Resume {
-		if err := conn.Remove(ctx, temp); err == nil || isAbsent(err) {
+		if err := conn.Remove(ctx, temp); err == nil || work.IsAbsent(err) {
 			return "", false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state"
@@ -98,7 +99,7 @@ func (s *Server) listAny(ctx context.Context, conn *ftpclient.Conn, p string) (F
 	}
 	single, statErr := conn.Stat(ctx, p)
 	if statErr != nil || single.Type == list.Dir {
-		if statErr != nil && isAbsent(statErr) {
+		if statErr != nil && work.IsAbsent(statErr) {
 			err = statErr
 		}
 		return Folder{Path: p}, err

@@ -5,7 +5,6 @@ package manual
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -127,8 +126,10 @@ func (b *borrower) release() {
 	}
 }
 
-// isAbsent reports the proof that nothing is there.
-func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// refuses reports that the server does not let anybody look, as mere drop boxes do.
+func refuses(conn *ftpclient.Conn, err error) bool {
+	return err != nil && conn.Usable() && !work.IsAbsent(err) && ftpclient.Classify(err) == ftpclient.ClassPermanent
+}
 
 // Live tells how far the transfer of a file has come.
 type Live = work.Live

@@ -350,3 +350,41 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// TestADropBoxTakesFilesDirectly: what shows nobody what it has, and what lets nobody rename.
+func TestADropBoxTakesFilesDirectly(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"proftpd", "vsftpd", "pyftpdlib"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := &far{t: t, here: t.TempDir(), server: ftptest.Real(t, kind, ftptest.RealOptions{WriteOnly: true})}
+			f.there, f.onDisk = f.server.RemoteRoot, f.server.Root
+			f.connect(0)
+			t.Cleanup(func() { f.releaseConns() })
+			f.write(filepath.Join(f.here, "tree/a"), content(1000))
+			f.write(filepath.Join(f.here, "b"), content(2000))
+			f.write(filepath.Join(f.onDisk, "tree/there"), nil) // vsftpd lets nobody make folders then
+			put := func(direct bool) (all []error) {
+				o := Options{Recursive: true, Direct: direct}
+				results := f.got(o, func(o Options) {
+					f.Put(t.Context(), []string{filepath.Join(f.here, "tree"), filepath.Join(f.here, "b")}, f.there+"/", o)
+					f.Put(t.Context(), []string{filepath.Join(f.here, "b")}, path.Join(f.there, "named"), o)
+					o.Report(f.PutFrom(t.Context(), bytes.NewReader(content(3000)), path.Join(f.there, "streamed"), o))
+				})
+				for _, r := range results {
+					all = append(all, r.Err)
+				}
+				return all
+			}
+			if results := put(false); !slices.ContainsFunc(results, func(err error) bool { return err != nil }) {
+				t.Errorf("a drop box took files under temporary names: %v", results)
+			}
+			if results := put(true); len(results) != 4 || errors.Join(results...) != nil {
+				t.Errorf("directly: %v", results)
+			}
+			for name, length := range map[string]int{"tree/a": 1000, "b": 2000, "named": 2000, "streamed": 3000} {
+				holds(t, filepath.Join(f.onDisk, name), content(length))
+			}
+		})
+	}
+}

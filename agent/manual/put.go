@@ -11,6 +11,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
@@ -19,7 +20,7 @@ import (
 // with a slash, or the new name of a single source; "" is where the login leads to. What came of it is told to Report.
 func (s *Server) Put(ctx context.Context, sources []string, dest string, o Options) {
 	c := &copier{Server: s, Options: o}
-	far, into, err := c.remoteDest(ctx, dest)
+	far, into, err := c.remoteDest(ctx, dest, o.Direct)
 	if err == nil && len(sources) > 1 && !into {
 		err = fmt.Errorf("%s: %w", far, ErrNoFolder)
 	}
@@ -37,15 +38,16 @@ func (s *Server) Put(ctx context.Context, sources []string, dest string, o Optio
 	})
 }
 
-// remoteDest tells the absolute path of dest, and whether things are put into it.
-func (s *Server) remoteDest(ctx context.Context, dest string) (far string, into bool, err error) {
+// remoteDest tells the absolute path of dest, and whether things are put into it. With direct it is the name of a file where the server does
+// not let it look.
+func (s *Server) remoteDest(ctx context.Context, dest string, direct bool) (far string, into bool, err error) {
 	err = s.on(ctx, func(conn *ftpclient.Conn) error {
 		far = conn.Absolute(dest)
 		if into = dest == "" || far == "/" || strings.HasSuffix(dest, "/"); into {
 			return nil
 		}
 		is, err := conn.Stat(ctx, far)
-		if isAbsent(err) {
+		if work.IsAbsent(err) || direct && refuses(conn, err) {
 			return nil
 		}
 		if err == nil && is.Type != list.Dir && is.Type != list.File {
@@ -104,7 +106,10 @@ func (c *copier) walkLocal(ctx context.Context, source, dest string, add func(ta
 		rel := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		at := Result{From: filepath.Join(source, filepath.FromSlash(rel)), To: path.Join(dest, rel), Size: -1}
-		err := c.on(ctx, func(conn *ftpclient.Conn) error { return conn.MakeDirs(ctx, at.To) })
+		err := c.on(ctx, func(conn *ftpclient.Conn) error {
+			err := conn.MakeDirs(ctx, at.To)
+			return unless(!c.Direct || !refuses(conn, err), err) // it may be there
+		})
 		found := scan.ReadLocal(root, rel)
 		if err == nil && found.Unknown != "" {
 			err = errors.New(found.Unknown)

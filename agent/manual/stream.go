@@ -26,7 +26,7 @@ func (s *Server) GetTo(ctx context.Context, source string, w io.Writer, o Option
 		size, sizeErr := conn.Size(ctx, r.From)
 		if sizeErr == nil {
 			r.Size = size
-		} else if !conn.Usable() || isAbsent(sizeErr) {
+		} else if !conn.Usable() || work.IsAbsent(sizeErr) {
 			return sizeErr
 		}
 		transfer, err := conn.Retrieve(ctx, r.From, 0)
@@ -73,7 +73,7 @@ func (s *Server) PutFrom(ctx context.Context, source io.Reader, dest string, o O
 	up.Err = s.with(ctx, func(conn *ftpclient.Conn) error { return up.put(ctx, conn, source) })
 	if up.Err != nil && up.temp != "" {
 		up.Left = up.temp
-		if !up.only && s.remove(ctx, up.temp) == nil {
+		if !up.only && !o.Direct && s.remove(ctx, up.temp) == nil {
 			up.Left = ""
 		}
 	}
@@ -94,10 +94,14 @@ type upstream struct {
 
 func (u *upstream) put(ctx context.Context, conn *ftpclient.Conn, source io.Reader) error {
 	u.To = conn.Absolute(u.To)
-	if _, err := free(ctx, conn, u.To, u.options.Force); err != nil {
+	if _, err := free(ctx, conn, u.To, u.options.Force); err != nil && !(u.options.Direct && refuses(conn, err)) {
 		return err
 	}
-	transfer, temp, err := startStream(ctx, conn, u.To)
+	start := startStream
+	if u.options.Direct {
+		start = startDirect
+	}
+	transfer, temp, err := start(ctx, conn, u.To)
 	if err != nil {
 		return err
 	}
@@ -108,9 +112,11 @@ func (u *upstream) put(ctx context.Context, conn *ftpclient.Conn, source io.Read
 	end()
 	u.Moved, u.Size, u.Verified = result.Bytes, result.Bytes, "size"
 	if err == nil {
-		err = conn.VerifySize(ctx, temp, result.Bytes)
+		if err = conn.VerifySize(ctx, temp, result.Bytes); u.options.Direct && result.Confirmed && refuses(conn, err) {
+			u.Verified, err = "final reply", nil // all that there is to be had
+		}
 	}
-	if err != nil {
+	if err != nil || u.options.Direct {
 		return err
 	}
 	occupied, err := free(ctx, conn, u.To, u.options.Force) // the last look is long ago
@@ -143,7 +149,7 @@ func (s *Server) remove(ctx context.Context, temp string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
 	err := s.with(ctx, func(conn *ftpclient.Conn) error { return conn.Remove(ctx, temp) })
-	if isAbsent(err) {
+	if work.IsAbsent(err) {
 		return nil
 	}
 	return err
@@ -153,7 +159,7 @@ func (s *Server) remove(ctx context.Context, temp string) error {
 func free(ctx context.Context, conn *ftpclient.Conn, p string, force bool) (occupied bool, err error) {
 	is, err := conn.Stat(ctx, p)
 	switch {
-	case isAbsent(err):
+	case work.IsAbsent(err):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -163,6 +169,15 @@ func free(ctx context.Context, conn *ftpclient.Conn, p string, force bool) (occu
 		return true, ErrExists
 	}
 	return true, nil
+}
+
+// startDirect begins an upload under the final name.
+func startDirect(ctx context.Context, conn *ftpclient.Conn, p string) (transfer *ftpclient.Transfer, temp string, err error) {
+	transfer, err = conn.Store(ctx, p, 0)
+	if err != nil && conn.Usable() && ctx.Err() == nil && conn.MakeDirs(ctx, path.Dir(p)) == nil {
+		transfer, err = conn.Store(ctx, p, 0)
+	}
+	return transfer, p, err
 }
 
 // startStream begins an upload under a temporary name, whose folder is made.

@@ -199,7 +199,7 @@ func (t threeWay) conflict() Decision {
 	order, known := t.order()
 	switch {
 	case resolution == ResolveAsk:
-		return t.item.conflict(what + "; left alone until a person has decided")
+		return t.item.conflict(what + "; left alone until a person deletes one of them, or makes both the same")
 	case resolution == ResolveLocal:
 		return t.pass(t.local, what+"; the local one wins")
 	case resolution == ResolveRemote:
@@ -270,7 +270,7 @@ func (t threeWay) clash() Decision {
 	}
 	what := fmt.Sprintf("a %s here, a %s on the server", kindWord(t.local.Entry), kindWord(t.remote.Entry))
 	if t.rules.Conflict != ResolveCopy && t.rules.Conflict != "" {
-		return t.item.conflict(what + "; left alone until a person has decided")
+		return t.item.conflict(what + "; left alone until a person deletes one of them, or makes both the same")
 	}
 	loser := t.loser()
 	if loser.isDir() {

@@ -35,6 +35,12 @@ func (i Install) check() error {
 			problems = append(problems, fmt.Errorf("%s: the service has folders for temporary files of its own and does not see this one", path.Path))
 		}
 	}
+	for _, f := range i.Folders {
+		// What is not there when the service starts stays read-only for it, so that it cannot make it either.
+		if _, err := os.Stat(f.Path); errors.Is(err, os.ErrNotExist) && f.Write && !below(f.Path, StateFolder) {
+			problems = append(problems, fmt.Errorf("%s does not exist, and the service cannot make it: mkdir %[1]s, and let %s write there", f.Path, i.who()))
+		}
+	}
 	who, err := credentialOf(i.User)
 	if err != nil {
 		return err

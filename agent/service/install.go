@@ -23,7 +23,7 @@ type Install struct {
 	Folders []Folder
 }
 
-// Folder is one that a service needs. It need not exist.
+// Folder is one that a service needs. One that is only read need not exist.
 type Folder struct {
 	Path  string
 	Write bool // files are made or changed there
@@ -184,17 +184,25 @@ func (i Install) Do() (done string, err error) {
 // unitFile is where the unit of an administrator stands; packages have theirs elsewhere.
 const unitFile = "/etc/systemd/system/" + name + ".service"
 
-// removeOwnUnit makes place for a new unit, but only if the one that is there was written by this program.
-func removeOwnUnit(path string) error {
+// checkOwnUnit returns an error if the unit was not written by this program. It may be os.ErrNotExist, too.
+func checkOwnUnit(path string) error {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
 	if !strings.HasPrefix(string(text), "# "+unitOrigin) {
 		return fmt.Errorf("%s is there and was not written by \"ftpferry service install\": remove it, or copy from \"ftpferry service install --print\" what you need", path)
+	}
+	return nil
+}
+
+// removeOwnUnit makes place for a new unit, but only if the one that is there was written by this program.
+func removeOwnUnit(path string) error {
+	switch err := checkOwnUnit(path); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
 	}
 	return os.Remove(path)
 }
@@ -209,8 +217,11 @@ func Uninstall() error {
 		return err
 	}
 	if runtime.GOOS == "linux" {
-		if _, err := os.Stat(unitFile); errors.Is(err, os.ErrNotExist) {
+		switch err := checkOwnUnit(unitFile); {
+		case errors.Is(err, os.ErrNotExist):
 			return fmt.Errorf("%w: there is no %s; a unit of a package goes with the package", ErrNotInstalled, unitFile)
+		case err != nil:
+			return err
 		}
 	}
 	status, err := s.Status()

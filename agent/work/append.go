@@ -119,7 +119,7 @@ func (o *op) uploadGrowing(ctx context.Context) Outcome {
 
 // vanished is what came of the job if the file cannot be opened.
 func (o *op) vanished(err error) Outcome {
-	if isAbsent(err) {
+	if IsAbsent(err) {
 		return stale("the local file changed since it was planned")
 	}
 	return failed(err)

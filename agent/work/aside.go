@@ -149,7 +149,7 @@ func (o *op) statRemote(ctx context.Context, p string) (entry.Entry, error) {
 	if o.Remote.Entry.Kind == entry.Link || o.Local.Entry.Kind == entry.Link || o.Base != nil && o.Base.Remote.Kind == entry.Link {
 		found, err = o.remote.WithoutFollowing(ctx, p, found, err)
 	}
-	if isAbsent(err) {
+	if IsAbsent(err) {
 		return entry.Entry{}, nil
 	}
 	return found, err

@@ -38,7 +38,7 @@ func (b *bench) far(name string) plan.Side {
 		b.t.Fatal(err)
 	}
 	found, err := conn.Stat(b.t.Context(), b.sync.Remote+"/"+name)
-	if isAbsent(err) {
+	if IsAbsent(err) {
 		return plan.Side{Knowledge: plan.Seen}
 	}
 	if err != nil {

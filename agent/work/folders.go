@@ -159,7 +159,7 @@ func sweepRemote(ctx context.Context, e Env, job queue.Job) Outcome {
 		return sweepProbe(ctx, conn, remote.Path(job.Path))
 	}
 	if err := conn.Remove(ctx, remote.Path(job.Path)); err != nil {
-		if _, statErr := conn.Stat(ctx, remote.Path(job.Path)); !isAbsent(statErr) {
+		if _, statErr := conn.Stat(ctx, remote.Path(job.Path)); !IsAbsent(statErr) {
 			return failed(err)
 		}
 	}
@@ -172,7 +172,7 @@ const probeAge = 24 * time.Hour
 
 func sweepProbe(ctx context.Context, conn *ftpclient.Conn, probe string) Outcome {
 	found, err := conn.Stat(ctx, probe)
-	if isAbsent(err) {
+	if IsAbsent(err) {
 		return Outcome{Result: Done}
 	}
 	if err != nil {

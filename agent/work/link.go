@@ -130,7 +130,7 @@ func localLink(root *os.Root, rel string) (entry.Entry, error) {
 // linkOnServer looks at the path by LIST: many servers answer other questions about a link with what it points at.
 func (o *op) linkOnServer(ctx context.Context) (entry.Entry, error) {
 	found, err := o.conn.ReadLink(ctx, o.target())
-	if isAbsent(err) {
+	if IsAbsent(err) {
 		return entry.Entry{}, nil
 	}
 	if err != nil {

@@ -29,6 +29,8 @@ type bench struct {
 	sync   Sync
 	state  *knownState
 	conn   *ftpclient.Conn
+	// dropped: no job is tried again.
+	dropped bool
 
 	mu       sync.Mutex // guards commands and hear
 	commands []string
@@ -167,7 +169,7 @@ func (b *bench) do(ctx context.Context, op plan.Op, attempt int) Outcome {
 	b.mu.Unlock()
 	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: attempt}
 	return Do(ctx, Env{
-		Sync: b.sync, State: b.state, Instance: instance, Connect: b.connect,
+		Sync: b.sync, State: b.state, Instance: instance, Connect: b.connect, Dropped: func() bool { return b.dropped },
 		Logger: slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, job)
 }

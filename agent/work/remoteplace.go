@@ -19,7 +19,7 @@ func (o *op) moveRemote(ctx context.Context, from, to string) (string, error) {
 		if err == nil {
 			continue
 		}
-		if !isAbsent(err) {
+		if !IsAbsent(err) {
 			return "", fmt.Errorf("is the name %q free? %w", path.Base(name), err)
 		}
 		if !made && path.Dir(to) != path.Dir(from) {
@@ -45,9 +45,9 @@ func (o *op) renameRemote(ctx context.Context, from, to string) error {
 	_, fromErr := o.conn.Stat(ctx, from)
 	_, toErr := o.conn.Stat(ctx, to)
 	switch {
-	case isAbsent(fromErr) && toErr == nil:
+	case IsAbsent(fromErr) && toErr == nil:
 		return nil
-	case fromErr == nil && isAbsent(toErr):
+	case fromErr == nil && IsAbsent(toErr):
 		return o.conn.Rename(ctx, from, to)
 	}
 	return errors.Join(err, fromErr, toErr)

@@ -16,7 +16,7 @@ func (o *op) spelled(ctx context.Context) (string, error) {
 	names := strings.Split(o.Path, "/")
 	for i, name := range names {
 		listed, _, err := o.remote.Read(ctx, folder)
-		if isAbsent(err) || err == nil && listed.Unknown != "" {
+		if IsAbsent(err) || err == nil && listed.Unknown != "" {
 			return "", nil
 		}
 		if err != nil {

@@ -224,7 +224,7 @@ func purgeRemote(ctx context.Context, e Env, _ queue.Job) Outcome {
 	trash := path.Join(conn.Absolute(e.Sync.Remote), e.Sync.Trash)
 	days, err := conn.List(ctx, trash)
 	if err != nil {
-		if _, statErr := conn.Stat(ctx, trash); isAbsent(statErr) {
+		if _, statErr := conn.Stat(ctx, trash); IsAbsent(statErr) {
 			return p.outcome(nil)
 		}
 		return p.outcome(err)

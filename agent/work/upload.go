@@ -330,7 +330,7 @@ func (o *op) move(ctx context.Context, temp string) error {
 	if err := o.reconnect(ctx, err); err != nil {
 		return err
 	}
-	if _, err := o.conn.Stat(ctx, temp); isAbsent(err) {
+	if _, err := o.conn.Stat(ctx, temp); IsAbsent(err) {
 		return nil
 	} else if err != nil {
 		return err

@@ -63,7 +63,7 @@ func (o *op) verifySize(ctx context.Context, p string, want int64) error {
 		switch {
 		case statErr == nil && found:
 			size, err = now.Size, nil
-		case (o.env.Sync.Direct || !isAbsent(err)) && (statErr == nil || o.refusesToTell(statErr)):
+		case (o.env.Sync.Direct || !IsAbsent(err)) && (statErr == nil || o.refusesToTell(statErr)):
 			if now, found, statErr = o.listed(ctx, p); found || o.env.Sync.Direct && statErr != nil {
 				size, err = now.Size, statErr
 			}

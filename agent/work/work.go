@@ -488,5 +488,5 @@ func openLocal(e Env) (*os.Root, error) {
 // retried reports whether an earlier attempt may have left a temporary file behind.
 func (o *op) retried() bool { return o.job.Claims > 1 }
 
-// isAbsent reads the answer to a question about one path.
-func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// IsAbsent reads the answer to a question about one path.
+func IsAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }

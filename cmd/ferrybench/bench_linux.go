@@ -47,7 +47,9 @@ func compare(ctx context.Context, o options, progress io.Writer) (report, error)
 				return fmt.Errorf("-state: %w", err)
 			}
 			s.Cleanup(func() { os.RemoveAll(folder) })
-			b.stateDir = folder
+			if b.stateDir, err = filepath.Abs(folder); err != nil {
+				return err
+			}
 		}
 		b.root = filepath.Join(b.dir, "root")
 		if err := os.Mkdir(b.root, 0o755); err != nil {
@@ -88,6 +90,7 @@ func (b *bench) findPrograms(ctx context.Context) error {
 		own = filepath.Join(b.dir, ours)
 		fmt.Fprintln(b.progress, "build ftpferry")
 		build := exec.CommandContext(ctx, "go", "build", "-o", own, "github.com/ftpferry/ftpferry/cmd/ftpferry")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are built
 		if output, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build ftpferry here: %w; -binary takes one that is built: %s", err, output)
 		}

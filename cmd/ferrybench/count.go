@@ -42,9 +42,9 @@ func parsePacket(b []byte) (p packet, ok bool) {
 type counts struct {
 	// Turns is how often clients wrote on a control connection after the server had: each costs a round trip, whatever TLS
 	// hides. What is written in one go, or before the server has said anything to it, is one turn.
-	Turns  int
-	Logins int // control connections
-	Data   int // data connections, whoever opened them
+	Turns  int `json:"turns"`
+	Logins int `json:"logins"` // control connections
+	Data   int `json:"data"`   // data connections, whoever opened them
 }
 
 // counter counts what passes the client's end of the line. It sees control connections from their first packet, or not at all.

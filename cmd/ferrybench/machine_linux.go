@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,12 +54,13 @@ func load() string {
 	return strings.Join(fields[:min(3, len(fields))], " ")
 }
 
-// versionOf is the first line that a program says of itself.
+// versionOf is the first line that a program says of itself, up to what it was built with.
 func versionOf(ctx context.Context, program string, arguments []string) string {
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Env = append(os.Environ(), "HOME=/nonexistent", "LC_ALL=C.UTF-8")
 	output, _ := command.CombinedOutput() // some end with an error, and say it all the same
-	return firstLine(string(output))
+	version, _, _ := strings.Cut(firstLine(string(output)), " (")
+	return strings.TrimSpace(version)
 }
 
 // firstLine is the first one that is not empty.
@@ -83,10 +85,7 @@ func (b *bench) noteServer(name string, l *line, server *ftptest.RealServer) {
 		return // the clients will tell
 	}
 	line := name + ": " + versionIn(name, greeting+server.Log())
-	for _, known := range b.report.Versions {
-		if known == line {
-			return
-		}
+	if !slices.Contains(b.report.Versions, line) {
+		b.report.Versions = append(b.report.Versions, line)
 	}
-	b.report.Versions = append(b.report.Versions, line)
 }

@@ -35,6 +35,13 @@ func program(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		fmt.Fprint(stdout, listText())
 		return control.ExitDone
 	}
+	if o.render != "" {
+		if err := render(o, stdout); err != nil {
+			fmt.Fprintf(stderr, "ferrybench: -render: %v\n", err)
+			return control.ExitUsage
+		}
+		return control.ExitDone
+	}
 	if err := usable(); err != nil {
 		fmt.Fprintf(stderr, "ferrybench: %v\n", err)
 		return control.ExitUsage
@@ -49,6 +56,19 @@ func program(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		return control.ExitNeedsPerson
 	}
 	return control.ExitDone
+}
+
+// render prints a report that was made before.
+func render(o options, stdout io.Writer) error {
+	text, err := os.ReadFile(o.render)
+	if err != nil {
+		return err
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("%s: %w", o.render, err)
+	}
+	return r.write(stdout, o.json)
 }
 
 func (r report) write(w io.Writer, asJSON bool) error {

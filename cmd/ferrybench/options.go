@@ -28,6 +28,7 @@ type options struct {
 	binary      string        // ours; "" to build it
 	folder      string        // for files, servers and state
 	state       string        // for our state; "" for the same
+	render      string        // a report as JSON, to print again
 	json, list  bool
 }
 
@@ -52,6 +53,7 @@ Examples:
   ferrybench -work U1k -rtt 100 -peers lftp
   ferrybench -work B1u,B1d -servers all -tls both
   ferrybench -all -json > all.json
+  ferrybench -render all.json
 
 Flags:
 `
@@ -80,6 +82,7 @@ func parseOptions(arguments []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.state, "state", "", "`folder` for ftpferry's state, such as one on a disk (default: that of -dir)")
 	all := flags.Bool("all", false, "all servers, with and without TLS, all workloads on the lines that they are meant for: many hours")
 	flags.BoolVar(&o.json, "json", false, "print all runs as JSON and no table")
+	flags.StringVar(&o.render, "render", "", "measure nothing; print the tables of a `file` that -json has made")
 	flags.BoolVar(&o.list, "list", false, "print workloads and clients, and what of them is here")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err

@@ -21,7 +21,6 @@ type job struct {
 	connections          int
 	files                []sample
 	scratch              string // a folder for what the client needs; it is also its home
-	program              string
 }
 
 // invocation is how a client is run: its arguments, and the files that it reads, by their names in the scratch folder.
@@ -167,7 +166,7 @@ func curlCommand(parallel bool) func(job) invocation {
 			}
 			fmt.Fprintf(&list, "url = %s\n%s = %s\n", quote(there.String()), here, quote(filepath.Join(j.local, filepath.FromSlash(file.Path))))
 		}
-		arguments := []string{"-q", "-sS", "--user", j.user + ":" + j.password, "--ftp-create-dirs", "--create-dirs"}
+		arguments := []string{"-q", "-sS", "--user", j.user + ":" + j.password, "--ftp-create-dirs", "--create-dirs", "--fail-early"}
 		if parallel {
 			arguments = append(arguments, "-Z", "--parallel-max", strconv.Itoa(j.connections))
 		}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
@@ -21,30 +20,27 @@ type place struct {
 	bare   *yardstick
 	cell   cell
 
-	source string   // folder of the files
-	there  string   // folder on the server that holds them already, with [work.unchanged]
-	homes  []string // of the rows; clients that remember go on in theirs
+	source string // folder of the files
+	there  string // folder on the server that holds them already, with [work.unchanged]
+	homes  string // folder for the homes of clients
 }
 
 // participant is a client in this cell, or the bare copy where it has no command.
 type participant struct {
 	client
 	row  *row
-	home string // "" for a new one at each run
+	home string // what it has learned there it knows in its next run; "" for a new one each time
 }
-
-const bareName = "bare copy"
 
 // measure has all clients do their work in turns, until each has all its runs or has failed.
 func (p *place) measure(ctx context.Context) (err error) {
 	if p.source, err = p.bench.source(p.tree); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(p.dir, "cell-")
-	if err != nil {
+	if p.homes, err = os.MkdirTemp(p.stateDir, "homes-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer os.RemoveAll(p.homes)
 	if p.work.unchanged {
 		there, err := os.MkdirTemp(p.root, "unchanged-")
 		if err != nil {
@@ -60,7 +56,6 @@ func (p *place) measure(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer p.removeHomes()
 	for round := -p.warmUp; round < p.runs; round++ {
 		for i := range participants {
 			// Another one begins each time.
@@ -85,12 +80,10 @@ func (p *place) participants() ([]participant, error) {
 		}
 		who := participant{client: c}
 		if p.work.unchanged {
-			home, err := os.MkdirTemp(p.stateDir, "home-")
-			if err != nil {
+			who.home = filepath.Join(p.homes, c.name)
+			if err := os.Mkdir(who.home, 0o700); err != nil {
 				return nil, err
 			}
-			p.homes = append(p.homes, home)
-			who.home = home
 		}
 		all = append(all, who)
 		p.cell.Rows = append(p.cell.Rows, row{Client: c.name, Single: c.one})
@@ -103,12 +96,6 @@ func (p *place) participants() ([]participant, error) {
 		all[i].row = &p.cell.Rows[i]
 	}
 	return all, nil
-}
-
-func (p *place) removeHomes() {
-	for _, home := range p.homes {
-		os.RemoveAll(home)
-	}
 }
 
 // turn is one run of one client. An error is one of this program; those of clients are in the row.
@@ -183,7 +170,7 @@ func (p *place) run(ctx context.Context, who participant) (done run, failure, er
 	}
 	home := who.home
 	if home == "" {
-		if home, err = os.MkdirTemp(p.stateDir, "home-"); err != nil {
+		if home, err = os.MkdirTemp(p.homes, ""); err != nil {
 			return run{}, nil, err
 		}
 		defer os.RemoveAll(home)
@@ -230,6 +217,5 @@ func (p *place) command(ctx context.Context, c client, home, local, remote strin
 	command := exec.Command(p.programs[c.programOf(p.work.down)], how.arguments...)
 	command.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
 	command.Dir = home
-	command.WaitDelay = time.Second
 	return command, nil
 }

@@ -35,7 +35,7 @@ const longestTrouble = 2000
 // within runs f in a scope of its own with a folder of its own below dir, and cleans up after it. What would fail a test is its
 // error.
 func within(ctx context.Context, dir string, f func(*scope) error) (err error) {
-	folder, err := os.MkdirTemp(dir, "scope-")
+	folder, err := os.MkdirTemp(dir, "ferrybench-")
 	if err != nil {
 		return err
 	}

@@ -112,18 +112,24 @@ func (c cell) bare() *row {
 	return nil
 }
 
-// figure writes a number with three digits that count.
+// figure writes a number with about three digits that count.
 func figure(value float64) string {
 	switch {
 	case value >= 100:
 		return strconv.FormatFloat(value, 'f', 0, 64)
 	case value >= 10:
 		return strconv.FormatFloat(value, 'f', 1, 64)
+	case value != 0 && value < 0.1:
+		return strconv.FormatFloat(value, 'f', 3, 64)
 	}
 	return strconv.FormatFloat(value, 'f', 2, 64)
 }
 
-const nothing = "–"
+// nothing stands where there is no figure; bareName is what the copy without FTP is called.
+const (
+	nothing  = "–"
+	bareName = "bare copy"
+)
 
 // ratio writes how a row compares with another one.
 func ratio(of, to *row) string {

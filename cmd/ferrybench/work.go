@@ -22,6 +22,7 @@ var works = []work{
 	{name: "U5", about: "5 files of 4 KiB up: does it work?", tree: tiny},
 	{name: "U200", about: "200 files of 4 KiB in 10 folders up", tree: few},
 	{name: "D200", about: "the same down", tree: few, down: true},
+	{name: "N200", about: "the same on both sides, nothing has changed", tree: few, unchanged: true},
 	{name: "U1k", about: "1,000 files of 4 KiB in 50 folders up", tree: small, lines: []int{0, 20, 100}},
 	{name: "D1k", about: "the same down", tree: small, down: true, lines: []int{0, 20, 100}},
 	{name: "U10k", about: "10,000 files of 1 KiB in 50 folders up", tree: many, lines: []int{0}},

@@ -58,7 +58,7 @@ func (p *program) alertTest(c *cobra.Command, names []string) error {
 		return exit{control.ExitConfiguration, fmt.Errorf("%s has no [alert.NAME]: nobody is told of anything", cfg.Path)}
 	}
 	teller := alert.NewTeller(channels, alert.Memory{}, time.Now(), slog.New(slog.DiscardHandler))
-	results := teller.Tell(c.Context(), alert.Problem{Key: "test", Kind: alert.Test, Text: "this is a test, nothing is wrong"})
+	results := teller.Tell(c.Context(), alert.EventNotice, alert.Problem{Key: "test", Kind: alert.Test, Text: "this is a test, nothing is wrong"})
 	failed := slices.ContainsFunc(results, func(r alert.Result) bool { return r.Error != "" })
 	if p.json {
 		if err := p.printJSON(results); err != nil {

@@ -81,11 +81,15 @@ func (b *bars) end() {
 
 // barTitle is a name in barName columns: its end tells more than its beginning.
 func barTitle(name string) string {
-	runes := []rune(pathText(name))
-	if len(runes) > barName {
-		runes = append([]rune("..."), runes[len(runes)-barName+3:]...)
+	title := pathText(name)
+	if columnsOf(title) > barName {
+		runes := []rune(title)
+		for columnsOf(string(runes)) > barName-3 {
+			runes = runes[1:]
+		}
+		title = "..." + string(runes)
 	}
-	return string(runes) + strings.Repeat(" ", barName-len(runes)+1)
+	return title + strings.Repeat(" ", barName-columnsOf(title)+1)
 }
 
 // barText is what stands behind a bar.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // TestBars draws to what is no terminal, which gets all that a terminal gets but for the cursor.
@@ -35,8 +34,8 @@ func TestBars(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
 	}
-	for _, name := range []string{"", "a", strings.Repeat("ü", barName), strings.Repeat("long", 100), "control\x1b[2J"} {
-		if got := barTitle(name); utf8.RuneCountInString(got) != barName+1 || strings.ContainsRune(got, '\x1b') {
+	for _, name := range []string{"", "a", strings.Repeat("ü", barName), strings.Repeat("long", 100), "control\x1b[2J", strings.Repeat("写真", 20), "x" + strings.Repeat("写真", 20)} {
+		if got := barTitle(name); columnsOf(got) != barName+1 || strings.ContainsRune(got, '\x1b') {
 			t.Errorf("%q: %q", name, got)
 		}
 	}

@@ -79,7 +79,7 @@ says that it was all of it. A path without a slash in front begins where the log
 
 func (p *program) putCommand() *cobra.Command {
 	var asked copying
-	return p.copyFlags(&cobra.Command{
+	c := p.copyFlags(&cobra.Command{
 		Use:   "put FILE|-... SERVER:PATH",
 		Short: "Copy files and folders to a server",
 		Long: `Copies files, and with -r folders, to PATH on a server: a folder, one that is
@@ -87,10 +87,17 @@ made as it ends with a slash, or the new name of a single file or folder. A path
 a slash in front begins where the login leads to, which is also what "SERVER:"
 alone means. With "-" standard input is written to the file PATH.
 
-` + copyHelp,
+` + copyHelp + `
+
+With --direct a file is written under its own name at once, for servers that let
+nobody rename, or that show nobody what they have (drop boxes: end PATH with a slash
+if it is a folder). There the server's final reply is the only proof, what has
+the name already is replaced if the server does so, and what breaks leaves a part.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, arguments []string) error { return p.put(c.Context(), arguments, asked) },
 	}, &asked)
+	c.Flags().BoolVar(&asked.Direct, "direct", false, "no temporary name, and nothing that a drop box does not allow")
+	return c
 }
 
 func (p *program) get(ctx context.Context, arguments []string, asked copying) error {
@@ -125,6 +132,9 @@ func (p *program) put(ctx context.Context, arguments []string, asked copying) er
 	cfg, err := p.load()
 	if err != nil {
 		return err
+	}
+	if asked.Direct && asked.Resume {
+		return exit{control.ExitUsage, errors.New("--resume needs the temporary name that --direct does without")}
 	}
 	files := arguments[:len(arguments)-1]
 	server, paths, err := remotePaths(cfg, arguments[len(arguments)-1:])
@@ -324,6 +334,8 @@ func (t *telling) failed(r manual.Result) string {
 		}
 	}
 	switch {
+	case t.asked.Direct && r.Moved > 0:
+		fmt.Fprintf(&b, "  what has come may be there under its name\n")
 	case r.Left != "" && r.Resumable:
 		fmt.Fprintf(&b, "  what has come is kept as %s; the same command with --resume goes on with it\n", pathText(r.Left))
 	case r.Left != "":

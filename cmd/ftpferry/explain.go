@@ -22,10 +22,13 @@ func (p *program) explainCommand() *cobra.Command {
 		Long: `Tells all that is known of one path: whether it takes part, what is here now,
 what both sides were when they last agreed, what stands in its way, its jobs and
 its history, and what happens next. The path is relative to the folder of the
-sync, or a local one in it. The server is not asked.`,
+sync, or a local one in it; one in quotes is read as other commands show it:
+'"two\nlines"'. The server is not asked.
+
+Exit codes: 0; 64 there is no such sync, or the path is not in its folder.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			return p.explain(c.Context(), arguments[0], arguments[1])
+			return p.explain(c.Context(), arguments[0], pathOf(arguments[1]))
 		},
 	})
 }

@@ -43,7 +43,7 @@ agent ended meanwhile, and this is not all.`,
 			return p.history(c.Context(), filter)
 		},
 	}
-	c.Flags().StringVar(&since, "since", "", "only rows from this `time` on: 24h or 7d ago, 2006-01-02, or RFC 3339")
+	c.Flags().StringVar(&since, "since", "", "only rows from this `time` on: 24h or 7d ago, 15:04, 2006-01-02, or RFC 3339")
 	c.Flags().StringVar(&filter.Sync, "sync", "", "only rows of this `sync`")
 	c.Flags().StringVar(&path, "path", "", "only rows on paths that the `pattern` matches, and on what is below them")
 	c.Flags().IntVar(&filter.Limit, "limit", 0, "only the last so many `rows`; 0: all")
@@ -58,12 +58,19 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := config.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
+	if clock, err := time.ParseInLocation("15:04", text, now.Location()); err == nil {
+		at := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
+		if at.After(now) {
+			at = at.AddDate(0, 0, -1)
+		}
+		return at, nil
+	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly, time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
 		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf(`--since %q is no time: write how long ago ("24h", "7d"), a day ("2006-01-02"), or RFC 3339 ("2006-01-02T15:04:05Z")`, text)
+	return time.Time{}, fmt.Errorf(`--since %q is no time: write how long ago ("24h", "7d"), a time of the last 24 hours ("15:04"), a day ("2006-01-02"), or RFC 3339 ("2006-01-02T15:04:05Z")`, text)
 }
 
 func (p *program) history(ctx context.Context, filter control.HistoryFilter) error {

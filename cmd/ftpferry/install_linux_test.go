@@ -72,6 +72,10 @@ step "a folder that its user cannot write" ftpferry -c agent.toml service instal
 step "as a user that there is not" ftpferry -c agent.toml service install --user jane-doe
 configure down /tmp
 step "a folder that a service does not see" ftpferry -c agent.toml service install
+configure down /srv/later
+step "a folder that it cannot make" ftpferry -c agent.toml service install
+configure up /srv/later
+step "a folder that it reads may come later" ftpferry -c agent.toml service install
 configure up /srv/www
 step "a program that a service does not see" /home/x/ftpferry -c agent.toml service install
 step "not root" setpriv --reuid 1234 --regid 1234 --clear-groups ftpferry -c agent.toml service install
@@ -91,6 +95,8 @@ step "what systemd was told then" cat calls
 step "uninstalled twice" ftpferry service uninstall
 echo "[Unit]" >/etc/systemd/system/ftpferry.service
 step "beside a unit of somebody else" ftpferry -c agent.toml service install --user root
+step "a unit of somebody else stays" ftpferry service uninstall
+step "it is there" ls /etc/systemd/system
 rmdir /run/systemd/system
 step "without systemd" ftpferry -c agent.toml service install
 `
@@ -127,6 +133,8 @@ func TestInstallingTheService(t *testing.T) {
 		{"a folder that its user cannot write", []string{"cannot write /srv/in", "--user root", "exit code 1\n"}},
 		{"as a user that there is not", []string{`there is no user "jane-doe"`, "useradd", "exit code 1\n"}},
 		{"a folder that a service does not see", []string{"/tmp: the service has folders for temporary files of its own", "exit code 1\n"}},
+		{"a folder that it cannot make", []string{"/srv/later does not exist", "mkdir /srv/later", "exit code 1\n"}},
+		{"a folder that it reads may come later", []string{"installed: ", "exit code 0\n"}},
 		{"a program that a service does not see", []string{"cannot start /home/x/ftpferry there", "sudo install", "exit code 1\n"}},
 		{"not root", []string{"only root can do that: sudo ftpferry service install", "exit code 1\n"}},
 		{"installed", []string{"installed: /etc/systemd/system/ftpferry.service, with /srv/agent.toml", "next: sudo systemctl restart ftpferry", "exit code 0\n"}},
@@ -141,6 +149,8 @@ func TestInstallingTheService(t *testing.T) {
 		{"what systemd was told then", []string{"stop ftpferry.service\n", "disable ftpferry.service\n", "daemon-reload\nreset-failed ftpferry.service\n"}},
 		{"uninstalled twice", []string{"not installed", "exit code 69\n"}},
 		{"beside a unit of somebody else", []string{"was not written by", "exit code 1\n"}},
+		{"a unit of somebody else stays", []string{"was not written by", "exit code 1\n"}},
+		{"it is there", []string{"ftpferry.service\n"}},
 		{"without systemd", []string{"systemd does not run here", "let \"ftpferry run\" be its process", "exit code 1\n"}},
 	} {
 		for _, word := range row.words {

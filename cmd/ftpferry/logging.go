@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ftpferry/ftpferry/agent/config"
 )
@@ -20,6 +21,65 @@ func (p *program) logger(cfg *config.Config, level slog.Leveler) *slog.Logger {
 		handler = tracer{Handler: handler, trace: p.tracing}
 	}
 	return slog.New(handler)
+}
+
+// changingLogger is logger for who lives through changes of log.level and log.format.
+func (p *program) changingLogger(cfg *config.Config) (*slog.Logger, *logChoice) {
+	choice := &logChoice{}
+	h := changingHandler{choice: choice, handlers: map[config.LogFormat]slog.Handler{}}
+	for _, format := range []config.LogFormat{config.LogAuto, config.LogText, config.LogJSON} {
+		h.handlers[format] = p.logHandler(format, &choice.level)
+	}
+	choice.follow(cfg)
+	if p.tracing != nil {
+		return slog.New(tracer{Handler: h, trace: p.tracing}), choice
+	}
+	return slog.New(h), choice
+}
+
+// logChoice is what of the log can be changed. Safe for concurrent use.
+type logChoice struct {
+	level  slog.LevelVar
+	format atomic.Pointer[config.LogFormat]
+}
+
+func (c *logChoice) follow(cfg *config.Config) {
+	c.level.Set(cfg.Agent.Log.Level)
+	c.format.Store(&cfg.Agent.Log.Format)
+}
+
+// changingHandler writes in the form that is chosen at the moment.
+type changingHandler struct {
+	choice   *logChoice
+	handlers map[config.LogFormat]slog.Handler
+}
+
+// Enabled reports whether something of this level is logged.
+func (h changingHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.choice.level.Level()
+}
+
+// Handle writes one line.
+func (h changingHandler) Handle(ctx context.Context, record slog.Record) error {
+	return h.handlers[*h.choice.format.Load()].Handle(ctx, record)
+}
+
+// WithAttrs adds to all forms.
+func (h changingHandler) WithAttrs(attributes []slog.Attr) slog.Handler {
+	return h.with(func(form slog.Handler) slog.Handler { return form.WithAttrs(attributes) })
+}
+
+// WithGroup adds to all forms.
+func (h changingHandler) WithGroup(name string) slog.Handler {
+	return h.with(func(form slog.Handler) slog.Handler { return form.WithGroup(name) })
+}
+
+func (h changingHandler) with(more func(slog.Handler) slog.Handler) slog.Handler {
+	next := changingHandler{h.choice, map[config.LogFormat]slog.Handler{}}
+	for format, form := range h.handlers {
+		next.handlers[format] = more(form)
+	}
+	return next
 }
 
 func (p *program) logHandler(format config.LogFormat, level slog.Leveler) slog.Handler {

@@ -121,3 +121,26 @@ func TestATraceIsOfOneServer(t *testing.T) {
 		t.Error("debug level is on where it is not needed, or off where it is")
 	}
 }
+
+// TestTheLogFollowsTheConfiguration in its level and its form, loggers that were made before too.
+func TestTheLogFollowsTheConfiguration(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{stderr: &out, env: func(string) string { return "" }}
+	with := func(level slog.Level, format config.LogFormat) *config.Config {
+		return &config.Config{Agent: config.Agent{Log: config.Log{Level: level, Format: format}}}
+	}
+	logger, choice := p.changingLogger(with(slog.LevelInfo, config.LogJSON))
+	about := logger.With("server", "acme").WithGroup("more")
+	about.Debug("nothing")
+	about.Info("one", "a", 1)
+	choice.follow(with(slog.LevelDebug, config.LogText))
+	about.Debug("two", "a", 2)
+	choice.follow(with(slog.LevelWarn, config.LogAuto))
+	about.Info("nothing")
+	about.Warn("three", "a", 3)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], `"msg":"one","server":"acme","more":{"a":1}}`) ||
+		!strings.HasSuffix(lines[1], `level=DEBUG msg=two server=acme more.a=2`) || !strings.HasSuffix(lines[2], `"msg":"three","server":"acme","more":{"a":3}}`) {
+		t.Errorf("%q", lines)
+	}
+}

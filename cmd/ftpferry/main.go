@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,8 +69,6 @@ func run(arguments []string, env func(string) string, stdout, stderr io.Writer) 
 	p := &program{env: env, stdout: stdout, stderr: stderr}
 	root := p.command()
 	root.SetArgs(arguments)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	return p.exitCode(root.ExecuteContext(context.Background()))
 }
 
@@ -106,9 +105,41 @@ func (p *program) command() *cobra.Command {
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `file` (default $FTPFERRY_CONFIG, ~/.config/ftpferry/agent.toml, /etc/ftpferry/agent.toml)")
 	root.AddCommand(p.runCommand(), p.onceCommand(), p.planCommand(), p.statusCommand(), p.eventsCommand(), p.explainCommand(), p.approveCommand(), p.pauseCommand(), p.resumeCommand(), p.reloadCommand(), p.alertCommand(), p.queueCommand(), p.historyCommand(),
 		p.stateCommand(), p.lsCommand(), p.getCommand(), p.putCommand(), p.doctorCommand(), p.initCommand(), p.checkCommand(), p.configCommand(), p.healthCommand(), p.serviceCommand(), p.manCommand(), p.versionCommand())
+	root.SetOut(p.stdout) // completion keeps it
+	root.SetErr(p.stderr)
+	root.InitDefaultCompletionCmd()
+	p.refuseOthers(root)
 	p.addCompletion(root)
 	addExamples(root)
 	return root
+}
+
+// refuseOthers has commands that have some of their own refuse what is none, with the one that may be meant.
+func (p *program) refuseOthers(c *cobra.Command) {
+	if !c.HasSubCommands() {
+		return
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.Args = func(c *cobra.Command, arguments []string) error {
+		if len(arguments) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("unknown command %q for %q", arguments[0], c.CommandPath())
+		if meant := c.SuggestionsFor(arguments[0]); len(meant) > 0 {
+			text += fmt.Sprintf(`; is it "%s"?`, strings.Join(meant, `" or "`))
+		}
+		return errors.New(text)
+	}
+	if c.Run == nil && c.RunE == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			c.SetOut(p.stderr)
+			c.Help()
+			return exit{code: control.ExitUsage}
+		}
+	}
+	for _, child := range c.Commands() {
+		p.refuseOthers(child)
+	}
 }
 
 func (p *program) withJSON(c *cobra.Command) *cobra.Command {
@@ -127,6 +158,15 @@ func (p *program) printJSON(v any) error {
 
 // load finds and reads the configuration.
 func (p *program) load() (*config.Config, error) { return p.loadBy(config.Load) }
+
+// loadRest is what of a configuration that has errors is good for telling people so.
+func (p *program) loadRest() *config.Config {
+	path, err := config.Find(p.configPath, p.env)
+	if err != nil {
+		return &config.Config{}
+	}
+	return config.LoadRest(path, p.env)
+}
 
 // loadToLook is load for what is done by the running agent, or without a server: it asks for no secrets. See complete.
 func (p *program) loadToLook() (*config.Config, error) { return p.loadBy(config.LoadWithoutSecrets) }

@@ -86,7 +86,7 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	write(t, p.configPath, "what?")
 	signal(syscall.SIGHUP)
 	wait("RELOADING=1\n")
-	wait("READY=1\nSTATUS=the new configuration has errors")
+	wait("READY=1\nSTATUS=the new configuration is not taken")
 	signal(syscall.SIGTERM)
 	wait("STOPPING=1\n")
 	if code, out := program.end(t); code != 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -145,15 +146,25 @@ func (p *program) printReport(r control.SyncReport, account *account) {
 	}
 }
 
+// pathText shows a path: as it is, or as a string of Go where a terminal would not show what it is. See pathOf.
 func pathText(path string) string {
 	if path == "" {
 		return "(the whole sync)"
 	}
 	// Names come from anybody.
-	if strings.ContainsFunc(path, func(r rune) bool { return moves(r) || r == utf8.RuneError }) {
-		return fmt.Sprintf("%q", path)
+	unclear := path[0] == '"' || path != strings.TrimSpace(path)
+	if unclear || strings.ContainsFunc(path, func(r rune) bool { return moves(r) || r == utf8.RuneError }) {
+		return strconv.Quote(path)
 	}
 	return path
+}
+
+// pathOf reads a path that a person may have copied from where pathText has shown it.
+func pathOf(text string) string {
+	if path, err := strconv.Unquote(text); err == nil && path != "" && text[0] == '"' {
+		return path
+	}
+	return text
 }
 
 // moves reports a character that must not reach a terminal, since it does more there than to stand in its place.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -21,9 +20,21 @@ func printOverview(l *jobList, o control.Overview) {
 			const word = "it could not go on"
 			l.headline(fmt.Sprintf("%s, %s ago: %s", word, ago(l.now.Sub(o.Stopped.When)), oneLine(o.Stopped.Reason)), "", word, red)
 		}
+		if l.stateDir != "" { // another user may have another one
+			fmt.Fprintf(l.out, "  by the state in %s\n", pathText(l.stateDir))
+		}
 	} else {
 		l.out.WriteString(wrap(fmt.Sprintf("ftpferry %s, process %d, running for %s; state file %s",
 			oneLine(o.Version), o.PID, ago(l.now.Sub(o.Started)), bytesText(o.StateBytes)), "", 0))
+	}
+	for _, p := range o.Problems {
+		if p.Sync == "" && p.Server == "" { // of the agent itself
+			text := strings.TrimRight(oneLine(p.Text), " .")
+			if !p.Since.IsZero() {
+				text += ", since " + ago(l.now.Sub(p.Since))
+			}
+			l.headline(p.Kind+": "+text, "", p.Kind, red)
+		}
 	}
 	told := map[string]bool{} // reasons
 	for _, s := range o.Syncs {
@@ -67,7 +78,7 @@ func printTransfers(l *jobList, sync string, all []control.Transfer) {
 		default:
 			shown++
 			line, path := "  "+transferText(t)+"  ", pathText(string(t.Path))
-			if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+			if columnsOf(line)+columnsOf(path) > screen {
 				// A name is not cut: somebody may want to copy it.
 				line, path = strings.TrimRight(line, " ")+"\n", "         "+path
 			}
@@ -132,7 +143,7 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	}
 	if !s.Until.IsZero() {
 		what := "next try in "
-		if s.State == control.ServerWindow {
+		if s.State == control.ServerWindow || s.State == control.ServerSuspended {
 			what = "until "
 		}
 		why = append(why, what+ago(s.Until.Sub(l.now)))

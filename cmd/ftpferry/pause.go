@@ -24,7 +24,10 @@ func (p *program) pauseCommand() *cobra.Command {
 goes on to its end; with --now it is broken off, to be gone on with later. What
 changes meanwhile is noted, and what schedules ask for waits: nothing is lost. A
 pause outlives restarts. It ends with "ftpferry resume", or after the time of
---for. "ftpferry status" says who has paused a sync, when and why.`,
+--for. "ftpferry status" says who has paused a sync, when and why.
+
+With --server it is the server that is paused, with all syncs that use it, also
+those that the configuration gets later.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			request.Syncs, request.By = names, p.whoAsks()
 			if howLong != "" {
@@ -37,7 +40,7 @@ pause outlives restarts. It ends with "ftpferry resume", or after the time of
 		},
 	})
 	c.Flags().StringVar(&howLong, "for", "", "how long, such as 2h (default until it is resumed)")
-	c.Flags().StringVar(&request.Server, "server", "", "all syncs of this `server`")
+	c.Flags().StringVar(&request.Server, "server", "", "this `server`, with all of its syncs")
 	c.Flags().StringVar(&request.Reason, "reason", "", "`text` that says why, for status and the log")
 	c.Flags().BoolVar(&request.Now, "now", false, "break off what is under way")
 	return c
@@ -58,8 +61,11 @@ func (p *program) pause(ctx context.Context, request control.PauseRequest) error
 	for _, name := range paused.Syncs {
 		fmt.Fprintf(p.stdout, "%s: paused\n", oneLine(name))
 	}
+	if paused.Server != "" {
+		fmt.Fprintf(p.stdout, "server %s: paused, with what will use it later\n", oneLine(paused.Server))
+	}
 	switch {
-	case len(paused.Syncs) == 0:
+	case len(paused.Syncs) == 0 && paused.Server == "":
 		fmt.Fprintln(p.stdout, "there is nothing to pause")
 	case paused.Running > 0 && request.Now:
 		fmt.Fprintf(p.stdout, "%s broken off\n", count(paused.Running, "job"))
@@ -75,18 +81,21 @@ func (p *program) resumeCommand() *cobra.Command {
 		Use:   "resume [SYNC...]",
 		Short: "Let paused syncs go on",
 		Long: `Ends the pause of syncs (all of them without arguments), which go on where they
-were. A halt is ended by "ftpferry approve" alone.`,
+were. A halt is ended by "ftpferry approve" alone.
+
+With --server the pause of a server ends; what was paused by itself stays so.
+Without arguments all pauses end, of syncs and of servers.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			request.Syncs, request.By = names, p.whoAsks()
 			return p.resume(c.Context(), request)
 		},
 	})
-	c.Flags().StringVar(&request.Server, "server", "", "all syncs of this `server`")
+	c.Flags().StringVar(&request.Server, "server", "", "the pause of this `server`")
 	return c
 }
 
 func (p *program) resume(ctx context.Context, request control.ResumeRequest) error {
-	var resumed []string
+	var resumed control.Resumed
 	err := p.withOperator(ctx, func(ctx context.Context, s control.Service) (err error) {
 		resumed, err = s.Resume(ctx, request)
 		return err
@@ -95,14 +104,26 @@ func (p *program) resume(ctx context.Context, request control.ResumeRequest) err
 	case err != nil:
 		return err
 	case p.json:
-		return p.printJSON(struct {
-			Syncs []string `json:"syncs"`
-		}{resumed})
+		return p.printJSON(resumed)
 	}
-	for _, name := range resumed {
+	for _, name := range resumed.Servers {
+		fmt.Fprintf(p.stdout, "server %s: resumed\n", oneLine(name))
+	}
+	for _, name := range resumed.Syncs {
 		fmt.Fprintf(p.stdout, "%s: resumed\n", oneLine(name))
 	}
-	if len(resumed) == 0 {
+	for _, held := range resumed.Held {
+		cure := oneLine(held.Sync)
+		if held.Server != "" {
+			cure = "--server " + oneLine(held.Server)
+		}
+		fmt.Fprintf(p.stdout, "%s: still paused: ftpferry resume %s\n", oneLine(held.Sync), cure)
+	}
+	switch {
+	case len(resumed.Syncs)+len(resumed.Servers)+len(resumed.Held) > 0:
+	case request.Server != "":
+		fmt.Fprintln(p.stdout, "that server was not paused")
+	default:
 		fmt.Fprintln(p.stdout, "no such sync was paused")
 	}
 	return nil

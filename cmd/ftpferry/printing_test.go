@@ -57,6 +57,9 @@ func TestSince(t *testing.T) {
 		"2026-02-03":           "2026-02-03T00:00:00+01:00",
 		"2026-02-03 04:05":     "2026-02-03T04:05:00+01:00",
 		"2026-02-03T04:05:06Z": "2026-02-03T04:05:06Z",
+		"11:30":                "2026-03-01T11:30:00+01:00",
+		"12:30":                "2026-02-28T12:30:00+01:00",
+		"24:30":                "",
 		"yesterday":            "",
 		"-24h":                 "",
 		"2026-02-30":           "",
@@ -290,6 +293,52 @@ func TestWhatIsPrintedIntoAFullDisk(t *testing.T) {
 		env := func(string) string { return "" }
 		if code := run(append([]string{"-c", config}, command...), env, fullDisk{}, &told); code != 1 || !strings.Contains(told.String(), "standard output: no space left") {
 			t.Errorf("%q: exit code %d: %s", command, code, &told)
+		}
+	}
+}
+
+// TestStatusSaysWhyJobsHaveFailed, and what a person can do.
+func TestStatusSaysWhyJobsHaveFailed(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	out := bufio.NewWriter(&text)
+	printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{
+		Sync: "web", Server: "acme", Direction: "up", Jobs: control.SyncJobs{Dead: 5, Waiting: 1},
+		Troubles: []control.Job{
+			{State: "dead", Kind: "upload", Path: "a\x1b", LastError: "553 no\n  more"},
+			{State: "waiting", Kind: "scan", LastError: "550\x1b no list"},
+		},
+	})
+	out.Flush()
+	_, got, _ := strings.Cut(text.String(), "\n")
+	want := `  jobs: 5 dead, 1 waiting
+  dead     upload "a\x1b"
+           553 no
+  failed   scan (the whole sync)
+           550 no list
+  ... and 4 more, see: ftpferry queue --sync web; try dead jobs again with:
+  ftpferry queue retry --sync web
+`
+	if got = strings.ReplaceAll(got, "\x1b", "ESC"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestPathsCanBeCopied from one command to the next, whatever is in them.
+func TestPathsCanBeCopied(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"a b/c": "a b/c", "new\nline": `"new\nline"`, "latin\xe9": `"latin\xe9"`, " lead": `" lead"`, "trail ": `"trail "`, `"q"`: `"\"q\""`,
+		`back\slash`: `back\slash`, "esc\x1b[2J": `"esc\x1b[2J"`, "rtl\u202egpj": `"rtl\u202egpj"`, "日本": "日本",
+	} {
+		shown := pathText(path)
+		if shown != want || pathOf(shown) != path {
+			t.Errorf("%q: shown as %s, want %s, and read as %q", path, shown, want, pathOf(shown))
+		}
+	}
+	for _, text := range []string{`"`, `""`, `"half`, "`a`", "'a'"} {
+		if got := pathOf(text); got != text {
+			t.Errorf("%s: %q", text, got)
 		}
 	}
 }

@@ -95,7 +95,7 @@ blocks of their servers, so that these are tried at once.`, "tried again", contr
 
 func (p *program) queueDropCommand() *cobra.Command {
 	return p.queueChangeCommand("drop", "Remove jobs, also those that are running", `Removes jobs. What they were to do is found again by the next scan that sees a
-reason for it: a full pass for files that do not change.
+reason for it, such as a full pass (ftpferry once).
 
 Transfers that are running are broken off (ABOR), and so are looks at both
 sides; the connection goes on, and nothing that was transferred stays on either
@@ -116,8 +116,8 @@ func (p *program) queueChangeCommand(name, short, long, done string, change func
 Jobs are chosen by their numbers, by the options, all of which must fit, or by
 --all.
 
-Exit codes: 0 done; 1 some of the chosen jobs were left as they are, and it says
-why; 64 no job has such a number, or a name that is neither configured nor in
+Exit codes: 0 done; 1 some of the chosen jobs were left as they are, or were done
+before, and it says so; 64 no job has such a number, or a name that is neither configured nor in
 the queue.`,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if err := flags.choose(arguments); err != nil {
@@ -193,7 +193,7 @@ func (p *program) printChanged(changed control.Changed, done string) {
 	}
 	fmt.Fprintf(p.stdout, "%s %s%s\n", count(changed.Jobs, "job"), done, due)
 	if changed.BrokenOff > 0 {
-		fmt.Fprintf(p.stdout, "  %s broken off, and nothing stays of what was transferred; a full pass finds again what is to be done\n", count(changed.BrokenOff, "running job"))
+		fmt.Fprintf(p.stdout, "  %s broken off; a full pass finds again what is to be done\n", count(changed.BrokenOff, "running job"))
 	}
 	if changed.Again > 0 {
 		fmt.Fprintf(p.stdout, "  %s begun anew: something has asked for it meanwhile\n", count(changed.Again, "job"))

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/state"
@@ -54,8 +53,9 @@ type jobList struct {
 	json bool
 	jobs int
 	// alone: no agent runs, so what is marked as running was cut off with one.
-	alone bool
-	paint paint
+	alone    bool
+	stateDir string // "" if it is not to be told
+	paint    paint
 }
 
 func (l *jobList) add(job control.Job) error {
@@ -73,7 +73,7 @@ func (l *jobList) add(job control.Job) error {
 	}
 	line := fmt.Sprintf("%8d %-8s%9s %5d  %-14s ", job.ID, job.State, l.when(job), job.Attempts, oneLine(strings.ReplaceAll(job.Kind, "_", " ")))
 	path := oneLine(job.Sync) + ": " + pathText(string(job.Path))
-	if utf8.RuneCountInString(line)+utf8.RuneCountInString(path) > screen {
+	if columnsOf(line)+columnsOf(path) > screen {
 		// A name is not cut: somebody may want to copy it.
 		line, path = strings.TrimRight(line, " ")+"\n", "         "+path
 	}
@@ -200,6 +200,9 @@ func (l *jobList) stopText(sync string, stop control.Stop) string {
 	case control.StopBlock:
 		return fmt.Sprintf("BLOCKED: %s; correct the configuration, or try again with: ftpferry queue retry --sync %s", reason, sync)
 	case control.StopPerson:
+		if stop.Server != "" {
+			sync = "--server " + oneLine(stop.Server)
+		}
 		return fmt.Sprintf("%s; let it go on with: ftpferry resume %s", reason, sync)
 	case control.StopWindow:
 		return reason

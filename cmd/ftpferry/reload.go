@@ -23,11 +23,11 @@ func (p *program) reloadCommand() *cobra.Command {
 		Short: "Have the running agent take a changed configuration",
 		Long: `Has the running agent read its configuration again, and returns when the new one
 is in force. Servers and syncs that are the same go on as if nothing had
-happened; of the others what is under way may go on for shutdown_grace. Some
-keys of [agent] have the whole agent start anew.
+happened; of the others what is under way may go on for shutdown_grace. Alerts and
+all of [agent] change on the spot but state_dir, which needs a restart.
 
-Exit codes: 0; 1 no agent is running; 75 the agent did not come back in time;
-78 the configuration has errors, and the agent goes on with the one it has.`,
+Exit codes: 0; 1 no agent is running; 75 try again; 78 the configuration is not
+taken, as it has errors or cannot be had, and the agent goes on with the one it has.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.reload(c.Context()) },
 	})
@@ -45,24 +45,13 @@ func (p *program) reload(ctx context.Context) error {
 	if err != nil {
 		return exit{control.ExitNeedsPerson, err}
 	}
-	before, err := client.Status(ctx, control.StatusFilter{Notes: 1})
-	if err != nil {
-		return serviceError(err)
-	}
 	reloaded, err := client.Reload(ctx)
 	if err != nil {
 		return serviceError(err)
 	}
-	if reloaded.Restarts {
-		if err := p.awaitAnother(ctx, cfg, before.Started); err != nil {
-			return err
-		}
-	}
 	switch {
 	case p.json:
 		return p.printJSON(reloaded)
-	case reloaded.Restarts:
-		fmt.Fprintln(p.stdout, "the configuration is in force; the agent has started anew")
 	case reloaded.Changes == 0:
 		fmt.Fprintln(p.stdout, "the configuration is in force; no server and no sync has changed")
 	default:
@@ -71,40 +60,18 @@ func (p *program) reload(ctx context.Context) error {
 	return nil
 }
 
-// restartPatience is how long an agent may take to start, beside shutdown_grace for the one before.
-const restartPatience = 2 * time.Minute
-
-// awaitAnother returns when an agent answers that was not started at that time.
-func (p *program) awaitAnother(ctx context.Context, cfg *config.Config, started time.Time) error {
-	ctx, stop := context.WithTimeout(ctx, cfg.Agent.ShutdownGrace+restartPatience)
-	defer stop()
-	for {
-		if client, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
-			if now, err := client.Status(ctx, control.StatusFilter{Notes: 1}); err == nil && !now.Started.Equal(started) {
-				return nil
-			}
-		}
-		select {
-		case <-time.After(serviceRetry):
-		case <-ctx.Done():
-			return exit{control.ExitUnfinished, errors.New("the configuration is right, but the agent has not started anew so far: look at its log")}
-		}
-	}
-}
-
-// serving is one agent while it runs as a service.
+// serving is an agent while it runs as a service.
 type serving struct {
 	*program
 	manager *manager
 	agent   *agent.Agent
 	logger  *slog.Logger
-	level   slog.LevelVar
+	log     *logChoice
 	stop    context.CancelFunc
 
 	asked    chan reloadAsked
 	cfg      *config.Config // in force
 	files    *settled       // those of the configuration that was read last
-	next     *config.Config // to go on with after a restart; nil: to stop
 	stopping bool
 	// taking is who waits for the configuration that the agent is about to take; nil if it is not. taken gets what came of it.
 	taking *reloadAsked
@@ -124,18 +91,15 @@ type reloadAnswer struct {
 	err      error
 }
 
-// run runs an agent until a signal ends it. It returns the configuration to go on with, nil to stop.
-func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os.Signal) (*config.Config, error) {
+// run runs an agent until a signal ends it.
+func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os.Signal) error {
 	s.cfg, s.files = cfg, newSettled(cfg)
-	s.level.Set(cfg.Agent.Log.Level)
-	s.logger = s.program.logger(cfg, &s.level)
+	s.logger, s.log = s.program.changingLogger(cfg)
 	s.warn()
-	db, err := s.openState(ctx, cfg, false, s.logger)
+	db, err := s.openLocked(ctx, cfg)
 	if err != nil {
-		if !errors.Is(err, state.ErrLocked) { // else another agent works
-			agent.TellStopped(ctx, cfg, err, s.logger)
-		}
-		return nil, stateError(err)
+		s.cannotStart(ctx, cfg, err, s.logger)
+		return stateError(err)
 	}
 	defer db.Close()
 	running, stop := context.WithCancel(ctx)
@@ -155,7 +119,7 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 			if s.taking != nil {
 				<-s.taken // it has ended with the agent
 			}
-			return s.next, runError(err, s.logger)
+			return runError(err, s.logger)
 		case err := <-s.taken:
 			s.took(running, err)
 		case asked := <-s.asked:
@@ -169,15 +133,32 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 				s.reload(running, reloadAsked{answer: make(chan reloadAnswer, 1)})
 				continue
 			}
-			if s.stopping && s.next == nil {
-				return nil, exit{control.ExitUnfinished, errors.New("stopped at once by a second signal")}
+			if s.stopping {
+				return exit{control.ExitUnfinished, errors.New("stopped at once by a second signal")}
 			}
-			s.next, s.stopping = nil, true
+			s.stopping = true
 			s.manager.check(s.manager.Stopping("letting running transfers end"), s.logger)
 			s.logger.Info("stop asked for", "signal", signal.String())
 			stop()
 		}
 	}
+}
+
+// openLocked opens the state. Where another process has it that does not answer as an agent, it may be one that is about to end.
+func (s *serving) openLocked(ctx context.Context, cfg *config.Config) (db *state.DB, err error) {
+	var locked error // by one that answers: there is nothing to wait for
+	err = retried(ctx, func() error {
+		db, err = s.openState(ctx, cfg, false, s.logger)
+		if !errors.Is(err, state.ErrLocked) {
+			return err
+		}
+		if _, dialErr := control.Dial(ctx, cfg.Agent.StateDir); dialErr == nil {
+			locked = err
+			return nil
+		}
+		return err
+	})
+	return db, errors.Join(err, locked)
 }
 
 // reloadFor reads the configuration again for somebody else.
@@ -192,11 +173,6 @@ func (s *serving) reloadFor(ctx context.Context) (control.Reloaded, error) {
 	case a := <-asked.answer:
 		return a.reloaded, a.err
 	case <-ctx.Done():
-	}
-	select {
-	case a := <-asked.answer: // that it restarts, which is why ctx has ended
-		return a.reloaded, a.err
-	default:
 		return control.Reloaded{}, context.Cause(ctx)
 	}
 }
@@ -215,19 +191,11 @@ func (s *serving) reload(ctx context.Context, asked reloadAsked) {
 	s.files.look()
 	cfg, err := s.load()
 	if err != nil {
-		s.logger.Error("configuration not taken, going on with the old one", "error", err)
-		s.manager.check(s.manager.Ready("the new configuration has errors, going on with the old one"), s.logger)
-		asked.answer <- reloadAnswer{err: fmt.Errorf("%w:\n%w", control.ErrConfiguration, err)}
+		s.agent.Refused(configurationError(err))
+		s.refused(asked, err)
 		return
 	}
 	s.files = newSettled(cfg)
-	if agent.NeedsRestart(s.cfg, cfg) {
-		s.logger.Info("configuration read again, restarting the agent")
-		asked.answer <- reloadAnswer{reloaded: control.Reloaded{Restarts: true}}
-		s.next, s.stopping = cfg, true
-		s.stop()
-		return
-	}
 	s.logger.Info("configuration read again")
 	asked.cfg = cfg
 	s.taking = &asked
@@ -242,18 +210,37 @@ func (s *serving) reload(ctx context.Context, asked reloadAsked) {
 func (s *serving) took(ctx context.Context, err error) {
 	asked := s.taking
 	s.taking = nil
-	if err != nil {
+	switch _, isRefused := errors.AsType[*config.Error](err); {
+	case isRefused:
+		s.refused(*asked, err)
+		return
+	case err != nil:
 		asked.answer <- reloadAnswer{err: err}
 		return
 	}
 	s.cfg = asked.cfg
-	s.level.Set(s.cfg.Agent.Log.Level)
+	s.log.follow(s.cfg)
 	s.manager.cfg.Store(s.cfg)
 	s.warn()
 	if !s.stopping && ctx.Err() == nil {
 		s.manager.check(s.manager.Ready(standing(s.cfg, agent.Pulse{})), s.logger)
 	}
 	asked.answer <- reloadAnswer{reloaded: control.Reloaded{Changes: s.changes}}
+}
+
+// refused tells that a configuration is not taken. Nothing has changed.
+func (s *serving) refused(asked reloadAsked, err error) {
+	s.logger.Error("configuration not taken, going on with the old one", "error", err)
+	s.manager.check(s.manager.Ready("the new configuration is not taken, going on with the old one"), s.logger)
+	asked.answer <- reloadAnswer{err: fmt.Errorf("%w:\n%w", control.ErrConfiguration, err)}
+}
+
+// configurationError is the error of a configuration in its own words.
+func configurationError(err error) error {
+	if failure, ok := errors.AsType[*config.Error](err); ok {
+		return failure
+	}
+	return err
 }
 
 func (s *serving) warn() {

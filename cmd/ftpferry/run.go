@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/service"
 	"github.com/ftpferry/ftpferry/state"
@@ -37,29 +40,38 @@ on, transfers too; one with errors is reported and not taken.`,
 	})
 }
 
-// serve runs an agent, and another one after each configuration that a running one cannot take.
+// serve runs an agent.
 func (p *program) serve(ctx context.Context) error {
 	cfg, err := p.load()
+	if failure, ok := errors.AsType[*config.Error](err); ok {
+		rest := p.loadRest()
+		p.cannotStart(ctx, rest, fmt.Errorf("configuration: %s", failure.Brief()), p.logger(rest, rest.Agent.Log.Level))
+	}
 	if err != nil {
 		return err
 	}
 	stopTrace, err := p.startTrace(cfg)
 	if err != nil {
+		p.cannotStart(ctx, cfg, err, p.logger(cfg, cfg.Agent.Log.Level))
 		return err
 	}
 	defer stopTrace()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	manager := newManager(p.env)
-	for {
-		s := &serving{program: p, manager: manager, asked: make(chan reloadAsked), taken: make(chan error, 1)}
-		next, err := s.run(ctx, cfg, signals)
-		if err != nil || next == nil {
-			return err
+	s := &serving{program: p, manager: newManager(p.env), asked: make(chan reloadAsked), taken: make(chan error, 1)}
+	return s.run(ctx, cfg, signals)
+}
+
+// cannotStart tells people that no agent works, by the alerts that there are, unless one does: somebody may have started another one by
+// mistake. Nothing has to be said to a heartbeat, which stays away.
+func (p *program) cannotStart(ctx context.Context, cfg *config.Config, reason error, logger *slog.Logger) {
+	if cfg.Agent.StateDir != "" {
+		if _, err := control.Dial(ctx, cfg.Agent.StateDir); err == nil {
+			return
 		}
-		cfg = next
 	}
+	agent.TellStopped(ctx, cfg, fmt.Errorf("it cannot start: %w", reason), logger)
 }
 
 // runError ends the process non-zero when the state is not to be trusted any more: the next

@@ -34,9 +34,9 @@ after block elsewhere, with --json one object per line. There are colors on a
 terminal unless NO_COLOR is set.
 
 Exit codes: 0; 1 something needs a person: dead jobs, a halt, a refused login or
-certificate, conflicts, files that differ, paths that nobody can look at, or
-expected files that are missing, or the service has ended as it could not go on.
-With --watch: 0 after Ctrl+C.`,
+certificate, conflicts, files that differ, paths that nobody can look at,
+expected files that are missing, a configuration that was not taken, or a
+service that has ended as it could not go on. With --watch: 0 after Ctrl+C.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if !c.Flags().Changed("watch") {
 				return p.status(c.Context(), names)
@@ -62,7 +62,7 @@ func (p *program) status(ctx context.Context, names []string) error {
 		err = p.printJSON(o)
 	} else {
 		err = p.printing(func(out *bufio.Writer) error {
-			printOverview(&jobList{out: out, now: time.Now(), alone: alone, paint: p.paint()}, o)
+			printOverview(&jobList{out: out, now: time.Now(), alone: alone, stateDir: cfg.Agent.StateDir, paint: p.paint()}, o)
 			return nil
 		})
 	}
@@ -92,14 +92,9 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if !s.LastScan.IsZero() {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
-	word := s.State
-	switch stop := s.Jobs.Stop; {
-	case word == control.StopWindow && stop != nil:
-		word, _, _ = strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
-	case word == control.StateWorking && l.alone: // nobody does
+	word := stateWord(s)
+	if s.State == control.StateWorking && l.alone { // nobody does
 		word = "unfinished"
-	case word == control.StopPause: // which would pass for what a person has paused
-		word = "server paused"
 	}
 	name := oneLine(s.Sync) + ": "
 	text := fmt.Sprintf("%s%s; %s %s, %d paths in step; %s", name, word, arrow(s.Direction), oneLine(s.Server), s.Known, scanned)
@@ -110,11 +105,16 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if parts := l.counts(s.Jobs); len(parts) > 0 {
 		fmt.Fprintf(l.out, "  jobs: %s\n", strings.Join(parts, ", "))
 	}
+	printTroubles(l, s)
 	if s.Jobs.Stop != nil {
 		l.out.WriteString(wrap(l.stopText(s.Sync, *s.Jobs.Stop), "  ", 0))
 	}
 	if p := s.Paused; p != nil && (s.Jobs.Stop == nil || s.Jobs.Stop.By != control.StopPerson) {
-		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), s.Sync), "  ", 0))
+		whom := s.Sync
+		if p.Server != "" {
+			whom = "--server " + p.Server
+		}
+		l.out.WriteString(wrap(fmt.Sprintf("also paused%s: ftpferry resume %s", byWhom(p.By), whom), "  ", 0))
 	}
 	for _, schedule := range s.Schedules {
 		l.out.WriteString(wrap(scheduleText(schedule, l.now), "  ", 3))
@@ -131,6 +131,44 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
+}
+
+// stateWord says in a word or two how a sync stands: what the word in JSON is, where that is one for people.
+func stateWord(s control.SyncStatus) string {
+	switch stop := s.Jobs.Stop; {
+	case s.State == control.StopWindow && stop != nil:
+		word, _, _ := strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
+		return word
+	case s.State == control.StopHalt:
+		return "halted"
+	case s.State == control.StopBlock:
+		return "blocked"
+	case s.State == control.StopPause: // which would pass for what a person has paused
+		return "server paused"
+	}
+	return s.State
+}
+
+// printTroubles says why jobs have failed, and what a person can do about those that are not tried again.
+func printTroubles(l *jobList, s control.SyncStatus) {
+	dead := 0
+	for _, job := range s.Troubles {
+		word, most := "failed", 2
+		if job.State == "dead" {
+			word, most = "dead", 3
+			dead++
+		}
+		fmt.Fprintf(l.out, "  %-8s %s %s\n", word, oneLine(strings.ReplaceAll(job.Kind, "_", " ")), pathText(string(job.Path)))
+		reason, _, _ := strings.Cut(job.LastError, "\n")
+		l.out.WriteString(wrap(oneLine(reason), "           ", most))
+	}
+	if s.Jobs.Dead > 0 {
+		text := fmt.Sprintf("try dead jobs again with: ftpferry queue retry --sync %s", oneLine(s.Sync))
+		if rest := s.Jobs.Dead - dead; rest > 0 {
+			text = fmt.Sprintf("... and %d more, see: ftpferry queue --sync %s; ", rest, oneLine(s.Sync)) + text
+		}
+		l.out.WriteString(wrap(text, "  ", 0))
+	}
 }
 
 func printHeld(l *jobList, s control.SyncStatus) {

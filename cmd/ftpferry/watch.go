@@ -92,7 +92,7 @@ func (p *program) watchOnce(ctx context.Context, cfg *config.Config, names []str
 		if err != nil {
 			block.WriteString(wrap("not to be had now: "+oneLine(err.Error()), "", 0))
 		} else {
-			printOverview(&jobList{out: block, now: now, alone: alone, paint: p.paint()}, o)
+			printOverview(&jobList{out: block, now: now, alone: alone, stateDir: cfg.Agent.StateDir, paint: p.paint()}, o)
 		}
 		block.Flush()
 		if isTerminal {
@@ -134,9 +134,9 @@ func widthOf(line string) int {
 			_, line, _ = strings.Cut(rest, "m")
 			continue
 		}
-		_, size := utf8.DecodeRuneInString(line)
+		r, size := utf8.DecodeRuneInString(line)
 		line = line[size:]
-		width++
+		width += columnsOfRune(r)
 	}
 	return width
 }

@@ -24,3 +24,19 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"": 0, "abc": 3, "ü": 1, "u\u0308": 1, "日本語": 6, "ﾊﾝｶｸ": 4, "ＡＢ": 4, "한글": 4, "\U0001F600": 2, "a\u200bb": 2, "→": 1,
+	} {
+		if got := columnsOf(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+	for line := range strings.SplitSeq(wrap(strings.Repeat("日本語の名前 ", 30), "  ", 0), "\n") {
+		if columnsOf(line) > screen {
+			t.Errorf("%d columns: %s", columnsOf(line), line)
+		}
+	}
+}

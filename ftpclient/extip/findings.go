@@ -42,8 +42,9 @@ func (l *Locator) Findings(ctx context.Context, local netip.Addr) ([]Finding, ma
 		place += " " + network.Key()
 	}
 	var all []question
+	asked := l.asked()
 	for _, of := range questions {
-		all = append(all, of(l.options, local)...)
+		all = append(all, of(asked, local)...)
 	}
 	type result struct {
 		findings []Finding
@@ -116,7 +117,7 @@ const (
 // gatewayFindings returns the external address as the gateway says it, and why its protocols are of no use.
 func (l *Locator) gatewayFindings(ctx context.Context, place string, local netip.Addr) ([]Finding, map[string]error) {
 	failures := map[string]error{}
-	if !l.options.Gateway {
+	if !l.asked().Gateway {
 		return nil, failures
 	}
 	r, err := l.router(local)

@@ -183,6 +183,26 @@ func TestLocatorLeases(t *testing.T) {
 			s.expect(s.pcp, "renew")
 			stop()
 		}},
+		{"who is asked can change, and a gateway that may not be asked any more loses nothing but mappings", func(s *scene) {
+			l := s.locator()
+			stop := s.run(l)
+			lent, idle := s.listen(l), s.listen(l)
+			idle.Close()
+			s.pcp.said()
+			l.Ask(false, nil, nil)
+			synctest.Wait()
+			s.expect(s.pcp, "unmap")
+			if _, err := l.Listen(s.t.Context(), us, 0, 0); err == nil {
+				s.t.Error("it opens ports")
+			}
+			lent.Close()
+			synctest.Wait()
+			s.expect(s.pcp, "unmap")
+			l.Ask(true, nil, nil)
+			s.listen(l).Close()
+			s.expect(s.pcp, "map")
+			stop()
+		}},
 		{"nothing is deleted in another network with the same addresses", func(s *scene) {
 			s.network.GatewayMAC = "02:00:00:00:00:01"
 			l := s.locator()

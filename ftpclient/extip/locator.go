@@ -55,7 +55,7 @@ type Memory struct {
 // concurrent use. A program that does not call Run calls Close at its end: for up to half
 // an hour that is as good, later its mappings are renewed only when they are lent again.
 type Locator struct {
-	options   Options
+	options   Options // what Ask changes is guarded by mutex
 	logger    *slog.Logger
 	protocols []protocol
 	networkOf func(local netip.Addr) (Network, error)
@@ -91,6 +91,29 @@ func newLocator(o Options, protocols []protocol, networkOf func(netip.Addr) (Net
 		rand.Read(l.nonce[:]) // never fails
 	}
 	return l
+}
+
+// Ask changes who may be asked. What is known of a source stays until it expires, and counts while that source may be asked. Where the
+// gateway may not be any more, Run takes back what is open there; data connections that came in through it go on at most gateways.
+func (l *Locator) Ask(gateway bool, stun, http []string) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if l.options.Gateway && !gateway {
+		for _, r := range l.routers {
+			for _, le := range r.leases {
+				le.void, le.due = true, time.Time{}
+			}
+		}
+		l.wakeRun()
+	}
+	l.options.Gateway, l.options.STUN, l.options.HTTP = gateway, stun, http
+}
+
+// asked are the options as they are now.
+func (l *Locator) asked() Options {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.options
 }
 
 // mappingsAtOnce bounds those that are remembered, so that a Memory cannot grow from restart to restart.

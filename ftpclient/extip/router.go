@@ -82,7 +82,7 @@ func (e *GatewayError) Unwrap() []error { return e.Reasons }
 // router returns the gateway for the local address in the network where it is now.
 func (l *Locator) router(local netip.Addr) (*router, error) {
 	local = local.Unmap()
-	if !l.options.Gateway {
+	if !l.asked().Gateway {
 		return nil, fmt.Errorf("%w: asking gateways is switched off", ErrNoGateway)
 	}
 	network, err := l.networkOf(local)

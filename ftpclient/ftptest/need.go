@@ -39,7 +39,7 @@ var needs = map[string]func() error{
 
 // Need skips the test unless what it needs is here: one of [RealServers], "root", "namespaces" (Linux user, mount and
 // process namespaces), "netns" (network namespaces, see [Lab]), "deaf port" (see [DeafPort]), "IPv6" (on loopback),
-// "tmpfs" (see [Tmpfs]), "fuse" (to serve a file system), or any program by its name, such as "strace". Where the variable [RequireVariable] asks for it, the test fails instead.
+// "tmpfs" (see [Tmpfs]), "fuse" (to serve a file system), or any program by its name, such as "strace" or "chromium". Where the variable [RequireVariable] asks for it, the test fails instead.
 func Need(t testing.TB, what string) {
 	t.Helper()
 	if err := probe(what); err != nil {

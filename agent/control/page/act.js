@@ -54,6 +54,9 @@ export async function approve(sync, stop) {
 
 function changed(answer, what) {
   const said = [`${plural(answer.jobs, 'job')} ${what}`];
+  if (answer.broken_off) said.push(`${count(answer.broken_off)} broken off`);
+  if (answer.again) said.push(`${count(answer.again)} begun anew, as asked for meanwhile`);
+  if (answer.done) said.push(`${count(answer.done)} done before`);
   if (answer.due) said.push(`${count(answer.due)} due already`);
   if (answer.running) said.push(`${count(answer.running)} left alone as running`);
   if (answer.refused) said.push(`${count(answer.refused)} refused: ${answer.left?.[0]?.reason ?? ''}`);

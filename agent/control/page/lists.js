@@ -300,6 +300,9 @@ function dropOne(j) {
   return act.drop({ ids: [j.id] }, `Drop the ${words.action(j.kind)}?`, [path, act.quoted(j.last_error ?? '')]);
 }
 
+// What is told as paused is a server.
+const shapeOf = (word) => word === 'paused' ? 'wait' : undefined;
+
 // showHistory takes rows, the newest first; ask gets more of them, and is missing where there are no more, or too many.
 export function showHistory(rows, text, ask, left) {
   set(find('history-count'), text);
@@ -315,7 +318,7 @@ export function showHistory(rows, text, ask, left) {
     const [when, how, file, sync, size, took] = row.parts;
     const at = new Date(h.when);
     time(when.firstElementChild, at, words.clock(at, now()));
-    state(how.firstElementChild, h.result);
+    state(how.firstElementChild, h.result, shapeOf(h.result));
     set(how.lastElementChild, words.action(h.op));
     name(file.firstElementChild, h.path || (h.op === 'connect' ? `connection to ${h.server}` : h.op));
     name(file.lastElementChild, h.error ?? '');
@@ -345,7 +348,7 @@ export function showEvents(list) {
     const [when, what, about, sync, why] = row.parts;
     const at = new Date(e.when);
     time(when.firstElementChild, at, words.clock(at, now()));
-    state(what.firstElementChild, e.kind);
+    state(what.firstElementChild, e.kind, shapeOf(e.kind));
     set(what.lastElementChild, words.action(e.action));
     name(about.firstElementChild, e.path || '');
     name(sync.firstElementChild, e.sync ?? '');

@@ -70,8 +70,8 @@ export function span(seconds) {
   if (left < 60) return `${left} s`;
   if (left < 3600) return left < 600 && left % 60 ? `${Math.floor(left / 60)} min ${left % 60} s` : `${Math.round(left / 60)} min`;
   left = Math.round(left / 60);
-  if (left < 1440) return left < 600 && left % 60 ? `${Math.floor(left / 60)} h ${left % 60} min` : `${Math.round(left / 60)} h`;
-  return plural(Math.round(left / 1440), 'day');
+  if (left < 2880) return left < 600 && left % 60 ? `${Math.floor(left / 60)} h ${left % 60} min` : `${Math.round(left / 60)} h`;
+  return plural(Math.floor(left / 1440), 'day');
 }
 
 // brief is span for what took some milliseconds.
