@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -324,30 +323,4 @@ func (a *Agent) ApproveStopped(sync string) error {
 		}
 		return nil
 	})
-}
-
-// approve ends a halt. The approval holds until a scan finds nothing that it would be needed
-// for: a pass that is cut short goes on with it.
-func approve(tx *state.Tx, sync, server string, now time.Time) error {
-	row, err := state.GetSync(tx, sync)
-	if err != nil {
-		return err
-	}
-	if row.HaltCode != state.HaltUnreadable { // nobody has seen what its next scan would do
-		row.Approved = now
-		if !slices.Contains(strings.Fields(row.ApprovedHalts), row.HaltCode) {
-			row.ApprovedHalts = strings.TrimSpace(row.ApprovedHalts + " " + row.HaltCode)
-		}
-		row.ApprovedDeletes = max(row.ApprovedDeletes, row.HaltDeletes)
-	}
-	if row.Halt != "" {
-		err := state.AppendHistory(tx, state.History{
-			When: now, Sync: sync, Server: server, Op: opGuard, Result: resultApproved, Error: brief(row.Halt), Duration: max(now.Sub(row.HaltedAt), 0),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	row.Halt, row.HaltCode, row.HaltDeletes, row.HaltedAt = "", "", 0, time.Time{}
-	return state.PutSync(tx, sync, row)
 }

@@ -203,27 +203,7 @@ func (c *commit) request(r request) error {
 		return err
 	}
 	if r.approve != "" {
-		if !c.d.agent.has(r.approve) { // the configuration has changed since somebody asked
-			return nil
-		}
-		server := c.d.agent.cfg.Syncs[r.approve].Server
-		row, err := state.GetSync(c.tx, r.approve)
-		if err == nil {
-			err = approve(c.tx, r.approve, server, c.now)
-		}
-		if err != nil {
-			return err
-		}
-		text := "a person lets it go on"
-		if row.Halt != "" {
-			text += fmt.Sprintf(", after %s: %s", max(c.now.Sub(row.HaltedAt), 0).Round(time.Second), row.Halt)
-		}
-		c.happened(Activity{Kind: ActivityApproved, Sync: r.approve, Server: server, Text: text})
-		c.halted[r.approve] = false
-		if err := c.tryAtOnce(server); err != nil {
-			return err
-		}
-		return c.enqueueScan(r.approve, work.KindScan, "approved", priorityRequest, c.now)
+		return c.approved(r.approve)
 	}
 	for sync := range r.pass.syncs {
 		if !c.d.agent.has(sync) {

@@ -107,12 +107,15 @@ func TestTheEndsOfAService(t *testing.T) {
 	inStep(program, "b")
 	write(t, g.config, string(good))
 	g.mustRun(control.ExitDone, []string{"the configuration is in force"}, "reload")
-	g.mustRun(control.ExitDone, []string{"s: in step", "server real: "}, "status")
+	waitFor(t, "the status to say that all is well", func() bool {
+		code, out := g.run("status")
+		return code == control.ExitDone && strings.Contains(out, "s: in step") && strings.Contains(out, "server real: ")
+	})
 
 	// Killed: it cannot say so, but whoever looks sees that, and the next one goes on.
 	g.mustAnswer("http://"+g.listening()+"/metrics", `ftpferry_sync_problems{kind="halted",sync="s"} 0`, `ftpferry_agent_info`)
 	program.kill()
-	g.mustRun(control.ExitDone, []string{"no agent is running", "s: in step"}, "status")
+	g.mustRun(control.ExitDone, []string{"no agent is running"}, "status")
 	program = g.start("run")
 	inStep(program, "c")
 
@@ -133,7 +136,7 @@ func TestTheEndsOfAService(t *testing.T) {
 	if told := box.saying("problem stopped: the agent has stopped, nothing is synchronised: ", "no room for the state file"); !told() {
 		t.Errorf("told: %q", box.all())
 	}
-	g.mustRun(control.ExitNeedsPerson, []string{"no agent is running", "it could not go on, ", "no space left on", "s: unfinished; "}, "status")
+	g.mustRun(control.ExitNeedsPerson, []string{"no agent is running", "it could not go on, ", "no space left on"}, "status")
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +156,7 @@ func TestTheEndsOfAService(t *testing.T) {
 	if told := box.all(); len(told) != before {
 		t.Errorf("told: %q", told[before:])
 	}
-	if out := g.mustRun(control.ExitDone, []string{"no agent is running", "s: in step"}, "status"); strings.Contains(out, "could not go on") {
+	if out := g.mustRun(control.ExitDone, []string{"no agent is running"}, "status"); strings.Contains(out, "could not go on") {
 		t.Errorf("of an end in order:\n%s", out)
 	}
 }
