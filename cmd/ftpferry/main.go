@@ -47,6 +47,8 @@ type program struct {
 	trace          traceAsked
 	tracing        *trace    // nil for none
 	logOutput      io.Writer // of loggers; nil for stderr
+	// refused are the errors of a configuration of which only the way to the running agent is used; see loadToTalk.
+	refused error
 }
 
 // exit is an error that carries the exit code; a nil err prints nothing more.

@@ -35,11 +35,17 @@ taken, as it has errors or cannot be had, and the agent goes on with the one it 
 
 func (p *program) reload(ctx context.Context) error {
 	cfg, err := p.loadToLook()
+	wrong := err
 	if err != nil {
-		return err
+		if cfg = p.wayOf(err); cfg == nil { // the agent may be asked all the same, and tells then that it has been
+			return err
+		}
 	}
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	if errors.Is(err, control.ErrNotRunning) {
+		if wrong != nil {
+			return wrong
+		}
 		err = fmt.Errorf("%w; the next one reads the configuration when it starts", err)
 	}
 	if err != nil {
