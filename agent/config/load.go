@@ -80,6 +80,7 @@ func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
 		l.secretVariables = secretVariables(reflect.ValueOf(file))
 		cfg.Agent = l.agent(file.Agent)
+		cfg.StateByDefault = file.Agent.StateDir == ""
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)
 		cfg.Alerts = l.alerts(file.Alert, cfg)

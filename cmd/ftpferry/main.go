@@ -47,6 +47,7 @@ type program struct {
 	trace          traceAsked
 	tracing        *trace    // nil for none
 	logOutput      io.Writer // of loggers; nil for stderr
+	homeOf         func(user string) string // nil for homeOfUser
 	// refused are the errors of a configuration of which only the way to the running agent is used; see loadToTalk.
 	refused error
 }

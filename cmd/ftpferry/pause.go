@@ -145,6 +145,9 @@ func (p *program) withOperator(ctx context.Context, use func(context.Context, co
 		case client != nil:
 			return operatorError(use(ctx, client))
 		}
+		if err := p.mustBeAlone(ctx, cfg); err != nil {
+			return err
+		}
 		db, err := p.openState(ctx, cfg, false, logger)
 		if err != nil {
 			return stateError(err)

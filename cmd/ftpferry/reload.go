@@ -104,6 +104,9 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 	s.cfg, s.files = cfg, newSettled(cfg)
 	s.logger, s.log = s.program.changingLogger(cfg)
 	s.warn()
+	if err := s.mustBeAlone(ctx, cfg); err != nil {
+		return err
+	}
 	db, err := s.openLocked(ctx, cfg)
 	if err != nil {
 		s.cannotStart(ctx, cfg, err, s.logger)

@@ -92,6 +92,9 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 	if cfg, err = p.complete(cfg); err != nil {
 		return err
 	}
+	if err := p.mustBeAlone(ctx, cfg); err != nil {
+		return err
+	}
 	db, err := p.openState(ctx, cfg, false, logger)
 	if err != nil {
 		return stateError(err)
@@ -160,6 +163,8 @@ func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnl
 		}
 	} else if _, err := os.Lstat(service.StateFolder); err == nil && isStateElsewhere(cfg, p.env) {
 		p.tell(slog.LevelWarn, fmt.Sprintf("warning: there is no state in %s; that of the service is in %s: sudo ftpferry", cfg.Agent.StateDir, service.StateFolder))
+	} else if err := p.mustBeAlone(ctx, cfg); err != nil {
+		return err
 	}
 	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}), db)
 }
