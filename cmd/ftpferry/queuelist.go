@@ -23,6 +23,9 @@ func (p *program) queueList(ctx context.Context, filter control.JobFilter) error
 		return exit{control.ExitUsage, fmt.Errorf("--limit %d is negative; 0 means all", filter.Limit)}
 	}
 	cfg, err := p.loadToTalk(ctx)
+	if err == nil {
+		filter.Sync, filter.Path, err = localPattern(cfg, filter.Sync, filter.Path)
+	}
 	if err != nil {
 		return err
 	}
