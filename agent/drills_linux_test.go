@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -34,8 +35,16 @@ func mount(t *testing.T, folder string) (unmount func()) {
 	})
 	return func() {
 		t.Helper()
-		if err := syscall.Unmount(folder, 0); err != nil {
-			t.Fatal(err)
+		for {
+			err := syscall.Unmount(folder, 0)
+			if err == nil {
+				break
+			}
+			// A session of a server that has been ended is not gone at once.
+			if !errors.Is(err, syscall.EBUSY) || t.Context().Err() != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 		mounted = false
 	}

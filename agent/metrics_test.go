@@ -72,7 +72,7 @@ schedule = ["0 3 * * *"]
 	}
 	t.Cleanup(func() { db.Close() })
 	address := cfg.Servers["acme"].Address
-	facts, err := json.Marshal(newKnownServer(address, map[string]ftpclient.Facts{address: {CertificateEnds: time.Now().Unix()}}))
+	facts, err := json.Marshal(newKnownServer(address, map[string]ftpclient.Facts{address: {CertificateEnds: 2_000_000_000}}))
 	if err == nil {
 		err = db.Update(func(tx *state.Tx) error { return state.PutServer(tx, "acme", state.Server{Facts: facts}) })
 	}

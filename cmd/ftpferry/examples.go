@@ -12,10 +12,14 @@ var examples = map[string]string{
 	"ftpferry approve": "  ftpferry plan website && ftpferry approve website",
 	"ftpferry check": `  ftpferry -c agent.toml check
   ftpferry check --state`,
-	"ftpferry config schema": "  ftpferry config schema >agent.schema.json",
-	"ftpferry config show":   "  ftpferry config show",
-	"ftpferry doctor":        "  ftpferry doctor acme",
-	"ftpferry explain":       "  ftpferry explain website css/site.css",
+	"ftpferry completion bash":       "  ftpferry completion bash >/etc/bash_completion.d/ftpferry",
+	"ftpferry completion fish":       "  ftpferry completion fish >~/.config/fish/completions/ftpferry.fish",
+	"ftpferry completion powershell": "  ftpferry completion powershell >>$PROFILE",
+	"ftpferry completion zsh":        "  ftpferry completion zsh >/usr/local/share/zsh/site-functions/_ftpferry",
+	"ftpferry config schema":         "  ftpferry config schema >agent.schema.json",
+	"ftpferry config show":           "  ftpferry config show",
+	"ftpferry doctor":                "  ftpferry doctor acme",
+	"ftpferry explain":               "  ftpferry explain website css/site.css",
 	"ftpferry get": `  ftpferry get acme:/reports/2026.csv
   ftpferry get -r --resume acme:/pub/iso downloads/
   ftpferry get acme:db.sql.gz - | gunzip | psql`,

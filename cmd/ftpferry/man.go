@@ -39,7 +39,6 @@ func (p *program) man(root *cobra.Command, folder string) error {
 		return exit{control.ExitNeedsPerson, err}
 	}
 	root.DisableAutoGenTag = true // it would have the date in another place, too
-	root.InitDefaultCompletionCmd()
 	header := &doc.GenManHeader{Section: "1", Date: &date, Source: "ftpferry " + versionOf().Version, Manual: "ftpferry"}
 	if err := doc.GenManTree(root, header, folder); err != nil {
 		return exit{control.ExitNeedsPerson, fmt.Errorf("manual pages: %w", err)}
