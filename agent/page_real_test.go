@@ -157,6 +157,8 @@ func TestThePageInABrowser(t *testing.T) {
 		b.approvesByKeys(r)
 		b.retriesByKeys(r)
 		b.searchesByKeys()
+		b.pausesAServerByKeys()
+		b.dropsByKeys(r)
 		b.knowsItsWords()
 		b.mustHaveAskedOnly(at)
 		// From here on the browser has something to say: it was refused.
@@ -256,6 +258,44 @@ func (b *browser) searchesByKeys() {
 	b.tabTo(`e.name === 'path'`)
 	b.press("f*" + kb.Enter)
 	b.until(`document.querySelectorAll('#history tbody tr').length >= 9 && [...document.querySelectorAll('#history tbody tr')].every((e) => e.innerText.includes('f00'))`)
+}
+
+func (b *browser) pausesAServerByKeys() {
+	b.tabTo(`e.getAttribute('aria-label') === 'Pause narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open`)
+	b.tabTo(`e.name === 'why'`)
+	b.press("its disk")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('Server narrow is paused, with 1 sync; 1 job was under way')`)
+	const row = `[...document.querySelectorAll('#servers tbody tr')].find((e) => e.innerText.includes('narrow')).innerText`
+	b.until(row + `.match(/suspended[^]*paused by status page at [^]*its disk/)`)
+	b.until(`document.querySelector('[aria-label="Resume slow"]') && document.querySelector('[aria-label="Resume narrow"]')`)
+	b.shot("suspended")
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume slow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('slow is still paused, as all of server narrow is: resume that.')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('server narrow goes on.')`)
+	b.until(`!` + row + `.includes('suspended')`)
+}
+
+// dropsByKeys drops what is on its way.
+func (b *browser) dropsByKeys(r *rig) {
+	b.until(`document.querySelector('[aria-label="Drop upload of large.bin"]')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Drop upload of large.bin'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open && document.querySelector('#ask').innerText.includes('large.bin')`)
+	b.shot("drop")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('1 job dropped; 1 broken off.')`)
+	b.until(`!document.querySelector('#transfers tbody').innerText.includes('large.bin')`)
+	if left, err := os.ReadDir(filepath.Join(r.server.Root, "slow")); err != nil || len(left) > 0 {
+		b.t.Errorf("on the server there is left: %v, %v", left, err)
+	}
 }
 
 // knowsItsWords checks the functions that make words of what the agent says.

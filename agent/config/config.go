@@ -23,6 +23,7 @@ type Config struct {
 	Alerts  map[string]*Alert  // by name
 	// WithoutSecrets: see [LoadWithoutSecrets]. It is not for connecting.
 	WithoutSecrets bool
+	StateByDefault bool      // state_dir is not set, and depends on who asks: see [DefaultStateDir]
 	Warnings       []Problem // what is allowed but probably not meant, in the order of the files and their lines
 }
 

@@ -35,7 +35,7 @@ Exit codes: 0; 64 there is no such sync, or the path is not in its folder.`,
 }
 
 func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func (f *jobFlags) choose(arguments []string) error {
 }
 
 func (p *program) queueChange(ctx context.Context, filter control.JobFilter, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err == nil {
 		filter.Sync, filter.Path, err = localPattern(cfg, filter.Sync, filter.Path)
 	}

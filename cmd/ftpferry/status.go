@@ -50,7 +50,7 @@ service that has ended as it could not go on. With --watch: 0 after Ctrl+C.`,
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

@@ -214,20 +214,25 @@ export function showServers(overview) {
     name(who.firstElementChild, s.server);
     name(who.lastElementChild, s.address);
     state(how.firstElementChild, s.state === 'window' ? 'outside of its hours' : s.state === 'full' ? 'no room' : s.state, s.state === 'paused' ? 'wait' : undefined);
-    name(how.lastElementChild, [s.reason, s.until && new Date(s.until) > now() ? `next try in ${until(s.until)}` : ''].filter(Boolean).join('; '));
+    name(how.lastElementChild, [s.reason, s.until && new Date(s.until) > now() ? `${s.paused ? 'it goes on' : 'next try'} in ${until(s.until)}` : ''].filter(Boolean).join('; '));
     set(connections, s.busy ? `${limit}, ${words.count(s.busy)} busy` : limit);
     set(data, s.data || 'none yet');
     ago(used.firstElementChild, s.last_used);
     row.server = s;
     if (!actions.firstElementChild) {
       actions.className = 'actions';
-      actions.append(button('Try now', s.server, () => act.tryServer(row.server)), button('Pause…', s.server, () => act.pause({ server: s.server }, `Pause all syncs with ${s.server}?`)));
+      actions.append(button('Try now', s.server, () => act.tryServer(row.server)), button('Pause…', s.server, () => pauseOrResumeServer(row.server)));
     }
+    const toggle = actions.lastElementChild;
+    set(toggle, s.paused ? 'Resume' : 'Pause…');
+    attribute(toggle, 'aria-label', `${s.paused ? 'Resume' : 'Pause'} ${s.server}`);
     hide(actions.firstElementChild, !['paused', 'blocked', 'full'].includes(s.state));
   });
   const left = overview.servers.length - limits.servers;
   more(section.servers, left, `${words.count(left)} more.`, widen('servers', again));
 }
+
+const pauseOrResumeServer = (s) => s.paused ? act.resume({ server: s.server }) : act.pause({ server: s.server }, `Pause all syncs with ${s.server}?`);
 
 export function showTransfers(overview) {
   const again = () => showTransfers(overview);
@@ -238,7 +243,8 @@ export function showTransfers(overview) {
     row.parts[2].append(make('progress', { max: '1' }), make('span'));
     return row;
   }, (row, t) => {
-    const [file, sync, progress, rate, left] = row.parts;
+    const [file, sync, progress, rate, left, actions] = row.parts;
+    row.transfer = t;
     name(file, t.path);
     name(sync, `${t.sync}, ${t.direction}`);
     const bar = progress.firstElementChild;
@@ -249,11 +255,25 @@ export function showTransfers(overview) {
     set(progress.lastElementChild, known ? `${Math.floor(100 * t.done / t.size)} % of ${words.bytes(t.size)}` : words.bytes(t.done));
     set(rate, words.rate(t.bytes_per_second));
     set(left, t.eta_seconds ? words.span(t.eta_seconds) : '');
+    if (!actions.firstElementChild) {
+      actions.className = 'actions';
+      actions.append(button('Drop…', `${t.direction === 'up' ? 'upload' : 'download'} of ${typeof t.path === 'string' ? words.clear(t.path) : 'the file'}`, () => dropTransfer(row.transfer)));
+    }
+    const ending = act.dropping.has(t.job);
+    set(actions.firstElementChild, ending ? 'Dropping' : 'Drop…');
+    attribute(actions.firstElementChild, 'aria-disabled', ending ? 'true' : undefined);
   });
   hide(section.transfers.querySelector('table'), !list.length);
   hide(section.transfers.querySelector('.none'), list.length > 0);
   const left = list.length - limits.transfers;
   more(section.transfers, left, `${words.count(left)} more.`, widen('transfers', again));
+}
+
+function dropTransfer(t) {
+  if (act.dropping.has(t.job)) return;
+  const path = make('p', { class: 'path' });
+  name(path, t.path, true);
+  return act.dropRunning(t, path);
 }
 
 // showFailures takes what was asked for: jobs that have failed, the dead ones first, and how many of each there are.
