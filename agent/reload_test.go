@@ -228,3 +228,20 @@ hooks = { after = ["true"] }
 		t.Errorf("these differ: %v", d)
 	}
 }
+
+// TestWhatIsShownOfPutOffsIsNeverChanged: somebody may read it while the dispatcher goes on after another configuration.
+func TestWhatIsShownOfPutOffsIsNeverChanged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.served(func() {
+			b.reconfigure(func(c *config.Config) { c.Syncs["up"].Settle++ })
+			shown := b.agent.putOffs.Load()
+			was := reflect.ValueOf(*shown).Pointer()
+			b.pause(control.PauseRequest{}) // which is a commit
+			if b.agent.putOffs.Load() == shown || reflect.ValueOf(*shown).Pointer() != was {
+				t.Error("what somebody may be reading was replaced in place")
+			}
+		})
+	})
+}
