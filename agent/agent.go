@@ -160,6 +160,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	if a.options.Alerts {
 		stopAlerts, err := a.runAlerts(ctx, d)
 		if err != nil {
+			close(d.over) // it never begins, and nobody waits for it
 			return err
 		}
 		defer stopAlerts()
