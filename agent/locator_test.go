@@ -259,7 +259,7 @@ func TestAnApprovalEndsAPause(t *testing.T) {
 	}
 	err = db.Update(func(tx *state.Tx) error {
 		c := &commit{d: d, tx: tx, now: now, transition: newTransition()}
-		if err := c.request(request{approve: "s"}); err != nil {
+		if err := c.request(request{approve: &approval{syncs: []string{"s"}}}); err != nil {
 			return err
 		}
 		if row := c.server("acme"); !row.NotBefore.IsZero() || row.Failures != 0 {

@@ -172,7 +172,7 @@ func TestServersAndSyncsComeAndGo(t *testing.T) {
 			if report, err := b.agent.Pass(t.Context(), []string{"far"}); err != nil || report.ExitCode() != control.ExitUnfinished {
 				t.Errorf("a pass of a sync that has gone just now: %+v, %v", report, err)
 			}
-			if err := b.agent.Approve(t.Context(), "far"); err != nil {
+			if err := b.agent.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"far"}}); err != nil {
 				t.Error(err)
 			}
 			if _, err := b.agent.Pause(t.Context(), control.PauseRequest{}); err != nil {
