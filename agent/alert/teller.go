@@ -286,6 +286,7 @@ func (t *Teller) Tell(ctx context.Context, event Event, p Problem) []Result {
 				item.Since = began
 			}
 			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: event, Problem: item}}, 0)
+			l.nextID++
 			m.Open = len(l.told)
 			answer, err := l.way()(ctx, m)
 			results[i] = Result{Channel: l.rules.Name, Answer: answer, Took: time.Since(began)}

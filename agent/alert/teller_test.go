@@ -103,6 +103,27 @@ func TestAMessageThatIsUnderWayAtTheEnd(t *testing.T) {
 	})
 }
 
+// TestMessagesAtOnceHaveIDsOfTheirOwn, too: others by the same Teller come after them.
+func TestMessagesAtOnceHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ids []string
+		teller := NewTeller(map[string]*config.Alert{"ops": {Name: "ops", On: config.AlertWords, Limit: 10, Timeout: time.Minute, Command: []string{"x"}}}, Memory{}, time.Now(), slog.New(slog.DiscardHandler))
+		teller.lines[0].sender = way(func(m Message) { ids = append(ids, m.ID) })
+		for range 2 {
+			teller.Tell(t.Context(), EventNotice, Problem{Key: "cut", Kind: Stopped})
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		teller.Run(ctx, nil, func(time.Time) (Sight, error) {
+			return Sight{Problems: []Problem{halt("web")}}, nil
+		}, func(Memory) error { return nil })
+		if len(ids) != 3 || ids[0] == ids[1] || ids[0] == ids[2] || ids[1] == ids[2] {
+			t.Errorf("the messages are %q", ids)
+		}
+	})
+}
+
 // way is a way by which everything gets through.
 type way func(m Message)
 
