@@ -438,6 +438,21 @@ func TestEveryMeasureIsTold(t *testing.T) {
 	}
 }
 
+// TestTheDashboardShowsEveryMeasure: an operator who has it does not have to know what else there is.
+func TestTheDashboardShowsEveryMeasure(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/grafana-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range measures {
+		name := regexp.MustCompile(`fqName: "([a-z_]+)"`).FindStringSubmatch(m.description.String())[1]
+		if !regexp.MustCompile(name + `\b`).Match(text) {
+			t.Errorf("%s has no panel", name)
+		}
+	}
+}
+
 // TestMetricsOfAnotherConfiguration: what it names is counted from then on, and what it does not name is gone.
 func TestMetricsOfAnotherConfiguration(t *testing.T) {
 	a := New(breakerConfig(), nil, Options{Logger: slog.New(slog.DiscardHandler)})
