@@ -30,7 +30,7 @@ type Options struct {
 	Triggers bool
 	// Control opens the socket through which other processes reach the agent.
 	Control bool
-	// Listen serves metrics and the state of health where the configuration has a listen.
+	// Listen serves the status page, metrics and the state of health where the configuration has a listen.
 	Listen bool
 	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
 	Alerts bool

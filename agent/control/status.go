@@ -123,6 +123,21 @@ const (
 	StateDegraded = "degraded"
 )
 
+// stateWords are the states that are called by another word where people read them.
+var stateWords = map[string]string{
+	StopHalt: "halted", StopBlock: "blocked",
+	StopPause: "server paused", // which would pass for what a person has paused
+	StopFull:  "no room", StopWindow: "outside of its hours",
+}
+
+// StateWord is how people are told the state of a sync or of a server. The status page has the same words (words.js).
+func StateWord(state string) string {
+	if word, has := stateWords[state]; has {
+		return word
+	}
+	return state
+}
+
 // Note is a path about which nothing is done.
 type Note struct {
 	Path state.Text `json:"path"`

@@ -23,9 +23,9 @@ func (p *program) reloadCommand() *cobra.Command {
 		Short: "Have the running agent take a changed configuration",
 		Long: `Has the running agent read its configuration again, and returns when the new one
 is in force. Servers and syncs that are the same go on as if nothing had
-happened; of the others what is under way may go on for shutdown_grace. Alerts and
-all of [agent] change on the spot but state_dir, which needs a restart: this looks
-for the agent where state_dir says.
+happened; of the others what is under way may go on for shutdown_grace. Then it is
+in force, with alerts and all of [agent] but state_dir, which needs a restart: this
+looks for the agent where state_dir says.
 
 Exit codes: 0; 1 no agent is running; 75 try again; 78 the configuration is not
 taken, as it has errors or cannot be had, and the agent goes on with the one it has.`,
