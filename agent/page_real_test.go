@@ -159,9 +159,9 @@ func TestThePageInABrowser(t *testing.T) {
 		b.approvesByKeys(r)
 		b.retriesByKeys(r)
 		b.searchesByKeys()
-		b.tellsOfEveryProblem()
 		b.pausesAServerByKeys()
 		b.dropsByKeys(r)
+		b.tellsOfEveryProblem()
 		a.Refused(errors.New("agent.toml:1: the new one is broken"))
 		b.until(`document.querySelector('#needs').innerText.includes('The agent does not do all that its configuration says') && document.querySelector('#needs').innerText.includes('the new one is broken')`)
 		b.shot("refused")
@@ -266,6 +266,44 @@ func (b *browser) searchesByKeys() {
 	b.until(`document.querySelectorAll('#history tbody tr').length >= 9 && [...document.querySelectorAll('#history tbody tr')].every((e) => e.innerText.includes('f00'))`)
 }
 
+func (b *browser) pausesAServerByKeys() {
+	b.tabTo(`e.getAttribute('aria-label') === 'Pause narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open`)
+	b.tabTo(`e.name === 'why'`)
+	b.press("its disk")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('Server narrow is paused, with 1 sync; 1 job was under way')`)
+	const row = `[...document.querySelectorAll('#servers tbody tr')].find((e) => e.innerText.includes('narrow')).innerText`
+	b.until(row + `.match(/suspended[^]*paused by status page at [^]*its disk/)`)
+	b.until(`document.querySelector('[aria-label="Resume slow"]') && document.querySelector('[aria-label="Resume narrow"]')`)
+	b.shot("suspended")
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume slow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('slow is still paused, as all of server narrow is: resume that.')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('server narrow goes on.')`)
+	b.until(`!` + row + `.includes('suspended')`)
+}
+
+// dropsByKeys drops what is on its way.
+func (b *browser) dropsByKeys(r *rig) {
+	b.until(`document.querySelector('[aria-label="Drop upload of large.bin"]')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Drop upload of large.bin'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open && document.querySelector('#ask').innerText.includes('large.bin')`)
+	b.shot("drop")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('1 job dropped; 1 broken off.')`)
+	b.until(`!document.querySelector('#transfers tbody').innerText.includes('large.bin')`)
+	if left, err := os.ReadDir(filepath.Join(r.server.Root, "slow")); err != nil || len(left) > 0 {
+		b.t.Errorf("on the server there is left: %v, %v", left, err)
+	}
+}
+
 // tellsOfEveryProblem checks what the page makes of each kind of problem that the agent can tell of.
 func (b *browser) tellsOfEveryProblem() {
 	overview := control.Overview{
@@ -309,44 +347,6 @@ func (b *browser) tellsOfEveryProblem() {
 		if err != nil || got != test.want {
 			b.t.Errorf("a problem of the kind %s is told as %q, want %q (%v)", test.kind, got, test.want, err)
 		}
-	}
-}
-
-func (b *browser) pausesAServerByKeys() {
-	b.tabTo(`e.getAttribute('aria-label') === 'Pause narrow'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#ask').open`)
-	b.tabTo(`e.name === 'why'`)
-	b.press("its disk")
-	b.tabTo(`e.id === 'ask-yes'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#said').innerText.includes('Server narrow is paused, with 1 sync; 1 job was under way')`)
-	const row = `[...document.querySelectorAll('#servers tbody tr')].find((e) => e.innerText.includes('narrow')).innerText`
-	b.until(row + `.match(/suspended[^]*paused by status page at [^]*its disk/)`)
-	b.until(`document.querySelector('[aria-label="Resume slow"]') && document.querySelector('[aria-label="Resume narrow"]')`)
-	b.shot("suspended")
-	b.tabTo(`e.getAttribute('aria-label') === 'Resume slow'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#said').innerText.includes('slow is still paused, as all of server narrow is: resume that.')`)
-	b.tabTo(`e.getAttribute('aria-label') === 'Resume narrow'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#said').innerText.includes('server narrow goes on.')`)
-	b.until(`!` + row + `.includes('suspended')`)
-}
-
-// dropsByKeys drops what is on its way.
-func (b *browser) dropsByKeys(r *rig) {
-	b.until(`document.querySelector('[aria-label="Drop upload of large.bin"]')`)
-	b.tabTo(`e.getAttribute('aria-label') === 'Drop upload of large.bin'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#ask').open && document.querySelector('#ask').innerText.includes('large.bin')`)
-	b.shot("drop")
-	b.tabTo(`e.id === 'ask-yes'`)
-	b.press(kb.Enter)
-	b.until(`document.querySelector('#said').innerText.includes('1 job dropped; 1 broken off.')`)
-	b.until(`!document.querySelector('#transfers tbody').innerText.includes('large.bin')`)
-	if left, err := os.ReadDir(filepath.Join(r.server.Root, "slow")); err != nil || len(left) > 0 {
-		b.t.Errorf("on the server there is left: %v, %v", left, err)
 	}
 }
 

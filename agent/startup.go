@@ -30,7 +30,7 @@ func (a *Agent) triggersOf(name string, after time.Duration) (all []trigger.Trig
 	return append(all, schedule), nil
 }
 
-// triggering are the triggers of syncs that run, by sync.
+// triggering are the triggers of syncs that run, and the last ones of those that were taken away, by sync.
 type triggering map[string]*triggered
 
 type triggered struct {
@@ -47,8 +47,7 @@ func (t triggering) start(ctx context.Context, group *errgroup.Group, a *Agent, 
 			before.stop()
 		}
 		if _, enabled := a.syncs[name]; !enabled {
-			delete(t, name)
-			continue
+			continue // it stays in t: one of the same name that comes back waits for its end, too
 		}
 		all, err := a.triggersOf(name, after[k])
 		if err != nil {

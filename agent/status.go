@@ -312,7 +312,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	case stop != nil:
 		return "nothing, " + stoppedStep(e.Sync, *stop)
 	case e.Note != nil && e.Note.Kind == "conflict":
-		return "a person has to decide: " + e.Note.Reason
+		return fmt.Sprintf("a person has to decide: %s; \"ftpferry once %s\" looks again when that is done", e.Note.Reason, e.Sync)
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
 		return "it is not complete yet: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteDiffers):

@@ -40,7 +40,9 @@ func TestADropMayTakeLong(t *testing.T) {
 		web := newWeb("")
 		web.Service = reluctant{}
 		ended := make(chan error, 1)
-		go func() { ended <- web.Serve(ctx, listener, slog.New(slog.DiscardHandler)) }()
+		var server WebServer
+		server.Show(web)
+		go func() { ended <- server.Serve(ctx, listener, slog.New(slog.DiscardHandler)) }()
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 			here, there := net.Pipe()
 			listener <- there
