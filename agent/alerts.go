@@ -54,12 +54,10 @@ func (a *Agent) runAlerts(ctx context.Context, d *dispatcher) (stop func(), err 
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	in := make(chan alert.Problem)
-	beat, look := make(chan struct{}, 1), make(chan struct{}, 1)
-	a.followers = append(a.followers, beat, look)
-	running.Go(func() { a.giveSigns(ctx, beat) })
+	running.Go(func() { a.giveSigns(ctx, a.toBeat) })
 	running.Go(func() { a.follow(ctx, d, in, cut) })
 	running.Go(func() {
-		for relay(ctx, look, in) {
+		for relay(ctx, a.toLook, in) {
 		}
 	})
 	running.Go(func() {

@@ -2,9 +2,12 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // tableConflicts holds notes of all kinds; conflicts were the first.
@@ -37,6 +40,17 @@ type Note struct {
 	Last  time.Time `json:"last"`
 	// Until, if not zero, is when the path is looked at again.
 	Until time.Time `json:"until,omitzero"`
+	// Local and Remote are what the sides were when somebody last looked at them for the sake of a note; nil: nobody has, or an
+	// older version wrote the row.
+	Local  *Look `json:"local,omitempty"`
+	Remote *Look `json:"remote,omitempty"`
+}
+
+// Look is what one side of a path was, and when that was seen. It is for people: of the target of a link, bytes that are not UTF-8
+// are lost.
+type Look struct {
+	entry.Entry
+	When time.Time `json:"when,omitzero"`
 }
 
 type noteRow struct {
@@ -60,16 +74,17 @@ func checkNote(key, value []byte) error {
 }
 
 // PutNote writes down what was seen at now (n.First and n.Last are ignored), and reports whether it is news: unknown before, or
-// of another kind.
+// of another kind. A side that n has no look at keeps the one that is noted.
 func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) {
 	t, key := tx.Table(tableConflicts), noteKey(sync, n.Path)
 	now = now.UTC()
 	noted, err := decodeNote(key, t.Get(key))
+	looks := noted
 	if err != nil || noted.Text != n.Text || noted.Kind != n.Kind { // none, or none that can be read, which is as good
 		noted, news = Note{Kind: n.Kind, Text: n.Text, First: now}, true
 		tx.noteChanged(sync)
 	}
-	noted.Last, noted.Until = now, n.Until
+	noted.Last, noted.Until, noted.Local, noted.Remote = now, n.Until, cmp.Or(n.Local, looks.Local), cmp.Or(n.Remote, looks.Remote)
 	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
 }
 
@@ -160,7 +175,7 @@ func (tx *Tx) noteChanged(sync string) {
 	tx.notes.in[sync] = tx.engine.ID()
 }
 
-// NotesVersion returns a number > 0 that stays the same as long as the notes of a sync do, apart from Last and Until, and the file stays
+// NotesVersion returns a number > 0 that stays the same as long as the notes of a sync do, apart from Last, Until and the looks, and the file stays
 // open. It is 0 when nobody can tell: in a transaction that writes, and as long as one is under way that changes them.
 func NotesVersion(tx *Tx, sync string) int {
 	tx.notes.mu.Lock()
