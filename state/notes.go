@@ -175,8 +175,8 @@ func (tx *Tx) noteChanged(sync string) {
 	tx.notes.in[sync] = tx.engine.ID()
 }
 
-// NotesVersion returns a number > 0 that stays the same as long as the notes of a sync do, apart from Last, Until and the looks, and the file stays
-// open. It is 0 when nobody can tell: in a transaction that writes, and as long as one is under way that changes them.
+// NotesVersion returns a number > 0 that stays the same as long as the notes of a sync do, apart from Last, Until and the looks, and the
+// file stays open. It is 0 when nobody can tell: in a transaction that writes, and as long as one is under way that changes them.
 func NotesVersion(tx *Tx, sync string) int {
 	tx.notes.mu.Lock()
 	defer tx.notes.mu.Unlock()

@@ -228,5 +228,4 @@ func TestANoteKeepsWhatWasSeen(t *testing.T) {
 		check("one side was seen", n, file(3, later), file(2, noon))
 		return nil
 	})
-
 }
