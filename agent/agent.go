@@ -30,7 +30,7 @@ type Options struct {
 	Triggers bool
 	// Control opens the socket through which other processes reach the agent.
 	Control bool
-	// Listen serves metrics and the state of health where the configuration has a listen.
+	// Listen serves the status page, metrics and the state of health where the configuration has a listen.
 	Listen bool
 	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
 	Alerts bool
@@ -83,7 +83,7 @@ type lasting struct {
 	feed      *feed
 	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
 	dropping  atomic.Pointer[drops]           // those of the dispatcher
-	started   time.Time                       // set before running is
+	started   time.Time                       // when New was called
 	metrics   *metrics
 	lookout   *lookout
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is
@@ -91,9 +91,9 @@ type lasting struct {
 	deaf          atomic.Pointer[webTrouble]
 	webChanges    chan webChange
 	reconfiguring sync.Mutex // held by Reconfigure
-	// followers are signalled, by one value, when there is another configuration. The list stays as it is while Run works.
-	followers []chan struct{}
-	onDisk    atomic.Pointer[onDisk] // nil: the configuration is that of the start
+	// toBeat and toLook have giveSigns and alerts look again, by one value, when there is another configuration or one was refused.
+	toBeat, toLook chan struct{}
+	onDisk         atomic.Pointer[onDisk] // nil: the configuration is that of the start
 }
 
 // New returns an agent that works with db, which it does not close.
@@ -103,6 +103,7 @@ func New(cfg *config.Config, db *state.DB, o Options) *Agent {
 		lasting: &lasting{
 			requests: make(chan request), reloads: make(chan reload), ended: make(chan struct{}), snapshots: make(chan struct{}, 1),
 			feed: newFeed(time.Now()), webChanges: make(chan webChange), lookout: newLookout(),
+			started: time.Now(), toBeat: make(chan struct{}, 1), toLook: make(chan struct{}, 1),
 		},
 	}
 	a.configure(cfg)
@@ -165,7 +166,6 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 		}
 		defer stopAlerts()
 	}
-	a.started = time.Now()
 	// Workers outlive ctx by the grace; the dispatcher ends them.
 	working, stopWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopWork(errStopped)

@@ -1,13 +1,41 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/alert"
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/state"
 )
+
+// TestAConfigurationIsRefusedWhileTheAgentStarts, which a large queue makes long: nobody who reads what that is about is in the way of who begins.
+func TestAConfigurationIsRefusedWhileTheAgentStarts(t *testing.T) {
+	t.Parallel()
+	db, err := state.Open(filepath.Join(t.TempDir(), "agent.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	before := time.Now()
+	a := New(&config.Config{Agent: config.Agent{StateDir: t.TempDir()}}, db, Options{Logger: slog.New(slog.DiscardHandler), Alerts: true, Ready: stop})
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	a.Refused(errors.New("the file is broken"))
+	if is := a.onDisk.Load(); is.taken.Before(before) {
+		t.Errorf("the configuration in force was taken %v", is.taken)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
 
 // TestWhatIsWrongWithTheAgentItself.
 func TestWhatIsWrongWithTheAgentItself(t *testing.T) {

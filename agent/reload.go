@@ -152,7 +152,7 @@ type onDisk struct {
 }
 
 // Refused has people told that a configuration was read and is not the one in force, for the reason of err, until another one is taken:
-// by alerts, status and metrics. The same reason again is no news.
+// by alerts, status and metrics. The same reason again is no news. It may be called before Run, and not while Reconfigure works.
 func (a *Agent) Refused(err error) {
 	is := onDisk{taken: a.started}
 	if was := a.onDisk.Load(); was != nil {
@@ -167,9 +167,7 @@ func (a *Agent) Refused(err error) {
 	is.err = err
 	is.times++
 	a.onDisk.Store(&is)
-	for _, changed := range a.followers {
-		signal(changed)
-	}
+	a.lookAgain()
 }
 
 // inBrief is an error of a configuration in one line.

@@ -70,10 +70,14 @@ func (d *dispatcher) takeOver(was *config.Config) error {
 			return fmt.Errorf("change max_state_size: %w", err)
 		}
 	}
-	for _, changed := range d.agent.followers {
-		signal(changed)
-	}
+	d.agent.lookAgain()
 	return nil
+}
+
+// lookAgain tells those beside the work that something about the configuration is new. It may be called before Run, which then finds it.
+func (l *lasting) lookAgain() {
+	signal(l.toBeat)
+	signal(l.toLook)
 }
 
 // signal has somebody look, if he is not about to.

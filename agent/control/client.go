@@ -62,7 +62,7 @@ func dialError(ctx context.Context, stateDir string, err error) error {
 	case errors.As(err, &late) && late.Timeout():
 		return ErrNoAnswer
 	case errors.Is(err, errStale):
-		return fmt.Errorf("%w (%w)", ErrNotRunning, errStale)
+		return fmt.Errorf("%w with the state in %s (%w)", ErrNotRunning, stateDir, errStale)
 	}
 	return fmt.Errorf("%w with the state in %s", ErrNotRunning, stateDir)
 }

@@ -99,9 +99,7 @@ func shared(mux *http.ServeMux, service Service) {
 	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {
 		return service.RetryJobs(ctx, filter)
 	}))
-	mux.HandleFunc("POST /v1/jobs/drop", answer(func(ctx context.Context, filter JobFilter) (any, error) {
-		return service.DropJobs(ctx, filter)
-	}))
+	mux.HandleFunc("POST /v1/jobs/drop", func(w http.ResponseWriter, r *http.Request) { drop(w, r, service) })
 	mux.HandleFunc("POST /v1/history", stream(func(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) (struct{}, error) {
 		return struct{}{}, service.History(ctx, filter, each)
 	}))
@@ -112,6 +110,20 @@ func shared(mux *http.ServeMux, service Service) {
 		return service.Explain(ctx, request.Sync, string(request.Path))
 	}))
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { sendEvents(w, r, service) })
+}
+
+// answerPatience bounds how long it takes to send an answer that was long in coming.
+const answerPatience = time.Minute
+
+// drop waits until what is under way has ended, however long that takes: a limit for answers as a whole is for readers who take their time.
+func drop(w http.ResponseWriter, r *http.Request, service Service) {
+	connection := http.NewResponseController(w)
+	connection.SetWriteDeadline(time.Time{})
+	answer(func(ctx context.Context, filter JobFilter) (any, error) {
+		changed, err := service.DropJobs(ctx, filter)
+		connection.SetWriteDeadline(time.Now().Add(answerPatience))
+		return changed, err
+	})(w, r)
 }
 
 // bounded is a service that nobody can have read a million rows.
