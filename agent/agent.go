@@ -30,7 +30,7 @@ type Options struct {
 	Triggers bool
 	// Control opens the socket through which other processes reach the agent.
 	Control bool
-	// Listen serves metrics and the state of health where the configuration has a listen.
+	// Listen serves the status page, metrics and the state of health where the configuration has a listen.
 	Listen bool
 	// Alerts tells people of trouble, and gives signs of life, as the configuration says.
 	Alerts bool
@@ -161,6 +161,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	if a.options.Alerts {
 		stopAlerts, err := a.runAlerts(ctx, d)
 		if err != nil {
+			close(d.over) // it never begins, and nobody waits for it
 			return err
 		}
 		defer stopAlerts()
@@ -246,7 +247,7 @@ func (a *Agent) startControl(ctx context.Context, group *errgroup.Group) {
 // request asks the dispatcher for something; answer gets a value when it is committed.
 type request struct {
 	pass    *pass
-	approve string
+	approve *approval
 	// change is carried out in a transaction and returns the servers to be tried at once; see Agent.transact.
 	change func(tx *state.Tx, now time.Time) (servers []string, err error)
 	pauses []string // the syncs whose pauses change has changed, with
@@ -296,12 +297,22 @@ func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error
 }
 
 // Approve implements control.Service.
-func (a *Agent) Approve(ctx context.Context, sync string) error {
-	names, err := a.toApprove(sync)
-	for _, name := range names {
-		err = errors.Join(err, a.ask(ctx, request{approve: name}))
+func (a *Agent) Approve(ctx context.Context, r control.ApproveRequest) error {
+	if len(r.Syncs) == 0 {
+		return fmt.Errorf("%w: no sync is named", control.ErrInvalid)
 	}
-	return err
+	word := &approval{seen: r.Reason}
+	for _, name := range r.Syncs {
+		names, err := a.toApprove(name)
+		if err != nil {
+			return err
+		}
+		word.syncs = append(word.syncs, names...)
+	}
+	if err := a.ask(ctx, request{approve: word}); err != nil {
+		return err
+	}
+	return word.refused
 }
 
 // ApproveStopped is Approve for an agent that does not run: the next one to run finds the

@@ -123,9 +123,6 @@ func (s *alerts) take(now time.Time) {
 	s.agent.lookout.forgetAbsences()
 	s.expect(now)
 	s.teller.Take(newest.cfg.Alerts)
-	if err := s.save(s.teller.Memory()); err != nil {
-		s.agent.logger.Warn("what was told is not remembered: it may be told again", "error", err)
-	}
 }
 
 // follow passes on what happens as far as it is about alerts, and first of all what has happened already.
@@ -232,14 +229,17 @@ func ordinal(n int) string {
 	return fmt.Sprint(n, ending)
 }
 
-// save returns when the memory is in the state file; see dispatcher.saveMemory.
+// saveLimit bounds how long alerts wait for the dispatcher. A stuck one is what they have to tell of.
+const saveLimit = 10 * time.Second
+
+// save returns when the memory is in the state file, or when the dispatcher has not written it for a while; see dispatcher.write.
 func (s *alerts) save(m alert.Memory) error {
 	s.memory.Memory = m
 	data, err := json.Marshal(s.memory)
 	if err != nil {
 		return err
 	}
-	if err := s.d.write(putAlertMemory(data)); err != nil {
+	if err := s.d.write(putAlertMemory(data), time.After(saveLimit)); err != nil {
 		return fmt.Errorf("write down what was told: %w", err)
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -122,7 +123,7 @@ func TestAHaltIsToldUntilItIsApproved(t *testing.T) {
 		box.waitFor(t, alert.Halted, "problem")
 	})
 	r.with(withAlerts, func(a *agent.Agent) {
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		box.waitFor(t, alert.Halted, "problem", "recovered")

@@ -6,9 +6,45 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/state"
 )
+
+// approval is a person's word on syncs, given to the dispatcher.
+type approval struct {
+	syncs []string
+	seen  string // see control.ApproveRequest
+	// refused is why nothing came of it, once the dispatcher has answered.
+	refused error
+}
+
+// approve carries out an approval, if it is still about what the person has seen: a reason may change until the very transaction.
+func (c *commit) approve(word *approval) error {
+	word.refused = nil // the transaction may be tried twice
+	for _, sync := range word.syncs {
+		if word.seen == "" {
+			break
+		}
+		row, err := state.GetSync(c.tx, sync)
+		switch {
+		case err != nil:
+			return err
+		case row.Halt == "":
+			word.refused = fmt.Errorf("%w: %s is not halted", control.ErrOtherReason, sync)
+			return nil
+		case row.Halt != word.seen:
+			word.refused = fmt.Errorf("%w, but because of this: %s", control.ErrOtherReason, row.Halt)
+			return nil
+		}
+	}
+	for _, sync := range slices.Compact(slices.Sorted(slices.Values(word.syncs))) {
+		if err := c.approved(sync); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // approved carries out the word of a person that a sync may go on.
 func (c *commit) approved(sync string) error {

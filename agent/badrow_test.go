@@ -149,7 +149,7 @@ func TestASyncWhoseStateCannotBeReadIsHalted(t *testing.T) {
 	approve := func() {
 		t.Helper()
 		r.with(agent.Options{}, func(a *agent.Agent) {
-			if err := a.Approve(t.Context(), "s"); err != nil {
+			if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 				t.Fatal(err)
 			}
 		})

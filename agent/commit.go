@@ -202,8 +202,8 @@ func (c *commit) request(r request) error {
 		}
 		return err
 	}
-	if r.approve != "" {
-		return c.approved(r.approve)
+	if r.approve != nil {
+		return c.approve(r.approve)
 	}
 	for sync := range r.pass.syncs {
 		if !c.d.agent.has(sync) {

@@ -62,7 +62,7 @@ func beAgent() (exit int, err error) {
 	go func() { ended <- a.Run(ctx) }()
 	switch os.Getenv(asAgentPerson) {
 	case "approve":
-		err = a.Approve(ctx, "s")
+		err = a.Approve(ctx, control.ApproveRequest{Syncs: []string{"s"}})
 	case "retry":
 		_, err = a.RetryJobs(ctx, control.JobFilter{State: string(queue.Dead)})
 	}

@@ -178,7 +178,7 @@ var troubles = []trouble{
 			events:  []string{"halted site...30 files of 32"},
 		},
 		cure: func(d *day) {
-			if err := d.agent.Current().Approve(d.t.Context(), "site"); err != nil {
+			if err := d.agent.Current().Approve(d.t.Context(), control.ApproveRequest{Syncs: []string{"site"}}); err != nil {
 				d.t.Error(err)
 			}
 		},

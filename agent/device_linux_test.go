@@ -8,6 +8,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent"
 	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
@@ -43,7 +44,7 @@ func TestDiskThatIsNotMounted(t *testing.T) {
 		t.Errorf("on the server there is only %v", far)
 	}
 	r.with(agent.Options{}, func(a *agent.Agent) {
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 	})

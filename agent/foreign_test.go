@@ -13,6 +13,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // pathsOf are those of a list of a report, sorted.
@@ -50,6 +51,26 @@ func (r *rig) tellsOf(what, kind string, paths ...string) {
 	})
 }
 
+// lastSeen checks what explain says that both sides were when a conflict was found.
+func (r *rig) lastSeen(path string, here, there control.Seen) {
+	r.t.Helper()
+	r.stopped(func(a *agent.Agent, _ *state.DB) {
+		e, err := a.Explain(r.t.Context(), "s", path)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, side := range []struct {
+			got  *control.Seen
+			want control.Seen
+		}{{e.LastSeen.Local, here}, {e.LastSeen.Remote, there}} {
+			got, want := side.got, side.want.Entry
+			if got == nil || got.By != control.SeenNoted || got.Entry.Kind != want.Kind || got.Entry.Size != want.Size || got.When.IsZero() || e.Agreed == nil || e.Agreed.Remote.Size != 1 {
+				r.t.Errorf("%s was last seen as %+v, want %+v; agreed: %+v", path, got, want, e.Agreed)
+			}
+		}
+	})
+}
+
 // TestWhatOthersChangeAtTheTarget goes through the policies with the same changes: "conflict" and "keep" leave them, "restore"
 // does not. What was not touched there goes on in any case.
 func TestWhatOthersChangeAtTheTarget(t *testing.T) {
@@ -81,6 +102,12 @@ func TestWhatOthersChangeAtTheTarget(t *testing.T) {
 			}
 			pass("conflict", 1, []string{"both", "d/touched", "edited", "gone"}, nil)
 			r.tellsOf("conflict", "conflict", "both", "d/touched", "edited", "gone")
+			atSource, atTarget := control.Seen{Entry: entry.Entry{Kind: entry.File, Size: 2}}, control.Seen{Entry: entry.Entry{Kind: entry.File, Size: 16}}
+			if row[1] == "up" {
+				r.lastSeen("both", atSource, atTarget)
+			} else {
+				r.lastSeen("both", atTarget, atSource)
+			}
 
 			r.edit(`"conflict"`, `"keep"`)
 			pass("keep", 0, []string{"both"}, []string{"d/touched", "edited", "gone"})

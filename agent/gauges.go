@@ -55,6 +55,7 @@ var (
 	connections   = newMeasure(prometheus.GaugeValue, "server_connections", "Open connections, busy or idle.", "server", "use")
 	mostConnected = newMeasure(prometheus.GaugeValue, "server_connection_limit", "How many connections there may be: as configured, or fewer if the server takes no more.", "server")
 	certificateBy = newMeasure(prometheus.GaugeValue, "server_certificate_expiry_timestamp_seconds", "When the certificate of a server ends, as of the last handshake; of the address whose certificate ends first.", "server")
+	agentProblems = newMeasure(prometheus.GaugeValue, "agent_problems", "What is wrong with the agent itself now, by the kinds of alerts: stopped (it is stuck), or configuration (refused, or its listen cannot be had).", "kind")
 	syncProblems  = newMeasure(prometheus.GaugeValue, "sync_problems", "What is wrong with a sync now, by the kinds of alerts: how many dead jobs and how many paths in conflict, that differ or are unknown, and 1 for anything else.", "sync", "kind")
 	serverTrouble = newMeasure(prometheus.GaugeValue, "server_problems", "What is wrong with a server now, by the kinds of alerts.", "server", "kind")
 )
@@ -62,7 +63,7 @@ var (
 // measures are all of them.
 var measures = []measure{
 	agentInfo, agentStarted, agentAlive, configTaken, configWhen, stateBytes, stateLimit, jobsMeasure, knownPaths, syncStopped, lastSuccess, lastFullScan, rescans, onlyByRescan,
-	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, syncProblems, serverTrouble,
+	underwayNow, speed, watchState, watchFolders, missedRuns, lastRun, lastFinished, serverState, connections, mostConnected, certificateBy, agentProblems, syncProblems, serverTrouble,
 }
 
 // Describe implements prometheus.Collector.
@@ -199,8 +200,9 @@ func (g gauges) collectSync(to chan<- prometheus.Metric, name string, now time.T
 	return nil
 }
 
-// The kinds of problems that there are of a sync and of a server, so that there are zeros.
+// The kinds of problems that there are of the agent, a sync and a server, so that there are zeros.
 var (
+	kindsOfAgent   = []alert.Kind{alert.Stopped, alert.Configuration}
 	kindsOfSyncs   = []alert.Kind{alert.Halted, alert.Dead, alert.Full, alert.Watch, alert.Absence, alert.Conflict, alert.Differs, alert.Unknown}
 	kindsOfServers = []alert.Kind{alert.ServerDown, alert.Blocked, alert.Full, alert.Certificate}
 )
@@ -216,6 +218,9 @@ func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) erro
 		kind    alert.Kind
 	}
 	numbers := map[about]int{}
+	for _, kind := range kindsOfAgent {
+		numbers[about{&agentProblems, "", kind}] = 0
+	}
 	for name := range g.agent.syncs {
 		for _, kind := range kindsOfSyncs {
 			numbers[about{&syncProblems, name, kind}] = 0
@@ -226,7 +231,10 @@ func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) erro
 	}
 	for _, p := range sight.Problems {
 		of := about{&syncProblems, p.Sync, p.Kind}
-		if p.Sync == "" {
+		switch {
+		case p.Sync == "" && p.Server == "":
+			of = about{&agentProblems, "", p.Kind}
+		case p.Sync == "":
 			of = about{&serverTrouble, p.Server, p.Kind}
 		}
 		switch {
@@ -238,7 +246,11 @@ func (g gauges) collectProblems(to chan<- prometheus.Metric, now time.Time) erro
 		}
 	}
 	for of, n := range numbers {
-		of.measure.send(to, float64(n), of.name, string(of.kind))
+		labels := []string{string(of.kind)} // of the only agent
+		if of.measure != &agentProblems {
+			labels = []string{of.name, string(of.kind)}
+		}
+		of.measure.send(to, float64(n), labels...)
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func TestAnApprovalLastsUntilItsWorkIsDone(t *testing.T) {
 		}
 	}
 	r.with(agent.Options{Observe: observe}, func(a *agent.Agent) {
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		<-begun
@@ -86,7 +86,7 @@ func TestAnApprovalDoesNotReachLaterAccidents(t *testing.T) {
 		eventually(t, "the files arrive", r.equal)
 		remove(t, r.local, "f000", "f001", "f002", "f003", "f004")
 		eventually(t, "a halt", func() bool { return halts() == 1 })
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the approved deletions", r.equal)

@@ -115,7 +115,8 @@ func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, erro
 	if entry.Same(was, now) {
 		return at, nil
 	}
-	if err := c.noteHeld(sync, state.Note{Path: op.Path, Text: scan.Moving(was, now)}); err != nil {
+	n := seeing(state.Note{Path: op.Path, Text: scan.Moving(was, now)}, op.Local, op.Remote, c.now)
+	if err := c.noteHeld(sync, n); err != nil {
 		return at, err
 	}
 	return later(at, c.now.Add(settle)), queue.Drop(c.tx, old.ID)

@@ -150,7 +150,8 @@ func (c *commit) notes(s *scanning, result *scan.Result) error {
 		case n.Held:
 			kind = state.NoteHeld
 		}
-		if err := c.note(s, state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until}); err != nil {
+		note := seeing(state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until}, n.Local, n.Remote, c.now)
+		if err := c.note(s, note); err != nil {
 			return err
 		}
 	}

@@ -72,14 +72,18 @@ func (d *dispatcher) saveMemory(memory extip.Memory) error {
 	if err != nil {
 		return fmt.Errorf("write down what the gateway has opened: %w", err)
 	}
-	if err := d.write(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, data) }); err != nil {
+	if err := d.write(func(tx *state.Tx) error { return state.PutLocatorMemory(tx, data) }, nil); err != nil {
 		return fmt.Errorf("write down what the gateway has opened: %w", err)
 	}
 	return nil
 }
 
+// errNotWritten is the answer of a dispatcher that gives none in time.
+var errNotWritten = errors.New("the dispatcher has not written it in time")
+
 // write returns when something is written that concerns nobody else. It is for those who work beside the dispatcher and may outlive it.
-func (d *dispatcher) write(put func(tx *state.Tx) error) error {
+// After giveUp it is not waited for any longer, and may be written later; nil is never.
+func (d *dispatcher) write(put func(tx *state.Tx) error, giveUp <-chan time.Time) error {
 	r := request{answer: make(chan error, 1), change: func(tx *state.Tx, _ time.Time) ([]string, error) { return nil, put(tx) }}
 	select {
 	case d.agent.requests <- r:
@@ -87,8 +91,12 @@ func (d *dispatcher) write(put func(tx *state.Tx) error) error {
 		case err := <-r.answer:
 			return err
 		case <-d.over: // in the middle of this
+		case <-giveUp:
+			return errNotWritten
 		}
 	case <-d.over:
+	case <-giveUp:
+		return errNotWritten
 	}
 	if failure := d.agent.last.failure; failure != nil {
 		return failure

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -258,7 +259,7 @@ func TestAnApprovalEndsAPause(t *testing.T) {
 	}
 	err = db.Update(func(tx *state.Tx) error {
 		c := &commit{d: d, tx: tx, now: now, transition: newTransition()}
-		if err := c.request(request{approve: "s"}); err != nil {
+		if err := c.request(request{approve: &approval{syncs: []string{"s"}}}); err != nil {
 			return err
 		}
 		if row := c.server("acme"); !row.NotBefore.IsZero() || row.Failures != 0 {
@@ -269,4 +270,26 @@ func TestAnApprovalEndsAPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestNobodyWaitsForADispatcherThatNeverBegins, as what was told could not be read.
+func TestNobodyWaitsForADispatcherThatNeverBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, nil)
+		a := New(breakerConfig(), b.db, Options{Logger: slog.New(slog.DiscardHandler), Alerts: true})
+		d, err := newDispatcher(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.run(t.Context(), d); err == nil {
+			t.Error("it has worked without its state")
+		}
+		if err := d.saveMemory(extip.Memory{}); err == nil {
+			t.Error("something was written down without the state")
+		}
+	})
 }

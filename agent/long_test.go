@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -172,7 +173,7 @@ func (l *long) mustFinish(most int) {
 
 func (l *long) approve() {
 	l.t.Helper()
-	if err := l.agent.ask(l.t.Context(), request{approve: "up"}); err != nil {
+	if err := l.agent.Approve(l.t.Context(), control.ApproveRequest{Syncs: []string{"up"}}); err != nil {
 		l.t.Fatal(err)
 	}
 }

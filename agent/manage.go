@@ -10,6 +10,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
@@ -43,9 +44,31 @@ func checkJobs(f control.JobFilter) error {
 	return nil
 }
 
+// checkKind refuses a word that is no kind of job. A job of another version may be of one that this one does not know, and can be asked
+// for all the same.
+func (a *Agent) checkKind(ctx context.Context, kind string) error {
+	kinds := append(work.FileKinds(), work.Scans()...)
+	if kind == "" || slices.Contains(kinds, kind) {
+		return nil
+	}
+	found := false
+	err := a.eachJob(ctx, control.JobFilter{Kind: kind}, func(queue.Job) (bool, error) {
+		found = true
+		return false, nil
+	})
+	if err != nil || found {
+		return err
+	}
+	slices.Sort(kinds)
+	return fmt.Errorf("%w: there is no kind %q; there are %q", control.ErrInvalid, kind, kinds)
+}
+
 // Jobs implements control.Service. Like all that follows it works without Run too, and with a nil database as with an empty one.
 func (a *Agent) Jobs(ctx context.Context, f control.JobFilter, each func(control.Job) error) ([]control.SyncJobs, error) {
 	if err := checkJobs(f); err != nil {
+		return nil, err
+	}
+	if err := a.checkKind(ctx, f.Kind); err != nil {
 		return nil, err
 	}
 	states := jobOrder
@@ -251,6 +274,9 @@ type change struct {
 
 func (c *change) run(ctx context.Context) (control.Changed, error) {
 	if err := checkJobs(c.filter); err != nil {
+		return c.changed, err
+	}
+	if err := c.agent.checkKind(ctx, c.filter.Kind); err != nil {
 		return c.changed, err
 	}
 	if c.agent.db == nil {

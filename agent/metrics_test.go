@@ -307,6 +307,36 @@ func TestAPauseIsMeasured(t *testing.T) {
 	}
 }
 
+// TestProblemsOfTheAgentAreMeasured apart from those of syncs and servers, and are zero before and after.
+func TestProblemsOfTheAgentAreMeasured(t *testing.T) {
+	t.Parallel()
+	a := measured(t)
+	now, long := time.Now(), time.Now().Add(-2*stuckAfter)
+	expect := func(when, stopped, configuration string) {
+		t.Helper()
+		samples := scrape(t, a)
+		for kind, want := range map[string]string{"stopped": stopped, "configuration": configuration} {
+			if got := find(samples, "ftpferry_agent_problems", "kind", kind); got != want {
+				t.Errorf("%s: %s is %q, want %q", when, kind, got, want)
+			}
+		}
+		for _, s := range samples {
+			if server, ok := s.labels["server"]; ok && server == "" {
+				t.Errorf("%s: %s%v is of no server", when, s.name, s.labels)
+			}
+		}
+	}
+	expect("all is well", "0", "0")
+	a.alive.Store(&long)
+	a.deaf.Store(&webTrouble{now, "cannot listen"})
+	a.Refused(errors.New("the file is broken"))
+	expect("stuck, refused and deaf", "1", "2")
+	a.alive.Store(&now)
+	a.deaf.Store(nil)
+	a.onDisk.Store(nil)
+	expect("it is over", "0", "0")
+}
+
 // TestLatenessOfAScheduleThatIsGone is nobody's.
 func TestLatenessOfAScheduleThatIsGone(t *testing.T) {
 	t.Parallel()
@@ -404,6 +434,21 @@ func TestEveryMeasureIsTold(t *testing.T) {
 		name := regexp.MustCompile(`fqName: "([a-z_]+)"`).FindStringSubmatch(m.description.String())
 		if name == nil || find(samples, name[1]) == "" {
 			t.Errorf("%s is not told", m.description)
+		}
+	}
+}
+
+// TestTheDashboardShowsEveryMeasure: an operator who has it does not have to know what else there is.
+func TestTheDashboardShowsEveryMeasure(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/grafana-dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range measures {
+		name := regexp.MustCompile(`fqName: "([a-z_]+)"`).FindStringSubmatch(m.description.String())[1]
+		if !regexp.MustCompile(name + `\b`).Match(text) {
+			t.Errorf("%s has no panel", name)
 		}
 	}
 }

@@ -90,6 +90,9 @@ func (n noted) text() string {
 // cure says what a person can do.
 func (n noted) cure(sync string) string {
 	text := fmt.Sprintf(`"ftpferry explain %s PATH" says what comes next`, sync)
+	if n.kind == alert.Conflict {
+		text += fmt.Sprintf(`; "ftpferry once %s" looks again when that is decided`, sync)
+	}
 	if n.count > 1 {
 		text = fmt.Sprintf(`"ftpferry status %s" lists them, `, sync) + text
 	}

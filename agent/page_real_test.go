@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/ftpferry/ftpferry/agent"
+	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -157,6 +159,12 @@ func TestThePageInABrowser(t *testing.T) {
 		b.approvesByKeys(r)
 		b.retriesByKeys(r)
 		b.searchesByKeys()
+		b.pausesAServerByKeys()
+		b.dropsByKeys(r)
+		b.tellsOfEveryProblem()
+		a.Refused(errors.New("agent.toml:1: the new one is broken"))
+		b.until(`document.querySelector('#needs').innerText.includes('The agent does not do all that its configuration says') && document.querySelector('#needs').innerText.includes('the new one is broken')`)
+		b.shot("refused")
 		b.knowsItsWords()
 		b.mustHaveAskedOnly(at)
 		// From here on the browser has something to say: it was refused.
@@ -258,8 +266,104 @@ func (b *browser) searchesByKeys() {
 	b.until(`document.querySelectorAll('#history tbody tr').length >= 9 && [...document.querySelectorAll('#history tbody tr')].every((e) => e.innerText.includes('f00'))`)
 }
 
+func (b *browser) pausesAServerByKeys() {
+	b.tabTo(`e.getAttribute('aria-label') === 'Pause narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open`)
+	b.tabTo(`e.name === 'why'`)
+	b.press("its disk")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('Server narrow is paused, with 1 sync; 1 job was under way')`)
+	const row = `[...document.querySelectorAll('#servers tbody tr')].find((e) => e.innerText.includes('narrow')).innerText`
+	b.until(row + `.match(/suspended[^]*paused by status page at [^]*its disk/)`)
+	b.until(`document.querySelector('[aria-label="Resume slow"]') && document.querySelector('[aria-label="Resume narrow"]')`)
+	b.shot("suspended")
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume slow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('slow is still paused, as all of server narrow is: resume that.')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Resume narrow'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('server narrow goes on.')`)
+	b.until(`!` + row + `.includes('suspended')`)
+}
+
+// dropsByKeys drops what is on its way.
+func (b *browser) dropsByKeys(r *rig) {
+	b.until(`document.querySelector('[aria-label="Drop upload of large.bin"]')`)
+	b.tabTo(`e.getAttribute('aria-label') === 'Drop upload of large.bin'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#ask').open && document.querySelector('#ask').innerText.includes('large.bin')`)
+	b.shot("drop")
+	b.tabTo(`e.id === 'ask-yes'`)
+	b.press(kb.Enter)
+	b.until(`document.querySelector('#said').innerText.includes('1 job dropped; 1 broken off.')`)
+	b.until(`!document.querySelector('#transfers tbody').innerText.includes('large.bin')`)
+	if left, err := os.ReadDir(filepath.Join(r.server.Root, "slow")); err != nil || len(left) > 0 {
+		b.t.Errorf("on the server there is left: %v, %v", left, err)
+	}
+}
+
+// tellsOfEveryProblem checks what the page makes of each kind of problem that the agent can tell of.
+func (b *browser) tellsOfEveryProblem() {
+	overview := control.Overview{
+		Syncs:   []control.SyncStatus{{Sync: "s", Server: "real", Jobs: control.SyncJobs{Dead: 2, Stop: &control.Stop{By: control.StopHalt, Reason: "too many", Deletes: 3}}}},
+		Servers: []control.ServerStatus{{Server: "real", State: control.ServerPaused, Syncs: []string{"s"}}},
+	}
+	problem := func(kind alert.Kind, about string) control.Problem {
+		p := control.Problem{Kind: string(kind), Text: "why", Cure: "cure", NeedsPerson: kind != alert.Certificate && kind != alert.ServerDown}
+		if about == "s" {
+			p.Sync = about
+		}
+		if about != "" {
+			p.Server = "real"
+		}
+		return p
+	}
+	for _, test := range []struct{ kind, about, want string }{
+		{string(alert.Stopped), "", "The agent is stuck: why; cure"},
+		{string(alert.Configuration), "", "The agent does not do all that its configuration says: why; cure"},
+		{string(alert.Halted), "s", "s is halted: too many; 3 files would be deleted [Approve…]"},
+		{string(alert.Blocked), "real", "real cannot be used: why; Waiting for it: s [Try again]"},
+		{string(alert.Absence), "s", "s has not got what it expects: why; cure"},
+		{string(alert.Dead), "s", "s has given up on 2 jobs: why; The other reasons are below, at Failures. [Retry all]"},
+		{string(alert.Conflict), "s", "s has conflicts: why; cure [Details]"},
+		{string(alert.Differs), "s", "s has files that differ: why; cure [Details]"},
+		{string(alert.Unknown), "s", "s has paths that cannot be looked at: why; cure [Details]"},
+		{string(alert.Certificate), "real", "real has a certificate that ends: why; cure, not counted"},
+		{"new", "s", "s has a problem (new): why; cure"},
+		{string(alert.ServerDown), "real", ""},
+	} {
+		overview.Problems = append(overview.Problems, problem(alert.Kind(test.kind), test.about))
+		one := overview
+		one.Problems = overview.Problems[len(overview.Problems)-1:]
+		text, err := json.Marshal(one)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		call := fmt.Sprintf(`(async () => (await import('./page/lists.js')).needsOf(%s, []).map((n) =>
+			n.title.join(' ') + ': ' + n.text + '; ' + n.more + (n.button ? ' [' + n.button + ']' : '') + (n.counts ? '' : ', not counted')).join())()`, text)
+		got, err := chromedp.Run(b.tab, chromedp.Evaluate[string](call, chromedp.EvalAwaitPromise))
+		if err != nil || got != test.want {
+			b.t.Errorf("a problem of the kind %s is told as %q, want %q (%v)", test.kind, got, test.want, err)
+		}
+	}
+}
+
 // knowsItsWords checks the functions that make words of what the agent says.
 func (b *browser) knowsItsWords() {
+	states := []string{
+		control.StopOff, control.StopHalt, control.StopPerson, control.StopBlock, control.StopPause, control.StopFull, control.StopWindow, control.StopWait,
+		control.StateNew, control.StatePerson, control.StateWorking, control.StateWaiting, control.StateInStep, control.StateDegraded,
+		control.ServerUp, control.ServerIdle, control.ServerPaused, control.ServerBlocked, control.ServerFull, control.ServerWindow, control.ServerSuspended,
+	}
+	words, said := "'"+strings.Join(states, "|")+"'.split('|').map(w.stateWord).join('|')", "" // as the command line has them
+	for k, state := range states {
+		if k > 0 {
+			said += "|"
+		}
+		said += control.StateWord(state)
+	}
 	for expression, want := range map[string]string{
 		`w.bytes(0)`: "0 B", `w.bytes(1023)`: "1023 B", `w.bytes(1024)`: "1.0 KiB", `w.bytes(1048575)`: "1.0 MiB", `w.bytes(5e14)`: "455 TiB", `w.bytes(-1)`: "unknown",
 		`w.span(59.6)`: "1 min", `w.span(61)`: "1 min 1 s", `w.span(3599.6)`: "1 h", `w.span(90000)`: "25 h", `w.span(86400*3)`: "3 days", `w.brief(12.3)`: "12 ms",
@@ -267,6 +371,7 @@ func (b *browser) knowsItsWords() {
 		`w.clear('a\u202eb\u0000\u2028 ')`: `a\u{202e}b\u{0}\u{2028}␣`, `w.clear('häß/ж 中')`: "häß/ж 中",
 		`w.pathParts({base64: btoa('a\xff b')}).map((p) => p.text).join('|')`: `a|\xff|␣|b`,
 		`p.nice(0)`: "1024", `p.nice(1025)`: "2048", `p.nice(9 * 1024 * 1024)`: "10485760",
+		words: said,
 		// A transfer of 1,000 bytes, looked at half way, told of when it is over, and told of again by an answer that was late.
 		`(() => { const m = new p.Meter(), t = {job: 1, direction: 'up', started: new Date(1000e3).toISOString(), done: 500};
 			m.look([t], 1005); m.over(1, 'up', 1000, 10, 1010); m.look([t], 1011); return Math.round(m.rates('up', 1030).reduce((a, b) => a + b * p.step, 0)); })()`: "1000",

@@ -285,7 +285,7 @@ func TestFirstContactInPartsTouchesNothing(t *testing.T) {
 			t.Errorf("%d files are on the server, %d operations were queued", n, queued)
 		}
 		expectStaged(t, g.db, false)
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		pass(t, a, "s", control.ExitDone)
@@ -348,7 +348,7 @@ func TestDeletionsInPartsWaitForTheGuard(t *testing.T) {
 			t.Errorf("%d files are left", n)
 		}
 		expectStaged(t, g.db, false)
-		if err := a.Approve(t.Context(), "s"); err != nil {
+		if err := a.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		if report := pass(t, a, "s", control.ExitDone); report.Deleted < folders*files-1 {

@@ -364,7 +364,7 @@ func TestAnApprovedSyncIsInStepAgain(t *testing.T) {
 			}
 			e.agent.running.Store(e.d)
 			defer e.agent.running.Store(nil)
-			if err := e.agent.Approve(t.Context(), "up"); err != nil {
+			if err := e.agent.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"up"}}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(20 * time.Second)

@@ -272,6 +272,8 @@ func (d *dispatcher) replaced(now time.Time) (*dispatcher, error) {
 		tell()
 	}
 	next.news = nil
+	putOffs := next.putOffs // next has another one after its next commit, while somebody reads this one
+	a.lasting.putOffs.Store(&putOffs)
 	for _, s := range fresh {
 		next.connect(s)
 		if next.hire != nil {
@@ -310,7 +312,6 @@ func (d *dispatcher) forget(was *dispatcher, differ difference) {
 	d.halted, d.paused, d.closed = without(was.halted, differ.syncs), without(was.paused, differ.syncs), without(was.closed, differ.syncs)
 	d.holds, d.deletions = without(was.holds, differ.syncs), without(was.deletions, differ.syncs)
 	d.untold, d.young, d.putOffs = without(was.untold, differ.syncs), without(was.young, differ.syncs), without(was.putOffs, differ.syncs)
-	d.agent.lasting.putOffs.Store(&d.putOffs)
 	d.runs, d.trials, d.rooms = map[string]*run{}, map[place]queue.ID{}, map[queue.ID]room{}
 	for key, r := range was.runs {
 		if !differ.syncs[r.sync] {

@@ -169,7 +169,7 @@ func TestAlertsFollowTheConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		second.waitFor(t, alert.Halted, "problem")
-		if err := a.Current().Approve(t.Context(), "s"); err != nil {
+		if err := a.Current().Approve(t.Context(), control.ApproveRequest{Syncs: []string{"s"}}); err != nil {
 			t.Fatal(err)
 		}
 		second.waitFor(t, alert.Halted, "problem", "recovered")

@@ -172,7 +172,7 @@ func TestServersAndSyncsComeAndGo(t *testing.T) {
 			if report, err := b.agent.Pass(t.Context(), []string{"far"}); err != nil || report.ExitCode() != control.ExitUnfinished {
 				t.Errorf("a pass of a sync that has gone just now: %+v, %v", report, err)
 			}
-			if err := b.agent.Approve(t.Context(), "far"); err != nil {
+			if err := b.agent.Approve(t.Context(), control.ApproveRequest{Syncs: []string{"far"}}); err != nil {
 				t.Error(err)
 			}
 			if _, err := b.agent.Pause(t.Context(), control.PauseRequest{}); err != nil {
@@ -227,4 +227,21 @@ hooks = { after = ["true"] }
 	if d := differences(read[0], read[1]); len(d.servers)+len(d.syncs) > 0 || refusalOf(read[0], read[1]) != nil {
 		t.Errorf("these differ: %v", d)
 	}
+}
+
+// TestWhatIsShownOfPutOffsIsNeverChanged: somebody may read it while the dispatcher goes on after another configuration.
+func TestWhatIsShownOfPutOffsIsNeverChanged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.served(func() {
+			b.reconfigure(func(c *config.Config) { c.Syncs["up"].Settle++ })
+			shown := b.agent.putOffs.Load()
+			was := reflect.ValueOf(*shown).Pointer()
+			b.pause(control.PauseRequest{}) // which is a commit
+			if b.agent.putOffs.Load() == shown || reflect.ValueOf(*shown).Pointer() != was {
+				t.Error("what somebody may be reading was replaced in place")
+			}
+		})
+	})
 }

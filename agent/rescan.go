@@ -144,8 +144,8 @@ func changedSince(side plan.Side, base *plan.Base, remote bool) bool {
 }
 
 // notTold notes the change that an operation is about, if only a regular look has found it: it is neither marked nor known to the
-// queue. What has become old enough to take part has not changed, and where the watch says itself that it does not see everything,
-// nothing is missed.
+// queue. What has become old enough to take part has not changed, nor has what is as it was when it was left alone, and where the
+// watch says itself that it does not see everything, nothing is missed.
 func (c *commit) notTold(job queue.Job, op plan.Op) error {
 	if watch := c.d.agent.watching.status(job.Sync); watch == nil || watch.State != string(trigger.HealthWatching) {
 		return nil
@@ -164,8 +164,20 @@ func (c *commit) notTold(job queue.Job, op plan.Op) error {
 	if _, ok := state.GetDirty(c.tx, job.Sync, ""); ok {
 		return nil
 	}
+	if n, noted := state.GetNote(c.tx, job.Sync, op.Path); noted && isAsNoted(n, op.Local.Entry) {
+		return nil
+	}
 	c.untold[job.Sync] = append(c.untold[job.Sync], untold{op.Path, c.now.Add(untoldWait)})
 	return nil
+}
+
+// isAsNoted reports whether a local side is as it was when the path was left alone. A look at the local side alone finds such a path
+// every time: only a look at the server says why nothing is done about it. In rows of older versions, nothing says how it was.
+func isAsNoted(n state.Note, now entry.Entry) bool {
+	if n.Local == nil {
+		return n.Kind != state.NoteUnknown && !now.ModTime.After(n.Last)
+	}
+	return entry.Same(n.Local.Entry, now) && n.Local.Target == now.Target
 }
 
 // mostChanged is how many paths a look at the local side has looked at on both; if there are more, everything is.

@@ -203,6 +203,7 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 	absent := plan.Side{Knowledge: plan.Seen}
 	created := plan.Op{Action: plan.Upload, Path: "f/a", Local: seen(entry.File, 1)}
 	missing := plan.Op{Action: plan.Upload, Path: "f/a", Local: seen(entry.File, 5), Remote: absent, Base: base}
+	deleted := plan.Op{Action: plan.DeleteRemote, Path: "f/a", Local: absent, Remote: plan.Side{Knowledge: plan.Assumed, Entry: base.Remote}, Base: base}
 	for sentence, row := range map[string]struct {
 		op       plan.Op
 		event    []string // nil: none; its paths
@@ -211,20 +212,28 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 		marked   bool
 		isQueued bool
 		blind    bool
+		noted    *state.Note // what the look before has left alone
 	}{
 		"a new file":     {op: created, counted: 1},
 		"a changed file": {op: plan.Op{Action: plan.Upload, Path: "f/a", Local: seen(entry.File, 6), Base: base}, counted: 1},
-		"a deleted file": {op: plan.Op{Action: plan.DeleteRemote, Path: "f/a", Local: absent, Remote: plan.Side{Knowledge: plan.Assumed, Entry: base.Remote}, Base: base}, counted: 1},
-		"what somebody has deleted on the server": {op: missing},
-		"its event was there before":              {op: created, event: []string{"f/a"}, after: rescans - 20*time.Second},
-		"its event comes a little later":          {op: created, event: []string{"f/a"}, after: rescans + 9*time.Second},
-		"the event for its folder comes later":    {op: created, event: []string{"e", "f"}, after: rescans + 9*time.Second},
-		"an event for everything comes later":     {op: created, event: []string{}, after: rescans + 9*time.Second},
-		"an event for something else comes later": {op: created, event: []string{"f/ab", "e"}, after: rescans + 9*time.Second, counted: 1},
-		"its event comes too late":                {op: created, event: []string{"f/a"}, after: rescans + 25*time.Second, counted: 1},
-		"its folder is marked":                    {op: created, marked: true},
-		"its job waits already":                   {op: created, isQueued: true},
-		"the filesystem tells of nothing":         {op: created, blind: true},
+		"a deleted file": {op: deleted, counted: 1},
+		"what somebody has deleted on the server":               {op: missing},
+		"its event was there before":                            {op: created, event: []string{"f/a"}, after: rescans - 20*time.Second},
+		"its event comes a little later":                        {op: created, event: []string{"f/a"}, after: rescans + 9*time.Second},
+		"the event for its folder comes later":                  {op: created, event: []string{"e", "f"}, after: rescans + 9*time.Second},
+		"an event for everything comes later":                   {op: created, event: []string{}, after: rescans + 9*time.Second},
+		"an event for something else comes later":               {op: created, event: []string{"f/ab", "e"}, after: rescans + 9*time.Second, counted: 1},
+		"its event comes too late":                              {op: created, event: []string{"f/a"}, after: rescans + 25*time.Second, counted: 1},
+		"its folder is marked":                                  {op: created, marked: true},
+		"its job waits already":                                 {op: created, isQueued: true},
+		"the filesystem tells of nothing":                       {op: created, blind: true},
+		"the look before has left it alone as it is":            {op: created, noted: &state.Note{Local: &state.Look{Entry: created.Local.Entry}}},
+		"it has changed since a look has left it alone":         {op: created, noted: &state.Note{Local: &state.Look{Entry: seen(entry.File, 3).Entry}}, counted: 1},
+		"its deletion was left alone":                           {op: deleted, noted: &state.Note{Local: &state.Look{}}},
+		"it was deleted after a look has left it alone":         {op: deleted, noted: &state.Note{Local: &state.Look{Entry: base.Local}}, counted: 1},
+		"an older version has left it alone":                    {op: created, noted: &state.Note{}},
+		"nobody could look at it, and now somebody can":         {op: created, noted: &state.Note{Kind: state.NoteUnknown}, counted: 1},
+		"it was left alone, and what it holds is compared only": {op: created, noted: &state.Note{Kind: state.NoteDiffers, Local: &state.Look{Entry: created.Local.Entry}}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +260,13 @@ func TestChangesThatNoEventHasToldOf(t *testing.T) {
 					}
 					return state.PutSync(tx, "up", state.SyncState{LastFullScan: b.now(), Identity: identity(breakerConfig(), breakerConfig().Syncs["up"]), Server: "acme"})
 				})
+				if row.noted != nil {
+					b.update(func(tx *state.Tx) error {
+						row.noted.Path, row.noted.Text = row.op.Path, "left alone"
+						_, err := state.PutNote(tx, "up", *row.noted, b.now())
+						return err
+					})
+				}
 				if row.isQueued {
 					b.enqueue(string(row.op.Action), "up", b.now().Add(10*time.Minute), row.op.Path)
 				}

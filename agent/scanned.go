@@ -238,6 +238,7 @@ func (c *commit) enqueueOp(of queue.Job, op plan.Op, full bool) error {
 	if err != nil {
 		return err
 	}
+	op.Planned = c.now.UTC()
 	data, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)

@@ -382,7 +382,7 @@ func (s *simulation) pass(most int) {
 					if quiet {
 						s.nothingDeleted(before, told.Halt)
 					}
-					if err := a.Approve(s.t.Context(), told.Sync); err != nil {
+					if err := a.Approve(s.t.Context(), control.ApproveRequest{Syncs: []string{told.Sync}}); err != nil {
 						s.t.Fatal(err)
 					}
 				}

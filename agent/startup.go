@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,20 +11,6 @@ import (
 	"github.com/ftpferry/ftpferry/agent/trigger"
 	"github.com/ftpferry/ftpferry/state"
 )
-
-// triggers returns all that ask for looks, with what they do at the start spread by sync.
-func (a *Agent) triggers() (all []trigger.Trigger, err error) {
-	names := slices.Sorted(maps.Keys(a.syncs))
-	after := trigger.Spread(len(names))
-	for k, name := range names {
-		more, err := a.triggersOf(name, after[k])
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
-	}
-	return all, nil
-}
 
 // triggersOf are those of one sync; after is its place in the spread at the start.
 func (a *Agent) triggersOf(name string, after time.Duration) (all []trigger.Trigger, err error) {
@@ -46,7 +30,7 @@ func (a *Agent) triggersOf(name string, after time.Duration) (all []trigger.Trig
 	return append(all, schedule), nil
 }
 
-// triggering are the triggers of syncs that run, by sync.
+// triggering are the triggers of syncs that run, and the last ones of those that were taken away, by sync.
 type triggering map[string]*triggered
 
 type triggered struct {
@@ -63,8 +47,7 @@ func (t triggering) start(ctx context.Context, group *errgroup.Group, a *Agent, 
 			before.stop()
 		}
 		if _, enabled := a.syncs[name]; !enabled {
-			delete(t, name)
-			continue
+			continue // it stays in t: one of the same name that comes back waits for its end, too
 		}
 		all, err := a.triggersOf(name, after[k])
 		if err != nil {

@@ -208,28 +208,36 @@ func (a *Agent) explainLocal(e *control.Explanation, s work.Sync, rel string) {
 
 // explainState reads what the state file says.
 func (a *Agent) explainState(tx *state.Tx, e *control.Explanation, rel string) error {
-	e.Agreed, e.Note, e.Jobs, e.Scan, e.Marked = nil, nil, nil, nil, "" // the transaction may be tried twice
+	e.Agreed, e.LastSeen, e.Note, e.Jobs, e.Scan, e.Marked = nil, control.LastSeen{}, nil, nil, nil, "" // the transaction may be tried twice
 	if row, ok, err := state.GetBaseline(tx, e.Sync, rel); err != nil {
 		return err
 	} else if ok {
 		e.Agreed = &control.Agreed{Local: row.Local, Remote: row.Remote, When: row.When, Left: row.Left, Unreadable: row.Bad != ""}
 	}
-	if n, ok := state.GetNote(tx, e.Sync, rel); ok {
-		shown := shownNote(n)
+	note, ok := state.GetNote(tx, e.Sync, rel)
+	if ok {
+		shown := shownNote(note)
 		e.Note = &shown
 	}
 	if mark, ok := state.GetDirty(tx, e.Sync, rel); ok {
 		e.Marked, e.MarkedSince = mark.Why, mark.First
 	}
+	var ops []plan.Op
 	for _, kind := range work.FileKinds() {
 		job, ok, err := queue.Lookup(tx, kind, e.Sync, rel)
 		if err != nil && !errors.Is(err, state.ErrBadRow) {
 			return err
 		}
-		if ok && err == nil {
-			e.Jobs = append(e.Jobs, shownJob(job))
+		if !ok || err != nil {
+			continue
 		}
+		shown := shownJob(job)
+		if op, known := opOf(job); known {
+			shown.Planned, ops = planned(op), append(ops, op)
+		}
+		e.Jobs = append(e.Jobs, shown)
 	}
+	e.LastSeen = lastSeen(e.Agreed, note, ops)
 	scan, ok, err := failedScan(tx, work.KindScan, e.Sync)
 	if err != nil {
 		return err
@@ -304,7 +312,7 @@ func nextStep(e control.Explanation, limited, fetched, held bool, now time.Time)
 	case stop != nil:
 		return "nothing, " + stoppedStep(e.Sync, *stop)
 	case e.Note != nil && e.Note.Kind == "conflict":
-		return "a person has to decide: " + e.Note.Reason
+		return fmt.Sprintf("a person has to decide: %s; \"ftpferry once %s\" looks again when that is done", e.Note.Reason, e.Sync)
 	case e.Note != nil && e.Note.Kind == string(state.NoteHeld):
 		return "it is not complete yet: " + e.Note.Reason
 	case e.Note != nil && e.Note.Kind == string(state.NoteDiffers):

@@ -37,7 +37,6 @@ func (a *Agent) Pause(ctx context.Context, r control.PauseRequest) (control.Paus
 	case len(r.By) > mostWords || len(r.Reason) > mostWords:
 		return paused, fmt.Errorf("%w: a reason has at most %d bytes", control.ErrInvalid, mostWords)
 	}
-	running := a.running.Load()
 	about := request{by: oneLine(r.By)}
 	about.setPauses(r.SyncChoice, names)
 	about.change = func(tx *state.Tx, now time.Time) ([]string, error) {
@@ -51,9 +50,7 @@ func (a *Agent) Pause(ctx context.Context, r control.PauseRequest) (control.Paus
 			if err != nil {
 				return nil, err
 			}
-			if running != nil {
-				paused.Running += counts.Running
-			}
+			paused.Running += counts.Running
 		}
 		if r.Server != "" {
 			return nil, state.PutServerPause(tx, r.Server, p)
@@ -63,7 +60,11 @@ func (a *Agent) Pause(ctx context.Context, r control.PauseRequest) (control.Paus
 	if err := a.transact(ctx, about); err != nil {
 		return paused, err
 	}
-	if r.Now && running != nil {
+	running := a.running.Load() // not before: another configuration may have given a server other workers meanwhile
+	switch {
+	case running == nil:
+		paused.Running = 0
+	case r.Now:
 		running.breakOff(names)
 	}
 	paused.Syncs = names

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,4 +221,40 @@ func TestWhatCannotBePaused(t *testing.T) {
 			t.Errorf("%s: paused %q", sentence, paused.Syncs)
 		}
 	}
+}
+
+// inBetween is a context that does something when it is first asked whether it is done.
+type inBetween struct {
+	context.Context
+	once sync.Once
+	do   func()
+}
+
+func (c *inBetween) Err() error {
+	c.once.Do(c.do)
+	return c.Context.Err()
+}
+
+// TestAPauseFindsTheWorkersOfAnotherConfiguration that came into force after somebody had asked.
+func TestAPauseFindsTheWorkersOfAnotherConfiguration(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.served(func() {
+			job, end := context.WithCancelCause(t.Context())
+			defer end(nil)
+			ctx := &inBetween{Context: t.Context(), do: func() {
+				b.reconfigure(func(c *config.Config) { c.Servers["acme"].Password = config.NewSecret("new") })
+				w := &worker{}
+				w.current.Store(&underway{job: queue.Job{New: queue.New{Sync: "up"}}, cancel: end})
+				b.agent.running.Load().servers["acme"].workers = []*worker{w}
+			}}
+			if _, err := b.agent.Pause(ctx, control.PauseRequest{SyncChoice: chooseUp, Now: true}); err != nil {
+				t.Fatal(err)
+			}
+			if cause := context.Cause(job); cause != (suspended{}) {
+				t.Errorf("what was under way ends with %v", cause)
+			}
+		})
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -19,13 +20,19 @@ import (
 )
 
 // triggersOf returns what an agent starts.
-func triggersOf(t *testing.T, b *breaker, adjust func(syncs map[string]*config.Sync)) []trigger.Trigger {
+func triggersOf(t *testing.T, b *breaker, adjust func(syncs map[string]*config.Sync)) (all []trigger.Trigger) {
 	t.Helper()
 	cfg := breakerConfig()
 	adjust(cfg.Syncs)
-	all, err := New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler)}).triggers()
-	if err != nil {
-		t.Fatal(err)
+	a := New(cfg, b.db, Options{Logger: slog.New(slog.DiscardHandler)})
+	names := slices.Sorted(maps.Keys(a.syncs))
+	after := trigger.Spread(len(names))
+	for k, name := range names {
+		more, err := a.triggersOf(name, after[k])
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, more...)
 	}
 	return all
 }

@@ -84,6 +84,9 @@ func (c *commit) found(r report, found work.Finding) (marked bool, err error) {
 		return true, state.MarkDirty(c.tx, sync, found.Path, foundChanged, true, c.now)
 	case work.FoundDifferent:
 		note.Kind, result, kind = state.NoteDiffers, resultDiffers, ActivityAlert
+		if row, ok, err := state.GetBaseline(c.tx, sync, found.Path); err == nil && ok && row.Bad == "" { // it looked, and they are as they were
+			note.Local, note.Remote = &state.Look{Entry: row.Local, When: c.now.UTC()}, &state.Look{Entry: row.Remote, When: c.now.UTC()}
+		}
 	default:
 		if was, ok := state.GetNote(c.tx, sync, found.Path); ok && was.Kind == state.NoteDiffers {
 			note = was // it does as long as nobody has seen that it does not

@@ -2,8 +2,11 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // tableConflicts holds notes of all kinds; conflicts were the first.
@@ -36,6 +39,17 @@ type Note struct {
 	Last  time.Time `json:"last"`
 	// Until, if not zero, is when the path is looked at again.
 	Until time.Time `json:"until,omitzero"`
+	// Local and Remote are what the sides were when somebody last looked at them for the sake of a note; nil: nobody has, or an
+	// older version wrote the row.
+	Local  *Look `json:"local,omitempty"`
+	Remote *Look `json:"remote,omitempty"`
+}
+
+// Look is what one side of a path was, and when that was seen. It is for people: of the target of a link, bytes that are not UTF-8
+// are lost.
+type Look struct {
+	entry.Entry
+	When time.Time `json:"when,omitzero"`
 }
 
 type noteRow struct {
@@ -59,15 +73,16 @@ func checkNote(key, value []byte) error {
 }
 
 // PutNote writes down what was seen at now (n.First and n.Last are ignored), and reports whether it is news: unknown before, or
-// of another kind.
+// of another kind. A side that n has no look at keeps the one that is noted.
 func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) {
 	t, key := tx.Table(tableConflicts), noteKey(sync, n.Path)
 	now = now.UTC()
 	noted, err := decodeNote(key, t.Get(key))
+	looks := noted
 	if err != nil || noted.Text != n.Text || noted.Kind != n.Kind { // none, or none that can be read, which is as good
 		noted, news = Note{Kind: n.Kind, Text: n.Text, First: now}, true
 	}
-	noted.Last, noted.Until = now, n.Until
+	noted.Last, noted.Until, noted.Local, noted.Remote = now, n.Until, cmp.Or(n.Local, looks.Local), cmp.Or(n.Remote, looks.Remote)
 	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 func TestAConflictIsNewsOnce(t *testing.T) {
@@ -118,4 +120,44 @@ func TestNotesBelowAPath(t *testing.T) {
 	left("a", "a.b", "a/new", "a/other", long+"a/b", long+"b")
 	left(long+"a", "a.b", "a/new", "a/other", long+"b")
 	left("", "a/new", "a/other")
+}
+
+// TestANoteKeepsWhatWasSeen: a side that was not looked at this time is as it was when somebody did. Rows of older versions have no
+// looks, and are as good as ever.
+func TestANoteKeepsWhatWasSeen(t *testing.T) {
+	db := openNew(t)
+	file := func(size int64, at time.Time) *Look {
+		return &Look{Entry: entry.Entry{Kind: entry.File, Size: size, ModTime: noon}, When: at}
+	}
+	check := func(what string, n Note, here, there *Look) {
+		t.Helper()
+		for side, looks := range map[string][2]*Look{"here": {n.Local, here}, "on the server": {n.Remote, there}} {
+			if got, want := looks[0], looks[1]; (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Errorf("%s, %s: got %+v, want %+v", what, side, got, want)
+			}
+		}
+	}
+	update(t, db, func(tx *Tx) error {
+		old := `{"path":"a","kind":"skipped","text":"left alone","first":"2025-01-02T03:04:05Z","last":"2025-01-02T03:04:05Z"}`
+		if err := tx.Table(tableConflicts).Put(noteKey("s", "a"), []byte(old)); err != nil {
+			return err
+		}
+		n, ok := GetNote(tx, "s", "a")
+		if !ok || n.Text != "left alone" || n.Kind != NoteSkipped || n.First.Year() != 2025 {
+			t.Fatalf("the old row is %+v, %v", n, ok)
+		}
+		check("an old row", n, nil, nil)
+		news, err := PutNote(tx, "s", Note{Path: "a", Kind: NoteSkipped, Text: "left alone", Local: file(1, noon), Remote: file(2, noon)}, noon)
+		if n, _ = GetNote(tx, "s", "a"); news || err != nil || n.First.Year() != 2025 {
+			t.Errorf("news: %v, %v; %+v", news, err, n)
+		}
+		check("seen", n, file(1, noon), file(2, noon))
+		later := noon.Add(time.Hour)
+		if _, err := PutNote(tx, "s", Note{Path: "a", Text: "changed on both sides", Local: file(3, later)}, later); err != nil {
+			return err
+		}
+		n, _ = GetNote(tx, "s", "a")
+		check("one side was seen", n, file(3, later), file(2, noon))
+		return nil
+	})
 }

@@ -27,6 +27,8 @@ type Teller struct {
 	host   string
 	logger *slog.Logger
 	blind  bool // it could not be seen how things stand, and that was logged
+	// unsaved says that the memory is another one than was saved last, and forgetful that this was logged.
+	unsaved, forgetful bool
 }
 
 // line is a channel with its way.
@@ -79,6 +81,7 @@ func (t *Teller) Take(channels map[string]*config.Alert) {
 		}
 		t.lines = append(t.lines, l)
 	}
+	t.unsaved = true
 }
 
 // Memory is what the next Teller has to be given.
@@ -99,8 +102,9 @@ type sent struct {
 	err    error
 }
 
-// Run tells until ctx ends. look says how things stand, and save keeps the memory. What comes from in has Run look at once; with a
-// Kind it is a notice. A failing look, save or channel is logged, and no reason to end.
+// Run tells until ctx ends. look says how things stand, and save keeps the memory; nothing is told while one of them waits, so neither may
+// wait for long. What comes from in has Run look at once; with a Kind it is a notice. A failing look, save or channel is logged, and no
+// reason to end; what was not saved is saved with the next look.
 func (t *Teller) Run(ctx context.Context, in <-chan Problem, look func(now time.Time) (Sight, error), save func(Memory) error) {
 	results := make(chan sent)
 	sending, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -111,7 +115,7 @@ func (t *Teller) Run(ctx context.Context, in <-chan Problem, look func(now time.
 		changed, begun := t.step(sending, now, look, results)
 		underway += begun
 		t.save(changed, save)
-		timer := time.NewTimer(t.sleep(now))
+		timer := time.NewTimer(t.sleep(time.Now()))
 		select {
 		case p := <-in:
 			t.notice(p, now)
@@ -250,12 +254,14 @@ func (t *Teller) done(r sent) (changed bool) {
 }
 
 func (t *Teller) save(changed bool, save func(Memory) error) {
-	if !changed {
+	if t.unsaved = t.unsaved || changed; !t.unsaved {
 		return
 	}
-	if err := save(t.Memory()); err != nil {
+	err := save(t.Memory())
+	if err != nil && !t.forgetful {
 		t.logger.Warn("what was told is not remembered: it may be told again", "error", err)
 	}
+	t.unsaved, t.forgetful = err != nil, err != nil
 }
 
 // Result is what came of a message that was sent at once.
@@ -280,6 +286,7 @@ func (t *Teller) Tell(ctx context.Context, event Event, p Problem) []Result {
 				item.Since = began
 			}
 			m := compose(l.rules.Name, t.host, l.nextID, began, []Item{{Event: event, Problem: item}}, 0)
+			l.nextID++
 			m.Open = len(l.told)
 			answer, err := l.way()(ctx, m)
 			results[i] = Result{Channel: l.rules.Name, Answer: answer, Took: time.Since(began)}

@@ -102,3 +102,60 @@ func TestAMessageThatIsUnderWayAtTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestMessagesAtOnceHaveIDsOfTheirOwn, too: others by the same Teller come after them.
+func TestMessagesAtOnceHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ids []string
+		teller := NewTeller(map[string]*config.Alert{"ops": {Name: "ops", On: config.AlertWords, Limit: 10, Timeout: time.Minute, Command: []string{"x"}}}, Memory{}, time.Now(), slog.New(slog.DiscardHandler))
+		teller.lines[0].sender = way(func(m Message) { ids = append(ids, m.ID) })
+		for range 2 {
+			teller.Tell(t.Context(), EventNotice, Problem{Key: "cut", Kind: Stopped})
+		}
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		teller.Run(ctx, nil, func(time.Time) (Sight, error) {
+			return Sight{Problems: []Problem{halt("web")}}, nil
+		}, func(Memory) error { return nil })
+		if len(ids) != 3 || ids[0] == ids[1] || ids[0] == ids[2] || ids[1] == ids[2] {
+			t.Errorf("the messages are %q", ids)
+		}
+	})
+}
+
+// way is a way by which everything gets through.
+type way func(m Message)
+
+func (w way) Send(_ context.Context, m Message) (string, error) {
+	w(m)
+	return "taken", nil
+}
+
+// TestWhatCouldNotBeSavedIsSavedLater, though nothing has changed since.
+func TestWhatCouldNotBeSavedIsSavedLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &config.Alert{Name: "ops", On: config.AlertWords, Limit: 10, Timeout: time.Minute, Command: []string{"x"}}
+		teller := NewTeller(map[string]*config.Alert{"ops": a}, Memory{}, time.Now(), slog.New(slog.DiscardHandler))
+		teller.lines[0].sender = way(func(Message) {})
+		began := time.Now()
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer stop()
+		var saved Memory
+		times := 0
+		teller.Run(ctx, nil, func(time.Time) (Sight, error) {
+			return Sight{Problems: []Problem{halt("web")}}, nil
+		}, func(m Memory) error {
+			if time.Since(began) < 5*time.Minute {
+				return errors.New("nobody writes")
+			}
+			saved = m
+			times++
+			return nil
+		})
+		if len(saved.Told["ops"]) != 1 || times != 1 {
+			t.Errorf("saved %d times, and then %v", times, saved)
+		}
+	})
+}

@@ -25,6 +25,7 @@ type Config struct {
 	Alerts  map[string]*Alert  // by name
 	// WithoutSecrets: see [LoadWithoutSecrets]. It is not for connecting.
 	WithoutSecrets bool
+	StateByDefault bool      // state_dir is not set, and depends on who asks: see [DefaultStateDir]
 	Warnings       []Problem // what is allowed but probably not meant, in the order of the files and their lines
 }
 
@@ -32,7 +33,7 @@ type Config struct {
 type Agent struct {
 	StateDir             string // absolute; need not exist
 	Log                  Log
-	Listen               string        // HOST:PORT of the metrics and the state of health; "": nowhere. Without a ListenToken it is a loopback address
+	Listen               string        // HOST:PORT of the status page, the metrics and the state of health; "": nowhere. Without a ListenToken it is a loopback address
 	ListenToken          Secret        // what everybody has to know who asks there; empty: nothing
 	Reload               Reload        // when the configuration is read again
 	ShutdownGrace        time.Duration // how long running transfers may take to end after a stop signal, >= 0

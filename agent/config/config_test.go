@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := &Config{
 		Path:  "agent.toml",
-		Files: []string{filepath.Join(here, "agent.toml")},
+		Files: []string{filepath.Join(here, "agent.toml")}, StateByDefault: true,
 		Agent: Agent{
 			StateDir: stateDir,
 			Log:      Log{Level: slog.LevelInfo, Format: LogAuto},

@@ -94,6 +94,7 @@ func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 		l.decode(reflect.ValueOf(file).Elem(), tables, nil)
 		l.secretVariables = secretVariables(reflect.ValueOf(file))
 		cfg.Agent = l.agent(file.Agent)
+		cfg.StateByDefault = file.Agent.StateDir == ""
 		cfg.Servers = l.servers(file.Server)
 		cfg.Syncs = l.syncs(file.Sync, file.Server)
 		cfg.Alerts = l.alerts(file.Alert, cfg)
@@ -104,16 +105,24 @@ func (l *loader) make(path string, tables map[string]any) (*Config, *raw) {
 
 // LoadRest returns what of a configuration that has errors is good for telling people so: the alerts without errors of their own, and the
 // state folder, "" if that is wrong. It has nothing else, not even those where nothing can be read.
-func LoadRest(path string, env func(string) string) *Config {
+func LoadRest(path string, env func(string) string) *Config { return newLoader(env).loadRest(path) }
+
+// LoadRestWithoutSecrets is [LoadRest] for those who only look for the running agent: see [LoadWithoutSecrets].
+func LoadRestWithoutSecrets(path string, env func(string) string) *Config {
 	l := newLoader(env)
+	l.withoutSecrets = true
+	return l.loadRest(path)
+}
+
+func (l *loader) loadRest(path string) *Config {
 	tables, err := l.read(path, path)
 	if err != nil || tables == nil {
-		return &Config{Path: path}
+		return &Config{Path: path, WithoutSecrets: l.withoutSecrets}
 	}
 	return l.rest(l.make(path, tables))
 }
 
-func (l *loader) rest(cfg *Config, _ *raw) *Config {
+func (l *loader) rest(cfg *Config, file *raw) *Config {
 	isWrong := func(at key, but ...string) bool {
 		return slices.ContainsFunc(l.problems, func(p Problem) bool {
 			below, isBelow := strings.CutPrefix(p.Key, at.String()+".")
@@ -122,7 +131,10 @@ func (l *loader) rest(cfg *Config, _ *raw) *Config {
 	}
 	rest := &Config{Path: cfg.Path, WithoutSecrets: cfg.WithoutSecrets, Alerts: map[string]*Alert{}}
 	rest.Agent.Log = cfg.Agent.Log
-	if !isWrong(key{"agent", "state_dir"}) {
+	stateDir, agent := key{"agent", "state_dir"}, key{"agent"}
+	// Where it is not set, a table that is not what it was meant to be may have lost it: by default it would be that of somebody else.
+	isLost := file.Agent.StateDir == "" && slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Key == agent.String() })
+	if !isWrong(stateDir) && !l.faults[stateDir.id()] && !isLost {
 		rest.Agent.StateDir = cfg.Agent.StateDir
 	}
 	for name, a := range cfg.Alerts {

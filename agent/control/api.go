@@ -18,8 +18,8 @@ type Service interface {
 	Pass(ctx context.Context, syncs []string) (Report, error)
 	// Plan says what Pass would do, and does nothing.
 	Plan(ctx context.Context, syncs []string) ([]SyncPlan, error)
-	// Approve lets a halted sync go on.
-	Approve(ctx context.Context, sync string) error
+	// Approve lets halted syncs go on, all of them or, with ErrOtherReason, none.
+	Approve(ctx context.Context, request ApproveRequest) error
 	// Pause has syncs begin nothing new until Resume, over restarts too. What changes meanwhile is noted, and what schedules
 	// ask for is done afterwards.
 	Pause(ctx context.Context, request PauseRequest) (Paused, error)

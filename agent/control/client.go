@@ -62,7 +62,7 @@ func dialError(ctx context.Context, stateDir string, err error) error {
 	case errors.As(err, &late) && late.Timeout():
 		return ErrNoAnswer
 	case errors.Is(err, errStale):
-		return fmt.Errorf("%w (%w)", ErrNotRunning, errStale)
+		return fmt.Errorf("%w with the state in %s (%w)", ErrNotRunning, stateDir, errStale)
 	}
 	return fmt.Errorf("%w with the state in %s", ErrNotRunning, stateDir)
 }
@@ -83,8 +83,8 @@ func (c *Client) Plan(ctx context.Context, syncs []string) (plans []SyncPlan, er
 }
 
 // Approve implements Service.
-func (c *Client) Approve(ctx context.Context, sync string) error {
-	return c.post(ctx, "/v1/approve", syncsRequest{[]string{sync}}, nil)
+func (c *Client) Approve(ctx context.Context, request ApproveRequest) error {
+	return c.post(ctx, "/v1/approve", request, nil)
 }
 
 func (c *Client) post(ctx context.Context, path string, request, into any) error {

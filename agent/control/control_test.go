@@ -41,8 +41,8 @@ func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
 	return []SyncPlan{{Sync: syncs[0], Ops: []Op{{Action: "upload", Path: "a"}}}}, nil
 }
 
-func (fake) Approve(_ context.Context, sync string) error {
-	return errors.New("there is no sync " + sync)
+func (fake) Approve(_ context.Context, r ApproveRequest) error {
+	return errors.New("there is no sync " + r.Syncs[0] + r.Reason)
 }
 
 func (fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
@@ -191,7 +191,7 @@ func TestClientAndServerAgree(t *testing.T) {
 		if err != nil || len(plans) != 1 || plans[0].Ops[0].Path != "a" {
 			t.Errorf("Plan: %+v, %v", plans, err)
 		}
-		if err := client.Approve(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "there is no sync x") {
+		if err := client.Approve(t.Context(), ApproveRequest{Syncs: []string{"x"}, Reason: "y"}); err == nil || !strings.Contains(err.Error(), "there is no sync xy") {
 			t.Errorf("Approve: %v, want the service's own words", err)
 		}
 		choice := SyncChoice{Syncs: []string{"one"}, Server: "acme"}

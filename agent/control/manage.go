@@ -48,6 +48,8 @@ type Job struct {
 	Enqueued time.Time `json:"enqueued,omitzero"`
 	Started  time.Time `json:"started,omitzero"`
 	Died     time.Time `json:"died,omitzero"`
+	// Planned, in an explanation alone, is what the job goes by.
+	Planned *PlannedSides `json:"planned,omitempty"`
 }
 
 // SyncJobs are the numbers of jobs of one sync.

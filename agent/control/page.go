@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
@@ -86,44 +84,10 @@ func pageParts(mux *http.ServeMux) {
 	}
 }
 
-// approveRequest is a person's word on halted syncs.
-type approveRequest struct {
-	Syncs []string `json:"syncs"`
-	// Reason, if not "", is the one that the person has seen: a halt for another reason stays.
-	Reason string `json:"reason,omitempty"`
-}
-
-// errOtherReason: somebody approves something else than what is there.
-var errOtherReason = errors.New("not approved: it is not halted for the reason that was shown any more")
-
-// approve lets syncs go on, none of them if one is halted for another reason than the person knows.
-func approve(ctx context.Context, service Service, request approveRequest) error {
-	if request.Reason != "" && len(request.Syncs) > 0 {
-		overview, err := service.Status(ctx, StatusFilter{Syncs: request.Syncs, Notes: 1})
-		if err != nil {
-			return err
-		}
-		for _, s := range overview.Syncs {
-			switch stop := s.Jobs.Stop; {
-			case stop == nil || stop.By != StopHalt:
-				return fmt.Errorf("%w: %s is not halted", errOtherReason, s.Sync)
-			case stop.Reason != request.Reason:
-				return fmt.Errorf("%w, but because of this: %s", errOtherReason, stop.Reason)
-			}
-		}
-	}
-	for _, name := range request.Syncs {
-		if err := service.Approve(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // shared adds what the status page may ask for as well as those at the socket. Both say the same, in the same form.
 func shared(mux *http.ServeMux, service Service) {
-	mux.HandleFunc("POST /v1/approve", answer(func(ctx context.Context, request approveRequest) (any, error) {
-		return struct{}{}, approve(ctx, service, request)
+	mux.HandleFunc("POST /v1/approve", answer(func(ctx context.Context, request ApproveRequest) (any, error) {
+		return struct{}{}, service.Approve(ctx, request)
 	}))
 	mux.HandleFunc("POST /v1/pause", answer(func(ctx context.Context, request PauseRequest) (any, error) {
 		return service.Pause(ctx, request)
@@ -135,9 +99,7 @@ func shared(mux *http.ServeMux, service Service) {
 	mux.HandleFunc("POST /v1/jobs/retry", answer(func(ctx context.Context, filter JobFilter) (any, error) {
 		return service.RetryJobs(ctx, filter)
 	}))
-	mux.HandleFunc("POST /v1/jobs/drop", answer(func(ctx context.Context, filter JobFilter) (any, error) {
-		return service.DropJobs(ctx, filter)
-	}))
+	mux.HandleFunc("POST /v1/jobs/drop", func(w http.ResponseWriter, r *http.Request) { drop(w, r, service) })
 	mux.HandleFunc("POST /v1/history", stream(func(ctx context.Context, filter HistoryFilter, each func(HistoryRow) error) (struct{}, error) {
 		return struct{}{}, service.History(ctx, filter, each)
 	}))
@@ -148,6 +110,20 @@ func shared(mux *http.ServeMux, service Service) {
 		return service.Explain(ctx, request.Sync, string(request.Path))
 	}))
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { sendEvents(w, r, service) })
+}
+
+// answerPatience bounds how long it takes to send an answer that was long in coming.
+const answerPatience = time.Minute
+
+// drop waits until what is under way has ended, however long that takes: a limit for answers as a whole is for readers who take their time.
+func drop(w http.ResponseWriter, r *http.Request, service Service) {
+	connection := http.NewResponseController(w)
+	connection.SetWriteDeadline(time.Time{})
+	answer(func(ctx context.Context, filter JobFilter) (any, error) {
+		changed, err := service.DropJobs(ctx, filter)
+		connection.SetWriteDeadline(time.Now().Add(answerPatience))
+		return changed, err
+	})(w, r)
 }
 
 // bounded is a service that nobody can have read a million rows.

@@ -2,7 +2,6 @@ package control
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -178,47 +177,6 @@ func TestNothingIsShownWithoutTheToken(t *testing.T) {
 	}
 	if got := ask("POST", "/logout", ours...).Result(); got.StatusCode != http.StatusNoContent || len(got.Cookies()) != 1 || got.Cookies()[0].MaxAge >= 0 || got.Cookies()[0].Value != "" {
 		t.Errorf("logging out: %d, %v", got.StatusCode, got.Cookies())
-	}
-}
-
-// halted is a service with a sync that is halted, and counts what is approved.
-type halted struct {
-	fake
-	reason   string
-	approved *int
-}
-
-func (h halted) Status(_ context.Context, filter StatusFilter) (Overview, error) {
-	s := SyncStatus{Sync: filter.Syncs[0]}
-	if h.reason != "" {
-		s.Jobs.Stop = &Stop{By: StopHalt, Reason: h.reason}
-	}
-	return Overview{Syncs: []SyncStatus{s}}, nil
-}
-
-func (h halted) Approve(context.Context, string) error {
-	*h.approved++
-	return nil
-}
-
-// TestOnlyWhatAPersonHasSeenIsApproved.
-func TestOnlyWhatAPersonHasSeenIsApproved(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		sentence, is, seen string
-		approved           int
-		says               string
-	}{
-		{"the reason is the same", "5 deletions", "5 deletions", 1, ""},
-		{"it has changed", "500 deletions", "5 deletions", 0, "because of this: 500 deletions"},
-		{"nothing is halted any more", "", "5 deletions", 0, "web is not halted"},
-		{"who does not say what he has seen means what is there", "500 deletions", "", 1, ""},
-	} {
-		approved := 0
-		err := approve(t.Context(), halted{reason: row.is, approved: &approved}, approveRequest{Syncs: []string{"web"}, Reason: row.seen})
-		if approved != row.approved || (err == nil) != (row.says == "") || err != nil && !strings.Contains(err.Error(), row.says) {
-			t.Errorf("%s: approved %d times, %v", row.sentence, approved, err)
-		}
 	}
 }
 

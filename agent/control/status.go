@@ -123,6 +123,21 @@ const (
 	StateDegraded = "degraded"
 )
 
+// stateWords are the states that are called by another word where people read them.
+var stateWords = map[string]string{
+	StopHalt: "halted", StopBlock: "blocked",
+	StopPause: "server paused", // which would pass for what a person has paused
+	StopFull:  "no room", StopWindow: "outside of its hours",
+}
+
+// StateWord is how people are told the state of a sync or of a server. The status page has the same words (words.js).
+func StateWord(state string) string {
+	if word, has := stateWords[state]; has {
+		return word
+	}
+	return state
+}
+
 // Note is a path about which nothing is done.
 type Note struct {
 	Path state.Text `json:"path"`
@@ -157,11 +172,14 @@ type Explanation struct {
 	LocalError string      `json:"local_error,omitempty"`
 	// Agreed is what both sides were when they last agreed; nil if they never did.
 	Agreed *Agreed `json:"agreed,omitempty"`
-	Note   *Note   `json:"note,omitempty"`
+	// LastSeen is what both sides were when they were last looked at, as far as that was written down. The server is not asked.
+	LastSeen LastSeen `json:"last_seen,omitzero"`
+	Note     *Note    `json:"note,omitempty"`
 	// Marked says why the path is to be looked at, and since when.
 	Marked      string    `json:"marked,omitempty"`
 	MarkedSince time.Time `json:"marked_since,omitzero"`
-	Jobs        []Job     `json:"jobs,omitempty"`
+	// Jobs have what they were planned by, each.
+	Jobs []Job `json:"jobs,omitempty"`
 	// Scan is the look at the whole sync, if that has failed and is tried again: until then nothing new is found.
 	Scan    *Job         `json:"scan,omitempty"`
 	Stop    *Stop        `json:"stop,omitempty"`
@@ -180,6 +198,48 @@ type Agreed struct {
 	// Unreadable: nobody can tell on what they agreed.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
+
+// LastSeen has a look at each side; nil: nobody has looked, or written it down.
+type LastSeen struct {
+	Local  *Seen `json:"local,omitempty"`
+	Remote *Seen `json:"remote,omitempty"`
+}
+
+// Seen is what a side was at a time; zero: that is not known.
+type Seen struct {
+	Entry entry.Entry `json:"entry"`
+	When  time.Time   `json:"when,omitzero"`
+	// By says what has written it down: SeenAgreed, SeenPlanned or SeenNoted.
+	By string `json:"by"`
+}
+
+// What has written down how a side looked: both sides agreed, a job was planned, or the path was left alone.
+const (
+	SeenAgreed  = "agreed"
+	SeenPlanned = "planned"
+	SeenNoted   = "noted"
+)
+
+// PlannedSides are both sides as a job takes them to be, and when it was planned; zero: that is not known.
+type PlannedSides struct {
+	Local  PlannedSide `json:"local"`
+	Remote PlannedSide `json:"remote"`
+	When   time.Time   `json:"when,omitzero"`
+}
+
+// PlannedSide is one of them. Knowledge is PlannedSeen, PlannedAssumed (nobody looked, and it is taken to be as it was at the last
+// agreement) or PlannedUnknown.
+type PlannedSide struct {
+	Knowledge string      `json:"knowledge"`
+	Entry     entry.Entry `json:"entry"`
+}
+
+// What is known of a side for which something was planned.
+const (
+	PlannedSeen    = "seen"
+	PlannedAssumed = "assumed"
+	PlannedUnknown = "unknown"
+)
 
 type explainRequest struct {
 	Sync string

@@ -46,13 +46,6 @@ func ListenWeb(ctx context.Context, address, token string) (net.Listener, error)
 	return netutil.LimitListener(listener, mostWeb), nil
 }
 
-// Serve answers requests on listener until ctx is done; see [WebServer].
-func (web Web) Serve(ctx context.Context, listener net.Listener, logger *slog.Logger) error {
-	var server WebServer
-	server.Show(web)
-	return server.Serve(ctx, listener, logger)
-}
-
 // routes is what those see who are let in: numbers, and the status page with what it asks for. Whatever changes something is asked for by another method than GET: guard sees to it that
 // no foreign page can do that.
 func (web Web) routes() *http.ServeMux {

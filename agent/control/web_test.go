@@ -94,7 +94,9 @@ func TestABrowserLogsIn(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- newWeb(webToken).Serve(ctx, listener, slog.New(slog.DiscardHandler)) }()
+	var server WebServer
+	server.Show(newWeb(webToken))
+	go func() { ended <- server.Serve(ctx, listener, slog.New(slog.DiscardHandler)) }()
 	transport := &http.Transport{}
 	var got *http.Cookie
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

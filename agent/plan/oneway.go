@@ -174,7 +174,8 @@ func (d decider) sourceLeaf() Decision {
 		return d.transfer("new")
 	case target == entry.Absent && d.sourceChanged():
 		if d.rules.Foreign == ForeignConflict {
-			return d.item.conflict(fmt.Sprintf("changed %s, deleted %s by somebody else; left alone", d.sourceName(), d.targetName()))
+			text := fmt.Sprintf("changed %s, deleted %s by somebody else; left alone", d.sourceName(), d.targetName())
+			return d.item.conflict(text + d.untilBoth(d.source, d.sourceName(), d.targetName()))
 		}
 		return d.transfer("changed")
 	case target == entry.Absent:
@@ -202,9 +203,31 @@ func (d decider) sourceLeaf() Decision {
 func (d decider) deletedByOthers() Decision {
 	text := fmt.Sprintf("deleted %s by somebody else; left alone", d.targetName())
 	if d.rules.Foreign == ForeignConflict {
-		return d.item.conflict(text)
+		return d.item.conflict(text + d.untilBoth(d.source, d.sourceName(), d.targetName()))
 	}
 	return d.item.skip(text)
+}
+
+// untilSame says how a conflict about two files or links ends: to change or to delete one of them would be one more change by
+// somebody.
+func (d decider) untilSame() string {
+	text := " until a person makes both the same"
+	if d.source.Entry.Kind == entry.File {
+		text += ` ("ftpferry put -f" sends the one from here, "ftpferry get -f" fetches the other)`
+	}
+	return text + " or deletes both"
+}
+
+// untilBoth is untilSame for what is on one side only, and is missing on the other.
+func (d decider) untilBoth(there Side, has, lacks string) string {
+	text := fmt.Sprintf(" until a person deletes it %s too, or brings it back %s", has, lacks)
+	if there.Entry.Kind != entry.File {
+		return text
+	}
+	if lacks == "here" {
+		return text + ` ("ftpferry get")`
+	}
+	return text + ` ("ftpferry put")`
 }
 
 // makeWay removes a file or a link at the target that is something else at the source.
@@ -246,15 +269,15 @@ func (d decider) versions() Decision {
 	case d.base == nil && d.target.Entry.Kind == entry.Link && d.target.Entry.Target == "":
 		return d.item.skip(noTarget)
 	case d.base == nil && d.foreign():
-		return d.item.conflict(fmt.Sprintf("differs %s, and was never in step; kept", d.targetName()))
+		return d.item.conflict(fmt.Sprintf("differs %s, and was never in step; kept", d.targetName()) + d.untilSame())
 	case d.base == nil:
 		return d.transfer("differs " + d.targetName())
 	case sourceChanged && d.foreign():
-		return d.item.conflict("both changed; kept")
+		return d.item.conflict("both changed; kept" + d.untilSame())
 	case sourceChanged:
 		return d.transfer("changed")
 	case d.rules.Foreign == ForeignConflict:
-		return d.item.conflict(fmt.Sprintf("changed %s by somebody else; kept", d.targetName()))
+		return d.item.conflict(fmt.Sprintf("changed %s by somebody else; kept", d.targetName()) + d.untilSame())
 	case d.foreign():
 		return d.item.skip(fmt.Sprintf("changed %s by somebody else; left alone until it changes %s", d.targetName(), d.sourceName()))
 	}
@@ -315,7 +338,7 @@ func (d decider) sourceGone() Decision {
 		return Decision{Forget: d.item.Base != nil, Descend: isDir || d.wasDir(), Keeps: true}
 	}
 	if d.targetChanged() {
-		return d.item.conflict(fmt.Sprintf("deleted %s but changed %s; kept", d.sourceName(), d.targetName()))
+		return d.item.conflict(fmt.Sprintf("deleted %s but changed %s; kept", d.sourceName(), d.targetName()) + d.untilBoth(d.target, d.targetName(), d.sourceName()))
 	}
 	if d.rules.skips(d.target.Entry) != "" {
 		return d.item.skip(fmt.Sprintf("no regular file, left alone %s", d.targetName()))

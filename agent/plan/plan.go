@@ -188,6 +188,8 @@ type Op struct {
 	Touched time.Time `json:"touched,omitzero"`
 	// Ready: a file beside it says that the source is complete, so that nobody has to wait whether it changes.
 	Ready bool `json:"ready,omitempty"`
+	// Planned is when it went into the queue; zero in rows of older versions.
+	Planned time.Time `json:"planned,omitzero"`
 }
 
 // target is the side that the operation changes.
@@ -233,6 +235,9 @@ type Note struct {
 	Again bool `json:"again,omitempty"`
 	// Until, if not zero, is when a file that is held has to be looked at again.
 	Until time.Time `json:"until,omitzero"`
+	// Local and Remote are what the look that found it knows of both sides.
+	Local  Side `json:"local,omitzero"`
+	Remote Side `json:"remote,omitzero"`
 }
 
 // Decision is what Decide says about one path: at most one of Op, Agree, Forget and Note.

@@ -275,7 +275,8 @@ func TestReasonsAreForPeople(t *testing.T) {
 		{"a deleted file", Item{Local: seen(entry.Entry{}), Remote: seen(targetThen), Base: base}, "deleted here", "deleted on the server"},
 		{"an extra file", Item{Local: seen(entry.Entry{}), Remote: seen(targetNow)}, "not here", "not on the server"},
 		{"deleted and changed", Item{Local: seen(entry.Entry{}), Remote: seen(targetNow), Base: base},
-			"deleted here but changed on the server; kept", "deleted on the server but changed here; kept"},
+			`deleted here but changed on the server; kept until a person deletes it on the server too, or brings it back here ("ftpferry get")`,
+			`deleted on the server but changed here; kept until a person deletes it here too, or brings it back on the server ("ftpferry put")`},
 		{"a link", Item{Local: seen(link)}, "symbolic links are not transferred", "symbolic links are not transferred"},
 	} {
 		mirrored := Item{Local: test.item.Remote, Remote: test.item.Local}

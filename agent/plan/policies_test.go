@@ -277,3 +277,50 @@ func TestWhoLoses(t *testing.T) {
 		t.Errorf("without a zone and a host: %+v", op)
 	}
 }
+
+// TestAConflictSaysHowItEnds, and only with what ends it.
+func TestAConflictSaysHowItEnds(t *testing.T) {
+	const same = ` until a person makes both the same ("ftpferry put -f" sends the one from here, "ftpferry get -f" fetches the other) or deletes both`
+	file := func(size int64) Side {
+		return Side{Knowledge: Seen, Entry: entry.Entry{Kind: entry.File, Size: size, ModTime: time.Unix(size, 0)}}
+	}
+	link := func(target string) Side {
+		return Side{Knowledge: Seen, Entry: entry.Entry{Kind: entry.Link, Target: target}}
+	}
+	base, absent := &Base{Local: file(1).Entry, Remote: file(1).Entry}, Side{Knowledge: Seen}
+	links := &Base{Local: link("a").Entry, Remote: link("a").Entry}
+	for sentence, row := range map[string]struct {
+		item Item
+		want string
+	}{
+		"another file at first contact":               {Item{Local: file(1), Remote: file(2)}, "differs on the server, and was never in step; kept" + same},
+		"both have changed":                           {Item{Local: file(2), Remote: file(3), Base: base}, "both changed; kept" + same},
+		"somebody has changed it":                     {Item{Local: file(1), Remote: file(3), Base: base}, "changed on the server by somebody else; kept" + same},
+		"a link, which cannot be got or put":          {Item{Local: link("a"), Remote: link("b"), Base: links}, "changed on the server by somebody else; kept until a person makes both the same or deletes both"},
+		"somebody has deleted it":                     {Item{Local: file(1), Remote: absent, Base: base}, `deleted on the server by somebody else; left alone until a person deletes it here too, or brings it back on the server ("ftpferry put")`},
+		"it has changed, and somebody has deleted it": {Item{Local: file(2), Remote: absent, Base: base}, `changed here, deleted on the server by somebody else; left alone until a person deletes it here too, or brings it back on the server ("ftpferry put")`},
+		"a link that somebody has deleted":            {Item{Local: link("a"), Remote: absent, Base: links}, "deleted on the server by somebody else; left alone until a person deletes it here too, or brings it back on the server"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			rules := Rules{Direction: Up, Delete: true, Foreign: ForeignConflict, Links: LinksPreserve}
+			d := Decide(rules, row.item)
+			if d.Note == nil || !d.Note.Conflict || d.Note.Text != row.want {
+				t.Fatalf("%+v, want the conflict %q", d.Note, row.want)
+			}
+			gone := row.item
+			gone.Local, gone.Remote = absent, absent
+			if d := Decide(rules, gone); d.Note != nil || d.Op != nil {
+				t.Errorf("both are deleted: %+v", d)
+			}
+			alike := row.item
+			if alike.Remote.Entry.Kind == entry.Absent {
+				alike.Remote = alike.Local
+			} else {
+				alike.Local = alike.Remote
+			}
+			if d := Decide(rules, alike); d.Note != nil || d.Op != nil {
+				t.Errorf("both are the same: %+v, %+v", d.Note, d.Op)
+			}
+		})
+	}
+}

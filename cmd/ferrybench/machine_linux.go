@@ -60,6 +60,7 @@ func versionOf(ctx context.Context, program string, arguments []string) string {
 	command.Env = append(os.Environ(), "HOME=/nonexistent", "LC_ALL=C.UTF-8")
 	output, _ := command.CombinedOutput() // some end with an error, and say it all the same
 	version, _, _ := strings.Cut(firstLine(string(output)), " (")
+	version, _, _ = strings.Cut(version, " | Copyright")
 	return strings.TrimSpace(version)
 }
 

@@ -50,7 +50,7 @@ func (p *program) approve(ctx context.Context, name string) error {
 		if a, ok := s.(*agent.Agent); ok {
 			return a.ApproveStopped(name)
 		}
-		return s.Approve(ctx, name)
+		return s.Approve(ctx, control.ApproveRequest{Syncs: []string{name}})
 	})
 	switch {
 	case err != nil:

@@ -40,7 +40,7 @@ running.`,
 }
 
 func (p *program) events(ctx context.Context, sync string, last uint64) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,11 @@ func (p *program) explainCommand() *cobra.Command {
 		Use:   "explain SYNC PATH",
 		Short: "Say why a file is as it is, or is not there, and what happens next",
 		Long: `Tells all that is known of one path: whether it takes part, what is here now,
-what both sides were when they last agreed, what stands in its way, its jobs and
-its history, and what happens next. The path is relative to the folder of the
-sync, or a local one in it; one in quotes is read as other commands show it:
-'"two\nlines"'. The server is not asked.
+what both sides were when they last agreed and when they were last seen, what
+stands in its way, its jobs with what they go by, its history, and what happens
+next. The path is relative to the folder of the sync, or a local one in it; one
+in quotes is read as other commands show it: '"two\nlines"'. The server is not
+asked.
 
 Exit codes: 0; 64 there is no such sync, or the path is not in its folder.`,
 		Args: cobra.ExactArgs(2),
@@ -34,7 +35,7 @@ Exit codes: 0; 64 there is no such sync, or the path is not in its folder.`,
 }
 
 func (p *program) explain(ctx context.Context, sync, path string) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,6 +77,7 @@ func printExplanation(l *jobList, e control.Explanation) {
 		fmt.Fprintf(l.out, "  last agreement:   %s\n", e.Agreed.When.Local().Format(time.DateTime))
 		fmt.Fprintf(l.out, "    here:           %s\n    on the server:  %s\n", entryText(e.Agreed.Local), entryText(e.Agreed.Remote))
 	}
+	printLastSeen(l, e)
 	if e.Note != nil {
 		fmt.Fprintf(l.out, "  %s since %s:\n", e.Note.Kind, e.Note.Since.Local().Format(time.DateTime))
 		l.out.WriteString(wrap(oneLine(e.Note.Reason), "    ", 0))
@@ -88,6 +90,7 @@ func printExplanation(l *jobList, e control.Explanation) {
 			fmt.Fprintf(l.out, "  jobs:\n")
 		}
 		fmt.Fprintf(l.out, "    %d %s %s %s, %d tries: %s\n", job.ID, strings.ReplaceAll(job.Kind, "_", " "), job.State, l.when(job), job.Attempts, oneLine(job.Why))
+		printPlanned(l, job.Planned)
 		if job.LastError != "" {
 			l.out.WriteString(wrap(oneLine(job.LastError), "      ", 6))
 		}
@@ -99,6 +102,67 @@ func printExplanation(l *jobList, e control.Explanation) {
 		l.out.WriteString("    " + historyLine(row))
 	}
 	l.out.WriteString(wrap("next: "+oneLine(e.Next), "  ", 0))
+}
+
+// seenBy says what has written down how a side looked.
+var seenBy = map[string]string{
+	control.SeenAgreed: "when both agreed", control.SeenPlanned: "when a job was planned", control.SeenNoted: "when it was left alone",
+}
+
+// printLastSeen prints what both sides were when they were last looked at. What the last agreement says is not said again.
+func printLastSeen(l *jobList, e control.Explanation) {
+	here, there := e.LastSeen.Local, e.LastSeen.Remote
+	heading := func(s *control.Seen) {
+		text := seenBy[s.By]
+		if !s.When.IsZero() {
+			text = s.When.Local().Format(time.DateTime) + ", " + text
+		}
+		fmt.Fprintf(l.out, "  last seen:        %s\n", text)
+	}
+	together := here != nil && there != nil && here.By == there.By && here.When.Equal(there.When)
+	switch {
+	case here == nil && there == nil:
+		fmt.Fprintf(l.out, "  last seen:        nothing is known of the server's side\n")
+		return
+	case together && here.By == control.SeenAgreed:
+		heading(here)
+		return
+	}
+	if here != nil {
+		heading(here)
+		fmt.Fprintf(l.out, "    here:           %s\n", entryText(here.Entry))
+	}
+	if there != nil {
+		if !together {
+			heading(there)
+		}
+		fmt.Fprintf(l.out, "    on the server:  %s\n", entryText(there.Entry))
+	}
+}
+
+// printPlanned prints what a job takes both sides to be.
+func printPlanned(l *jobList, p *control.PlannedSides) {
+	if p == nil {
+		return
+	}
+	when := ""
+	if !p.When.IsZero() {
+		when = " on " + p.When.Local().Format(time.DateTime)
+	}
+	fmt.Fprintf(l.out, "      planned%s, going by\n", when)
+	for _, side := range []struct {
+		name string
+		is   control.PlannedSide
+	}{{"here", p.Local}, {"on the server", p.Remote}} {
+		text := entryText(side.is.Entry)
+		switch side.is.Knowledge {
+		case control.PlannedUnknown:
+			text = "unknown"
+		case control.PlannedAssumed:
+			text = "as agreed, " + text
+		}
+		fmt.Fprintf(l.out, "      %s: %s\n", side.name, text)
+	}
 }
 
 // entryText describes one side.

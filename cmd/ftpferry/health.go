@@ -29,14 +29,14 @@ when a server is down or a sync is halted: a restart would mend neither. How the
 syncs stand says "ftpferry status".
 
 Exit codes: 0 it works; 1 it does not answer, or is stuck; 78 the configuration
-has errors.`,
+has errors, and no agent runs that has begun without them.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.health(c.Context()) },
 	})
 }
 
 func (p *program) health(ctx context.Context) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,10 @@ func (p *program) history(ctx context.Context, filter control.HistoryFilter) err
 	if filter.Limit < 0 {
 		return exit{control.ExitUsage, fmt.Errorf("--limit %d is negative; 0 means all", filter.Limit)}
 	}
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
+	if err == nil {
+		filter.Sync, filter.Path, err = localPattern(cfg, filter.Sync, filter.Path)
+	}
 	if err != nil {
 		return err
 	}

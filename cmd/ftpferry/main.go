@@ -45,8 +45,11 @@ type program struct {
 	configPath     string
 	json           bool
 	trace          traceAsked
-	tracing        *trace    // nil for none
-	logOutput      io.Writer // of loggers; nil for stderr
+	tracing        *trace                   // nil for none
+	logOutput      io.Writer                // of loggers; nil for stderr
+	homeOf         func(user string) string // nil for homeOfUser
+	// refused are the errors of a configuration of which only the way to the running agent is used; see loadToTalk.
+	refused error
 }
 
 // exit is an error that carries the exit code; a nil err prints nothing more.

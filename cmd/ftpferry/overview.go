@@ -125,8 +125,8 @@ func spanText(d time.Duration) string {
 
 // printServer says how a server stands; told: the reason was told of one of its syncs.
 func printServer(l *jobList, s control.ServerStatus, told bool) {
-	name, word := "server "+oneLine(s.Server)+": ", s.State
-	if l.alone && word == control.ServerIdle {
+	name, word := "server "+oneLine(s.Server)+": ", control.StateWord(s.State)
+	if l.alone && s.State == control.ServerIdle {
 		word = "not in use" // nobody knows what it is like now
 	}
 	text := name + word + "; " + oneLine(s.Address)

@@ -132,18 +132,21 @@ func (p *program) resume(ctx context.Context, request control.ResumeRequest) err
 // withOperator calls use with the running agent, or with one that does not run and works on the state, which is made if there is
 // none.
 func (p *program) withOperator(ctx context.Context, use func(context.Context, control.Service) error) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}
 	logger := p.logger(cfg, slog.LevelError)
 	return retried(ctx, func() error {
-		client, err := runningAgent(ctx, cfg)
+		client, err := p.runningAgent(ctx, cfg)
 		switch {
 		case err != nil:
 			return err
 		case client != nil:
 			return operatorError(use(ctx, client))
+		}
+		if err := p.mustBeAlone(ctx, cfg); err != nil {
+			return err
 		}
 		db, err := p.openState(ctx, cfg, false, logger)
 		if err != nil {

@@ -217,14 +217,14 @@ func TestStatusTellsOfLooks(t *testing.T) {
 	}
 }
 
-// TestAClosedWindowIsToldAsATime, not as the word that stands for it in JSON.
-func TestAClosedWindowIsToldAsATime(t *testing.T) {
+// TestAClosedWindowIsToldInWordsForPeople, and until when it is closed.
+func TestAClosedWindowIsToldInWordsForPeople(t *testing.T) {
 	var text strings.Builder
 	out := bufio.NewWriter(&text)
 	stop := &control.Stop{By: control.StopWindow, Reason: "waits until Mon 22:00: outside of the allowed times"}
 	printStatus(&jobList{out: out, now: time.Now()}, control.SyncStatus{Sync: "web", Server: "acme", Direction: "up", State: stop.By, Jobs: control.SyncJobs{Stop: stop}})
 	out.Flush()
-	if !strings.HasPrefix(text.String(), "web: waits until Mon 22:00; to acme, ") {
+	if !strings.HasPrefix(text.String(), "web: outside of its hours; to acme, ") || !strings.Contains(text.String(), "\n  waits until Mon 22:00: outside of the allowed times\n") {
 		t.Error(text.String())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ func (f *jobFlags) add(c *cobra.Command) {
 // chosen returns the filter.
 func (f *jobFlags) chosen() control.JobFilter {
 	f.filter.Path = state.Text(f.path)
+	f.filter.Kind = strings.ReplaceAll(f.filter.Kind, " ", "_") // as they are shown
 	return f.filter
 }
 
@@ -71,10 +73,10 @@ person: their reason says why. The others take care of themselves.
 
 A pattern for --path is a path, with * and ? for parts of a name and ** for any
 folders. It also chooses what is below. One without a slash matches in any
-folder.
+folder. It is relative to the folder of the sync, or a local one in it.
 
 Exit codes: 0 also when there are dead jobs; 64 a name that is neither
-configured nor in the queue.`,
+configured nor in the queue, or a word that is no kind of job.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("limit") && !p.json {
@@ -153,7 +155,10 @@ func (f *jobFlags) choose(arguments []string) error {
 }
 
 func (p *program) queueChange(ctx context.Context, filter control.JobFilter, done string, change func(control.Service, context.Context, control.JobFilter) (control.Changed, error)) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
+	if err == nil {
+		filter.Sync, filter.Path, err = localPattern(cfg, filter.Sync, filter.Path)
+	}
 	if err != nil {
 		return err
 	}
@@ -214,6 +219,31 @@ func noSuchJob(ids []uint64) error {
 		return fmt.Errorf("no jobs have the numbers %s", numbers(ids))
 	}
 	return fmt.Errorf("no job has the number %d", ids[0])
+}
+
+// localPattern makes a pattern that is an absolute local path relative to the folder of the one sync that it is in, and names that.
+// One that is in no folder of a sync stays as it is: it may begin at the root of a sync.
+func localPattern(cfg *config.Config, sync string, pattern state.Text) (string, state.Text, error) {
+	if !filepath.IsAbs(string(pattern)) {
+		return sync, pattern, nil
+	}
+	inside := map[string]string{}
+	for name, s := range cfg.Syncs {
+		rel, err := filepath.Rel(s.Local, string(pattern))
+		if err == nil && filepath.IsLocal(rel) && (sync == "" || name == sync || s.Family == sync) {
+			inside[name] = filepath.ToSlash(rel)
+		}
+	}
+	names := sortedKeys(inside)
+	switch {
+	case len(names) == 0:
+		return sync, pattern, nil
+	case len(names) > 1:
+		return "", "", exit{control.ExitUsage, fmt.Errorf("%s is in the folders of %q: say with --sync which one is meant", pattern, names)}
+	case inside[names[0]] == ".":
+		return names[0], "", nil
+	}
+	return names[0], state.Text("/" + inside[names[0]]), nil
 }
 
 // numbers lists some numbers.

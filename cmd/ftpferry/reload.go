@@ -23,8 +23,9 @@ func (p *program) reloadCommand() *cobra.Command {
 		Short: "Have the running agent take a changed configuration",
 		Long: `Has the running agent read its configuration again, and returns when the new one
 is in force. Servers and syncs that are the same go on as if nothing had
-happened; of the others what is under way may go on for shutdown_grace. Alerts and
-all of [agent] change on the spot but state_dir, which needs a restart.
+happened; of the others what is under way may go on for shutdown_grace. Then it is
+in force, with alerts and all of [agent] but state_dir, which needs a restart: this
+looks for the agent where state_dir says.
 
 Exit codes: 0; 1 no agent is running; 75 try again; 78 the configuration is not
 taken, as it has errors or cannot be had, and the agent goes on with the one it has.`,
@@ -35,12 +36,19 @@ taken, as it has errors or cannot be had, and the agent goes on with the one it 
 
 func (p *program) reload(ctx context.Context) error {
 	cfg, err := p.loadToLook()
+	wrong := err
 	if err != nil {
-		return err
+		if cfg = p.wayOf(err); cfg == nil { // the agent may be asked all the same, and tells then that it has been
+			return err
+		}
 	}
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	if errors.Is(err, control.ErrNotRunning) {
-		err = fmt.Errorf("%w; the next one reads the configuration when it starts", err)
+		if wrong != nil {
+			return wrong
+		}
+		err = fmt.Errorf(`%w; the next one reads the configuration when it starts.
+If one runs with another state folder, such as that of before a change of state_dir, nobody has asked it: have the service manager restart it`, err)
 	}
 	if err != nil {
 		return exit{control.ExitNeedsPerson, err}
@@ -106,6 +114,9 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 	s.cfg, s.files = cfg, newSettled(cfg)
 	s.logger, s.log = s.program.changingLogger(cfg)
 	s.warn()
+	if err := s.mustBeAlone(ctx, cfg); err != nil {
+		return err
+	}
 	db, err := s.openLocked(ctx, cfg)
 	if err != nil {
 		s.cannotStart(ctx, cfg, err, s.logger)

@@ -71,6 +71,9 @@ func commands(server *ftptest.RealServer) map[string]func(ts *testscript.TestScr
 		"remote_write": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(os.WriteFile(remote(ts, args[0]), []byte(args[0]), 0o666))
 		},
+		"remote_remove": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(os.Remove(remote(ts, args[0])))
+		},
 		// wait_for waits until a file is there, or is gone, or holds a text.
 		"wait_for": func(ts *testscript.TestScript, neg bool, args []string) {
 			for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -40,8 +40,8 @@ func (p *program) withService(ctx context.Context, cfg *config.Config, logger *s
 	return retried(ctx, func() error { return p.withOneService(ctx, cfg, logger, use) })
 }
 
-// runningAgent returns the running agent, or nil if none runs. That it cannot be asked is an error, and no reason to go around it.
-func runningAgent(ctx context.Context, cfg *config.Config) (*control.Client, error) {
+// runningAgent returns the running agent, or nil if none runs and the configuration has no errors. That it cannot be asked is an error, and no reason to go around it.
+func (p *program) runningAgent(ctx context.Context, cfg *config.Config) (*control.Client, error) {
 	client, err := control.Dial(ctx, cfg.Agent.StateDir)
 	switch {
 	case err == nil:
@@ -53,7 +53,7 @@ func runningAgent(ctx context.Context, cfg *config.Config) (*control.Client, err
 	case errors.Is(err, control.ErrNoAnswer):
 		return nil, exit{control.ExitUnfinished, err}
 	}
-	return nil, nil
+	return nil, p.refused // nobody else can do anything by a configuration with errors
 }
 
 // retried tries again for a while: between the end of one agent and the next, the state may be locked and nobody listen.
@@ -81,7 +81,7 @@ const (
 )
 
 func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
-	client, err := runningAgent(ctx, cfg)
+	client, err := p.runningAgent(ctx, cfg)
 	switch {
 	case err != nil:
 		return err
@@ -90,6 +90,9 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 		return use(ctx, client)
 	}
 	if cfg, err = p.complete(cfg); err != nil {
+		return err
+	}
+	if err := p.mustBeAlone(ctx, cfg); err != nil {
 		return err
 	}
 	db, err := p.openState(ctx, cfg, false, logger)
@@ -114,7 +117,7 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 // withPlanner is withService for looking only: it creates no state.
 func (p *program) withPlanner(ctx context.Context, cfg *config.Config, logger *slog.Logger, use func(context.Context, control.Service) error) error {
 	return retried(ctx, func() error {
-		client, err := runningAgent(ctx, cfg)
+		client, err := p.runningAgent(ctx, cfg)
 		switch {
 		case err != nil:
 			return err
@@ -140,7 +143,7 @@ func (p *program) withState(ctx context.Context, cfg *config.Config, readOnly bo
 
 func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnly bool, logger *slog.Logger,
 	use func(context.Context, control.Service, *state.DB) error) error {
-	client, err := runningAgent(ctx, cfg)
+	client, err := p.runningAgent(ctx, cfg)
 	switch {
 	case err != nil:
 		return err
@@ -160,6 +163,8 @@ func (p *program) withStateOnce(ctx context.Context, cfg *config.Config, readOnl
 		}
 	} else if _, err := os.Lstat(service.StateFolder); err == nil && isStateElsewhere(cfg, p.env) {
 		p.tell(slog.LevelWarn, fmt.Sprintf("warning: there is no state in %s; that of the service is in %s: sudo ftpferry", cfg.Agent.StateDir, service.StateFolder))
+	} else if err := p.mustBeAlone(ctx, cfg); err != nil {
+		return err
 	}
 	return use(ctx, agent.New(cfg, db, agent.Options{Logger: logger}), db)
 }

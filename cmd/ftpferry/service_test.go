@@ -200,11 +200,11 @@ func TestAnAgentThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	if _, err := runningAgent(t.Context(), cfg); !errors.Is(err, control.ErrNoAnswer) || p.exitCode(err) != control.ExitUnfinished {
+	if _, err := p.runningAgent(t.Context(), cfg); !errors.Is(err, control.ErrNoAnswer) || p.exitCode(err) != control.ExitUnfinished {
 		t.Errorf("%v: %s", err, told)
 	}
 	listener.Close()
-	if client, err := runningAgent(t.Context(), cfg); client != nil || err != nil {
+	if client, err := p.runningAgent(t.Context(), cfg); client != nil || err != nil {
 		t.Errorf("none runs: %v, %v", client, err)
 	}
 }

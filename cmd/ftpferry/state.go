@@ -57,7 +57,7 @@ agent ended meanwhile.`,
 }
 
 func (p *program) backup(ctx context.Context, path string, force bool) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

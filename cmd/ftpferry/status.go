@@ -50,7 +50,7 @@ service that has ended as it could not go on. With --watch: 0 after Ctrl+C.`,
 }
 
 func (p *program) status(ctx context.Context, names []string) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func printStatus(l *jobList, s control.SyncStatus) {
 	if !s.LastScan.IsZero() {
 		scanned = "looked at in full " + ago(l.now.Sub(s.LastScan)) + " ago"
 	}
-	word := stateWord(s)
+	word := control.StateWord(s.State)
 	if s.State == control.StateWorking && l.alone { // nobody does
 		word = "unfinished"
 	}
@@ -131,22 +131,6 @@ func printStatus(l *jobList, s control.SyncStatus) {
 		fmt.Fprintf(l.out, "  ... and %d more paths (%d conflicts, %d skipped, %d unknown, %d differ in all); --json names them\n", rest, s.Conflicts, s.Skipped, s.Unknown, s.Differ)
 	}
 	printHeld(l, s)
-}
-
-// stateWord says in a word or two how a sync stands: what the word in JSON is, where that is one for people.
-func stateWord(s control.SyncStatus) string {
-	switch stop := s.Jobs.Stop; {
-	case s.State == control.StopWindow && stop != nil:
-		word, _, _ := strings.Cut(oneLine(stop.Reason), ": ") // "waits until 22:00"
-		return word
-	case s.State == control.StopHalt:
-		return "halted"
-	case s.State == control.StopBlock:
-		return "blocked"
-	case s.State == control.StopPause: // which would pass for what a person has paused
-		return "server paused"
-	}
-	return s.State
 }
 
 // printTroubles says why jobs have failed, and what a person can do about those that are not tried again.

@@ -22,14 +22,3 @@ func TestWhatStatusSaysOfASchedule(t *testing.T) {
 		}
 	}
 }
-
-func TestWordsForPeople(t *testing.T) {
-	t.Parallel()
-	for state, want := range map[string]string{
-		control.StopHalt: "halted", control.StopBlock: "blocked", control.StopPause: "server paused", control.StateInStep: "in step", control.StopPerson: "paused",
-	} {
-		if got := stateWord(control.SyncStatus{State: state}); got != want {
-			t.Errorf("%s: %q, want %q", state, got, want)
-		}
-	}
-}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -73,6 +74,10 @@ func TestWhatASignalDoesToATransfer(t *testing.T) {
 // TestWhatStopsACommand that works by itself: Ctrl+C once and twice, and the end of the terminal.
 func TestWhatStopsACommand(t *testing.T) {
 	t.Parallel()
+	// What "nohup go test" ignores, programs that it starts ignore, too, unless it is handled here.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(handled) })
 	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
 	for sentence, row := range map[string]struct {
 		folder  string

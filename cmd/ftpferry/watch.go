@@ -39,7 +39,7 @@ func watchInterval(text string, names []string, cfg *config.Config) (time.Durati
 
 // watchStatus tells how things stand, again and again until a person stops it.
 func (p *program) watchStatus(ctx context.Context, names []string, every string) error {
-	cfg, err := p.loadToLook()
+	cfg, err := p.loadToTalk(ctx)
 	if err != nil {
 		return err
 	}

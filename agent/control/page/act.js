@@ -9,10 +9,10 @@ const by = 'status page';
 // tell has the rest of the page look again; script.js sets it.
 export const after = { look: () => {} };
 
-// carry does something and says what came of it.
-async function carry(path, body, said) {
+// carry does something and says what came of it, in milliseconds at most.
+async function carry(path, body, said, patience = 60000) {
   try {
-    say(said(await ask(path, body, 60000)));
+    say(said(await ask(path, body, patience)));
   } catch (error) {
     say(error instanceof Refused ? error.message : `The agent has not answered, so it is not known what came of it (${error.message}).`, true);
   }
@@ -79,6 +79,26 @@ export async function drop(filter, title, what) {
   await carry('v1/jobs/drop', filter, (answer) => changed(answer, 'dropped'));
 }
 
+// dropping are the jobs that are being broken off.
+export const dropping = new Set();
+
+// longest is how long it is waited for a transfer to end: its server may take as long to say something.
+const longest = 3600000;
+
+// dropRunning breaks a transfer off, if a person says so again.
+export async function dropRunning(transfer, file) {
+  const content = [file, paragraph('The transfer is broken off, and nothing of it stays on either side. It is done again when a scan, or a change of the file, finds a reason for it.')];
+  if (!await confirmed(`Drop this ${transfer.direction === 'up' ? 'upload' : 'download'}?`, 'Drop', content, true)) return;
+  dropping.add(transfer.job);
+  say('The transfer is being broken off.');
+  after.look();
+  try {
+    await carry('v1/jobs/drop', { ids: [transfer.job] }, (answer) => changed(answer, 'dropped'), longest);
+  } finally {
+    dropping.delete(transfer.job);
+  }
+}
+
 // pause has a sync, or all of a server, begin nothing new.
 export async function pause(choice, title) {
   const field = (label, input) => make('label', {}, label, input);
@@ -94,7 +114,20 @@ export async function pause(choice, title) {
   if (!form) return;
   const { time: seconds, why, now } = form.elements;
   await carry('v1/pause', { ...choice, by, reason: why.value.trim(), for: Number(seconds.value) * 1e9, now: now.checked },
-    (answer) => `${plural(answer.syncs?.length ?? 0, 'sync')} paused${answer.running ? `; ${plural(answer.running, 'job')} were under way` : ''}.`);
+    (answer) => `${answer.server ? `Server ${answer.server} is paused, with ` : ''}${plural(answer.syncs?.length ?? 0, 'sync')}${answer.server ? '' : ' paused'}${answer.running ? `; ${plural(answer.running, 'job')} ${answer.running > 1 ? 'were' : 'was'} under way` : ''}.`);
 }
 
-export const resume = (choice) => carry('v1/resume', { ...choice, by }, (answer) => answer.syncs?.length ? `${answer.syncs.join(', ')} ${answer.syncs.length > 1 ? 'go' : 'goes'} on.` : 'Nothing was paused.');
+// mostHeld is how many syncs are named that are paused still.
+const mostHeld = 5;
+
+function resumed(answer) {
+  const on = [...(answer.servers ?? []).map((server) => `server ${server}`), ...(answer.syncs ?? [])];
+  const said = on.length ? [`${on.join(', ')} ${on.length > 1 ? 'go' : 'goes'} on`] : [];
+  const held = answer.held ?? [];
+  for (const h of held.slice(0, mostHeld)) said.push(`${h.sync} is still paused, ${h.server ? `as all of server ${h.server} is: resume that` : 'by itself'}`);
+  if (held.length > mostHeld) said.push(`${count(held.length - mostHeld)} more are still paused`);
+  return `${said.join('; ') || 'Nothing was paused'}.`;
+}
+
+// resume ends the pause of a sync, or of a server.
+export const resume = (choice) => carry('v1/resume', { ...choice, by }, resumed);

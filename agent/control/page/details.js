@@ -105,6 +105,21 @@ export function explain(sync, file) {
 
 const side = (e) => e.kind === 'absent' ? 'nothing' : [e.kind, e.target && `to ${e.target}`, e.kind === 'file' && e.size >= 0 && words.plural(e.size ?? 0, 'byte'), e.mtime && `of ${words.full(new Date(e.mtime))}`].filter(Boolean).join(', ');
 
+const seenBy = { agreed: 'when both agreed', planned: 'when a job was planned', noted: 'when it was left alone' };
+
+// lastSeen is what both sides were when they were last looked at; what the last agreement says is not said again.
+function lastSeen(seen) {
+  const looks = [['here', seen?.local], ['on the server', seen?.remote]].filter(([, look]) => look);
+  if (!looks.length) return 'nothing is known of the server\u2019s side';
+  const heading = (look) => [look.when && words.full(new Date(look.when)), seenBy[look.by]].filter(Boolean).join(', ');
+  const together = looks.length === 2 && heading(looks[0][1]) === heading(looks[1][1]);
+  if (together && looks[0][1].by === 'agreed') return heading(looks[0][1]);
+  return looks.flatMap(([place, look], i) => [together && i ? '' : heading(look), `${place}: ${side(look.entry)}`]);
+}
+
+const plannedSide = (s) => s.knowledge === 'unknown' ? 'unknown' : `${s.knowledge === 'assumed' ? 'as agreed, ' : ''}${side(s.entry)}`;
+const planned = (p) => p ? `; planned${p.when ? ` on ${words.full(new Date(p.when))}` : ''} going by here: ${plannedSide(p.local)}; on the server: ${plannedSide(p.remote)}` : '';
+
 async function tell(sync, file) {
   const place = answer;
   try {
@@ -116,9 +131,10 @@ async function tell(sync, file) {
       ['Takes no part', e.excluded],
       ['Here now', e.local_error ? `cannot be looked at: ${e.local_error}` : side(e.local)],
       ['Agreed on', e.agreed ? e.agreed.unreadable ? 'cannot be read from the state file' : [e.agreed.when && words.full(new Date(e.agreed.when)), `here: ${side(e.agreed.local)}`, `on the server: ${side(e.agreed.remote)}`] : 'never'],
+      ['Last seen', lastSeen(e.last_seen)],
       [e.note?.kind ?? '', e.note?.reason],
       ['To be looked at', e.marked],
-      ['Jobs', (e.jobs ?? []).map((j) => `${j.id}: ${words.action(j.kind)}, ${j.state}, ${words.plural(j.attempts, 'try', 'tries')}${j.last_error ? `: ${j.last_error}` : ''}`)],
+      ['Jobs', (e.jobs ?? []).map((j) => `${j.id}: ${words.action(j.kind)}, ${j.state}, ${words.plural(j.attempts, 'try', 'tries')}${j.last_error ? `: ${j.last_error}` : ''}${planned(j.planned)}`)],
       ['History', (e.history ?? []).map((h) => `${words.full(new Date(h.when))}: ${words.action(h.op)} ${h.result}${h.error ? `: ${h.error}` : ''}`)],
     ]));
   } catch (error) {

@@ -31,34 +31,55 @@ function stopText(stop) {
   }
 }
 
-// needsOf lists what waits for a person, what is worst first.
-function needsOf(overview, failed) {
-  const list = [];
-  for (const s of overview.syncs) {
-    const stop = s.jobs.stop;
-    if (stop?.by === 'halt') {
-      list.push({ key: `halt ${s.sync}`, rank: 0, title: [s.sync, 'is halted'], shape: 'stop', text: stop.reason, more: stop.deletes > 0 ? `${words.plural(stop.deletes, 'file')} would be deleted` : '',
-        button: 'Approve…', click: () => act.approve(s.sync, s.jobs.stop) });
-    }
-  }
-  for (const s of overview.servers) {
-    if (s.state !== 'blocked') continue;
-    list.push({ key: `block ${s.server}`, rank: 1, title: [s.server, 'has refused the login'], shape: 'stop', text: s.reason, more: `Waiting for it: ${(s.syncs ?? []).slice(0, 5).join(', ')}${s.syncs?.length > 5 ? ` and ${s.syncs.length - 5} more` : ''}`,
-      button: 'Try again', click: () => act.tryServer(s) });
-  }
-  for (const s of overview.syncs) {
-    if (s.jobs.dead) {
-      const first = failed.find((j) => j.sync === s.sync && j.state === 'dead');
-      list.push({ key: `dead ${s.sync}`, rank: 2, title: [s.sync, `has given up on ${words.plural(s.jobs.dead, 'job')}`], shape: 'bad', path: first?.path, text: first?.last_error ?? '', more: s.jobs.dead > 1 ? 'The other reasons are below, at Failures.' : '',
-        button: s.jobs.dead > 1 ? 'Retry all' : 'Retry', click: () => act.retry({ sync: s.sync, state: 'dead' }) });
-    }
-    const notes = [['conflicts', 'conflict', 'conflict', 'conflicts'], ['differ', 'differs', 'file differs', 'files differ'], ['unknown', 'unknown', 'path cannot be looked at', 'paths cannot be looked at']];
-    for (const [field, kind, one, many] of notes) {
-      if (!s[field]) continue;
-      const note = (s.notes ?? []).find((n) => n.kind === kind || kind === 'unknown' && n.kind === 'unread');
-      list.push({ key: `${kind} ${s.sync}`, rank: 3, title: [s.sync, `has ${words.count(s[field])} ${s[field] === 1 ? one : many}`.replace(/^has (\S+) (path|file)/, 'has $1 $2')], shape: 'bad',
-        path: note?.path, text: note?.reason ?? '', more: '', button: 'Details', click: () => showSync(s.sync) });
-    }
+// kinds says of each kind of problem, what is worst first, what is wrong with the sync or the server, and what a person can do here.
+const kinds = {
+  stopped: { says: () => 'is stuck', shape: 'stop' },
+  configuration: { says: () => 'does not do all that its configuration says', shape: 'stop' },
+  halted: { says: () => 'is halted', shape: 'stop', can: approve },
+  blocked: { says: () => 'cannot be used', shape: 'stop', can: tryAgain },
+  absence: { says: () => 'has not got what it expects' },
+  dead: { says: (s) => s ? `has given up on ${words.plural(s.jobs.dead, 'job')}` : 'has given up on jobs', can: retry },
+  conflict: { says: () => 'has conflicts', can: look },
+  differs: { says: () => 'has files that differ', can: look },
+  unknown: { says: () => 'has paths that cannot be looked at', can: look },
+  certificate: { says: () => 'has a certificate that ends', shape: 'wait' },
+};
+
+const ranks = Object.keys(kinds);
+const rank = (kind) => ranks.includes(kind) ? ranks.indexOf(kind) : ranks.length;
+
+function approve(s) {
+  const stop = s.jobs.stop;
+  if (stop?.by !== 'halt') return {};
+  return { text: stop.reason, more: stop.deletes > 0 ? `${words.plural(stop.deletes, 'file')} would be deleted` : '', button: 'Approve…', click: () => act.approve(s.sync, stop) };
+}
+
+function tryAgain(s) {
+  const syncs = s.syncs ?? [];
+  return { more: `Waiting for it: ${syncs.slice(0, 5).join(', ')}${syncs.length > 5 ? ` and ${syncs.length - 5} more` : ''}`, button: 'Try again', click: () => act.tryServer(s) };
+}
+
+function retry(s, failed) {
+  const first = failed.find((j) => j.sync === s.sync && j.state === 'dead');
+  return { ...first && { path: first.path, text: first.last_error ?? '' }, more: s.jobs.dead > 1 ? 'The other reasons are below, at Failures.' : '',
+    button: s.jobs.dead > 1 ? 'Retry all' : 'Retry', click: () => act.retry({ sync: s.sync, state: 'dead' }) };
+}
+
+function look(s) {
+  return { button: 'Details', click: () => showSync(s.sync) };
+}
+
+// needsOf lists the problems that wait for a person, what is worst first, and certificates that end soon, for which it is not too late.
+export function needsOf(overview, failed) {
+  const list = [], again = new Map();
+  for (const p of overview.problems) {
+    if (!p.needs_person && p.kind !== 'certificate') continue;
+    const kind = kinds[p.kind] ?? { says: () => `has a problem (${p.kind})` };
+    const about = p.sync ? overview.syncs.find((s) => s.sync === p.sync) : overview.servers.find((s) => s.server === p.server);
+    const key = JSON.stringify([p.kind, p.sync, p.server]);
+    again.set(key, (again.get(key) ?? 0) + 1);
+    list.push({ key: `${key} ${again.get(key)}`, rank: rank(p.kind), counts: p.needs_person, title: [p.sync || p.server || 'The agent', kind.says(about)], shape: kind.shape ?? 'bad',
+      text: p.text, more: p.cure ?? '', ...about && kind.can?.(about, failed) });
   }
   return list.sort((a, b) => a.rank - b.rank);
 }
@@ -69,7 +90,9 @@ function verdict(overview, needs) {
   const waited = overview.servers.filter((s) => s.state === 'paused' || s.state === 'full');
   const paused = overview.syncs.filter((s) => s.state === 'paused').length;
   const of = (...states) => overview.syncs.filter((s) => states.includes(s.state)).length;
-  if (needs.length) return ['bad', `${words.plural(needs.length, 'thing needs', 'things need')} a person`];
+  const persons = needs.filter((n) => n.counts).length;
+  if (persons) return ['bad', `${words.plural(persons, 'thing needs', 'things need')} a person`];
+  if (of('needs a person')) return ['bad', `${words.plural(of('needs a person'), 'sync needs', 'syncs need')} a person`];
   if (!overview.syncs.length) return ['off', 'No sync is configured'];
   if (waited.length) return ['wait', waited.length === 1 ? `Waiting for ${words.clear(waited[0].server)}` : `Waiting for ${waited.length} servers`];
   if (of('working')) return ['busy', 'Working'];
@@ -86,7 +109,8 @@ export function showVerdict(overview, rates, failed) {
   attribute(title.firstElementChild, 'class', `shape ${shape}`);
   set(title.lastElementChild, text);
   attribute(section.verdict, 'class', shape);
-  document.title = `${needs.length ? `(${needs.length}) ` : ''}ftpferry: ${text.toLowerCase()}`;
+  const persons = needs.filter((n) => n.counts).length;
+  document.title = `${persons ? `(${persons}) ` : ''}ftpferry: ${text.toLowerCase()}`;
   const known = overview.syncs.reduce((sum, s) => sum + s.known, 0);
   const running = overview.transfers.length;
   const facts = [words.plural(overview.syncs.length, 'sync'), `${words.plural(known, 'path')} in step`];
@@ -213,21 +237,26 @@ export function showServers(overview) {
     const limit = `${words.count(s.connections)} of ${words.count(s.limit)}`;
     name(who.firstElementChild, s.server);
     name(who.lastElementChild, s.address);
-    state(how.firstElementChild, s.state === 'window' ? 'outside of its hours' : s.state === 'full' ? 'no room' : s.state, s.state === 'paused' ? 'wait' : undefined);
-    name(how.lastElementChild, [s.reason, s.until && new Date(s.until) > now() ? `next try in ${until(s.until)}` : ''].filter(Boolean).join('; '));
+    state(how.firstElementChild, words.stateWord(s.state), s.state === 'paused' ? 'wait' : undefined);
+    name(how.lastElementChild, [s.reason, s.until && new Date(s.until) > now() ? `${s.paused ? 'it goes on' : 'next try'} in ${until(s.until)}` : ''].filter(Boolean).join('; '));
     set(connections, s.busy ? `${limit}, ${words.count(s.busy)} busy` : limit);
     set(data, s.data || 'none yet');
     ago(used.firstElementChild, s.last_used);
     row.server = s;
     if (!actions.firstElementChild) {
       actions.className = 'actions';
-      actions.append(button('Try now', s.server, () => act.tryServer(row.server)), button('Pause…', s.server, () => act.pause({ server: s.server }, `Pause all syncs with ${s.server}?`)));
+      actions.append(button('Try now', s.server, () => act.tryServer(row.server)), button('Pause…', s.server, () => pauseOrResumeServer(row.server)));
     }
+    const toggle = actions.lastElementChild;
+    set(toggle, s.paused ? 'Resume' : 'Pause…');
+    attribute(toggle, 'aria-label', `${s.paused ? 'Resume' : 'Pause'} ${s.server}`);
     hide(actions.firstElementChild, !['paused', 'blocked', 'full'].includes(s.state));
   });
   const left = overview.servers.length - limits.servers;
   more(section.servers, left, `${words.count(left)} more.`, widen('servers', again));
 }
+
+const pauseOrResumeServer = (s) => s.paused ? act.resume({ server: s.server }) : act.pause({ server: s.server }, `Pause all syncs with ${s.server}?`);
 
 export function showTransfers(overview) {
   const again = () => showTransfers(overview);
@@ -238,7 +267,8 @@ export function showTransfers(overview) {
     row.parts[2].append(make('progress', { max: '1' }), make('span'));
     return row;
   }, (row, t) => {
-    const [file, sync, progress, rate, left] = row.parts;
+    const [file, sync, progress, rate, left, actions] = row.parts;
+    row.transfer = t;
     name(file, t.path);
     name(sync, `${t.sync}, ${t.direction}`);
     const bar = progress.firstElementChild;
@@ -249,11 +279,25 @@ export function showTransfers(overview) {
     set(progress.lastElementChild, known ? `${Math.floor(100 * t.done / t.size)} % of ${words.bytes(t.size)}` : words.bytes(t.done));
     set(rate, words.rate(t.bytes_per_second));
     set(left, t.eta_seconds ? words.span(t.eta_seconds) : '');
+    if (!actions.firstElementChild) {
+      actions.className = 'actions';
+      actions.append(button('Drop…', `${t.direction === 'up' ? 'upload' : 'download'} of ${typeof t.path === 'string' ? words.clear(t.path) : 'the file'}`, () => dropTransfer(row.transfer)));
+    }
+    const ending = act.dropping.has(t.job);
+    set(actions.firstElementChild, ending ? 'Dropping' : 'Drop…');
+    attribute(actions.firstElementChild, 'aria-disabled', ending ? 'true' : undefined);
   });
   hide(section.transfers.querySelector('table'), !list.length);
   hide(section.transfers.querySelector('.none'), list.length > 0);
   const left = list.length - limits.transfers;
   more(section.transfers, left, `${words.count(left)} more.`, widen('transfers', again));
+}
+
+function dropTransfer(t) {
+  if (act.dropping.has(t.job)) return;
+  const path = make('p', { class: 'path' });
+  name(path, t.path, true);
+  return act.dropRunning(t, path);
 }
 
 // showFailures takes what was asked for: jobs that have failed, the dead ones first, and how many of each there are.

@@ -107,7 +107,7 @@ const shapes = {
 
 export const shape = (state) => shapes[state] ?? 'off';
 
-// stateWord is how the state of a sync is called here.
+// stateWord is how people are told the state of a sync or of a server: the words of control.StateWord.
 export const stateWord = (state) => ({
   halt: 'halted', block: 'blocked', pause: 'server paused', full: 'no room', window: 'outside of its hours',
 })[state] ?? state;
