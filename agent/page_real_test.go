@@ -350,6 +350,11 @@ func (b *browser) tellsOfEveryProblem() {
 	}
 }
 
+// whyServer asks the page why a server is not used for two days and a half.
+func whyServer(state, paused string) string {
+	return fmt.Sprintf(`l.whyServer({state: '%s', paused: '%s', reason: 'why', until: new Date(Date.now() + 60 * 3600e3).toISOString()})`, state, paused)
+}
+
 // knowsItsWords checks the functions that make words of what the agent says.
 func (b *browser) knowsItsWords() {
 	states := []string{
@@ -372,11 +377,13 @@ func (b *browser) knowsItsWords() {
 		`w.pathParts({base64: btoa('a\xff b')}).map((p) => p.text).join('|')`: `a|\xff|␣|b`,
 		`p.nice(0)`: "1024", `p.nice(1025)`: "2048", `p.nice(9 * 1024 * 1024)`: "10485760",
 		words: said,
+		// That somebody has wanted it to wait is no failure, after which it is tried.
+		whyServer("window", ""): "why; it goes on in 2 days", whyServer("suspended", "{}"): "why; it goes on in 2 days", whyServer("paused", ""): "why; next try in 2 days",
 		// A transfer of 1,000 bytes, looked at half way, told of when it is over, and told of again by an answer that was late.
 		`(() => { const m = new p.Meter(), t = {job: 1, direction: 'up', started: new Date(1000e3).toISOString(), done: 500};
 			m.look([t], 1005); m.over(1, 'up', 1000, 10, 1010); m.look([t], 1011); return Math.round(m.rates('up', 1030).reduce((a, b) => a + b * p.step, 0)); })()`: "1000",
 	} {
-		call := fmt.Sprintf(`(async () => { const w = await import('./page/words.js'), p = await import('./page/plot.js'); return String(%s); })()`, expression)
+		call := fmt.Sprintf(`(async () => { const w = await import('./page/words.js'), p = await import('./page/plot.js'), l = await import('./page/lists.js'); return String(%s); })()`, expression)
 		got, err := chromedp.Run(b.tab, chromedp.Evaluate[string](call, chromedp.EvalAwaitPromise))
 		if err != nil || got != want {
 			b.t.Errorf("%s is %q, want %q (%v)", expression, got, want, err)

@@ -221,6 +221,11 @@ function showNext(node, s) {
   time(node, moment(times[0]), times[0] ? [watched, `in ${until(times[0])}`].filter(Boolean).join(', ') : watched);
 }
 
+// whyServer says why a server is not used, and for how long.
+export const whyServer = (s) => [
+  s.reason, s.until && new Date(s.until) > now() ? `${s.paused || s.state === 'window' ? 'it goes on' : 'next try'} in ${until(s.until)}` : '',
+].filter(Boolean).join('; ');
+
 export function showServers(overview) {
   const again = () => showServers(overview);
   const connections = overview.servers.reduce((sum, s) => sum + s.connections, 0);
@@ -238,7 +243,7 @@ export function showServers(overview) {
     name(who.firstElementChild, s.server);
     name(who.lastElementChild, s.address);
     state(how.firstElementChild, words.stateWord(s.state), s.state === 'paused' ? 'wait' : undefined);
-    name(how.lastElementChild, [s.reason, s.until && new Date(s.until) > now() ? `${s.paused ? 'it goes on' : 'next try'} in ${until(s.until)}` : ''].filter(Boolean).join('; '));
+    name(how.lastElementChild, whyServer(s));
     set(connections, s.busy ? `${limit}, ${words.count(s.busy)} busy` : limit);
     set(data, s.data || 'none yet');
     ago(used.firstElementChild, s.last_used);
