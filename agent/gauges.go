@@ -15,7 +15,8 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// gauges tells how everything stands when it is asked. It costs the same however many files, jobs and notes there are.
+// gauges tells how everything stands when it is asked. It costs the same however many files, jobs and notes there are,
+// but for the notes of a sync after they have changed; see noteSummaries.
 type gauges struct{ agent *Agent }
 
 // measure is a number that is read when somebody asks for it.

@@ -131,29 +131,21 @@ func later(a, b time.Time) time.Time {
 
 // held names files that are not complete yet, at most as many as asked for (0: all), and counts them: those with a note, and
 // those whose transfer waits for its first time.
-func (a *Agent) held(tx *state.Tx, sync string, most int) (list []control.PathReason, all int, err error) {
-	add := func(path, why string) {
-		if all++; most <= 0 || all <= most {
-			list = append(list, control.PathReason{Path: state.Text(path), Reason: why})
-		}
+func (a *Agent) held(tx *state.Tx, sync string, notes *noteSummary, most int) (list []control.PathReason, all int, err error) {
+	for _, n := range firstOf(notes.heldNotes, most) {
+		list = append(list, control.PathReason{Path: state.Text(n.Path), Reason: n.Text})
 	}
-	noted := func(n state.Note) bool { return n.Kind == state.NoteHeld }
-	err = state.EachNote(tx, sync, func(n state.Note) (bool, error) {
-		if noted(n) {
-			add(n.Path, n.Text)
-		}
-		return true, nil
-	})
-	if err != nil {
-		return nil, 0, err
-	}
+	all = notes.held
 	settle, appends := a.syncs[sync].Settle, a.syncs[sync].Appends
 	err = queue.Each(tx, queue.Filter{Sync: sync, State: queue.Waiting}, func(job queue.Job) (bool, error) {
 		if !mayBeHeld(job.Kind) || job.LastError != "" || appends != nil && appends(job.Path) {
 			return true, nil
 		}
-		if n, ok := state.GetNote(tx, sync, job.Path); !ok || !noted(n) {
-			add(job.Path, fmt.Sprintf("changed a moment ago: it has to be quiet for %s", settle))
+		if n, ok := state.GetNote(tx, sync, job.Path); ok && n.Kind == state.NoteHeld {
+			return true, nil
+		}
+		if all++; most <= 0 || all <= most {
+			list = append(list, control.PathReason{Path: state.Text(job.Path), Reason: fmt.Sprintf("changed a moment ago: it has to be quiet for %s", settle)})
 		}
 		return true, nil
 	})

@@ -103,7 +103,8 @@ func TestWhatIsSeenToChange(t *testing.T) {
 func (b *breaker) held(sync string) (list []control.PathReason) {
 	b.t.Helper()
 	err := b.db.View(func(tx *state.Tx) (err error) {
-		list, _, err = b.agent.held(tx, sync, 0)
+		status, err := b.agent.syncStatus(tx, sync, 0)
+		list = status.Held
 		return err
 	})
 	if err != nil {

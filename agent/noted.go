@@ -2,16 +2,104 @@ package agent
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/alert"
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// noteCount is what was found among the notes of a sync.
-type noteCount struct {
-	kinds []noted
-	until time.Time // as of when they are counted again
+// keptNotes is how many notes of a sync a summary has by itself, and as many that are held: as many as any page asks for.
+const keptNotes = 100
+
+// After a sync has changed its notes they are gone through again by whoever asks next. Where that takes long it is not done all the time: not
+// for a rest for each of them beyond fewNotes.
+const (
+	fewNotes     = 1000
+	restsForNote = 200 * time.Microsecond
+)
+
+// noteSummary is what was found among the notes of a sync. It does not change.
+type noteSummary struct {
+	kinds                               []noted
+	skipped, unknown, differ, conflicts int
+	held                                int
+	notes                               []state.Note // those that are not held, the first by path
+	heldNotes                           []state.Note // the first by path
+	version                             int          // see state.NotesVersion
+	until                               time.Time    // it is good enough at any version
+}
+
+// noteSummaries are kept as long as they are true. Anybody may ask at any time.
+type noteSummaries struct {
+	mu     sync.Mutex // guards, and is not held while the state is read
+	bySync map[string]*noteSummary
+}
+
+// of returns a summary of the notes of a sync, with at least so many of them if there are; 0 is all.
+func (s *noteSummaries) of(tx *state.Tx, sync string, most int, now time.Time) (*noteSummary, error) {
+	if most <= 0 || most > keptNotes {
+		return summarize(tx, sync, most)
+	}
+	version := state.NotesVersion(tx, sync)
+	s.mu.Lock()
+	known := s.bySync[sync]
+	s.mu.Unlock()
+	if known != nil && (version != 0 && known.version == version || waits(known.until, now, time.Hour)) {
+		return known, nil
+	}
+	found, err := summarize(tx, sync, keptNotes)
+	if err != nil {
+		return nil, err
+	}
+	found.version = version
+	all := found.skipped + found.unknown + found.differ + found.conflicts + found.held
+	found.until = now.Add(min(time.Duration(max(all-fewNotes, 0))*restsForNote, time.Hour))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bySync[sync] = found
+	return found, nil
+}
+
+// summarize goes through all notes of a sync.
+func summarize(tx *state.Tx, sync string, most int) (*noteSummary, error) {
+	s := &noteSummary{}
+	keep := func(list *[]state.Note, n state.Note) {
+		if most <= 0 || len(*list) < most {
+			*list = append(*list, n)
+		}
+	}
+	found := make([]noted, len(notedKinds))
+	err := state.EachNote(tx, sync, func(n state.Note) (bool, error) {
+		for i, k := range notedKinds {
+			if slices.Contains(k.notes, n.Kind) {
+				found[i].add(n)
+			}
+		}
+		switch n.Kind {
+		case state.NoteSkipped:
+			s.skipped++
+		case state.NoteUnknown, state.NoteUnread:
+			s.unknown++
+		case state.NoteDiffers:
+			s.differ++
+		case state.NoteHeld:
+			s.held++
+			keep(&s.heldNotes, n)
+			return true, nil
+		default:
+			s.conflicts++
+		}
+		keep(&s.notes, n)
+		return true, nil
+	})
+	for i, n := range found {
+		if n.kind = notedKinds[i].kind; n.count > 0 {
+			s.kinds = append(s.kinds, n)
+		}
+	}
+	return s, err
 }
 
 // noted are the notes of one kind that wait for a person.
@@ -30,37 +118,6 @@ var notedKinds = []struct {
 	{alert.Conflict, []state.NoteKind{state.NoteConflict}},
 	{alert.Differs, []state.NoteKind{state.NoteDiffers}},
 	{alert.Unknown, []state.NoteKind{state.NoteUnknown, state.NoteUnread}},
-}
-
-// restAfterCounting is for how long notes are not counted again, as a multiple of the time that it took: there may be a million of them.
-const restAfterCounting = 100
-
-// noted counts the notes of a sync that wait for a person. The lock is held.
-func (l *lookout) noted(tx *state.Tx, sync string, now time.Time) []noted {
-	if c, known := l.notes[sync]; known && waits(c.until, now, time.Hour) {
-		return c.kinds
-	}
-	began := time.Now()
-	var found [3]noted
-	_ = state.EachNote(tx, sync, func(n state.Note) (bool, error) { // this fn has no errors
-		for i, k := range notedKinds {
-			for _, kind := range k.notes {
-				if n.Kind == kind {
-					found[i].add(n)
-				}
-			}
-		}
-		return true, nil
-	})
-	c := noteCount{}
-	for i, n := range found {
-		if n.kind = notedKinds[i].kind; n.count > 0 {
-			c.kinds = append(c.kinds, n)
-		}
-	}
-	c.until = now.Add(restAfterCounting * time.Since(began))
-	l.notes[sync] = c
-	return c.kinds
 }
 
 func (n *noted) add(note state.Note) {

@@ -21,13 +21,13 @@ import (
 // lookout finds what is wrong, for alerts, for the status, for the log and for monitors: so that all of them say the same. What it remembers only
 // saves work. Anybody may use it at any time.
 type lookout struct {
-	mu       sync.Mutex           // guards following
-	absences map[string]*absence  // by key
-	notes    map[string]noteCount // by sync
+	mu       sync.Mutex          // guards absences
+	absences map[string]*absence // by key
+	notes    noteSummaries
 }
 
 func newLookout() *lookout {
-	return &lookout{absences: map[string]*absence{}, notes: map[string]noteCount{}}
+	return &lookout{absences: map[string]*absence{}, notes: noteSummaries{bySync: map[string]*noteSummary{}}}
 }
 
 // forgetAbsences has what was found out about expected files be found out anew.
@@ -110,7 +110,11 @@ func (a *Agent) problemsOfSync(name string, expected map[string]time.Time, now t
 		} else if jobs > 0 {
 			add(name, alert.Problem{Kind: alert.Dead, Text: text, Cure: fmt.Sprintf(`"ftpferry queue --sync %s --state dead" lists what has failed for good, "ftpferry queue retry --sync %s --state dead" tries it again`, name, name), Grade: jobs})
 		}
-		for _, n := range a.lookout.noted(tx, name, now) {
+		notes, err := a.lookout.notes.of(tx, name, keptNotes, now)
+		if err != nil {
+			return err
+		}
+		for _, n := range notes.kinds {
 			add(name, alert.Problem{Kind: n.kind, Text: n.text(), Cure: n.cure(name), Since: n.since, Grade: n.count})
 		}
 		return nil

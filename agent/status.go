@@ -57,33 +57,28 @@ func (a *Agent) syncStatus(tx *state.Tx, name string, most int) (control.SyncSta
 	if s.Troubles, err = troublesOf(tx, name, n, stop != nil); err != nil {
 		return s, err
 	}
-	err = state.EachNote(tx, name, func(n state.Note) (bool, error) {
-		switch n.Kind {
-		case state.NoteSkipped:
-			s.Skipped++
-		case state.NoteUnknown, state.NoteUnread:
-			s.Unknown++
-		case state.NoteDiffers:
-			s.Differ++
-		case state.NoteHeld:
-			return true, nil // see held
-		default:
-			s.Conflicts++
-		}
-		if most <= 0 || len(s.Notes) < most {
-			s.Notes = append(s.Notes, shownNote(n))
-		}
-		return true, nil
-	})
-	if err == nil {
-		s.Held, s.HeldAll, err = a.held(tx, name, most)
-	}
+	notes, err := a.lookout.notes.of(tx, name, most, time.Now())
 	if err != nil {
+		return s, err
+	}
+	s.Skipped, s.Unknown, s.Differ, s.Conflicts = notes.skipped, notes.unknown, notes.differ, notes.conflicts
+	for _, n := range firstOf(notes.notes, most) {
+		s.Notes = append(s.Notes, shownNote(n))
+	}
+	if s.Held, s.HeldAll, err = a.held(tx, name, notes, most); err != nil {
 		return s, err
 	}
 	checks, err := looksForApproval(tx, name, row, time.Now())
 	s.State = stateOf(s, s.Jobs.Waiting-checks)
 	return s, err
+}
+
+// firstOf returns so many at most; 0: all.
+func firstOf(notes []state.Note, most int) []state.Note {
+	if most <= 0 {
+		return notes
+	}
+	return notes[:min(len(notes), most)]
 }
 
 // looksForApproval counts the scans that wait to find out whether an approval is still needed. Nothing is left to be done by them.

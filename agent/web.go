@@ -42,7 +42,7 @@ type webServing struct {
 // serveWeb shows at the address that is configured how the agent stands, until ctx is done. The work does not depend on that: what goes
 // wrong is told and tried again.
 func (a *Agent) serveWeb(ctx context.Context) {
-	is := a.startWeb(ctx, a, nil)
+	is := a.startWeb(ctx, a.cfg.Agent, a, nil)
 	defer func() { is.stop() }()
 	for {
 		select {
@@ -54,41 +54,40 @@ func (a *Agent) serveWeb(ctx context.Context) {
 	}
 }
 
-// startWeb serves what is configured for an agent at a listener, or if that is nil at one that it tries to open.
-func (a *Agent) startWeb(ctx context.Context, as *Agent, listener net.Listener) webServing {
-	is := webServing{address: as.cfg.Agent.Listen, stop: func() {}}
+// startWeb serves an agent at a listener, or if that is nil at one that it tries to open, as the configuration of where says.
+func (a *Agent) startWeb(ctx context.Context, where config.Agent, as *Agent, listener net.Listener) webServing {
+	is := webServing{address: where.Listen, stop: func() {}}
 	if is.address == "" {
 		a.deaf.Store(nil)
 		return is
 	}
 	is.metrics, is.server = a.metrics.handler(a.logger), new(control.WebServer)
-	is.show(as)
+	is.show(as, where.ListenToken.Reveal())
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	is.stop = func() {
 		cancel()
 		<-ended
 	}
-	token := as.cfg.Agent.ListenToken.Reveal()
 	go func() {
 		defer close(ended)
-		a.keepServing(ctx, is, token, listener)
+		a.keepServing(ctx, is, listener)
 	}()
 	return is
 }
 
-// show has the server answer for an agent, with the token of its configuration.
-func (is webServing) show(as *Agent) {
-	is.server.Show(control.Web{Service: as, Metrics: is.metrics, Ready: as.ready, Token: as.cfg.Agent.ListenToken.Reveal()})
+// show has the server answer for an agent those who know the token.
+func (is webServing) show(as *Agent, token string) {
+	is.server.Show(control.Web{Service: as, Metrics: is.metrics, Ready: as.ready, Token: token})
 }
 
 // keepServing serves until ctx is done; a listener that is nil or breaks it opens anew.
-func (a *Agent) keepServing(ctx context.Context, is webServing, token string, listener net.Listener) {
+func (a *Agent) keepServing(ctx context.Context, is webServing, listener net.Listener) {
 	tell := func(err error) {
 		a.deaf.Store(&webTrouble{time.Now(), fmt.Sprintf("cannot listen at %s: %v", is.address, err)})
 		a.logger.Error("cannot tell by HTTP how it stands, goes on trying", "listen", is.address, "error", err)
 	}
-	open := func() (net.Listener, error) { return control.ListenWeb(ctx, is.address, token) }
+	open := func() (net.Listener, error) { return control.ListenWeb(ctx, is.address, is.server.Token()) }
 	for {
 		if listener == nil {
 			if listener = opened(ctx, open, tell); listener == nil {
@@ -109,12 +108,13 @@ func (a *Agent) keepServing(ctx context.Context, is webServing, token string, li
 	}
 }
 
-// changeWeb carries out a change, and returns what is served then. The old listener is closed when the new one listens.
+// changeWeb carries out a change, and returns what is served then. The old listener is closed when the new one listens, or right before, if
+// they would be in each other's way.
 func (a *Agent) changeWeb(ctx context.Context, is webServing, c webChange) webServing {
 	defer close(c.done)
 	address, token := c.to.Listen, c.to.ListenToken.Reveal()
-	at := a.listening.Load()
-	stays := address == is.address && (address == "" || at != nil)
+	now, at := a.current.Load(), a.listening.Load()
+	stays, moved := address == is.address && (address == "" || at != nil), false
 	var listener net.Listener
 	var err error
 	switch {
@@ -126,7 +126,13 @@ func (a *Agent) changeWeb(ctx context.Context, is webServing, c webChange) webSe
 		if err != nil && at != nil && samePort(address, *at) { // that may be because of the old one
 			is.stop()
 			if listener, err = control.ListenWeb(ctx, address, token); err != nil {
-				is = a.startWeb(ctx, a.current.Load(), nil)
+				is = a.startWeb(ctx, now.cfg.Agent, now, nil)
+			} else { // until the configuration is in force, which may take a while, it shows what the old one has shown
+				where := c.to
+				if token == "" {
+					where.ListenToken = now.cfg.Agent.ListenToken // nobody is let in too early
+				}
+				is, listener, moved = a.startWeb(ctx, where, now, listener), nil, true
 			}
 		}
 	}
@@ -140,19 +146,17 @@ func (a *Agent) changeWeb(ctx context.Context, is webServing, c webChange) webSe
 	case <-ctx.Done():
 	}
 	switch {
+	case next == nil && moved && ctx.Err() == nil:
+		is.stop()
+		is = a.startWeb(ctx, now.cfg.Agent, now, nil)
 	case next == nil && listener != nil:
 		listener.Close()
-		if ctx.Err() == nil && at != nil && samePort(address, *at) {
-			is.stop() // once more does no harm
-			is = a.startWeb(ctx, a.current.Load(), nil)
-		}
 	case next == nil:
-	case stays && address != "":
-		is.show(next)
+	case moved, stays && address != "":
+		is.show(next, token)
 	case !stays:
-		was := is
-		is = a.startWeb(ctx, next, listener)
-		was.stop()
+		is.stop() // first: it may be about to get the same address, or to tell that it cannot; who connects to listener waits for a moment
+		is = a.startWeb(ctx, next.cfg.Agent, next, listener)
 	}
 	return is
 }

@@ -48,6 +48,7 @@ type DB struct {
 	// touched says how much of the memory map may have become resident since it was given back.
 	touched    atomic.Int64
 	identities *identities
+	notes      noteChanges
 	// broken is the first error after which the truth is unknown; nil while all is well.
 	broken atomic.Pointer[brokenError]
 }
@@ -156,7 +157,7 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if broken := db.broken.Load(); broken != nil {
 		return broken.err
 	}
-	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), giveBack: db.giveBack}
+	tx := &Tx{path: db.path, writable: writable, tables: make(map[string]*openTable), giveBack: db.giveBack, notes: &db.notes}
 	committing := false
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state/entry"
@@ -81,6 +82,7 @@ func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) 
 	looks := noted
 	if err != nil || noted.Text != n.Text || noted.Kind != n.Kind { // none, or none that can be read, which is as good
 		noted, news = Note{Kind: n.Kind, Text: n.Text, First: now}, true
+		tx.noteChanged(sync)
 	}
 	noted.Last, noted.Until, noted.Local, noted.Remote = now, n.Until, cmp.Or(n.Local, looks.Local), cmp.Or(n.Remote, looks.Remote)
 	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
@@ -112,6 +114,7 @@ func DropNote(tx *Tx, sync, path string) error {
 	if t.Get(key) == nil {
 		return nil
 	}
+	tx.noteChanged(sync)
 	return t.Delete(key)
 }
 
@@ -127,16 +130,16 @@ func DropNotesIn(tx *Tx, sync, path string, since time.Time, drop func(Note) boo
 	}
 	below := path + "/"
 	prefix := Key(sync, below[:min(len(below), longest)]) // of longer paths the rest is a hash
-	return dropNotes(tx, prefix, since, func(n Note) bool { return strings.HasPrefix(n.Path, below) && drop(n) })
+	return dropNotes(tx, sync, prefix, since, func(n Note) bool { return strings.HasPrefix(n.Path, below) && drop(n) })
 }
 
 // DropNotes forgets the notes of a sync that were not seen since a time, those that drop wants; nil means all of them, the zero
 // time that it does not matter when they were seen.
 func DropNotes(tx *Tx, sync string, since time.Time, drop func(Note) bool) error {
-	return dropNotes(tx, Key(sync, ""), since, drop)
+	return dropNotes(tx, sync, Key(sync, ""), since, drop)
 }
 
-func dropNotes(tx *Tx, prefix []byte, since time.Time, drop func(Note) bool) error {
+func dropNotes(tx *Tx, sync string, prefix []byte, since time.Time, drop func(Note) bool) error {
 	t := tx.Table(tableConflicts)
 	var gone [][]byte
 	err := t.Scan(prefix, nil, func(key, value []byte) (bool, error) {
@@ -146,12 +149,42 @@ func dropNotes(tx *Tx, prefix []byte, since time.Time, drop func(Note) bool) err
 		}
 		return true, nil
 	})
+	if len(gone) > 0 {
+		tx.noteChanged(sync)
+	}
 	for _, key := range gone {
 		if err == nil {
 			err = t.Delete(key)
 		}
 	}
 	return err
+}
+
+// noteChanges has, for each sync, the newest transaction that has changed its notes, or is about to, since the file was opened.
+type noteChanges struct {
+	mu sync.Mutex // guards
+	in map[string]int
+}
+
+func (tx *Tx) noteChanged(sync string) {
+	tx.notes.mu.Lock()
+	defer tx.notes.mu.Unlock()
+	if tx.notes.in == nil {
+		tx.notes.in = map[string]int{}
+	}
+	tx.notes.in[sync] = tx.engine.ID()
+}
+
+// NotesVersion returns a number > 0 that stays the same as long as the notes of a sync do, apart from Last, Until and the looks, and the
+// file stays open. It is 0 when nobody can tell: in a transaction that writes, and as long as one is under way that changes them.
+func NotesVersion(tx *Tx, sync string) int {
+	tx.notes.mu.Lock()
+	defer tx.notes.mu.Unlock()
+	changed := tx.notes.in[sync]
+	if tx.writable || changed > tx.engine.ID() {
+		return 0
+	}
+	return changed + 1
 }
 
 func noteKey(sync, path string) []byte { return Key(sync, Shorten(path)) }

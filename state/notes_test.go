@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +121,73 @@ func TestNotesBelowAPath(t *testing.T) {
 	left("a", "a.b", "a/new", "a/other", long+"a/b", long+"b")
 	left(long+"a", "a.b", "a/new", "a/other", long+"b")
 	left("", "a/new", "a/other")
+}
+
+// TestTheVersionOfNotes is another one after each change of them that was committed, and after no other.
+func TestTheVersionOfNotes(t *testing.T) {
+	db := openNew(t)
+	version := func() (v int) {
+		view(t, db, func(tx *Tx) error {
+			v = NotesVersion(tx, "s")
+			return nil
+		})
+		return v
+	}
+	put := func(sync string, n Note, at time.Time) func(tx *Tx) error {
+		return func(tx *Tx) error {
+			_, err := PutNote(tx, sync, n, at)
+			return err
+		}
+	}
+	was := version()
+	if was == 0 {
+		t.Error("nothing has changed, and nobody can tell")
+	}
+	for _, row := range []struct {
+		sentence string
+		change   func(tx *Tx) error
+		isOther  bool
+	}{
+		{"a new note", put("s", Note{Path: "a/b", Text: "x"}, noon), true},
+		{"the same one is seen again", put("s", Note{Path: "a/b", Text: "x", Until: noon}, noon.Add(time.Hour)), false},
+		{"another reason", put("s", Note{Path: "a/b", Text: "y"}, noon), true},
+		{"another kind", put("s", Note{Path: "a/b", Text: "y", Kind: NoteHeld}, noon), true},
+		{"another sync", put("other", Note{Path: "a/b", Text: "x"}, noon), false},
+		{"something else is written", func(tx *Tx) error { return PutSync(tx, "s", SyncState{Rescans: 1}) }, false},
+		{"none is dropped that there is not", func(tx *Tx) error { return DropNote(tx, "s", "a") }, false},
+		{"none is as old as that", func(tx *Tx) error { return DropNotes(tx, "s", noon.Add(-time.Hour), nil) }, false},
+		{"those in a folder are dropped", func(tx *Tx) error {
+			return DropNotesIn(tx, "s", "a", noon.Add(time.Minute), func(Note) bool { return true })
+		}, true},
+		{"a note again", put("s", Note{Path: "c", Text: "x"}, noon), true},
+		{"it is dropped", func(tx *Tx) error { return DropNote(tx, "s", "c") }, true},
+		{"and again", put("s", Note{Path: "c", Text: "x"}, noon), true},
+		{"all are dropped", func(tx *Tx) error { return DropNotes(tx, "s", time.Time{}, nil) }, true},
+	} {
+		update(t, db, func(tx *Tx) error {
+			err := row.change(tx)
+			if is := version(); row.isOther && is != 0 || !row.isOther && is != was {
+				t.Errorf("%s, before the commit: %d after %d", row.sentence, is, was)
+			}
+			if is := NotesVersion(tx, "s"); is != 0 {
+				t.Errorf("%s, in the transaction itself: %d", row.sentence, is)
+			}
+			return err
+		})
+		is := version()
+		if is == 0 || (is != was) != row.isOther {
+			t.Errorf("%s: %d after %d", row.sentence, is, was)
+		}
+		was = is
+	}
+	undone := errUnchanged
+	if err := db.Update(func(tx *Tx) error { return cmp.Or(put("s", Note{Path: "d"}, noon)(tx), undone) }); err != undone {
+		t.Fatal(err)
+	}
+	update(t, db, func(tx *Tx) error { return PutSync(tx, "s", SyncState{}) })
+	if version() == 0 {
+		t.Error("nobody can tell for ever, after a transaction that came to nothing")
+	}
 }
 
 // TestANoteKeepsWhatWasSeen: a side that was not looked at this time is as it was when somebody did. Rows of older versions have no

@@ -25,6 +25,8 @@ type Tx struct {
 	tables   map[string]*openTable
 	// put are the rows of the baseline that were written, for who indexes them.
 	put []putRow
+	// notes is told of notes that change.
+	notes *noteChanges
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool

@@ -14,9 +14,11 @@ import (
 
 // Config is a validated configuration. It is not changed after [Load] and may be read from several goroutines.
 type Config struct {
-	Path    string             // the path given to Load
-	Files   []string           // all that was read, absolute: Path and what it includes
-	Folders []string           // in which further files would be read, absolute
+	Path    string   // the path given to Load
+	Files   []string // all that was read, absolute: Path and what it includes
+	Folders []string // in which further files would be read, absolute
+	// Seen is how each of Files and Folders was just before it was read, without those that were not there.
+	Seen    map[string]fs.FileInfo
 	Agent   Agent              // the process as a whole
 	Servers map[string]*Server // by name
 	Syncs   map[string]*Sync   // by name; every Sync.Server is a key of Servers

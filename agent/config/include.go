@@ -56,6 +56,7 @@ func (l *loader) included(at key, pattern string) []string {
 		return slices.DeleteFunc([]string{whole}, func(path string) bool { return path == "" })
 	}
 	l.folders = append(l.folders, filepath.Dir(whole))
+	l.see(filepath.Dir(whole))
 	folder, inside := l.source(at).folder, filepath.Clean(filepath.FromSlash(pattern)) // what is special in the folder's own name is not
 	if filepath.IsAbs(inside) || os.IsPathSeparator(inside[0]) {
 		folder = filepath.VolumeName(whole) + string(filepath.Separator)

@@ -13,7 +13,7 @@ const keyringPatience = 30 * time.Second
 
 // fromKeyring asks the keyring of the system: the Secret Service on Linux and BSD, the Keychain on macOS, the Credential Manager
 // on Windows.
-func fromKeyring(_ *loader, _ key, noun string, file rawSecret, who login) (string, string, error) {
+func fromKeyring(l *loader, _ key, noun string, file rawSecret, who login) (string, string, error) {
 	account := file.User
 	if account == "" {
 		account = who.user
@@ -41,6 +41,8 @@ func fromKeyring(_ *loader, _ key, noun string, file rawSecret, who login) (stri
 			return "", "", fmt.Errorf("the %s of service %q and user %q in the keyring is empty", noun, file.Keyring, account)
 		}
 		return a.value, "", nil
+	case <-l.over:
+		return "", "", errors.New("the keyring of the system is not waited for")
 	case <-time.After(keyringPatience):
 		return "", "", fmt.Errorf("the keyring of the system has not answered for %s: it may be locked and ask for its password; "+
 			"on a server use { file = ... } or { credential = ... }", keyringPatience)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,10 @@ type loader struct {
 	secretVariables []string
 	// folders are those in which the patterns of include look.
 	folders []string
+	// seen is how files and folders were before they were read.
+	seen map[string]os.FileInfo
+	// over, once it is closed, ends the wait for programs and for the keyring; nil if they are waited for.
+	over <-chan struct{}
 }
 
 // Load reads and validates the file and those that it includes. Relative paths in a file are relative to its folder. env gives
@@ -38,6 +43,15 @@ type loader struct {
 // what is odd but allowed is in [Config.Warnings].
 func Load(path string, env func(string) string) (*Config, error) {
 	cfg, _, err := newLoader(env).load(path)
+	return cfg, err
+}
+
+// LoadUntil is [Load] for those who may lose interest: where ctx ends, programs that tell secrets are ended, and the keyring is waited
+// for no more. Then the error is of no interest either.
+func LoadUntil(ctx context.Context, path string, env func(string) string) (*Config, error) {
+	l := newLoader(env)
+	l.over = ctx.Done()
+	cfg, _, err := l.load(path)
 	return cfg, err
 }
 
@@ -51,7 +65,7 @@ func LoadWithoutSecrets(path string, env func(string) string) (*Config, error) {
 }
 
 func newLoader(env func(string) string) *loader {
-	return &loader{env: env, faults: map[string]bool{}, locations: locations{}}
+	return &loader{env: env, faults: map[string]bool{}, locations: locations{}, seen: map[string]os.FileInfo{}}
 }
 
 // load returns the configuration and what it was made from.
@@ -68,7 +82,7 @@ func (l *loader) load(path string) (*Config, *raw, error) {
 	for _, from := range l.sources {
 		cfg.Files = append(cfg.Files, from.path)
 	}
-	cfg.Folders = l.folders
+	cfg.Folders, cfg.Seen = l.folders, l.seen
 	return cfg, file, nil
 }
 
@@ -138,6 +152,7 @@ func (l *loader) read(path, name string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.see(absolute)
 	text, isShared, err := readSmall(absolute)
 	if err != nil {
 		return nil, err
@@ -148,6 +163,16 @@ func (l *loader) read(path, name string) (map[string]any, error) {
 		l.warnings = append(l.warnings, Problem{File: name, Text: "everybody can write this file, and so have the agent run any program: chmod o-w " + name})
 	}
 	return l.parse(string(text), from), nil
+}
+
+// see notes how a file or a folder is that is about to be read. What is read twice may have changed after the first time.
+func (l *loader) see(path string) {
+	if _, again := l.seen[path]; again {
+		return
+	}
+	if info, err := os.Stat(path); err == nil {
+		l.seen[path] = info
+	}
 }
 
 // readSmall reads a regular file and reports whether others than its owner can read it, which on Windows is not known.

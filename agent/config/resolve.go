@@ -176,7 +176,15 @@ func fromCommand(l *loader, at key, _ string, file rawSecret, _ login) (string, 
 	return value, "", nil
 }
 
+// errOver is that nobody wants the configuration any more, see loader.over.
+var errOver = errors.New("is not waited for")
+
 func (l *loader) output(program string, arguments []string) (string, error) {
+	select {
+	case <-l.over:
+		return "", errOver
+	default:
+	}
 	var out limited
 	cmd := exec.Command(program, arguments...)
 	cmd.Stdout, cmd.WaitDelay = &out, time.Second
@@ -187,7 +195,7 @@ func (l *loader) output(program string, arguments []string) (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("cannot be run: %s", reasonOfLookup(err))
 	}
-	isLate := false
+	isLate, isOver := false, false
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	var err error
@@ -195,12 +203,18 @@ func (l *loader) output(program string, arguments []string) (string, error) {
 	case err = <-done:
 	case <-time.After(commandPatience):
 		isLate = true
+	case <-l.over:
+		isOver = true
+	}
+	if isLate || isOver {
 		_ = cmd.Process.Kill()
 		err = <-done
 	}
 	switch exitError, hasExited := errors.AsType[*exec.ExitError](err); {
 	case out.isFull:
 		return "", errors.New("prints more than any secret has: let it print the secret alone")
+	case isOver:
+		return "", errOver
 	case isLate:
 		return "", fmt.Errorf("is not done after %s: nobody is there to answer a question", commandPatience)
 	case hasExited:

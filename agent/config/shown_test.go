@@ -57,7 +57,7 @@ func TestWhatIsShownLoadsAgain(t *testing.T) {
 			}
 			if diff := cmp.Diff(before, after, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), sameZone, cmpopts.EquateEmpty(),
 				cmp.Comparer(func(a, b NameTemplate) bool { return a.String() == b.String() }),
-				cmpopts.IgnoreTypes(Secret{}), cmpopts.IgnoreFields(Config{}, "Files", "Warnings", "WithoutSecrets", "StateByDefault")); diff != "" {
+				cmpopts.IgnoreTypes(Secret{}), cmpopts.IgnoreFields(Config{}, "Files", "Seen", "Warnings", "WithoutSecrets", "StateByDefault")); diff != "" {
 				t.Errorf("(-file +shown):\n%s\n%s", diff, shown)
 			}
 			again, err := LoadEffective("agent.toml", environment(secrets))

@@ -35,6 +35,9 @@ func (s *WebServer) Show(web Web) {
 	}
 }
 
+// Token is what those have to know now who ask. Any goroutine may call it.
+func (s *WebServer) Token() string { return s.shown.Load().token }
+
 // Serve answers requests on listener until ctx is done. What takes longer than the limits here lifts them for itself by
 // http.ResponseController.
 func (s *WebServer) Serve(ctx context.Context, listener net.Listener, logger *slog.Logger) error {

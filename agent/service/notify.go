@@ -88,8 +88,21 @@ func (n Notifier) Reloading() error {
 	return n.send("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(monotonicMicroseconds(), 10))
 }
 
-// Stopping tells that the service ends.
-func (n Notifier) Stopping(status string) error { return n.send("STOPPING=1", statusLine(status)) }
+// Stopping tells that the service ends. While that may take its time Draining has to follow, as often as Alive before.
+func (n Notifier) Stopping(status string) error {
+	return n.send("STOPPING=1", moreTime, statusLine(status))
+}
+
+// Draining is Alive of a service that ends: it has the manager wait for two minutes more, however long it has waited.
+func (n Notifier) Draining(status string) error {
+	if n.watchdog == 0 {
+		return n.send(moreTime, statusLine(status))
+	}
+	return n.send("WATCHDOG=1", moreTime, statusLine(status))
+}
+
+// moreTime is several times statusInterval, and enough for what comes after the last transfer.
+const moreTime = "EXTEND_TIMEOUT_USEC=120000000"
 
 func statusLine(text string) string { return "STATUS=" + strings.Join(strings.Fields(text), " ") }
 

@@ -92,7 +92,9 @@ func TestNotifications(t *testing.T) {
 			{"", func(n Notifier) error { return n.Ready("2 syncs") }, "READY=1\nSTATUS=2 syncs"},
 			{"60000000", func(n Notifier) error { return n.Alive("1 job\nrunning") }, "WATCHDOG=1\nSTATUS=1 job running"},
 			{"", func(n Notifier) error { return n.Alive("idle") }, "STATUS=idle"},
-			{"", func(n Notifier) error { return n.Stopping("a moment") }, "STOPPING=1\nSTATUS=a moment"},
+			{"", func(n Notifier) error { return n.Stopping("a moment") }, "STOPPING=1\nEXTEND_TIMEOUT_USEC=120000000\nSTATUS=a moment"},
+			{"", func(n Notifier) error { return n.Draining("1 job") }, "EXTEND_TIMEOUT_USEC=120000000\nSTATUS=1 job"},
+			{"60000000", func(n Notifier) error { return n.Draining("1 job") }, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=120000000\nSTATUS=1 job"},
 		} {
 			n, err := NewNotifier(environment(map[string]string{variableSocket: address, variableWatchdog: row.watchdog}), 1)
 			if err != nil {

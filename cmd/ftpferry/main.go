@@ -162,6 +162,13 @@ func (p *program) printJSON(v any) error {
 // load finds and reads the configuration.
 func (p *program) load() (*config.Config, error) { return p.loadBy(config.Load) }
 
+// loadUntil is load for as long as ctx lasts.
+func (p *program) loadUntil(ctx context.Context) (*config.Config, error) {
+	return p.loadBy(func(path string, env func(string) string) (*config.Config, error) {
+		return config.LoadUntil(ctx, path, env)
+	})
+}
+
 // loadRest is what of a configuration that has errors is good for telling people so.
 func (p *program) loadRest() *config.Config {
 	path, err := config.Find(p.configPath, p.env)

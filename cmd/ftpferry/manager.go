@@ -18,6 +18,7 @@ type manager struct {
 	problem error
 	told    atomic.Bool // that it cannot be told
 	cfg     atomic.Pointer[config.Config]
+	stops   atomic.Bool
 }
 
 // newManager takes what is meant for this process out of the environment.
@@ -39,9 +40,21 @@ func (m *manager) options(cfg *config.Config, logger *slog.Logger) agent.Options
 	o := agent.Options{Logger: logger, Triggers: true, Control: true, Listen: true, Alerts: true, Version: versionOf().Version}
 	o.Ready = func() { m.check(m.Ready(standing(m.cfg.Load(), agent.Pulse{})), logger) }
 	if o.PulseInterval = m.Interval(); o.PulseInterval > 0 {
-		o.Pulse = func(p agent.Pulse) { m.check(m.Alive(standing(m.cfg.Load(), p)), logger) }
+		o.Pulse = func(p agent.Pulse) {
+			tell, status := m.Alive, standing(m.cfg.Load(), p)
+			if m.stops.Load() {
+				tell, status = m.Draining, "letting running transfers end: "+status
+			}
+			m.check(tell(status), logger)
+		}
 	}
 	return o
+}
+
+// stopping tells that the service ends, and has the signs of life ask for as much time as shutdown_grace gives.
+func (m *manager) stopping(logger *slog.Logger) {
+	m.stops.Store(true)
+	m.check(m.Stopping("letting running transfers end"), logger)
 }
 
 // check logs the first thing that went wrong: a manager that was not reached takes measures of its own.

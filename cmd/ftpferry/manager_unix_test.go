@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,10 +19,14 @@ import (
 	"github.com/ftpferry/ftpferry/agent/service"
 )
 
-// TestTheServiceManagerLearnsHowTheServiceStands from the program itself, through a start, reloads that are taken and refused, and
-// the end.
-func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
-	t.Parallel()
+// serviceManager is what a program tells how it stands.
+type serviceManager struct {
+	address string
+	told    chan string // has room for more than any test has it told: who is not heard waits
+}
+
+func listen(t *testing.T) serviceManager {
+	t.Helper()
 	folder, err := os.MkdirTemp("", "n") // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
@@ -32,27 +37,58 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	p, cfg, _ := alone(t, "")
-	c := command(t, p.configPath, "run")
-	c.Env = append(c.Env, "NOTIFY_SOCKET="+address, "WATCHDOG_USEC=400000")
-	program := launch(t, c)
-	wait := func(want string) {
-		t.Helper()
-		if err := listener.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		var told []string
+	m := serviceManager{address, make(chan string, 1<<16)}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
 		for buffer := make([]byte, 4096); ; {
 			n, err := listener.Read(buffer)
 			if err != nil {
-				t.Fatalf("not told %q in %q: %v\n%s", want, told, err, program.out)
-			}
-			told = append(told, string(buffer[:n]))
-			if strings.HasPrefix(told[len(told)-1], want) {
 				return
 			}
+			m.told <- string(buffer[:n])
 		}
+	}()
+	t.Cleanup(func() {
+		listener.Close()
+		<-over
+	})
+	return m
+}
+
+// launch starts an agent, with a watchdog that is in a hurry.
+func (m serviceManager) launch(t *testing.T, config string) process {
+	t.Helper()
+	c := command(t, config, "run")
+	c.Env = append(c.Env, "NOTIFY_SOCKET="+m.address, "WATCHDOG_USEC=400000")
+	return launch(t, c)
+}
+
+// wait returns when it is told what begins with want, with all that it was told before. said is what the program has said besides.
+func (m serviceManager) wait(t *testing.T, want string, said fmt.Stringer) (told []string) {
+	t.Helper()
+	for late := time.After(patience); ; {
+		select {
+		case line := <-m.told:
+			if told = append(told, line); strings.HasPrefix(line, want) {
+				return told
+			}
+		case <-late:
+			t.Fatalf("not told %q in %q:\n%s", want, told, said)
+		}
+	}
+}
+
+// TestTheServiceManagerLearnsHowTheServiceStands from the program itself, through a start, reloads that are taken and refused, and
+// the end.
+func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
+	t.Parallel()
+	p, cfg, _ := alone(t, "")
+	listener := listen(t)
+	program := listener.launch(t, p.configPath)
+	wait := func(want string) {
+		t.Helper()
+		listener.wait(t, want, program.out)
 	}
 	wait("READY=1\nSTATUS=1 sync")
 	if _, err := control.Dial(t.Context(), cfg.Agent.StateDir); err != nil {
@@ -88,7 +124,7 @@ func TestTheServiceManagerLearnsHowTheServiceStands(t *testing.T) {
 	wait("RELOADING=1\n")
 	wait("READY=1\nSTATUS=the new configuration is not taken")
 	signal(syscall.SIGTERM)
-	wait("STOPPING=1\n")
+	wait("STOPPING=1\nEXTEND_TIMEOUT_USEC=")
 	if code, out := program.end(t); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}

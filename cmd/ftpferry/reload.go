@@ -75,23 +75,26 @@ type serving struct {
 	agent   *agent.Agent
 	logger  *slog.Logger
 	log     *logChoice
-	stop    context.CancelFunc
 
-	asked    chan reloadAsked
-	cfg      *config.Config // in force
-	files    *settled       // those of the configuration that was read last
+	asked    chan chan<- reloadAnswer // each takes one value without anybody waiting
+	ready    chan struct{}            // closed when the agent is ready; nil once that is known
+	cfg      *config.Config           // in force
+	files    *settled                 // those of the configuration that was read last
 	stopping bool
-	// taking is who waits for the configuration that the agent is about to take; nil if it is not. taken gets what came of it.
-	taking *reloadAsked
-	taken  chan error
-	// changes is how many servers and syncs differ, once it is taken.
-	changes int
+	// wanted is that the configuration is to be read again, as soon as that can be: the agent has to be ready, and to have taken the one before.
+	// waiting is who wants to know what comes of it, if anybody does.
+	wanted  bool
+	waiting []chan<- reloadAnswer
+	// taking is that it is read and taken, for those that are told; taken gets what came of it.
+	taking bool
+	told   []chan<- reloadAnswer
+	taken  chan reloadTaken
 }
 
-// reloadAsked is somebody who wants the configuration read again; answer takes one value without anybody waiting.
-type reloadAsked struct {
-	answer chan reloadAnswer
-	cfg    *config.Config
+func newServing(p *program) *serving {
+	return &serving{
+		program: p, manager: newManager(p.env), asked: make(chan chan<- reloadAnswer), ready: make(chan struct{}), taken: make(chan reloadTaken, 1),
+	}
 }
 
 type reloadAnswer struct {
@@ -99,8 +102,15 @@ type reloadAnswer struct {
 	err      error
 }
 
+// reloadTaken is what came of a configuration that was read again.
+type reloadTaken struct {
+	cfg     *config.Config // nil if it has errors
+	changes int            // how many servers and syncs differ
+	err     error
+}
+
 // run runs an agent until a signal ends it.
-func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os.Signal) error {
+func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os.Signal) (err error) {
 	s.cfg, s.files = cfg, newSettled(cfg)
 	s.logger, s.log = s.program.changingLogger(cfg)
 	s.warn()
@@ -112,12 +122,12 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 		s.cannotStart(ctx, cfg, err, s.logger)
 		return stateError(err)
 	}
-	defer db.Close()
+	defer func() { leave(db, err) }()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	s.stop = stop
 	options := s.manager.options(cfg, s.logger)
 	options.Reload = s.reloadFor
+	options.Ready = s.thenReady(options.Ready)
 	s.agent = agent.New(cfg, db, options)
 	ended := make(chan error, 1)
 	go func() { ended <- s.agent.Run(running) }()
@@ -127,32 +137,63 @@ func (s *serving) run(ctx context.Context, cfg *config.Config, signals <-chan os
 	for {
 		select {
 		case err := <-ended:
-			if s.taking != nil {
-				<-s.taken // it has ended with the agent
+			stop()
+			if s.taking {
+				<-s.taken // it ends with the agent
 			}
 			return runError(err, s.logger)
-		case err := <-s.taken:
-			s.took(running, err)
-		case asked := <-s.asked:
-			s.reload(running, asked)
+		case <-s.ready:
+			s.ready = nil
+			s.begin(running)
+		case taken := <-s.taken:
+			s.took(running, taken)
+		case answer := <-s.asked:
+			s.reload(running, answer)
 		case now := <-look.C:
-			if s.cfg.Agent.Reload == config.ReloadAuto && s.taking == nil && !s.stopping && s.files.changed(now) {
-				s.reload(running, reloadAsked{answer: make(chan reloadAnswer, 1)})
+			if s.cfg.Agent.Reload == config.ReloadAuto && !s.taking && !s.stopping && s.files.changed(now) {
+				s.reload(running)
 			}
 		case signal := <-signals:
 			if signal == syscall.SIGHUP {
-				s.reload(running, reloadAsked{answer: make(chan reloadAnswer, 1)})
+				s.reload(running)
 				continue
 			}
 			if s.stopping {
-				return exit{control.ExitUnfinished, errors.New("stopped at once by a second signal")}
+				return exit{control.ExitUnfinished, errAtOnce}
 			}
-			s.stopping = true
-			s.manager.check(s.manager.Stopping("letting running transfers end"), s.logger)
-			s.logger.Info("stop asked for", "signal", signal.String())
+			s.stopAsked(signal)
 			stop()
 		}
 	}
+}
+
+var errAtOnce = errors.New("stopped at once by a second signal")
+
+// leave closes the state, which waits for all who read or write it: where err says at once, the end of the process does it.
+func leave(db *state.DB, err error) {
+	if !errors.Is(err, errAtOnce) {
+		db.Close()
+	}
+}
+
+// thenReady has the configuration read again by nobody before the agent is ready: what the service manager is told of that says that it is.
+func (s *serving) thenReady(tell func()) func() {
+	ready := s.ready
+	return func() {
+		tell()
+		close(ready)
+	}
+}
+
+// stopAsked tells everybody that a stop has begun.
+func (s *serving) stopAsked(signal os.Signal) {
+	s.stopping, s.wanted = true, false
+	for _, answer := range s.waiting {
+		answer <- reloadAnswer{err: control.ErrGone}
+	}
+	s.waiting = nil
+	s.manager.stopping(s.logger)
+	s.logger.Info("stop asked for", "signal", signal.String())
 }
 
 // openLocked opens the state. Where another process has it that does not answer as an agent, it may be one that is about to end.
@@ -174,76 +215,100 @@ func (s *serving) openLocked(ctx context.Context, cfg *config.Config) (db *state
 
 // reloadFor reads the configuration again for somebody else.
 func (s *serving) reloadFor(ctx context.Context) (control.Reloaded, error) {
-	asked := reloadAsked{answer: make(chan reloadAnswer, 1)}
+	answer := make(chan reloadAnswer, 1)
 	select {
-	case s.asked <- asked:
+	case s.asked <- answer:
 	case <-ctx.Done():
 		return control.Reloaded{}, context.Cause(ctx)
 	}
 	select {
-	case a := <-asked.answer:
+	case a := <-answer:
 		return a.reloaded, a.err
 	case <-ctx.Done():
 		return control.Reloaded{}, context.Cause(ctx)
 	}
 }
 
-// reload reads the configuration again, and has the agent take it or start anew. One with errors changes nothing.
-func (s *serving) reload(ctx context.Context, asked reloadAsked) {
-	switch {
-	case s.stopping:
-		asked.answer <- reloadAnswer{err: control.ErrGone}
-		return
-	case s.taking != nil:
-		asked.answer <- reloadAnswer{err: fmt.Errorf("a changed configuration is being taken already: try again when %q says so", "the configuration is in force")}
+// reload has the configuration read again, now or as soon as that can be: what is taken now was read before it was asked for.
+func (s *serving) reload(ctx context.Context, answers ...chan<- reloadAnswer) {
+	if s.stopping {
+		for _, answer := range answers {
+			answer <- reloadAnswer{err: control.ErrGone}
+		}
 		return
 	}
-	s.manager.check(s.manager.Reloading(), s.logger)
-	s.files.look()
-	cfg, err := s.load()
-	if err != nil {
-		s.agent.Refused(configurationError(err))
-		s.refused(asked, err)
-		return
+	s.wanted, s.waiting = true, append(s.waiting, answers...)
+	if s.taking || s.ready != nil {
+		s.logger.Info("the configuration is read again when what is under way is done")
 	}
-	s.files = newSettled(cfg)
-	s.logger.Info("configuration read again")
-	asked.cfg = cfg
-	s.taking = &asked
-	go func() {
-		changes, err := s.agent.Reconfigure(ctx, cfg)
-		s.changes = changes
-		s.taken <- err
-	}()
+	s.begin(ctx)
 }
 
-// took ends what reload has begun.
-func (s *serving) took(ctx context.Context, err error) {
-	asked := s.taking
-	s.taking = nil
-	switch _, isRefused := errors.AsType[*config.Error](err); {
-	case isRefused:
-		s.refused(*asked, err)
-		return
-	case err != nil:
-		asked.answer <- reloadAnswer{err: err}
+// begin has the configuration read and taken if that is wanted and can be.
+func (s *serving) begin(ctx context.Context) {
+	if !s.wanted || s.taking || s.ready != nil {
 		return
 	}
-	s.cfg = asked.cfg
+	s.taking, s.wanted = true, false
+	s.told, s.waiting = s.waiting, nil
+	s.manager.check(s.manager.Reloading(), s.logger)
+	s.files.look()
+	go func() { s.taken <- s.take(ctx) }()
+}
+
+// take reads the configuration, which takes as long as programs need for its secrets, and has the agent take it. One with errors changes nothing.
+func (s *serving) take(ctx context.Context) (t reloadTaken) {
+	cfg, err := s.loadUntil(ctx)
+	if ctx.Err() != nil {
+		return reloadTaken{err: control.ErrGone}
+	}
+	if err != nil {
+		s.agent.Refused(configurationError(err))
+		return reloadTaken{err: err}
+	}
+	s.logger.Info("configuration read again")
+	changes, err := s.agent.Reconfigure(ctx, cfg)
+	return reloadTaken{cfg, changes, err}
+}
+
+// took ends what begin has begun, and begins again what was asked for meanwhile.
+func (s *serving) took(ctx context.Context, t reloadTaken) {
+	answer := s.follow(ctx, t)
+	for _, told := range s.told {
+		told <- answer
+	}
+	s.taking, s.told = false, nil
+	s.begin(ctx)
+}
+
+// follow goes on by a configuration that the agent has taken.
+func (s *serving) follow(ctx context.Context, t reloadTaken) reloadAnswer {
+	if t.cfg != nil {
+		s.files = newSettled(t.cfg)
+	}
+	switch _, isRefused := errors.AsType[*config.Error](t.err); {
+	case ctx.Err() != nil && t.err != nil:
+		return reloadAnswer{err: t.err}
+	case isRefused || t.cfg == nil:
+		return s.refused(t.err)
+	case t.err != nil:
+		return reloadAnswer{err: t.err}
+	}
+	s.cfg = t.cfg
 	s.log.follow(s.cfg)
 	s.manager.cfg.Store(s.cfg)
 	s.warn()
 	if !s.stopping && ctx.Err() == nil {
 		s.manager.check(s.manager.Ready(standing(s.cfg, agent.Pulse{})), s.logger)
 	}
-	asked.answer <- reloadAnswer{reloaded: control.Reloaded{Changes: s.changes}}
+	return reloadAnswer{reloaded: control.Reloaded{Changes: t.changes}}
 }
 
 // refused tells that a configuration is not taken. Nothing has changed.
-func (s *serving) refused(asked reloadAsked, err error) {
+func (s *serving) refused(err error) reloadAnswer {
 	s.logger.Error("configuration not taken, going on with the old one", "error", err)
 	s.manager.check(s.manager.Ready("the new configuration is not taken, going on with the old one"), s.logger)
-	asked.answer <- reloadAnswer{err: fmt.Errorf("%w:\n%w", control.ErrConfiguration, err)}
+	return reloadAnswer{err: fmt.Errorf("%w:\n%w", control.ErrConfiguration, err)}
 }
 
 // configurationError is the error of a configuration in its own words.

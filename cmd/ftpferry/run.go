@@ -59,7 +59,7 @@ func (p *program) serve(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	s := &serving{program: p, manager: newManager(p.env), asked: make(chan reloadAsked), taken: make(chan error, 1)}
+	s := newServing(p)
 	return s.run(ctx, cfg, signals)
 }
 

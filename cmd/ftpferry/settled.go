@@ -23,14 +23,18 @@ type settled struct {
 	since time.Time // of last
 }
 
-// newSettled takes the files as they are for those that were read.
+// newSettled is about the files of a configuration as it has seen them: what becomes of them while the rest of it is read, which takes
+// as long as programs need for its secrets, is a change.
 func newSettled(cfg *config.Config) *settled {
 	s := &settled{paths: slices.Concat(cfg.Files, cfg.Folders)}
-	s.look()
+	for _, path := range s.paths {
+		s.taken = append(s.taken, cfg.Seen[path])
+	}
+	s.last = s.taken
 	return s
 }
 
-// look takes the files as they are for those that were read.
+// look takes the files as they are for those that were read: whoever is about to read them calls it, as one with errors has seen nothing.
 func (s *settled) look() {
 	s.taken = s.files()
 	s.last = s.taken

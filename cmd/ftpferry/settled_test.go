@@ -25,6 +25,7 @@ func TestAConfigurationThatChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := newSettled(&config.Config{Files: []string{main, one}, Folders: []string{included}})
+	files.look()
 	now := time.Now()
 	text := ""
 	for _, step := range []struct {
@@ -53,5 +54,52 @@ func TestAConfigurationThatChanges(t *testing.T) {
 			t.Errorf("%s: changed %v", step.sentence, got)
 		}
 		now = now.Add(settledLook)
+	}
+}
+
+// TestAConfigurationThatChangesWhileItIsRead is another one than what was read: programs may take long to tell its secrets.
+func TestAConfigurationThatChangesWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	for sentence, row := range map[string]struct {
+		name string // what changes, below the folder
+		want bool
+	}{
+		"nothing changes":         {"", false},
+		"the main file does":      {"agent.toml", true},
+		"an included file does":   {filepath.Join("conf.d", "one.toml"), true},
+		"there is one file more":  {filepath.Join("conf.d", "two.toml"), true},
+		"something else is there": {"notes", false},
+	} {
+		folder := t.TempDir()
+		write(t, filepath.Join(folder, "agent.toml"), "include = \"conf.d/*.toml\"\n[agent]\nstate_dir = \"state\"\n")
+		if err := os.Mkdir(filepath.Join(folder, "conf.d"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, "conf.d", "one.toml"), "[server.acme]\naddress = \"127.0.0.1:1\"\nuser = \"u\"\npassword = { env = \"SECRET\" }\ntls = \"none\"\n")
+		long := time.Now().Add(-time.Hour)
+		for _, path := range []string{"conf.d/one.toml", "conf.d", "agent.toml"} {
+			if err := os.Chtimes(filepath.Join(folder, path), long, long); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg, err := config.Load(filepath.Join(folder, "agent.toml"), func(name string) string {
+			if name == "SECRET" && row.name != "" {
+				write(t, filepath.Join(folder, row.name), "# changed")
+			}
+			return "secret"
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, now, changes := newSettled(cfg), time.Now(), 0
+		for range 6 {
+			if files.changed(now) {
+				changes++
+			}
+			now = now.Add(settledLook)
+		}
+		if changes > 1 || changes == 1 != row.want {
+			t.Errorf("%s: noticed %d times", sentence, changes)
+		}
 	}
 }

@@ -39,16 +39,20 @@ func TestWhatASignalDoesToATransfer(t *testing.T) {
 			if err := os.Truncate(name, row.size); err != nil {
 				t.Fatal(err)
 			}
-			program := g.start("run")
+			manager := listen(t)
+			program := manager.launch(t, g.config)
 			g.await(program, "the transfer to be under way", func() bool {
 				_, err := os.Stat(filepath.Join(g.remote, "big")) // over already: that is no failure of the stop
 				return g.sent("big") >= row.sent || err == nil
 			})
-			for range row.signals {
+			for i := range row.signals {
 				if err := program.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)
 				}
 				g.await(program, "the signal to be noticed", func() bool { return strings.Contains(program.out.String(), "stop asked for") })
+				if i+1 < row.signals { // and so the transfer takes long
+					manager.wait(t, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=120000000\nSTATUS=letting running transfers end: 1 sync, 1 job running", program.out)
+				}
 			}
 			if code, out := program.end(t); code != row.code || !strings.Contains(out, row.want) {
 				t.Fatalf("exit code %d, want %d and %q:\n%s", code, row.code, row.want, out)
