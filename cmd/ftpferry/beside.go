@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -51,7 +52,11 @@ func (p *program) mustBeAlone(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	const cure = "do this without sudo, or write state_dir"
-	if client, err := control.Dial(ctx, beside); err == nil {
+	client, err := control.Dial(ctx, beside)
+	if errors.Is(err, control.ErrNoAnswer) {
+		return exit{control.ExitUnfinished, fmt.Errorf("state_dir is not set, and so the agent of %s (its state is in %s) may be at the same syncs: %w", oneLine(name), beside, err)}
+	}
+	if err == nil {
 		inForce, err := client.Status(ctx, control.StatusFilter{Notes: 1})
 		if err != nil {
 			return serviceError(err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
 )
@@ -35,11 +36,17 @@ func TestNobodyWorksBesideAnotherAgentBySudo(t *testing.T) {
 		}
 		c := p.command()
 		c.SetArgs(arguments)
-		return p.exitCode(c.ExecuteContext(t.Context())), out.String()
+		limited, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // one that is not refused goes on
+		defer cancel()
+		return p.exitCode(c.ExecuteContext(limited)), out.String()
 	}
 	mine := filepath.Join(root, "ftpferry", stateFile)
 
 	err = kim.withOneService(t.Context(), cfg, kim.logger(cfg, slog.LevelError+1), func(ctx context.Context, s control.Service) error {
+		waitFor(t, "the agent to be asked", func() bool {
+			_, err := control.Dial(ctx, cfg.Agent.StateDir)
+			return err == nil
+		})
 		for _, arguments := range [][]string{{"run"}, {"once"}, {"pause"}, {"status"}, {"queue"}} {
 			if code, told := bySudo(append(arguments, "-c", path)...); code != control.ExitConfiguration || !strings.Contains(told, `an agent of kim (its state is in `+cfg.Agent.StateDir+`) works on sync "web"`) {
 				t.Errorf("%s beside the agent: %d, %s", arguments[0], code, told)
