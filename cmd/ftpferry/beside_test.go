@@ -60,6 +60,14 @@ func TestNobodyWorksBesideAnotherAgentBySudo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hung, err := control.Listen(cfg.Agent.StateDir) // and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, told := bySudo("once", "-c", path); code != control.ExitUnfinished || !strings.Contains(told, "the agent of kim") {
+		t.Errorf("beside an agent that hangs: %d, %s", code, told)
+	}
+	hung.Close()
 	if _, err := os.Lstat(mine); err == nil {
 		t.Error("there is a second state")
 	}
