@@ -263,6 +263,12 @@ func answers(verb string, r control.Reply) bool {
 		return r.Code == 213 || r.Code >= 400
 	case "MLST":
 		return r.Code == 250 || r.Code >= 400
+	case "RNFR":
+		return r.Intermediate() || r.Completed() || r.Code >= 400
+	case "EPSV":
+		return r.Code == 229 || r.Code >= 400
+	case "PASV":
+		return r.Code == 227 || r.Code >= 400
 	case "NOOP":
 		return r.Completed() && r.Code != 257 || r.Code >= 400
 	}

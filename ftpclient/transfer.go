@@ -56,6 +56,8 @@ type Result struct {
 	Code     int
 	Text     string // the final reply
 	Mode     Mode
+	// Size is what SIZE says of the file after StoreAhead and RetrieveAhead, -1 if that was not asked or is not known.
+	Size int64
 	// Local and Peer are the ends of the data connection, zero where it is not TCP.
 	Local, Peer netip.AddrPort
 	// TLSResumed: the data connection took over the TLS session of the control connection.
@@ -276,7 +278,7 @@ func (t *Transfer) result() Result {
 		return netip.AddrPort{}
 	}
 	return Result{
-		Bytes: t.Bytes(), Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed,
+		Bytes: t.Bytes(), Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed, Size: -1,
 		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
 	}
 }
