@@ -233,6 +233,39 @@ func (b *Batch) send(ctx context.Context, steps []*step, grouped bool) error {
 	return b.take(ctx, steps, replies)
 }
 
+// group is all commands, if they can go in one write, nil otherwise; an empty one for none.
+func (b *Batch) group() []control.Command {
+	commands := []control.Command{}
+	if b.Len() == 0 {
+		return commands
+	}
+	if grouping(b.steps) < len(b.steps) {
+		return nil
+	}
+	for _, s := range b.steps {
+		commands = append(commands, s.commands...)
+	}
+	return commands
+}
+
+// takeAhead gives its steps the replies to group, as far as they came, and returns those that have to be asked once more.
+func (b *Batch) takeAhead(replies []control.Reply) (unsure []*step) {
+	if b == nil {
+		return nil
+	}
+	for _, s := range b.steps {
+		if len(replies) < len(s.commands) {
+			break
+		}
+		if !s.read(replies[:len(s.commands)]) {
+			unsure = append(unsure, s)
+		}
+		replies = replies[len(s.commands):]
+	}
+	b.steps = nil
+	return unsure
+}
+
 // take gives the replies of a group to its steps, and asks once more where they do not tell.
 func (b *Batch) take(ctx context.Context, steps []*step, replies []control.Reply) error {
 	for _, s := range steps {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -239,7 +238,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 			c.kill()
 			return nil, c.connectionError(op, "", err)
 		}
-		if verb, _, _ := strings.Cut(commands[i].String(), " "); !answers(verb, replies[i]) {
+		if verb := commands[i].Verb(); !answers(verb, replies[i]) {
 			c.facts.Pipelining = "no"
 			c.kill()
 			return nil, &Error{Op: op, Err: fmt.Errorf("%w: %s was answered with %s", ErrDesync, verb, replies[i])}

@@ -181,8 +181,8 @@ func (c *Conn) Send(ctx context.Context, command Command) (*Call, error) {
 // its own. With an error there are no calls and the connection is dead; unless the error
 // wraps ErrNotSent, the server may have got the first ones. The end of ctx ends the writing.
 //
-// Only commands whose replies do not decide about the next one belong into a group, and
-// nothing behind a transfer command.
+// Only commands whose replies do not decide about the next one belong into a group. Behind a transfer command that is so
+// only with servers which read nothing before the transfer has ended.
 func (c *Conn) SendGroup(ctx context.Context, commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
