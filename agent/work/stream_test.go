@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -337,9 +338,9 @@ func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftp
 	s := newStream(t, can)
 	s.fill()
 	want, before := s.wanted(), s.server.Files()
-	heard := 0
+	heard, over := 0, atomic.Bool{}
 	s.server.Fault = func(string) ftptest.Fault {
-		if heard++; heard == n+1 {
+		if heard++; heard == n+1 && !over.Load() {
 			return fault
 		}
 		return ftptest.NoFault
@@ -350,6 +351,7 @@ func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftp
 		}
 	}
 	outcomes := s.streamed(1)
+	over.Store(true)
 	for path, o := range outcomes {
 		name := "/site/" + path
 		now := s.server.Files()[name]
@@ -364,6 +366,9 @@ func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftp
 	s.ops = slices.DeleteFunc(s.ops, func(op plan.Op) bool { return outcomes[op.Path].Result == Done })
 	if len(s.ops) > 1 || len(s.ops) > 0 && strings.HasPrefix(command, "RNTO") && !can.NoReplace {
 		t.Errorf("cut %d at %q: %d jobs failed", fault, command, len(s.ops))
+		for _, op := range s.ops {
+			t.Error(op.Path, outcomes[op.Path].Err)
+		}
 	}
 	for path, o := range s.streamed(2) {
 		if o.Result != Done {

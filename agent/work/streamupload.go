@@ -84,8 +84,7 @@ func (s *Stream) upload(ctx context.Context, u *outgoing, more bool) {
 	there := before.StatFile(u.target())
 	sent := stored{name: u.temp()}
 	transfer, err := u.conn.StoreAhead(ctx, before, sent.name, more)
-	began := err == nil
-	if began {
+	if err == nil {
 		if s.last != nil && s.last.isConfirmed() {
 			s.settle() // by no command: those have to wait for the transfer
 		}
@@ -99,7 +98,7 @@ func (s *Stream) upload(ctx context.Context, u *outgoing, more bool) {
 	if unexpected {
 		u.discard(ctx, sent.name)
 	}
-	if unexpected || !began && refusedName(err) || errors.Is(err, ftpclient.ErrTicketExpired) {
+	if unexpected || refusedName(err) || errors.Is(err, ftpclient.ErrTicketExpired) {
 		u.root.Close()
 		s.ordinarily(ctx, u.env, u.job) // which says what is to be said, and knows the cures
 		return
