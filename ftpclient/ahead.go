@@ -20,7 +20,7 @@ const (
 )
 
 // retryAhead is after how long what was learned against questions behind transfers is doubted: servers are replaced, networks change.
-const retryAhead = 7 * 24 * time.Hour
+const retryAhead = 24 * time.Hour
 
 // StoreAhead is Do of before, then Store of the whole file p, for one of many small files: Result.Size tells what SIZE says of it
 // afterwards. more says that another such transfer follows at once. On servers that are known to stand it all that takes two round
@@ -132,7 +132,7 @@ func (c *Conn) startAround(ctx context.Context, r request, a around, ready *read
 	if err != nil {
 		if ready == nil {
 			c.doubt(way, t, err)
-		} else if t.unopened != nil && control.Ended(ctx) == nil {
+		} else if t.hadNoData(err) && control.Ended(ctx) == nil {
 			c.learnAhead(aheadDoubtful)
 		}
 		return t, err
@@ -238,6 +238,8 @@ func (t *Transfer) catchUp(ctx context.Context) error {
 		reply, err := c.awaitCall(ctx, call)
 		if verb := t.around.behind[i].Verb(); err == nil && !answers(verb, reply) {
 			err = fmt.Errorf("%w: %s behind a transfer was answered with %s", ErrDesync, verb, reply)
+		} else if err == nil && call.Preceded(t.call) {
+			err = fmt.Errorf("%w: %s behind a transfer was answered before that", ErrDesync, verb)
 		}
 		if err != nil {
 			if control.Ended(ctx) == nil && !errors.Is(err, ErrClosing) {

@@ -137,6 +137,20 @@ func (b *Batch) MakeDir(p string) *Answer {
 	}, func(ctx context.Context) error { return c.MakeDir(ctx, p) })
 }
 
+// enter makes the folder p the current one.
+func (b *Batch) enter(p string) *Answer {
+	c := b.conn
+	return b.change("list", []line{{verb: "CWD"}}, []string{p}, func(replies []control.Reply) error {
+		return c.unlessCompleted("list", p, "CWD", replies[0])
+	}, func(ctx context.Context) error {
+		reply, err := c.changeFolder(ctx, "list", c.Absolute(p))
+		if err != nil {
+			return err
+		}
+		return c.unlessCompleted("list", p, "CWD", reply)
+	})
+}
+
 // change adds a change by one command for each of lines, about the path beside it.
 func (b *Batch) change(op string, lines []line, paths []string, read func([]control.Reply) error, alone func(context.Context) error) *Answer {
 	answer := &Answer{Err: ErrUnanswered}

@@ -104,9 +104,8 @@ func (c *Conn) begin(ctx context.Context, r request, command control.Command, pe
 // doubt notes that a way which was believed to work did not: the next transfer proves it anew if
 // that is possible, and if it has not been so before in this session, or finds another.
 func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
-	var e *Error
 	unopened := t.unopened != nil
-	if isOfTLS(err) || !unopened && !(errors.As(err, &e) && noConnection(e.Code)) {
+	if !t.hadNoData(err) {
 		return
 	}
 	if way.Method != data.Passive && c.doubted != way {
@@ -120,6 +119,12 @@ func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
 		})
 	}
 	c.forgetWay(way)
+}
+
+// hadNoData reports whether a transfer whose begin ended with err had no data connection, through no fault of TLS.
+func (t *Transfer) hadNoData(err error) bool {
+	var e *Error
+	return !isOfTLS(err) && (t.unopened != nil || errors.As(err, &e) && noConnection(e.Code))
 }
 
 func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command, error) {
