@@ -71,7 +71,7 @@ func IsStreamed(sync Sync, job queue.Job) bool {
 	if job.Claims > 1 || len(hooks.Before)+len(hooks.After)+len(hooks.OnError) > 0 || sync.Verify != VerifySize && sync.Verify != "" {
 		return false
 	}
-	return job.Kind == string(plan.Upload) && !sync.Direct && !sync.Upload.After.acts() && sync.Mode == 0 && !(sync.Appends != nil && sync.Appends(job.Path))
+	return job.Kind == string(plan.Upload) && !sync.Direct && !sync.Upload.After.acts() && sync.Mode == 0
 }
 
 // streamed is a job in a stream.

@@ -46,7 +46,6 @@ func TestAStreamOnRealServers(t *testing.T) {
 			want, got := one.pass(files, basesOfOne, false), other.pass(files, basesOfOther, true)
 			for path, o := range got {
 				if o.Result != Done || want[path].Result != Done {
-					t.Logf("%q", other.commands)
 					t.Fatalf("version %d of %s: %s %v, in a stream %s %v", version, path, want[path].Result, want[path].Err, o.Result, o.Err)
 				}
 			}
@@ -72,7 +71,6 @@ func TestAStreamOnRealServers(t *testing.T) {
 				files[path] += fmt.Sprint(" and more ", version)
 			}
 		}
-		if t.Failed() { t.Logf("%q", other.commands) }
 		if moved, asked := len(other.said("STOR")), len(other.said("EPSV"))+len(other.said("PASV")); moved != len(files) || asked > len(files)+1 {
 			t.Errorf("%d files: STOR %d times, %d data connections", len(files), moved, asked)
 		}

@@ -55,6 +55,9 @@ func (u *outgoing) open() bool {
 	if facts.TimeSetter == "" || u.wantsTimeZone() || u.overruled() != "" {
 		return false
 	}
+	if growth, err := u.grows(); err != nil || growth != nil {
+		return false
+	}
 	for name := range strings.SplitSeq(u.remoteRel, "/") {
 		if ftpclient.OddName(name) != "" {
 			return false
