@@ -58,6 +58,9 @@ func (u *outgoing) open() bool {
 	if growth, err := u.grows(); err != nil || growth != nil {
 		return false
 	}
+	if last, err := u.env.State.At(u.Path); err != nil || last != nil && entry.Same(last.Local, u.Local.Entry) {
+		return false // it may have been sent since it was planned: that is asked first
+	}
 	for name := range strings.SplitSeq(u.remoteRel, "/") {
 		if ftpclient.OddName(name) != "" {
 			return false
@@ -97,7 +100,8 @@ func (s *Stream) upload(ctx context.Context, u *outgoing, more bool) {
 		sent.result, err = transfer.Finish(ctx)
 	}
 	s.settle()
-	unexpected := err == nil && !u.mayReplace(there)
+	// Also of a transfer that failed: perhaps there was nothing to send.
+	unexpected := !u.mayReplace(there) && (err == nil || there.Err == nil)
 	if unexpected {
 		u.discard(ctx, sent.name)
 	}
