@@ -183,6 +183,7 @@ type walker struct {
 	cases string
 	// byKey are names of the local folder keyed, see namesakes.
 	byKey map[string][]string
+	keys  []uint64 // of the names of a folder, see mayClash
 	keyed string
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
@@ -353,9 +354,11 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	defer w.enterFar(far)()
 	twins := w.asHere(rel, here.Names, &far, base)
 	s := w.spell(here.Names, &far, base)
-	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
-	if err != nil {
-		return true, err
+	var clash clashes
+	if w.mayClash(rel, here.Names, far.Names, base, remote) {
+		if clash, err = w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)}); err != nil {
+			return true, err
+		}
 	}
 	if w.followsRotation() {
 		before := w.rotations

@@ -30,7 +30,7 @@ func (q quick) passes(f *frame, found one) bool {
 	if q.off || len(f.at) > 0 || here == nil || base == nil || len(w.moves.from) > 0 {
 		return false
 	}
-	if base.Bad != "" || base.Left != "" || base.Local.Kind != entry.File || base.Remote.Kind != entry.File || !entry.Same(*here, base.Local) {
+	if base.Left != "" || base.Local.Kind != entry.File || base.Remote.Kind != entry.File || !entry.Same(*here, base.Local) {
 		return false
 	}
 	direction := w.request.Rules.Direction

@@ -27,6 +27,9 @@ func TestWhatIsQuickIsWhatWouldBeDecided(t *testing.T) {
 		r := newRig(t, []plan.Direction{plan.Up, plan.Down, plan.Both}[draw.IntN(3)])
 		r.rules.Delete = draw.IntN(4) > 0
 		r.rules.Consume = draw.IntN(10) == 0
+		if draw.IntN(2) == 0 {
+			r.rules.Links = plan.LinksPreserve
+		}
 		r.rules.Foreign = []plan.Foreign{"", plan.ForeignKeep, plan.ForeignConflict}[draw.IntN(3)]
 		options := FilterOptions{Defaults: true, IgnoreFile: ".ferryignore", Exclude: []string{"left-*"}}
 		if draw.IntN(8) == 0 {
@@ -82,6 +85,10 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 		} else {
 			r.inStep(dir + "/")
 			far[""] = append(far[""], list.Entry{Name: dir, Type: list.Dir})
+			if row := r.base[dir]; draw.IntN(8) == 0 {
+				row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
+				r.base[dir] = row
+			}
 		}
 		for n := range 3 + draw.IntN(12) {
 			name := fmt.Sprintf("f%d", n)
