@@ -4,6 +4,7 @@ package scan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -142,28 +143,32 @@ func (d *dirents) lookAll(handle int, names []Named) error {
 	first := min(tryFirst, len(names))
 	began := time.Now()
 	unseen := d.lookAt(handle, names, 0, first)
-	rest := len(names) - first
-	atOnce := min(fastLooks, runtime.GOMAXPROCS(0), rest/aloneUpTo+1)
-	if time.Since(began) > time.Duration(first)*slowLook {
-		atOnce = min(slowLooks, rest)
+	atOnce := looksAtOnce(time.Since(began), first, len(names)-first, runtime.GOMAXPROCS(0))
+	return cmp.Or(unseen, d.lookBeside(handle, names, first, atOnce))
+}
+
+// looksAtOnce says how many looks to make at a time, if there are so many left and the first ones took so long. It is pure.
+func looksAtOnce(took time.Duration, first, left, processors int) int {
+	if took > time.Duration(first)*slowLook {
+		return min(slowLooks, left)
 	}
+	return min(fastLooks, processors, left/aloneUpTo+1)
+}
+
+// lookBeside looks at the names from a place on, at several at a time.
+func (d *dirents) lookBeside(handle int, names []Named, from, atOnce int) error {
 	if atOnce <= 1 {
-		return errors.Join(unseen, d.lookAt(handle, names, first, len(names)))
+		return d.lookAt(handle, names, from, len(names))
 	}
 	failed := make([]error, atOnce)
-	share := func(i int) int { return first + rest*i/atOnce }
+	share := func(i int) int { return from + (len(names)-from)*i/atOnce }
 	var others sync.WaitGroup
 	for i := 1; i < atOnce; i++ {
 		others.Go(func() { failed[i] = d.lookAt(handle, names, share(i), share(i+1)) })
 	}
-	failed[0] = d.lookAt(handle, names, first, share(1))
+	failed[0] = d.lookAt(handle, names, from, share(1))
 	others.Wait()
-	for _, err := range failed {
-		if unseen == nil {
-			unseen = err
-		}
-	}
-	return unseen
+	return cmp.Or(failed...)
 }
 
 // lookAt looks at the names from one place to another. What could not be looked at is Absent, and the error says so of the last of these.

@@ -120,8 +120,14 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 				row.Local.Kind = entry.Dir
 			case 7:
 				row.Remote = entry.Entry{}
-			case 8:
-				there.Precision = time.Minute
+			case 8: // the listed time does not tell enough yet
+				at := time.Now().Add(-25 * time.Hour).UTC()
+				if err := os.Chtimes(filepath.Join(r.local, rel), at, at); err != nil {
+					r.t.Fatal(err)
+				}
+				there.ModTime, there.Precision = at.Truncate(time.Minute), time.Minute
+				row.Local.ModTime, row.Remote.ModTime, row.Remote.Precision = at, there.ModTime, there.Precision
+				row.When = time.Now().Add(-10 * time.Hour)
 			case 9:
 				there.ModTime = time.Time{}
 			case 10:
@@ -172,7 +178,12 @@ func (f farTree) Stat(_ context.Context, p string) (list.Entry, error) {
 }
 
 func (f farTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
-	return make([]ftpclient.FileTime, len(paths)), nil
+	times := make([]ftpclient.FileTime, len(paths))
+	for i, p := range paths {
+		found, err := f.Stat(context.Background(), p)
+		times[i] = ftpclient.FileTime{ModTime: found.ModTime.Add(time.Second), Err: err}
+	}
+	return times, nil
 }
 func (farTree) Size(context.Context, string) (int64, error) { return 0, os.ErrNotExist }
 func (farTree) Usable() bool                                { return true }
