@@ -14,6 +14,7 @@ import (
 
 // TestReceiveFile downloads one MiB into files that can be spliced to, and into some that cannot.
 func TestReceiveFile(t *testing.T) {
+	const cutShort = "a connection that is cut is no fault of the file"
 	large := strings.Repeat("0123456789abcdef", 1<<16)
 	temp := func(flags int) func(t *testing.T) *os.File {
 		return func(t *testing.T) *os.File {
@@ -26,7 +27,9 @@ func TestReceiveFile(t *testing.T) {
 		}
 	}
 	whole := steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: large, End: ftptest.Close}}, {Send: "226 done"}}
-	cut := steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: large[:1<<19], End: ftptest.Reset}}, {Send: "426 gone"}}
+	begun, received := make(chan struct{}), make(chan struct{})
+	cut := steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: large[:1<<19]}},
+		{Hold: begun, Data: &ftptest.Data{End: ftptest.Reset}}, {Hold: received, Send: "426 gone"}}
 	tests := []struct {
 		name   string
 		file   func(t *testing.T) *os.File
@@ -40,7 +43,7 @@ func TestReceiveFile(t *testing.T) {
 		{name: "a file that is appended to knows no splice", file: temp(os.O_APPEND), script: whole, limit: 1<<20 + 1},
 		{name: "no byte more than the limit", file: temp(0), limit: 1 << 19, stop: true,
 			script: steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: large}}}.then(aborted...)},
-		{name: "a connection that is cut is no fault of the file", file: temp(0), script: cut, limit: 1<<20 + 1, fails: true},
+		{name: cutShort, file: temp(0), script: cut, limit: 1<<20 + 1, fails: true},
 		{name: "a full disk is", limit: 1<<20 + 1, fails: true, ofFile: syscall.ENOSPC,
 			script: steps{passive, {Expect: "RETR /f", Send: "150 go", Data: &ftptest.Data{Send: large}}}.then(aborted...),
 			file: func(t *testing.T) *os.File {
@@ -60,7 +63,13 @@ func TestReceiveFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := test.file(t)
+			if test.name == cutShort {
+				close(begun)
+			}
 			n, err := transfer.ReceiveFile(file, test.limit)
+			if test.name == cutShort {
+				close(received)
+			}
 			var ofFile *fs.PathError
 			switch {
 			case (err != nil) != test.fails:
