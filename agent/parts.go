@@ -388,7 +388,7 @@ func (c *commit) finish(s *scanning) error {
 		return state.PutSync(c.tx, s.sync(), s.row)
 	}
 	if !s.Full {
-		return nil
+		return c.dropSkipped(s)
 	}
 	if s.surveys {
 		return c.surveyed(s)

@@ -4,6 +4,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 // A pass that finds the local folder as it was has no reason to ask the server, as long as nobody else changes what is there. So for
@@ -34,6 +35,17 @@ func (s *scanning) checked() state.Checked {
 		return state.Checked{}
 	}
 	return state.Checked{Began: s.progress.Began, Rules: s.progress.Found.Rules}
+}
+
+// dropSkipped removes what a pass over the local folder alone has not found again of what was skipped there.
+func (c *commit) dropSkipped(s *scanning) error {
+	if !isPassFromState(s.Job) || s.progress.Found.Unseen > 0 || s.progress.Found.Left > 0 {
+		return nil
+	}
+	isOnlyHere := func(n state.Note) bool {
+		return n.Kind == state.NoteSkipped && n.Local != nil && n.Local.Kind != entry.Absent && (n.Remote == nil || n.Remote.Kind == entry.Absent)
+	}
+	return state.DropNotes(c.tx, s.sync(), s.progress.Began, isOnlyHere)
 }
 
 // trusts reports whether the server's side of a sync is known well enough not to be looked at.
