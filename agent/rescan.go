@@ -87,7 +87,7 @@ func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 	case e.Regular && s.Direction == config.Both: // which may come much more often than the server should be listed
 		return s.Rescan <= 0 || waits(row.LastFullScan.Add(s.Rescan/2), c.now, s.Rescan/2), nil
 	case e.Regular && s.Direction == config.Up:
-		return s.Recheck <= 0 || waits(row.LastFullScan.Add(s.Recheck), c.now, s.Recheck), nil
+		return s.Recheck <= 0 || isRecent(row.LastFullScan, s.Recheck, c.now), nil
 	case e.Regular:
 		return false, nil
 	case !e.Watched:

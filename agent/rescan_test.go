@@ -47,7 +47,7 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 		"the agent starts":                                   {"up", start, func(tx *state.Tx) error { return seen(tx, time.Hour) }, "[rescan]", false},
 		"the agent starts after days":                        {"up", start, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[scan]", false},
 		"it is time for another look at the server":          {"up", due, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[scan]", true},
-		"it is not time for another look there":              {"up", due, func(tx *state.Tx) error { return seen(tx, 23*time.Hour) }, "[rescan]", true},
+		"it is not time for another look there":              {"up", due, func(tx *state.Tx) error { return seen(tx, 22*time.Hour) }, "[rescan]", true},
 		"something has happened that a watch has seen":       {"up", local, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[rescan]", false},
 		"both sides were never looked at":                    {"up", local, nil, "[scan]", false},
 		"both sides were never looked at, and it is time to": {"up", due, nil, "[scan]", true},

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"time"
+
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -55,7 +57,7 @@ func (c *commit) trusts(sync string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	recent := waits(row.Checked.Began.Add(s.Recheck), c.now, s.Recheck) && row.Checked.Rules == rulesOf(c.d.agent.cfg, s)
+	recent := isRecent(row.Checked.Began, s.Recheck, c.now) && row.Checked.Rules == rulesOf(c.d.agent.cfg, s)
 	guarded := row.Halt != "" || !row.Approved.IsZero() || row.Elsewhere || row.EmptiedLocal || row.EmptiedRemote
 	server := c.server(s.Server)
 	if !recent || guarded || server.Failures > 0 || server.BlockedBy != "" {
@@ -67,6 +69,13 @@ func (c *commit) trusts(sync string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// isRecent reports whether a look is not older than recheck. One that is nearly as old does not count, or else of daily passes each second
+// one would come a few seconds too early for a look at the server.
+func isRecent(looked time.Time, recheck time.Duration, now time.Time) bool {
+	recheck -= recheck / 24
+	return waits(looked.Add(recheck), now, recheck)
 }
 
 // noScanIsOpen: nobody has asked for a look at both sides, or is in the middle of one.
