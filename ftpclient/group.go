@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -239,7 +238,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 			c.kill()
 			return nil, c.connectionError(op, "", err)
 		}
-		if verb, _, _ := strings.Cut(commands[i].String(), " "); !answers(verb, replies[i]) {
+		if verb := commands[i].Verb(); !answers(verb, replies[i]) {
 			c.facts.Pipelining = "no"
 			c.kill()
 			return nil, &Error{Op: op, Err: fmt.Errorf("%w: %s was answered with %s", ErrDesync, verb, replies[i])}
@@ -263,6 +262,12 @@ func answers(verb string, r control.Reply) bool {
 		return r.Code == 213 || r.Code >= 400
 	case "MLST":
 		return r.Code == 250 || r.Code >= 400
+	case "RNFR":
+		return r.Intermediate() || r.Completed() || r.Code >= 400
+	case "EPSV":
+		return r.Code == 229 || r.Code >= 400
+	case "PASV":
+		return r.Code == 227 || r.Code >= 400
 	case "NOOP":
 		return r.Completed() && r.Code != 257 || r.Code >= 400
 	}
