@@ -27,6 +27,13 @@ type Facts struct {
 	LeftOut string `json:"left_out,omitempty"`
 	// BrokeOff is the one of them at which the last login broke off, "" if it did not.
 	BrokeOff string `json:"broke_off,omitempty"`
+	// LoginAtOnce is "failed" when the last login in one write ended without an answer and the same one command by command did
+	// not, which may be chance; "broke" when that was so twice, or when replies came in another order: then none is tried
+	// any more. "" otherwise.
+	LoginAtOnce string `json:"login_at_once,omitempty"`
+	// LoginWishes are the commands that the last login sent because of the answer to FEAT, which the next one sends along
+	// with it; "" when unknown.
+	LoginWishes string `json:"login_wishes,omitempty"`
 
 	// Data connections and transfers.
 
