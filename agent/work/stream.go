@@ -17,6 +17,7 @@ import (
 type Stream struct {
 	report func(Outcome)
 	last   *delivered // the upload that is complete under its temporary name and waits for its final one; nil if none does
+	bulk   []streamed // jobs of one kind that wait for more of them, to be done together
 }
 
 // NewStream returns one that reports each Outcome as soon as it is known. A report is the last thing that is done about its job, and of the
@@ -28,9 +29,16 @@ const smallFile = 1 << 20
 
 // Do carries out a job, or all of it but its end. more says that another one follows at once that IsStreamed.
 func (s *Stream) Do(ctx context.Context, e Env, job queue.Job, more bool) {
-	if IsStreamed(e.Sync, job) {
+	switch {
+	case IsStreamed(e.Sync, job):
+		s.endBulk()
 		if u := beginUpload(ctx, e, job); u != nil {
 			s.upload(ctx, u, more)
+			return
+		}
+	case isBulk(e.Sync, job):
+		s.endUpload()
+		if s.gather(ctx, e, job) {
 			return
 		}
 	}
@@ -45,6 +53,11 @@ func (s *Stream) ordinarily(ctx context.Context, e Env, job queue.Job) {
 
 // End brings what waits to its end.
 func (s *Stream) End() {
+	s.endUpload()
+	s.endBulk()
+}
+
+func (s *Stream) endUpload() {
 	if s.last == nil {
 		return
 	}
