@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state"
@@ -47,7 +45,7 @@ type readAhead struct {
 	lender Lender
 	// path is the name of a folder on the server.
 	path func(rel string) string
-	// descends says which folders of one that was listed ahead are likely to be walked through; nil: nobody knows.
+	// descends says which folders in one that was listed ahead are likely to be walked through. It is called on any goroutine.
 	descends func(rel string) bool
 
 	ctx    context.Context // of the walk
@@ -211,7 +209,7 @@ func (r *readAhead) take(conn Conn) (rel string, l *listedAhead) {
 	if !conn.Usable() {
 		r.most--
 	}
-	if conn.Usable() && !awaited && r.ctx.Err() == nil {
+	if conn.Usable() && !awaited && r.helpers <= r.most && r.ctx.Err() == nil {
 		rel, l = r.begin()
 	}
 	if l == nil {
@@ -270,10 +268,8 @@ func (r *readAhead) list(ctx context.Context, conn Conn, rel string, l *listedAh
 		return
 	}
 	r.held += entries
-	if r.descends != nil {
-		r.add(rel, r.subfolders(rel, l.listing))
-		r.hire()
-	}
+	r.add(rel, r.subfolders(rel, l.listing))
+	r.hire()
 }
 
 // subfolders of a folder that was listed ahead.
@@ -359,40 +355,28 @@ func (r *readAhead) forget(rel string) {
 }
 
 // comesTo tells the read-ahead what the walk comes to in a folder: its subfolders on the server, without those that were passed or
-// take no part, nor those which nobody has here, if nothing is done about these.
-func (w *walker) comesTo(folder string, here, far []Named, f *frame) {
+// take no part.
+func (w *walker) comesTo(folder string, far []Named, f *frame) {
 	remote := w.request.Remote
 	if remote == nil || remote.ahead == nil {
 		return
 	}
 	var names []string
 	for _, e := range far {
-		rel := within(folder, e.Name)
-		if e.Kind != entry.Dir || f.passed(e.Name) || IsTemp(e.Name) || w.excluded(rel, true) {
-			continue
-		}
-		_, isHere := slices.BinarySearchFunc(here, e.Name, func(n Named, name string) int { return strings.Compare(n.Name, name) })
-		if isHere || w.request.walksThroughAll() {
+		if e.Kind == entry.Dir && !f.passed(e.Name) && !IsTemp(e.Name) && !w.excluded(within(folder, e.Name), true) {
 			names = append(names, e.Name)
 		}
 	}
 	remote.ahead.offer(folder, names)
 }
 
-// walksThroughAll reports whether folders are walked through that are on the server alone.
-func (r Request) walksThroughAll() bool { return r.Rules.Direction != plan.Up || r.Rules.Delete }
-
 // lists has the folders of the server listed ahead, on what connections can be had, unless it is known which ones need not be listed.
 func (r *Request) lists(ctx context.Context) (done func()) {
 	if r.Remote == nil || r.Lender == nil || r.Paths != nil || r.Folders != nil && r.Folders.Spare || r.Lender.Most() < 1 {
 		return func() {}
 	}
-	var descends func(rel string) bool
-	if filter, temp := r.Filter, r.TempFolder; r.walksThroughAll() {
-		descends = func(rel string) bool {
-			return !IsTemp(rel) && !isIn(rel, temp) && !filter.Excluded(rel, true)
-		}
-	}
+	filter, temp := r.Filter, r.TempFolder
+	descends := func(rel string) bool { return !IsTemp(rel) && !isIn(rel, temp) && !filter.Excluded(rel, true) }
 	remote := *r.Remote
 	remote.ahead = newReadAhead(ctx, r.Lender, remote.Path, descends)
 	r.Remote = &remote

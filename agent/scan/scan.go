@@ -367,7 +367,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	}
 	f := w.enter(at)
 	defer w.leave(f)
-	w.comesTo(rel, here.Names, far.Names, f)
+	w.comesTo(rel, far.Names, f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
 	itemOf := func(found one) plan.Item {
 		known := baseOf(found.base)
