@@ -2,10 +2,22 @@ package ftpclient
 
 import "context"
 
+// spareListing is the same as maxListing for a connection that is lent as a spare one: there may be several of them, for what is only
+// needed later.
+const spareListing = 8 << 20
+
 // Spare lends a connection that nobody else wants at the moment, which Put must get back: one that is idle, or a new one if there may be
 // more. It does not wait for one and is nil without an error if there is none; nor is it the first to find out whether the server can be reached.
-// Who has it should give it back as soon as it is Awaited.
+// Who has it should give it back as soon as it is Awaited. A listing of more than 8 MiB is ErrIncomplete.
 func (p *Pool) Spare(ctx context.Context) (*Conn, error) {
+	conn, err := p.getSpare(ctx)
+	if conn != nil {
+		conn.listingLimit = spareListing
+	}
+	return conn, err
+}
+
+func (p *Pool) getSpare(ctx context.Context) (*Conn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w := &waiter{ready: make(chan grant, 1)}

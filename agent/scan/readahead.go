@@ -257,7 +257,7 @@ func (r *readAhead) list(ctx context.Context, conn Conn, rel string, l *listedAh
 		l.listing, l.err, entries = ftpclient.Listing{}, errLarge, 0
 	}
 	// All ways to a data connection take seconds, and several folders of that size too much room.
-	r.off = r.off || noData || errors.Is(l.err, errLarge)
+	r.off = r.off || noData || errors.Is(l.err, errLarge) || errors.Is(l.err, ftpclient.ErrIncomplete)
 	switch {
 	case r.ahead[rel] != l: // the walk is past it
 		return
