@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -135,11 +136,29 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 			w.used = true
 			return w.connect(ctx)
 		},
+		Lender:   lender{w.pool},
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,
 	}
 }
+
+// lender lends connections of a pool that nobody else wants.
+type lender struct{ pool *ftpclient.Addresses }
+
+func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
+	conn, err := l.pool.Spare(ctx)
+	if conn == nil { // and not an interface that holds nil
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (l lender) Awaited() bool { return l.pool.Awaited() }
+
+func (l lender) Put(conn scan.Conn) { l.pool.Put(conn.(*ftpclient.Conn)) }
+
+func (l lender) Most() int { return l.pool.Use().Limit - 1 }
 
 // flush returns what hands over a part of a scan and waits until it is committed. It ends with its
 // context, which is broken off when nobody commits any more.

@@ -135,7 +135,9 @@ type Env struct {
 	Sync Sync
 	// Connect returns the worker's connection, made when first needed, and a new one when that
 	// is not usable any more.
-	Connect  func(ctx context.Context) (*ftpclient.Conn, error)
+	Connect func(ctx context.Context) (*ftpclient.Conn, error)
+	// Lender, if not nil, lends what connections the server has to spare beside that one.
+	Lender   scan.Lender
 	State    State
 	Instance string
 	Logger   *slog.Logger
