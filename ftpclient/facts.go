@@ -99,6 +99,12 @@ type Facts struct {
 	// Pipelining: "yes" when the server answers several commands in one write in order, "no"
 	// when it was seen not to, "" when unknown.
 	Pipelining string `json:"pipelining,omitempty"`
+	// Ahead is what may be asked behind a transfer before that has ended: "yes"; "pair" when nothing, as the server was seen to answer
+	// out of order; "no" when the port for the next data connection is better asked for alone, as one that was named among other
+	// answers could not be reached and another one could (a firewall on the way reads along); "doubtful" between the two; "" when
+	// the kind of server decides. AheadLearned is when that was learned, in seconds of Unix time.
+	Ahead        string `json:"ahead,omitempty"`
+	AheadLearned int64  `json:"ahead_learned,omitempty"`
 
 	// CertificateEnds is when the certificate of the last TLS handshake expires, in seconds of Unix time; 0 without TLS.
 	CertificateEnds int64 `json:"certificate_ends,omitempty"`

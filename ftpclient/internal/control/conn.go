@@ -40,7 +40,8 @@ type Conn struct {
 	matcher Matcher
 	calls   map[uint64]*Call
 	last    uint64
-	err     error // why the connection is dead
+	replies uint64 // final ones, so far
+	err     error  // why the connection is dead
 }
 
 // New takes over nc, whose greeting (and TLS negotiation) is done and from which br has
@@ -88,6 +89,8 @@ func (c *Conn) deliver(reply Reply) error {
 	call := c.calls[d.Command]
 	if d.Final {
 		delete(c.calls, d.Command)
+		c.replies++
+		call.order = c.replies
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
@@ -191,8 +194,8 @@ func (c *Conn) Send(ctx context.Context, command Command) (*Call, error) {
 // its own. With an error there are no calls and the connection is dead; unless the error
 // wraps ErrNotSent, the server may have got the first ones. The end of ctx ends the writing.
 //
-// Only commands whose replies do not decide about the next one belong into a group, and
-// nothing behind a transfer command.
+// Only commands whose replies do not decide about the next one belong into a group. Behind a transfer command that is so
+// only with servers which read nothing before the transfer has ended.
 func (c *Conn) SendGroup(ctx context.Context, commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
@@ -292,6 +295,7 @@ type Call struct {
 	err      error
 	secret   string // what logs must not show of its reply
 	unsent   bool   // its line was not written to the end
+	order    uint64 // of the final reply among all
 }
 
 func newCall() *Call {
@@ -368,6 +372,9 @@ func (call *Call) Wait(ctx context.Context) (Reply, error) {
 		return Reply{}, Ended(ctx)
 	}
 }
+
+// Preceded reports whether the final reply to this command came before that to other. Both must have had it.
+func (call *Call) Preceded(other *Call) bool { return call.order < other.order }
 
 // Finished is closed when the final reply is in or will never come.
 func (call *Call) Finished() <-chan struct{} { return call.finished }
