@@ -37,6 +37,8 @@ type Spares struct {
 	Idle   func() int
 	Wanted func() bool
 	Get    func(ctx context.Context) (*ftpclient.Conn, func(), error)
+
+	decide func(rate float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
 }
 
 // segmentation is a download by several streams. The file itself is always a whole beginning: its stream writes to it, and the others
@@ -71,7 +73,7 @@ type segment struct {
 func (o *op) segments(from origin, reread *rereader, offset int64) bool {
 	spares := o.env.Spares
 	return spares.Most > 1 && reread == nil && canUnlinkOpen && !from.look.ModTime.IsZero() && from.look.Size-offset >= leastSegmented &&
-		o.conn.Turn() >= shortLine && !o.conn.Facts().NoSegments
+		(o.conn.Turn() >= shortLine || spares.decide != nil) && !o.conn.Facts().NoSegments
 }
 
 // fetchSegments does what pour and Finish do, for the file from offset on, and opens further streams when one alone does not get
@@ -142,13 +144,17 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		}
 		now := time.Now()
 		since := now.Sub(s.looked)
-		if since < segmentLook {
+		decide := s.o.env.Spares.decide
+		if since < segmentLook && decide == nil {
 			continue
+		}
+		if decide == nil {
+			decide = s.pace.look
 		}
 		total := s.at + s.moved.Load()
 		rate := float64(total-s.total) / since.Seconds()
 		s.looked, s.total = now, total
-		switch s.pace.look(rate, end-s.at) {
+		switch decide(rate, end-s.at) {
 		case segmentSplit:
 			end = s.fork(ctx, rate)
 		case segmentJoin:
@@ -180,16 +186,22 @@ func (s *segmentation) fork(ctx context.Context, rate float64) int64 {
 		s.pace = segmentPace{turn: s.pace.turn} // perhaps later
 		return size
 	}
-	lead := int64(rate * (setUpTurns * s.pace.turn).Seconds())
-	share := max(0, size-s.at-lead) / int64(others+1)
+	lead := min(int64(rate*(setUpTurns*s.pace.turn).Seconds()), (size-s.at)/2)
+	share := (size - s.at - lead) / int64(others+1)
 	s.o.env.Logger.Info("large download goes on in segments", "path", s.o.Path, "streams", others+1)
 	for i := range int64(others) {
 		span := &segment{start: size - (int64(others)-i)*share, end: size - (int64(others)-i-1)*share, done: make(chan struct{})}
 		span.at = span.start
 		s.spans = append(s.spans, span)
+		var err error
+		if span.file, err = s.o.nameless(int(i) + 2); err != nil {
+			s.o.env.Logger.Debug("no file for a segment", "path", s.o.Path, "error", err)
+			close(span.done)
+			continue
+		}
 		s.streams.Go(func() {
 			defer close(span.done)
-			if err := s.fetch(ctx, span, int(i)+2); err != nil {
+			if err := s.fetch(ctx, span); err != nil {
 				s.o.env.Logger.Debug("segment ends early", "path", s.o.Path, "offset", span.at, "error", err)
 			}
 		})
@@ -198,10 +210,7 @@ func (s *segmentation) fork(ctx context.Context, rate float64) int64 {
 }
 
 // fetch brings a segment, or its beginning. An error is no matter: what is missing is fetched by the stream of the file.
-func (s *segmentation) fetch(ctx context.Context, span *segment, number int) (err error) {
-	if span.file, err = s.o.nameless(number); err != nil {
-		return err
-	}
+func (s *segmentation) fetch(ctx context.Context, span *segment) error {
 	conn, giveBack, err := s.o.env.Spares.Get(ctx)
 	if err != nil {
 		return err
