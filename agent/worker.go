@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
@@ -39,6 +38,8 @@ type worker struct {
 	syncs  map[string]work.Sync
 	db     *state.DB
 	logger *slog.Logger
+	// segments is how many connections one download may use.
+	segments int
 	// stopped, if not nil, reports whether nothing of a sync is to be begun.
 	stopped func(sync string) bool
 	// dropped, if not nil, reports whether a job is to be gone.
@@ -137,28 +138,12 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 			return w.connect(ctx)
 		},
 		Lender:   lender{w.pool},
+		Spares:   w.spares(),
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,
 	}
 }
-
-// lender lends connections of a pool that nobody else wants.
-type lender struct{ pool *ftpclient.Addresses }
-
-func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
-	conn, err := l.pool.Spare(ctx)
-	if conn == nil { // and not an interface that holds nil
-		return nil, err
-	}
-	return conn, nil
-}
-
-func (l lender) Awaited() bool { return l.pool.Awaited() }
-
-func (l lender) Put(conn scan.Conn) { l.pool.Put(conn.(*ftpclient.Conn)) }
-
-func (l lender) Most() int { return l.pool.Use().Limit - 1 }
 
 // flush returns what hands over a part of a scan and waits until it is committed. It ends with its
 // context, which is broken off when nobody commits any more.

@@ -149,6 +149,8 @@ type Env struct {
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
 	// Live, if not nil, is told of the transfer.
 	Live *Live
+	// Spares are connections for further streams of a large download.
+	Spares Spares
 	// Dropped, if not nil, reports whether nobody tries the job again if it ends without being done: then nothing of it is to be left.
 	Dropped func() bool
 
