@@ -85,10 +85,6 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 		} else {
 			r.inStep(dir + "/")
 			far[""] = append(far[""], list.Entry{Name: dir, Type: list.Dir})
-			if row := r.base[dir]; draw.IntN(8) == 0 {
-				row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
-				r.base[dir] = row
-			}
 		}
 		for n := range 3 + draw.IntN(12) {
 			name := fmt.Sprintf("f%d", n)
@@ -154,6 +150,10 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 			}
 			r.base[rel] = row
 			far[dir] = append(far[dir], there)
+		}
+		if row := r.base[dir]; dir != "" && draw.IntN(8) == 0 {
+			row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
+			r.base[dir] = row
 		}
 	}
 	return far
