@@ -259,6 +259,9 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 			}
 			d.drain(&b)
 		}
+		if !stopping && !d.due(d.now()) {
+			d.gather(&b, done)
+		}
 		b.now, b.random = d.now(), rand.Float64()
 		d.followTimetables(b.now)
 		b.setBack = d.setBack(b.now)
@@ -476,6 +479,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.requests {
 		if r.pass != nil {
 			r.pass.leaveOut(d.agent)
+			r.pass.trust(t.trusting)
 			d.passes = append(d.passes, r.pass)
 		}
 		r.answer <- nil
