@@ -76,8 +76,8 @@ func TestWhatIsQuickIsWhatWouldBeDecided(t *testing.T) {
 
 // drawTree fills the local folder, the baseline and a server with what is the same nearly everywhere.
 func drawTree(r *rig, draw *rand.Rand) farTree {
-	far := farTree{}
-	names := []string{"plain", "Capital", "left-out", "é", "e\u0301", "tab\t", "x.ftpferry-0123abcd-1.1", ".hidden", "~$office", "a\x01b", "line\nend"}
+	far, made := farTree{}, map[string]bool{}
+	names := []string{"capital", "Capital", "CAPITAL", "left-out", "é", "e\u0301", "tab\t", "x.ftpferry-0123abcd-1.1", ".hidden", "~$office", "a\x01b", "line\nend"}
 	for folder := range 4 {
 		dir := fmt.Sprintf("d%d", folder)
 		if folder == 0 {
@@ -85,17 +85,17 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 		} else {
 			r.inStep(dir + "/")
 			far[""] = append(far[""], list.Entry{Name: dir, Type: list.Dir})
-			if row := r.base[dir]; draw.IntN(8) == 0 {
-				row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
-				r.base[dir] = row
-			}
 		}
 		for n := range 3 + draw.IntN(12) {
 			name := fmt.Sprintf("f%d", n)
 			if draw.IntN(6) == 0 {
-				name = names[draw.IntN(len(names))] + fmt.Sprint(n)
+				name = names[draw.IntN(len(names))] + fmt.Sprint(draw.IntN(3))
 			}
 			rel := filepath.ToSlash(filepath.Join(dir, name))
+			if made[rel] {
+				continue
+			}
+			made[rel] = true
 			r.inStep(rel)
 			there := list.Entry{Name: name, Type: list.File, Size: int64(len(rel)), ModTime: longAgo, Precision: time.Second, Unique: "u" + name}
 			row := r.base[rel]
@@ -150,6 +150,10 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 			}
 			r.base[rel] = row
 			far[dir] = append(far[dir], there)
+		}
+		if row := r.base[dir]; dir != "" && draw.IntN(8) == 0 {
+			row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
+			r.base[dir] = row
 		}
 	}
 	return far
@@ -208,5 +212,36 @@ func TestUnchangedFilesAreCountedAsOthersAre(t *testing.T) {
 		if counted != quick {
 			t.Errorf("%v: %+v, want %+v", knowledge, quick, counted)
 		}
+	}
+}
+
+// TestARotatedFileIsNotPassed: what took its place may have its size and time.
+func TestARotatedFileIsNotPassed(t *testing.T) {
+	var results [2]*Result
+	for i, thorough := range []bool{false, true} {
+		r := newRig(t, plan.Up)
+		r.inStep("a.log", "b.log")
+		for rel, row := range r.base {
+			info, err := os.Lstat(filepath.Join(r.local, rel))
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.Local.ID = localID(info)
+			r.base[rel] = row
+		}
+		r.follows()
+		follow := r.change
+		r.change = func(request *Request) { follow(request); request.thorough = thorough }
+		if err := os.Rename(filepath.Join(r.local, "a.log"), filepath.Join(r.local, "a.log.1")); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, r.local, "a.log")
+		results[i] = r.scan()
+		if len(results[i].Plan.Ops) != 1 || results[i].Plan.Ops[0].Action != plan.MoveRemote {
+			t.Fatalf("%+v", results[i].Plan.Ops)
+		}
+	}
+	if got, want := results[0], results[1]; got.Looked != want.Looked || got.Totals != want.Totals {
+		t.Errorf("%d looked at, %+v, want %d, %+v", got.Looked, got.Totals, want.Looked, want.Totals)
 	}
 }
