@@ -75,8 +75,8 @@ func TestWhatIsQuickIsWhatWouldBeDecided(t *testing.T) {
 }
 
 // drawTree fills the local folder, the baseline and a server with what is the same nearly everywhere.
-func drawTree(r *rig, draw *rand.Rand) farTree {
-	far, made := farTree{}, map[string]bool{}
+func drawTree(r *rig, draw *rand.Rand) listedTree {
+	far, made := listedTree{}, map[string]bool{}
 	names := []string{"capital", "Capital", "CAPITAL", "left-out", "é", "e\u0301", "tab\t", "x.ftpferry-0123abcd-1.1", ".hidden", "~$office", "a\x01b", "line\nend"}
 	for folder := range 4 {
 		dir := fmt.Sprintf("d%d", folder)
@@ -159,16 +159,16 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 	return far
 }
 
-// farTree is a server by its folders.
-type farTree map[string][]list.Entry
+// listedTree is a server by its folders.
+type listedTree map[string][]list.Entry
 
-func (f farTree) List(_ context.Context, p string) (ftpclient.Listing, error) {
+func (f listedTree) List(_ context.Context, p string) (ftpclient.Listing, error) {
 	var l ftpclient.Listing
 	l.Entries = append(l.Entries, f[model{}.rel(p)]...)
 	return l, nil
 }
 
-func (f farTree) Stat(_ context.Context, p string) (list.Entry, error) {
+func (f listedTree) Stat(_ context.Context, p string) (list.Entry, error) {
 	rel := model{}.rel(p)
 	if rel == "" {
 		return list.Entry{Type: list.Dir}, nil
@@ -181,7 +181,7 @@ func (f farTree) Stat(_ context.Context, p string) (list.Entry, error) {
 	return list.Entry{}, os.ErrNotExist
 }
 
-func (f farTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
+func (f listedTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
 	times := make([]ftpclient.FileTime, len(paths))
 	for i, p := range paths {
 		found, err := f.Stat(context.Background(), p)
@@ -189,15 +189,15 @@ func (f farTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTi
 	}
 	return times, nil
 }
-func (farTree) Size(context.Context, string) (int64, error) { return 0, os.ErrNotExist }
-func (farTree) Usable() bool                                { return true }
-func (farTree) Facts() ftpclient.Facts                      { return ftpclient.Facts{} }
-func (farTree) Listed(name string) string                   { return name }
-func (farTree) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
+func (listedTree) Size(context.Context, string) (int64, error) { return 0, os.ErrNotExist }
+func (listedTree) Usable() bool                                { return true }
+func (listedTree) Facts() ftpclient.Facts                      { return ftpclient.Facts{} }
+func (listedTree) Listed(name string) string                   { return name }
+func (listedTree) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
 	return ftpclient.Listing{}, nil
 }
 
-func (farTree) ReadLink(context.Context, string) (list.Entry, error) {
+func (listedTree) ReadLink(context.Context, string) (list.Entry, error) {
 	return list.Entry{}, os.ErrNotExist
 }
 
