@@ -42,13 +42,9 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	}
 	defer func() {
 		if err == nil {
-			o.permit(file, 0)
-		}
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
-		if err == nil && !from.look.ModTime.IsZero() {
-			err = o.root.Chtimes(o.localTemp(), time.Time{}, from.look.ModTime)
+			err = o.seal(file, from.look)
+		} else {
+			file.Close() // what is wrong with it is known
 		}
 	}()
 	transfer, offset, err := o.retrieve(ctx, from, file, length)
@@ -77,17 +73,13 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err != nil {
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	size, err := o.sizeOf(ctx, from.path)
-	if err != nil {
+	if err := o.hasAll(ctx, from.path, got, offset); err != nil {
 		return got, err
-	}
-	if size != offset+got.Bytes {
-		return got, fmt.Errorf("%w: received %d, the server has %d", errShort, offset+got.Bytes, size)
 	}
 	if err := file.Sync(); err != nil {
 		return got, err
 	}
-	got.verified, err = o.verifyReceived(ctx, from.path, reread, file, size)
+	got.verified, err = o.verifyReceived(ctx, from.path, reread, file, offset+got.Bytes)
 	if !got.Confirmed {
 		got.verified += afterLoss
 	}
@@ -95,6 +87,28 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		got.verified += fmt.Sprintf(", resumed at %d", offset)
 	}
 	return got, err
+}
+
+// hasAll compares what was received with the size that the server tells now.
+func (o *op) hasAll(ctx context.Context, p string, got fetched, offset int64) error {
+	size, err := got.Size, error(nil)
+	if !got.Confirmed || size < 0 {
+		size, err = o.sizeOf(ctx, p)
+	}
+	if err == nil && size != offset+got.Bytes {
+		err = fmt.Errorf("%w: received %d, the server has %d", errShort, offset+got.Bytes, size)
+	}
+	return err
+}
+
+// seal closes the temporary file of a download, which has the permissions and the time then that it is to have.
+func (o *op) seal(file *os.File, remote entry.Entry) error {
+	o.permit(file, 0)
+	err := file.Close()
+	if err == nil && !remote.ModTime.IsZero() {
+		err = o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
+	}
+	return err
 }
 
 // sizeOf asks for the size of a remote file. Not all servers know that question, or answer it: then its look has to tell.
