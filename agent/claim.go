@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -121,7 +120,7 @@ func (c *commit) intend(jobs []queue.Job) error {
 	for _, job := range jobs {
 		var op plan.Op
 		action := plan.Action(job.Kind)
-		if action != plan.Upload && action != plan.Download || json.Unmarshal(job.Payload, &op) != nil {
+		if action != plan.Upload && action != plan.Download || op.UnmarshalJSON(job.Payload) != nil {
 			continue
 		}
 		source := op.Local.Entry

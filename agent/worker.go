@@ -38,6 +38,8 @@ type worker struct {
 	syncs  map[string]work.Sync
 	db     *state.DB
 	logger *slog.Logger
+	// segments is how many connections one download may use.
+	segments int
 	// stopped, if not nil, reports whether nothing of a sync is to be begun.
 	stopped func(sync string) bool
 	// dropped, if not nil, reports whether a job is to be gone.
@@ -135,6 +137,8 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 			w.used = true
 			return w.connect(ctx)
 		},
+		Lender:   lender{w.pool},
+		Spares:   w.spares(),
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,

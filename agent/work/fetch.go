@@ -59,27 +59,37 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err == nil {
 		err = o.place(file, offset)
 	}
-	if err == nil {
-		err = o.pour(ctx, transfer, file, reread, from.look.Size, offset)
-	}
 	if err != nil {
 		transfer.Abort(ctx)
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	got.Result, err = transfer.Finish(ctx)
+	joined := 0
+	if o.segments(from, reread, offset) {
+		got.Result, joined, err = o.fetchSegments(ctx, from, transfer, file, offset)
+	} else {
+		got.Result, err = o.receiveAll(ctx, transfer, file, reread, from.look.Size, offset)
+	}
 	if errors.Is(err, ftpclient.ErrUnconfirmed) && offset+got.Bytes == from.look.Size {
 		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
+	}
+	if err == nil && !o.conn.Usable() { // a stream that was ended may have cost it
+		err = o.reconnect(ctx, errors.New("a stream was ended"))
 	}
 	if err != nil {
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	if err := o.hasAll(ctx, from.path, got, offset); err != nil {
+	size := offset + got.Bytes
+	if err := o.hasAll(ctx, from.path, size, -1); err != nil {
 		return got, err
 	}
 	if err := file.Sync(); err != nil {
 		return got, err
 	}
-	got.verified, err = o.verifyReceived(ctx, from.path, reread, file, offset+got.Bytes)
+	if joined > 0 {
+		got.verified, err = o.verifyJoined(ctx, from.path, file, size, joined+1)
+	} else {
+		got.verified, err = o.verifyReceived(ctx, from.path, reread, file, size)
+	}
 	if !got.Confirmed {
 		got.verified += afterLoss
 	}
@@ -89,14 +99,13 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	return got, err
 }
 
-// hasAll compares what was received with the size that the server tells now.
-func (o *op) hasAll(ctx context.Context, p string, got fetched, offset int64) error {
-	size, err := got.Size, error(nil)
-	if !got.Confirmed || size < 0 {
-		size, err = o.sizeOf(ctx, p)
+// hasAll compares how much was received with the size that the server tells now, or has told behind the transfer if that is not -1.
+func (o *op) hasAll(ctx context.Context, p string, received, told int64) (err error) {
+	if told < 0 {
+		told, err = o.sizeOf(ctx, p)
 	}
-	if err == nil && size != offset+got.Bytes {
-		err = fmt.Errorf("%w: received %d, the server has %d", errShort, offset+got.Bytes, size)
+	if err == nil && told != received {
+		err = fmt.Errorf("%w: received %d, the server has %d", errShort, received, told)
 	}
 	return err
 }
@@ -109,6 +118,15 @@ func (o *op) seal(file *os.File, remote entry.Entry) error {
 		err = o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
 	}
 	return err
+}
+
+// receiveAll takes the whole of a transfer to its end.
+func (o *op) receiveAll(ctx context.Context, transfer *ftpclient.Transfer, file *os.File, reread *rereader, size, offset int64) (ftpclient.Result, error) {
+	if err := o.pour(ctx, transfer, file, reread, size, offset); err != nil {
+		transfer.Abort(ctx)
+		return ftpclient.Result{}, err
+	}
+	return transfer.Finish(ctx)
 }
 
 // sizeOf asks for the size of a remote file. Not all servers know that question, or answer it: then its look has to tell.

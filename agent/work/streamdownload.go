@@ -80,15 +80,15 @@ func (s *Stream) download(u *incoming, more bool) {
 
 // receive takes the content, and makes sure that it is all.
 func (u *incoming) receive(transfer *ftpclient.Transfer, file *os.File) (got fetched, err error) {
-	if err := u.pour(u.ctx, transfer, file, nil, u.from.look.Size, 0); err != nil {
-		transfer.Abort(u.ctx)
-		return got, err
-	}
-	if got.Result, err = transfer.Finish(u.ctx); errors.Is(err, ftpclient.ErrUnconfirmed) && got.Bytes == u.from.look.Size {
+	if got.Result, err = u.receiveAll(u.ctx, transfer, file, nil, u.from.look.Size, 0); errors.Is(err, ftpclient.ErrUnconfirmed) && got.Bytes == u.from.look.Size {
 		err = u.reconnect(u.ctx, err) // all has come; whether it is still what is there is asked next
 	}
 	if err == nil {
-		err = u.hasAll(u.ctx, u.from.path, got, 0)
+		told := int64(-1)
+		if got.Confirmed {
+			told = got.Size
+		}
+		err = u.hasAll(u.ctx, u.from.path, got.Bytes, told)
 	}
 	if got.verified = string(VerifySize); !got.Confirmed {
 		got.verified += afterLoss

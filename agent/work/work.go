@@ -135,7 +135,9 @@ type Env struct {
 	Sync Sync
 	// Connect returns the worker's connection, made when first needed, and a new one when that
 	// is not usable any more.
-	Connect  func(ctx context.Context) (*ftpclient.Conn, error)
+	Connect func(ctx context.Context) (*ftpclient.Conn, error)
+	// Lender, if not nil, lends what connections the server has to spare beside that one.
+	Lender   scan.Lender
 	State    State
 	Instance string
 	Logger   *slog.Logger
@@ -147,6 +149,8 @@ type Env struct {
 	Flush func(ctx context.Context, part Outcome) (room int, err error)
 	// Live, if not nil, is told of the transfer.
 	Live *Live
+	// Spares are connections for further streams of a large download.
+	Spares Spares
 	// Dropped, if not nil, reports whether nobody tries the job again if it ends without being done: then nothing of it is to be left.
 	Dropped func() bool
 
