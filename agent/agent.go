@@ -278,11 +278,21 @@ func (a *Agent) ask(ctx context.Context, r request) error {
 
 // Pass implements control.Service.
 func (a *Agent) Pass(ctx context.Context, syncs []string) (control.Report, error) {
+	return a.pass(ctx, syncs, false)
+}
+
+// FullPass implements control.Service.
+func (a *Agent) FullPass(ctx context.Context, syncs []string) (control.Report, error) {
+	return a.pass(ctx, syncs, true)
+}
+
+func (a *Agent) pass(ctx context.Context, syncs []string, full bool) (control.Report, error) {
 	names, err := a.names(syncs)
 	if err != nil {
 		return control.Report{}, err
 	}
 	p := newPass(names, time.Now())
+	p.full = full
 	if err := a.ask(ctx, request{pass: p}); err != nil {
 		return control.Report{}, err
 	}

@@ -20,6 +20,9 @@ func (d *dispatcher) begin(now time.Time) error {
 		if recovered, err = queue.Recover(tx, now); err != nil {
 			return fmt.Errorf("recover jobs: %w", err)
 		}
+		if err := distrust(tx, recovered); err != nil {
+			return err
+		}
 		if err := d.reconfigure(tx, slices.Collect(maps.Keys(d.agent.syncs)), now); err != nil {
 			return err
 		}

@@ -205,14 +205,22 @@ func (c *commit) request(r request) error {
 	if r.approve != nil {
 		return c.approve(r.approve)
 	}
-	for sync := range r.pass.syncs {
+	kinds := map[string]string{}
+	for sync := range r.pass.syncs { // all of them first: what made a server doubtful is over then
 		if !c.d.agent.has(sync) {
 			continue
 		}
+		var err error
+		if kinds[sync], err = c.passOf(sync, r.pass.full); err != nil {
+			return err
+		}
+	}
+	for sync, kind := range kinds {
+		c.trusting[sync] = kind == work.KindRescan
 		if err := c.tryAtOnce(c.d.agent.cfg.Syncs[sync].Server); err != nil {
 			return err
 		}
-		if err := c.enqueueScan(sync, work.KindScan, "request", priorityRequest, c.now); err != nil {
+		if err := c.enqueueScan(sync, kind, "request", priorityRequest, c.now); err != nil {
 			return err
 		}
 	}

@@ -479,6 +479,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.requests {
 		if r.pass != nil {
 			r.pass.leaveOut(d.agent)
+			r.pass.trust(t.trusting)
 			d.passes = append(d.passes, r.pass)
 		}
 		r.answer <- nil

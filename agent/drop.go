@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -55,7 +56,7 @@ func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Chan
 			}
 			return true, err
 		}
-		if err := queue.Drop(tx, job.ID); err != nil || !isScanning(job.Kind) {
+		if err := errors.Join(queue.Drop(tx, job.ID), state.Doubt(tx, job.Sync)); err != nil || !isScanning(job.Kind) {
 			return true, err
 		}
 		return true, state.DropStaged(tx, job.Sync, uint64(job.ID))
@@ -78,6 +79,9 @@ func (a *Agent) DropJobs(ctx context.Context, f control.JobFilter) (control.Chan
 
 // dropUnderWay removes the row of a job that is running, and reports whether another one has taken its place.
 func dropUnderWay(tx *state.Tx, now time.Time, job queue.Job) (again bool, err error) {
+	if err := state.Doubt(tx, job.Sync); err != nil { // what it has left there may still be there
+		return false, err
+	}
 	if isScanning(job.Kind) {
 		if err := state.DropStaged(tx, job.Sync, uint64(job.ID)); err != nil {
 			return false, err

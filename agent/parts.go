@@ -89,6 +89,9 @@ func (c *commit) resume(r report) (*scanning, error) {
 	if len(job.Progress) == 0 || !saved.Began.Equal(s.progress.Began) {
 		// What is staged under this number is of a scan that was given up.
 		s.first, s.progress.Found = true, work.Found{}
+		if s.Full {
+			s.progress.Found.Rules = rulesOf(c.d.agent.cfg, c.d.agent.cfg.Syncs[r.Job.Sync])
+		}
 		return s, state.DropStaged(c.tx, r.Job.Sync, uint64(r.Job.ID))
 	}
 	return s, nil
@@ -113,7 +116,7 @@ func (c *commit) part(s *scanning) error {
 	if err != nil {
 		return err
 	}
-	found := scanned{sync: s.sync(), full: s.Full, began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
+	found := scanned{sync: s.sync(), full: s.Full, all: looksAtAll(s.Job), began: s.progress.Began, first: s.first, last: s.last, result: s.Scan, halt: halt}
 	if halt != nil {
 		if waits, err := c.putOff(s, halt); err != nil || waits {
 			return err
@@ -385,12 +388,12 @@ func (c *commit) finish(s *scanning) error {
 		return state.PutSync(c.tx, s.sync(), s.row)
 	}
 	if !s.Full {
-		return nil
+		return c.dropSkipped(s)
 	}
 	if s.surveys {
 		return c.surveyed(s)
 	}
-	s.row.LastFullScan = c.now
+	s.row.LastFullScan, s.row.Checked = c.now, s.checked()
 	if err := c.clearMarks(s); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ const (
 // pass is one full look at some syncs, and the work that follows from it, to the end.
 type pass struct {
 	begun    time.Time
+	full     bool // the server is looked at in any case
 	syncs    map[string]*passSync
 	finished chan control.Report // gets one
 }
@@ -40,6 +41,8 @@ type pass struct {
 type passSync struct {
 	report  control.SyncReport
 	scanned bool
+	// trusting: it looks at the local folder alone.
+	trusting bool
 	// blind: the last scan failed for a reason that does not go away by itself.
 	blind bool
 	over  bool
@@ -71,7 +74,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		if s.run != nil && s.run.isAbout(r.Job) {
 			s.last = now
 		}
-		if r.Job.Kind == work.KindScan {
+		if r.Job.Kind == work.KindScan || s.trusting && r.Job.Kind == work.KindRescan {
 			s.blind = classify(r.Err) == ftpclient.ClassPermanent
 		}
 		if fate, ok := t.dropped[r.Job.ID]; ok && fate.gone && !r.partial {
@@ -103,7 +106,7 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 			}
 		}
 		switch {
-		case found.full && !found.began.Before(p.begun):
+		case (found.full || s.trusting && found.all) && !found.began.Before(p.begun):
 			if s.scanned = true; found.first {
 				s.report.Conflicts, s.report.Skipped, s.report.Unknown, s.report.Held = nil, nil, nil, nil
 			}
@@ -114,6 +117,13 @@ func (p *pass) observe(reports []report, t *transition, now time.Time) {
 		case s.scanned:
 			s.take(found)
 		}
+	}
+}
+
+// trust takes over of which syncs the server is left alone.
+func (p *pass) trust(trusting map[string]bool) {
+	for name, s := range p.syncs {
+		s.trusting = trusting[name]
 	}
 }
 
@@ -328,7 +338,7 @@ func (s *passSync) collect(tx *state.Tx, held string, closed bool) error {
 		if job.Kind == work.KindScan && job.State == queue.Waiting && job.LastError == "" && len(job.Progress) == 0 {
 			return true, nil // a scan for later is nothing left undone
 		}
-		if job.Kind == work.KindScan && s.blind {
+		if looksAtAll(job) && s.blind {
 			s.report.Unknown = appendBounded(s.report.Unknown, reason)
 			return true, nil
 		}

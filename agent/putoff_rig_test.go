@@ -72,6 +72,7 @@ func newEmptied(t *testing.T) *emptied {
 	e.adjust = func(cfg *config.Config) {
 		up := cfg.Syncs["up"]
 		up.Watch, up.Settle, up.MaxDelete = true, emptiedSettle, config.MaxDelete{Count: 10}
+		up.Recheck = 24 * time.Hour
 	}
 	e.update(func(tx *state.Tx) error {
 		for i := range emptiedFiles {

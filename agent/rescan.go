@@ -86,10 +86,14 @@ func (c *commit) localIsEnough(e trigger.Event) (bool, error) {
 	switch {
 	case e.Regular && s.Direction == config.Both: // which may come much more often than the server should be listed
 		return s.Rescan <= 0 || waits(row.LastFullScan.Add(s.Rescan/2), c.now, s.Rescan/2), nil
+	case e.Regular && s.Direction == config.Up:
+		return s.Recheck <= 0 || isRecent(row.LastFullScan, s.Recheck, c.now), nil
+	case e.Regular:
+		return false, nil
+	case !e.Watched:
+		return c.trusts(e.Sync)
 	case s.Direction != config.Up:
 		return false, nil
-	case e.Regular:
-		return true, nil
 	}
 	counts, err := queue.Summary(c.tx, e.Sync)
 	if err != nil || counts.Dead > 0 {

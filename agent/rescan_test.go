@@ -23,12 +23,17 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	d := memoryDispatcher(t)
 	cfg := breakerConfig()
 	cfg.Syncs["both"] = &config.Sync{Name: "both", Server: "acme", Direction: config.Both, Enabled: true, Watch: true, Rescan: time.Hour}
-	cfg.Syncs["up"].Watch = true
+	cfg.Syncs["up"].Watch, cfg.Syncs["up"].Recheck = true, 24*time.Hour
+	seen := func(tx *state.Tx, ago time.Duration) error {
+		began := time.Now().Add(-ago)
+		return state.PutSync(tx, "up", state.SyncState{LastFullScan: began, Checked: state.Checked{Began: began, Rules: rulesOf(cfg, cfg.Syncs["up"])}})
+	}
 	a := New(cfg, d.agent.db, d.agent.options)
 	scanned := func(tx *state.Tx, sync string) error {
 		return state.PutSync(tx, sync, state.SyncState{LastFullScan: time.Now()})
 	}
-	local, due := trigger.Event{Local: true, Why: "watch overflow"}, trigger.Event{Local: true, Regular: true, Why: "rescan"}
+	start := trigger.Event{Local: true, Why: "start"}
+	local, due := trigger.Event{Local: true, Watched: true, Why: "watch overflow"}, trigger.Event{Local: true, Regular: true, Why: "rescan"}
 	deadUpload := func(tx *state.Tx) error { return cmpErr(die(tx, "up"), scanned(tx, "up")) }
 	for sentence, row := range map[string]struct {
 		sync   string
@@ -39,6 +44,11 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	}{
 		"the local side is enough":                           {"up", local, func(tx *state.Tx) error { return scanned(tx, "up") }, "[rescan]", false},
 		"it is time to look again":                           {"up", due, func(tx *state.Tx) error { return scanned(tx, "up") }, "[rescan]", true},
+		"the agent starts":                                   {"up", start, func(tx *state.Tx) error { return seen(tx, time.Hour) }, "[rescan]", false},
+		"the agent starts after days":                        {"up", start, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[scan]", false},
+		"it is time for another look at the server":          {"up", due, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[scan]", true},
+		"it is not time for another look there":              {"up", due, func(tx *state.Tx) error { return seen(tx, 22*time.Hour) }, "[rescan]", true},
+		"something has happened that a watch has seen":       {"up", local, func(tx *state.Tx) error { return seen(tx, 25*time.Hour) }, "[rescan]", false},
 		"both sides were never looked at":                    {"up", local, nil, "[scan]", false},
 		"both sides were never looked at, and it is time to": {"up", due, nil, "[scan]", true},
 		"more than the local side is wanted":                 {"up", trigger.Event{Why: "schedule"}, func(tx *state.Tx) error { return scanned(tx, "up") }, "[scan]", false},

@@ -104,12 +104,11 @@ func (d *dispatcher) runBusy(tx *state.Tx, s *passSync, server state.Server, now
 		return busy || !waits(d.nextTrim, now, trimInterval), err
 	}
 	if r.until.IsZero() {
-		job, ok, err := queue.Lookup(tx, work.KindScan, r.sync, "")
+		looks, err := r.looks(tx)
 		if err != nil {
 			return false, err
 		}
-		later := job.State == queue.Waiting && len(job.Progress) == 0
-		if !s.scanned || ok && job.State != queue.Dead && !later {
+		if !s.scanned || looks {
 			return d.busy(tx, s, server, now)
 		}
 		r.until = now
@@ -121,6 +120,27 @@ func (d *dispatcher) runBusy(tx *state.Tx, s *passSync, server state.Server, now
 		return false, err
 	}
 	return r.anyOpen(tx, d.agent.syncs[r.sync].Settle, now)
+}
+
+// looks reports whether the look at everything of a run is not over.
+func (r *run) looks(tx *state.Tx) (bool, error) {
+	for _, kind := range lookedBy(r.of().trusting) {
+		job, ok, err := queue.Lookup(tx, kind, r.sync, "")
+		later := job.State == queue.Waiting && len(job.Progress) == 0
+		if err != nil || ok && job.State != queue.Dead && !later {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// lookedBy are the kinds of looks at everything that a pass may have asked for. One that looks at the local folder alone may lead to one at
+// both sides.
+func lookedBy(trusting bool) []string {
+	if trusting {
+		return []string{work.KindRescan, work.KindScan}
+	}
+	return []string{work.KindScan}
 }
 
 // anyToDo reports whether one of the jobs of a sync is to be waited for.

@@ -16,6 +16,7 @@ import (
 type scanned struct {
 	sync        string
 	full        bool
+	all         bool      // looksAtAll
 	began       time.Time // of its first part
 	first, last bool
 	result      *scan.Result
@@ -181,7 +182,7 @@ func (c *commit) carryOut(r report, op plan.Op) error {
 	if err := c.notTold(r.Job, op); err != nil {
 		return err
 	}
-	return c.enqueueOp(r.Job, op, r.Full)
+	return c.enqueueOp(r.Job, op, r.Full || isPassFromState(r.Job))
 }
 
 // isBeingSent puts off the renaming of a file that was rotated while a job adds to it under its old name.

@@ -153,7 +153,12 @@ func (c *commit) beginRun(sync string, line config.Schedule, row *state.Schedule
 		c.purges = true
 		return c.purgeNow(sync)
 	}
-	return c.enqueueLook(queue.New{Kind: work.KindScan, Sync: sync, Priority: priorityScan, RunAt: c.now, Why: why, By: why})
+	kind, err := c.passOf(sync, false)
+	if err != nil {
+		return err
+	}
+	r.of().trusting = kind == work.KindRescan
+	return c.enqueueLook(queue.New{Kind: kind, Sync: sync, Priority: priorityScan, RunAt: c.now, Why: why, By: why})
 }
 
 // endRuns writes down what came of the runs that are over, and begins those that follow.
@@ -189,23 +194,19 @@ func (c *commit) endRuns() error {
 // be done. A scan that is under way is told to stop at its next part; other jobs go on to their end. Nothing is dropped that the
 // next run would not find: by a run that only looks no scan that acts, and no operations if the scan of the next run is parked.
 func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) error {
-	kind := work.KindScan
+	var kinds []string
 	switch line.Do {
 	case config.DoPurge:
 		return nil // one job, which starts over
 	case config.DoVerify:
-		kind = work.KindVerify
+		kinds = []string{work.KindVerify}
+	case config.DoScan:
+		kinds = lookedBy(false)
+	case config.DoSync:
+		kinds = lookedBy(true)
 	}
-	if job, ok, err := queue.Lookup(c.tx, kind, sync, ""); err != nil {
-		return err
-	} else if ok && (job.Crashed() || line.Do == config.DoScan && !isSurvey(job.New)) {
-		return nil
-	} else if ok && job.State == queue.Running {
-		if _, underWay := c.rooms[job.ID]; underWay {
-			c.rooms[job.ID] = room{sync: sync, vetoed: true}
-		}
-	} else if ok && job.State != queue.Dead {
-		if err := c.dropScan(job); err != nil {
+	for _, kind := range kinds {
+		if cancelled, err := c.cancelLook(kind, sync, line); err != nil || !cancelled {
 			return err
 		}
 	}
@@ -230,6 +231,22 @@ func (c *commit) cancelRun(sync string, line config.Schedule, begun time.Time) e
 		}
 	}
 	return nil
+}
+
+// cancelLook ends the look that a run has begun with, unless that one is parked, or acts and the run does not.
+func (c *commit) cancelLook(kind, sync string, line config.Schedule) (cancelled bool, err error) {
+	job, ok, err := queue.Lookup(c.tx, kind, sync, "")
+	switch {
+	case err != nil || ok && (job.Crashed() || line.Do == config.DoScan && !isSurvey(job.New)):
+		return false, err
+	case ok && job.State == queue.Running:
+		if _, underWay := c.rooms[job.ID]; underWay {
+			c.rooms[job.ID] = room{sync: sync, vetoed: true}
+		}
+	case ok && job.State != queue.Dead:
+		err = c.dropScan(job)
+	}
+	return true, err
 }
 
 // dropScan drops a scan in the middle, and leaves what was asked for meanwhile.

@@ -40,12 +40,13 @@ type transition struct {
 	putOffs       map[string]putOff    // see dispatcher
 	succeeded     map[string]bool      // syncs of which something was done
 	dropped       map[queue.ID]fate    // of jobs that were under way
+	trusting      map[string]bool      // syncs of which a pass leaves the server alone
 }
 
 func newTransition() *transition {
 	return &transition{
 		servers: map[string]state.Server{}, facts: map[string]map[string]ftpclient.Facts{}, addresses: map[string]string{}, halted: map[string]bool{}, paused: map[string]state.Pause{}, pausedServers: map[string]state.Pause{},
 		holds: map[string]state.Hold{}, trials: map[place]queue.ID{}, closed: map[string]bool{}, asked: map[string]bool{}, busy: map[string]refusal{},
-		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{}, dropped: map[queue.ID]fate{},
+		runs: map[string]*run{}, putOffs: map[string]putOff{}, succeeded: map[string]bool{}, dropped: map[queue.ID]fate{}, trusting: map[string]bool{},
 	}
 }

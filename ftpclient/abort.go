@@ -99,6 +99,7 @@ func (t *Transfer) breakOff(ctx context.Context) error {
 	}
 	if err == nil {
 		t.settle(ctx)
+		t.catchUp(ctx) // its error is that of the connection, which shows
 	}
 	return e
 }
@@ -120,9 +121,21 @@ func (t *Transfer) abandon(ctx context.Context) {
 	}
 	waiting, stop := context.WithTimeoutCause(ctx, abortPatience, ErrTimeout)
 	defer stop()
-	if t.owesBeat() || !t.resynchronise(waiting) {
+	if t.owesBeat() || !t.inStep(waiting) {
 		t.conn.kill()
 	}
+}
+
+// inStep gets the control connection in step. With something behind the transfer in the same write it is enough to wait for
+// that: an ABOR would be one more answer to tell apart.
+func (t *Transfer) inStep(ctx context.Context) bool {
+	if len(t.behind) == 0 {
+		return t.resynchronise(ctx)
+	}
+	if _, err := t.call.Wait(ctx); err != nil {
+		return false
+	}
+	return t.catchUp(ctx) == nil
 }
 
 // resynchronise sends ABOR and, behind it, a marker. The transfer and ABOR are answered by

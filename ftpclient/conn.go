@@ -58,6 +58,7 @@ type Conn struct {
 type running struct {
 	mu      sync.Mutex // guards following, and the writing of Conn.control
 	guarded *data.Guarded
+	ready   *ready // for the next transfer
 	cancel  context.CancelFunc
 	closed  bool
 }
@@ -116,6 +117,9 @@ func (r *running) close() {
 	if r.cancel != nil {
 		r.cancel()
 	}
+	if r.ready != nil {
+		r.ready.cancel()
+	}
 }
 
 // Features returns what the server listed in FEAT after the login.
@@ -145,7 +149,9 @@ func (c *Conn) Close() error {
 	c.running.mu.Lock()
 	connection := c.control // the last one: reconnect puts no other in its place from now on
 	c.running.mu.Unlock()
-	return connection.Quit(quitPatience)
+	err := connection.Quit(quitPatience)
+	c.running.takeReady().Close()
+	return err
 }
 
 // kill gives the connection up: the reply to some command is not going to be read.

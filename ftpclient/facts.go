@@ -27,6 +27,13 @@ type Facts struct {
 	LeftOut string `json:"left_out,omitempty"`
 	// BrokeOff is the one of them at which the last login broke off, "" if it did not.
 	BrokeOff string `json:"broke_off,omitempty"`
+	// LoginAtOnce is "failed" when the last login in one write ended without an answer and the same one command by command did
+	// not, which may be chance; "broke" when that was so twice, or when replies came in another order: then none is tried
+	// any more. "" otherwise.
+	LoginAtOnce string `json:"login_at_once,omitempty"`
+	// LoginWishes are the commands that the last login sent because of the answer to FEAT, which the next one sends along
+	// with it; "" when unknown.
+	LoginWishes string `json:"login_wishes,omitempty"`
 
 	// Data connections and transfers.
 
@@ -92,6 +99,12 @@ type Facts struct {
 	// Pipelining: "yes" when the server answers several commands in one write in order, "no"
 	// when it was seen not to, "" when unknown.
 	Pipelining string `json:"pipelining,omitempty"`
+	// Ahead is what may be asked behind a transfer before that has ended: "yes"; "pair" when nothing, as the server was seen to answer
+	// out of order; "no" when the port for the next data connection is better asked for alone, as one that was named among other
+	// answers could not be reached and another one could (a firewall on the way reads along); "doubtful" between the two; "" when
+	// the kind of server decides. AheadLearned is when that was learned, in seconds of Unix time.
+	Ahead        string `json:"ahead,omitempty"`
+	AheadLearned int64  `json:"ahead_learned,omitempty"`
 
 	// CertificateEnds is when the certificate of the last TLS handshake expires, in seconds of Unix time; 0 without TLS.
 	CertificateEnds int64 `json:"certificate_ends,omitempty"`

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -19,6 +18,9 @@ const (
 	groupCommands = 16
 	groupBytes    = 2048
 )
+
+// orderly are kinds of servers that are known to answer groups of commands in order.
+var orderly = map[string]bool{"proftpd": true, "vsftpd": true, "pure-ftpd": true, "pyftpdlib": true}
 
 // FileStat is the answer about one path of StatFiles.
 type FileStat struct {
@@ -195,6 +197,9 @@ func (c *Conn) readStat(p string, replies []control.Reply) (entry list.Entry, fo
 // pipelines reports whether the server answers a group of commands in order, and finds out
 // by one that does no harm if nobody knows.
 func (c *Conn) pipelines(ctx context.Context) (bool, error) {
+	if c.facts.Pipelining == "" && orderly[c.facts.Server] {
+		c.facts.Pipelining = "yes"
+	}
 	if c.facts.Pipelining != "" {
 		return c.facts.Pipelining == "yes", nil
 	}
@@ -239,7 +244,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 			c.kill()
 			return nil, c.connectionError(op, "", err)
 		}
-		if verb, _, _ := strings.Cut(commands[i].String(), " "); !answers(verb, replies[i]) {
+		if verb := commands[i].Verb(); !answers(verb, replies[i]) {
 			c.facts.Pipelining = "no"
 			c.kill()
 			return nil, &Error{Op: op, Err: fmt.Errorf("%w: %s was answered with %s", ErrDesync, verb, replies[i])}
@@ -263,6 +268,12 @@ func answers(verb string, r control.Reply) bool {
 		return r.Code == 213 || r.Code >= 400
 	case "MLST":
 		return r.Code == 250 || r.Code >= 400
+	case "RNFR":
+		return r.Intermediate() || r.Completed() || r.Code >= 400
+	case "EPSV":
+		return r.Code == 229 || r.Code >= 400
+	case "PASV":
+		return r.Code == 227 || r.Code >= 400
 	case "NOOP":
 		return r.Completed() && r.Code != 257 || r.Code >= 400
 	}

@@ -74,6 +74,46 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 	return l, c.fixTimes(ctx, c.Absolute(p), &l)
 }
 
+// ListAhead is List for one of many folders. more says that another one, or another transfer by StoreAhead or RetrieveAhead, follows at
+// once. Where the server stands that, and is known to list by one command, it takes two round trips.
+func (c *Conn) ListAhead(ctx context.Context, p string, more bool) (Listing, error) {
+	r := request{op: "list", path: p, verb: "MLSD"}
+	format := "mlsd"
+	switch {
+	case c.hasMLSD():
+	case c.facts.ListAll == "yes":
+		r.verb, r.argument, format = "LIST", "-a", ""
+	case c.facts.ListAll == "no":
+		r.verb, format = "LIST", ""
+	default: // that has to be found out
+		return c.List(ctx, p)
+	}
+	if _, fits, err := c.direct(line{verb: "CWD"}, c.Absolute(p)); err != nil || !fits || c.naming.opaque != "" {
+		return c.List(ctx, p)
+	}
+	folder := c.NewBatch()
+	entered := folder.enter(p)
+	transfer, err := c.startAhead(ctx, folder, r, more)
+	if entered.Err != nil && !errors.Is(entered.Err, ErrUnanswered) {
+		if transfer != nil {
+			transfer.Abort(ctx) // it lists another folder
+		}
+		return Listing{}, entered.Err
+	}
+	var l Listing
+	if err == nil {
+		l, err = c.readListing(ctx, transfer, format)
+	}
+	if err == nil && r.verb == "LIST" {
+		l.Hidden = l.Hidden || r.argument != ""
+		err = c.fixTimes(ctx, c.Absolute(p), &l)
+	}
+	if err != nil && c.Usable() && ctx.Err() == nil || r.argument != "" && len(l.Entries) == 0 {
+		return c.List(ctx, p) // which knows all ways, and what refusals mean
+	}
+	return l, err
+}
+
 // brokenMLSD reports whether an error of MLSD is about the command. pyftpdlib says 501 of a
 // folder that has gone in between, too.
 func brokenMLSD(err error) bool {
@@ -174,6 +214,12 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 	if err != nil {
 		return Listing{}, emptyIsNoError(err, argument)
 	}
+	return c.readListing(ctx, transfer, format)
+}
+
+// readListing is the listing that comes by a transfer, which it ends.
+func (c *Conn) readListing(ctx context.Context, transfer *Transfer, format string) (Listing, error) {
+	p, argument := transfer.request.path, transfer.request.argument
 	text, err := io.ReadAll(io.LimitReader(transfer, c.listingLimit+1))
 	if err == nil && int64(len(text)) > c.listingLimit {
 		transfer.Abort(ctx)

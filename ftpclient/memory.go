@@ -110,6 +110,9 @@ func (c *Conn) learnWay(way DataWay) {
 		}
 	}
 	c.locate()
+	if c.facts.Ahead == aheadDoubtful && way.Method == data.Passive {
+		c.learnAhead(aheadFails) // alone it works
+	}
 	known := c.facts.Channels.of(c.outlook.key)
 	latest := known.worked(way, c.tls != nil, c.outlook.again, c.outlook.View, time.Now())
 	c.outlook.again = false
@@ -123,6 +126,9 @@ func (c *Conn) learnWay(way DataWay) {
 // forgetWay notes that way does not work, if it is the one that is remembered.
 func (c *Conn) forgetWay(way DataWay) {
 	c.unprove(way)
+	if c.facts.Ahead == aheadDoubtful {
+		c.facts.Ahead, c.facts.AheadLearned = "", 0 // it was the way as such
+	}
 	if known := c.facts.Channels.of(c.outlook.key); known.Way == way.String() {
 		c.facts.Channels = c.facts.Channels.with(known.failed())
 	}

@@ -108,7 +108,7 @@ func (c *Conn) proveBy(ctx context.Context, way DataWay, patience time.Duration,
 		return true, err
 	}
 	result.Target, result.Listened = pending.Target(), pending.Listened()
-	t, err := c.begin(ctx, r, command, pending, way)
+	t, err := c.begin(ctx, r, command, pending, way, around{})
 	result.Took = time.Since(began)
 	if err == nil {
 		result.Works, result.Resumed = true, t.resumed

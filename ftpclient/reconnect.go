@@ -22,6 +22,7 @@ const (
 // nothing meanwhile. What was learned stays; what the old connection was told (current folder,
 // MODE, OPTS HASH) has to be told anew.
 func (c *Conn) reconnect(ctx context.Context) error {
+	c.running.takeReady().Close()
 	c.control.Quit(leavePatience)
 	fresh, err := c.redialPatiently(ctx)
 	if err != nil {

@@ -46,6 +46,7 @@ func (c *Conn) Append(ctx context.Context, p string) (*Transfer, error) {
 }
 
 func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
+	c.running.takeReady().Close()
 	s := &search{conn: c, request: r}
 	var pending data.Pending
 	var way DataWay
@@ -66,7 +67,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 			return nil, err
 		}
 	}
-	t, err := c.begin(ctx, r, s.command, pending, way)
+	t, err := c.begin(ctx, r, s.command, pending, way, around{})
 	if err != nil {
 		c.doubt(way, t, err)
 		if s.target == targetAbsent && t.leftEmpty(err) {
@@ -80,25 +81,31 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 	return t, nil
 }
 
-// begin starts a transfer by its command, over a data connection that is ready. With an error
-// the transfer tells no more than why the data connection did not open, if it did not.
-func (c *Conn) begin(ctx context.Context, r request, command control.Command, pending data.Pending, way DataWay) (*Transfer, error) {
-	t := &Transfer{conn: c, request: r, way: way, begun: time.Now()}
+// begin starts a transfer by its command, and what goes around it, over a data connection that is ready. With an error the
+// transfer tells no more than why the data connection did not open, if it did not, and what the answers in front of it were.
+func (c *Conn) begin(ctx context.Context, r request, command control.Command, pending data.Pending, way DataWay, a around) (*Transfer, error) {
+	t := &Transfer{conn: c, request: r, way: way, begun: time.Now(), size: -1}
 	t.moved.begin(t.begun)
-	var err error
-	if t.call, err = c.control.Send(ctx, command.As(control.Transfer)); err != nil {
+	if err := t.give(ctx, command, a); err != nil {
 		pending.Close()
-		return t, c.connectionError(r.op, r.path, err)
+		return t, err
 	}
-	return t, t.open(ctx, pending)
+	err := t.open(ctx, pending)
+	if heard := t.hear(ctx); err == nil && heard != nil {
+		t.abandon(ctx)
+		err = heard
+	}
+	if err != nil && c.control.Err() == nil {
+		t.catchUp(ctx) // its error is that of the connection, which shows
+	}
+	return t, err
 }
 
 // doubt notes that a way which was believed to work did not: the next transfer proves it anew if
 // that is possible, and if it has not been so before in this session, or finds another.
 func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
-	var e *Error
 	unopened := t.unopened != nil
-	if isOfTLS(err) || !unopened && !(errors.As(err, &e) && noConnection(e.Code)) {
+	if !t.hadNoData(err) {
 		return
 	}
 	if way.Method != data.Passive && c.doubted != way {
@@ -112,6 +119,12 @@ func (c *Conn) doubt(way DataWay, t *Transfer, err error) {
 		})
 	}
 	c.forgetWay(way)
+}
+
+// hadNoData reports whether a transfer whose begin ended with err had no data connection, through no fault of TLS.
+func (t *Transfer) hadNoData(err error) bool {
+	var e *Error
+	return !isOfTLS(err) && (t.unopened != nil || errors.As(err, &e) && noConnection(e.Code))
 }
 
 func (c *Conn) transferCommand(ctx context.Context, r request) (control.Command, error) {
@@ -176,7 +189,11 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		}
 		return o.err
 	}
-	first, err := t.call.Started(waiting)
+	var first control.Reply
+	var err error
+	if t.around.stands == "" || !t.request.upload { // else what is there is sent at once, as the answer would take a round trip
+		first, err = t.call.Started(waiting)
+	}
 	if err != nil {
 		lost, expired := c.control.Err(), errors.Is(err, ErrTimeout)
 		cause := abandon()
@@ -190,7 +207,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		}
 		return c.connectionError(t.request.op, t.request.path, err)
 	}
-	if !first.Preliminary() && !first.Completed() {
+	if first.Code >= 400 || first.Intermediate() {
 		abandon()
 		return c.refused(ctx, t.request, first)
 	}
@@ -270,6 +287,9 @@ func (t *Transfer) watch(ctx context.Context) {
 		defer close(ended)
 		beat, stopBeats := t.conn.options.beats()
 		defer stopBeats()
+		if len(t.behind) > 0 {
+			beat = nil // their answers are enough to wait for
+		}
 		finished := t.call.Finished()
 		var patience <-chan time.Time
 		for {

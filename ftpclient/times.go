@@ -138,11 +138,15 @@ func (c *Conn) trySetters(ctx context.Context, p string, t time.Time, setters []
 	return false, general, refusal, nil
 }
 
+// stamp is a time as the setters take it.
+func (c *Conn) stamp(t time.Time) string {
+	return t.Add(time.Duration(c.facts.SetterOffset) * time.Second).UTC().Format(timeFormat)
+}
+
 // trySetter sets a time by one command. The first success is checked: done is false when
 // nothing came of it. refusal is what the server said, err is the end of the connection.
 func (c *Conn) trySetter(ctx context.Context, p string, t time.Time, s timeSetter) (done bool, refusal, err error) {
-	stamp := t.Add(time.Duration(c.facts.SetterOffset) * time.Second).Format(timeFormat)
-	reply, err := c.doLine(ctx, "set time", p, s.line(stamp))
+	reply, err := c.doLine(ctx, "set time", p, s.line(c.stamp(t)))
 	if err != nil {
 		return false, nil, err
 	}

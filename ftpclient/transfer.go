@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -46,6 +47,15 @@ type Transfer struct {
 	done     bool
 	ending   atomic.Bool                 // Finish is waiting for the verdict
 	check    func(context.Context) error // what Finish has to see beside the verdict, nil for nothing
+
+	// What goes around the command, see StoreAhead.
+	around  around
+	inFront []*control.Call   // not answered yet, or not looked at
+	answers []control.Reply   // to those
+	unsure  []*step           // of them, which have to be asked once more behind the transfer
+	behind  []*control.Call   // in the same write
+	later   []control.Command // behind, and in a write of their own
+	size    int64             // what SIZE said, -1
 }
 
 // Result is what Finish reports of a transfer.
@@ -56,6 +66,8 @@ type Result struct {
 	Code     int
 	Text     string // the final reply
 	Mode     Mode
+	// Size is what SIZE says of the file after StoreAhead and RetrieveAhead, -1 if that was not asked or is not known.
+	Size int64
 	// Local and Peer are the ends of the data connection, zero where it is not TCP.
 	Local, Peer netip.AddrPort
 	// TLSResumed: the data connection took over the TLS session of the control connection.
@@ -88,7 +100,7 @@ func (t *Transfer) received(n int64, err error) {
 func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 	file, isFile := w.(*os.File)
 	if isFile && t.direct() && !t.conn.noSplice && takesSplice(file) {
-		n, err := t.guarded.ReceiveFile(file, t.moved.add)
+		n, err := t.guarded.ReceiveFile(file, math.MaxInt64, t.moved.add)
 		if errors.Is(err, syscall.EINVAL) {
 			// The file system has no splice, and says so when the bytes are in a pipe already.
 			t.conn.noSplice = true
@@ -216,8 +228,10 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	reply, err := v.reply, v.err
 	cause := t.release()
 	t.conn.running.set(nil)
+	var behind error
 	if err == nil {
 		t.settle(ctx)
+		behind = t.catchUp(ctx)
 	}
 	result.Bytes, result.Moved, result.Duration = t.Bytes(), t.guarded.Moved(), time.Since(t.begun)
 	fail := &Error{Op: t.request.op, Path: t.request.path}
@@ -251,8 +265,16 @@ func (t *Transfer) Finish(ctx context.Context) (Result, error) {
 	case t.request.upload && v.endError != nil:
 		fail.Err = fmt.Errorf("end of the data connection: %w", v.endError)
 		return result, fail
+	case behind != nil:
+		fail.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, behind)
+		return result, fail
 	}
 	t.conn.learnWay(t.way)
+	if err := errors.Join(t.ask(ctx), t.settleUnsure(ctx)); err != nil {
+		fail.Err = fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+		return result, fail
+	}
+	result.Size = t.size
 	result.Code, result.Text = reply.Code, shorten(reply.Text())
 	if v.cut != nil || !result.CleanEnd {
 		if err := t.lookAtSize(ctx, v.cut); err != nil {
@@ -276,7 +298,7 @@ func (t *Transfer) result() Result {
 		return netip.AddrPort{}
 	}
 	return Result{
-		Bytes: t.Bytes(), Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed,
+		Bytes: t.Bytes(), Moved: t.guarded.Moved(), Duration: time.Since(t.begun), Mode: t.way.Command, TLSResumed: t.resumed, Size: -1,
 		Local: address(t.guarded.LocalAddr()), Peer: address(t.guarded.RemoteAddr()),
 	}
 }

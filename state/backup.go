@@ -45,6 +45,9 @@ func (db *DB) backup(path string) (err error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err // which names the file
 	}
+	if err := markCopy(file.Name()); err != nil {
+		return err
+	}
 	// Unlike a rename, a link does not replace what is there by now; some file systems have none.
 	if err := os.Link(file.Name(), path); errors.Is(err, fs.ErrExist) {
 		return err
@@ -54,6 +57,16 @@ func (db *DB) backup(path string) (err error) {
 		}
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// markCopy writes into a copy that it is one: by the time it is opened, the servers may not be as it says.
+func markCopy(name string) error {
+	copied := &DB{path: name, identities: newIdentities()}
+	if err := copied.lock(name, 0, Options{}, defaultLockTimeout); err != nil {
+		return err
+	}
+	err := copied.Update(func(tx *Tx) error { return tx.Table(tableMeta).Put(keyCopy, []byte("true")) })
+	return errors.Join(err, copied.engine.Close())
 }
 
 // errorKeeper remembers the first error of a writer.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Two numbers that change together must be equal in every copy that is taken while they change.
@@ -84,4 +85,32 @@ func TestBackupThatCannotBe(t *testing.T) {
 	if names := entries(t, taken); names != "taken" {
 		t.Errorf("files: %s", names)
 	}
+}
+
+// TestACopyIsDoubtful: what a backup says about servers is of the time when it was made. The file itself is not touched, and the doubt
+// is over once something was seen after the copy was opened.
+func TestACopyIsDoubtful(t *testing.T) {
+	db := openNew(t)
+	seen := SyncState{Identity: "x", Checked: Checked{Began: time.Now().UTC(), Rules: "r"}}
+	update(t, db, func(tx *Tx) error { return errors.Join(PutSync(tx, "a", seen), PutSync(tx, "b\x00", seen)) })
+	path := filepath.Join(t.TempDir(), "copy.db")
+	check(t, db.Backup(path))
+	isDoubtful := func(db *DB, want bool) {
+		t.Helper()
+		view(t, db, func(tx *Tx) error {
+			for _, name := range []string{"a", "b\x00"} {
+				if row, err := GetSync(tx, name); err != nil || row.Identity != "x" || row.Checked.Began.IsZero() != want {
+					t.Errorf("%q: %+v, %v; doubtful should be %v", name, row, err, want)
+				}
+			}
+			return nil
+		})
+	}
+	isDoubtful(db, false)
+	restored, err := Open(path, Options{AllowNetworkFilesystem: true})
+	check(t, err)
+	isDoubtful(restored, true)
+	update(t, restored, func(tx *Tx) error { return errors.Join(PutSync(tx, "a", seen), PutSync(tx, "b\x00", seen)) })
+	check(t, restored.Close())
+	isDoubtful(openFile(t, path), false)
 }

@@ -18,6 +18,8 @@ var (
 	keyCreated  = []byte("created")
 	keyEpoch    = []byte("epoch")
 	keyInstance = []byte("instance")
+	// keyCopy is there in a backup that was not opened for writing yet.
+	keyCopy = []byte("copy")
 )
 
 // migration changes the tables of one schema version into those of the next.
@@ -57,6 +59,11 @@ func (db *DB) loadMeta(o Options, steps []migration) error {
 		}
 		if err := db.readMeta(tx, steps); err != nil {
 			return err
+		}
+		if meta.Get(keyCopy) != nil {
+			if err := errors.Join(doubtAll(tx), meta.Delete(keyCopy)); err != nil {
+				return err
+			}
 		}
 		db.epoch++
 		return meta.Put(keyEpoch, strconv.AppendUint(nil, db.epoch, 10))

@@ -38,7 +38,10 @@ type SyncState struct {
 	// Device is the filesystem of the local folder, as a full scan has found it.
 	Device       Device    `json:"device,omitzero"`
 	LastFullScan time.Time `json:"last_full_scan,omitzero"`
-	LastSuccess  time.Time `json:"last_success,omitzero"`
+	// Checked is the newest full scan, if it has seen all; zero for none, and when something has happened since that makes the server's side
+	// doubtful.
+	Checked     Checked   `json:"checked,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
 	// Rescans counts the looks at the whole local folder that were only due, with LastRescan the time of the newest, and OnlyByRescan
 	// the changes that they found and no event has told of. RescanTook is how long the newest took, with its pauses.
 	Rescans      uint64        `json:"rescans,omitempty"`
@@ -55,6 +58,37 @@ type SyncState struct {
 	Hold Hold `json:"hold,omitzero"`
 	// Paused is a person's word that nothing new is to be begun; zero for none.
 	Paused Pause `json:"paused,omitzero"`
+}
+
+// Checked is a look at all of both sides.
+type Checked struct {
+	// Began is when it did: what happened on the server later was not seen.
+	Began time.Time `json:"began,omitzero"`
+	// Rules is a digest of the rules that it went by.
+	Rules string `json:"rules,omitempty"`
+}
+
+// Doubt has the next pass look at both sides of a sync, of which there may be no row.
+func Doubt(tx *Tx, sync string) error {
+	row, err := GetSync(tx, sync)
+	if err != nil || row.Checked == (Checked{}) {
+		return err
+	}
+	row.Checked = Checked{}
+	return PutSync(tx, sync, row)
+}
+
+// doubtAll is Doubt for all syncs.
+func doubtAll(tx *Tx) error {
+	var doubtful []string
+	err := tx.Table(tableSyncs).Scan(nil, nil, func(key, _ []byte) (bool, error) {
+		doubtful = append(doubtful, KeyStrings(key)...)
+		return true, nil
+	})
+	for _, sync := range doubtful {
+		err = errors.Join(err, Doubt(tx, sync))
+	}
+	return err
 }
 
 // Pause is a person's word that a sync is to begin nothing new.

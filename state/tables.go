@@ -65,7 +65,7 @@ func checkMeta(key, value []byte) error {
 		if len(value) != 8 {
 			return badRow("it is not eight digits")
 		}
-	case string(keySchema), string(keyEpoch): // checked by Open
+	case string(keySchema), string(keyEpoch), string(keyCopy): // checked by Open, or of any value
 	default:
 		return badRow("nothing of that name is known")
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -16,6 +17,19 @@ func (a *age) set(value any) string {
 		return ""
 	}
 	return (*duration)(a).set(value)
+}
+
+// trust is a duration too, and byDirection for "", for which 0 is another value.
+type trust time.Duration
+
+const byDirection trust = math.MinInt64
+
+func (t *trust) set(value any) string {
+	if value == "" {
+		*t = byDirection
+		return ""
+	}
+	return (*duration)(t).set(value)
 }
 
 // deletion is what delete says.

@@ -6,6 +6,8 @@ const (
 	defaultRescan = duration(time.Hour)
 	leastRescan   = time.Minute
 	leastPoll     = 10 * time.Second
+	// recheckUp is for a target that nobody but the agent is to change. What is a source is looked at in every pass.
+	recheckUp = day
 )
 
 // looks is about the looks that nothing has to happen for.
@@ -19,6 +21,12 @@ func (l *loader) looks(at key, sync *Sync, file *rawSync) {
 		l.fail(at.child("rescan"), `%s is too often for a look at the whole folder: write "1m" or more, such as "1h", or "0s" for never`, sync.Rescan)
 	case !sync.Watch && file.Rescan != defaultRescan:
 		l.warn(at.child("rescan"), "has no effect without watch = true: schedule says when to look then")
+	}
+	switch {
+	case file.Recheck != byDirection:
+		sync.Recheck = l.duration(at.child("recheck"), duration(file.Recheck), 0)
+	case sync.Direction == Up:
+		sync.Recheck = recheckUp
 	}
 	sync.Poll = l.duration(at.child("poll"), duration(file.Poll), 0)
 	switch {

@@ -21,6 +21,9 @@ func ofDefaults(s Sync) *Sync {
 		s.MaxDelete = MaxDelete{Percent: 10, IsPercent: true}
 	}
 	s.Settle, s.Rescan, s.WatchPoll = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour), cmp.Or(s.WatchPoll, time.Minute)
+	if s.Direction == Up {
+		s.Recheck = cmp.Or(s.Recheck, day)
+	}
 	s.IgnoreFile, s.DefaultExcludes, s.Moves = ".ferryignore", true, true
 	s.Links, s.OnForeignChange, s.Conflict, s.Verify = LinksSkip, ForeignRestore, ConflictCopy, VerifySize
 	s.TrashKeep, s.Hidden = 30*day, []string{".ferry-trash"}
@@ -85,6 +88,7 @@ watch = true
 rescan = "30m"
 poll = "5m"
 watch_poll = "90s"
+recheck = "90m"
 conflict = "newer"
 hooks = { on_error = "echo failed | tee log", shell = true }
 `
@@ -118,7 +122,7 @@ func TestEveryRuleOfASyncArrives(t *testing.T) {
 	eaten.Moves, eaten.Ready = false, "{stem}.ok"
 	eaten.Hidden = []string{".ferry-trash", "done"}
 	pair := ofDefaults(Sync{Name: "pair", Server: "other", Local: filepath.Join(filepath.Dir(here), "pair"), Remote: "/pair", Direction: Both, Watch: true, Enabled: true})
-	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second
+	pair.Conflict, pair.Rescan, pair.Poll, pair.WatchPoll, pair.Recheck = ConflictNewer, 30*time.Minute, 5*time.Minute, 90*time.Second, 90*time.Minute
 	pair.Hooks = Hooks{OnError: []string{"echo failed | tee log"}, Shell: true, Timeout: time.Minute}
 	want := map[string]*Sync{"web": web, "drop@acme": drop, "drop@other": &second, "eaten": eaten, "pair": pair}
 	sameZone := compare.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })

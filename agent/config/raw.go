@@ -122,6 +122,7 @@ type rawSync struct {
 	Schedule  rawSchedules `toml:"schedule"`
 	Rescan    duration     `toml:"rescan"`
 	Poll      age          `toml:"poll"`
+	Recheck   trust        `toml:"recheck"`
 	TimeZone  string       `toml:"time_zone"`
 	Settle    duration     `toml:"settle"`
 	Ready     string       `toml:"ready"`
@@ -213,6 +214,7 @@ func (s *rawSync) setDefaults() {
 	*s = rawSync{
 		WatchPoll:       defaultWatchPoll,
 		Rescan:          defaultRescan,
+		Recheck:         byDirection,
 		Settle:          duration(5 * time.Second),
 		Enabled:         true,
 		Include:         []string{"**"},

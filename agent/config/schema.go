@@ -99,6 +99,8 @@ func (*duration) schema() schema {
 
 func (*age) schema() schema { return schema{"type": "string", "pattern": durationPattern} }
 
+func (*trust) schema() schema { return schema{"type": "string", "pattern": durationPattern} }
+
 func (*size) schema() schema {
 	var units []string
 	for _, unit := range sizeUnits {

@@ -261,6 +261,13 @@ func (a *age) shown() any {
 	return (*duration)(a).shown()
 }
 
+func (t *trust) shown() any {
+	if *t == byDirection {
+		return ""
+	}
+	return (*duration)(t).shown()
+}
+
 func (s *size) shown() any {
 	best := ""
 	for _, unit := range sizeUnits {

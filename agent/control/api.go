@@ -13,9 +13,12 @@ import (
 
 // Service is what a running agent offers. Its methods may be called at the same time.
 type Service interface {
-	// Pass looks at the syncs in full, does what there is to do, and returns when nothing is
-	// left that could be done now. No names means all syncs.
+	// Pass looks at all of the syncs, does what there is to do, and returns when nothing is
+	// left that could be done now. No names means all syncs. For as long as a sync trusts what was seen on its server last (recheck), the
+	// server is only asked about what has changed here.
 	Pass(ctx context.Context, syncs []string) (Report, error)
+	// FullPass is Pass with a look at the servers in any case.
+	FullPass(ctx context.Context, syncs []string) (Report, error)
 	// Plan says what Pass would do, and does nothing.
 	Plan(ctx context.Context, syncs []string) ([]SyncPlan, error)
 	// Approve lets halted syncs go on, all of them or, with ErrOtherReason, none.

@@ -76,6 +76,12 @@ func (c *Client) Pass(ctx context.Context, syncs []string) (report Report, err e
 	return report, err
 }
 
+// FullPass implements Service.
+func (c *Client) FullPass(ctx context.Context, syncs []string) (report Report, err error) {
+	err = c.post(ctx, "/v1/full-pass", syncsRequest{syncs}, &report)
+	return report, err
+}
+
 // Plan implements Service.
 func (c *Client) Plan(ctx context.Context, syncs []string) (plans []SyncPlan, err error) {
 	err = c.post(ctx, "/v1/plan", syncsRequest{syncs}, &plans)

@@ -37,6 +37,14 @@ func (f fake) Pass(ctx context.Context, syncs []string) (Report, error) {
 	return r, nil
 }
 
+func (f fake) FullPass(ctx context.Context, syncs []string) (Report, error) {
+	r, err := f.Pass(ctx, syncs)
+	for i := range r.Syncs {
+		r.Syncs[i].Adopted = 1
+	}
+	return r, err
+}
+
 func (fake) Plan(_ context.Context, syncs []string) ([]SyncPlan, error) {
 	return []SyncPlan{{Sync: syncs[0], Ops: []Op{{Action: "upload", Path: "a"}}}}, nil
 }

@@ -52,6 +52,9 @@ func handler(service Service) http.Handler {
 	mux.HandleFunc("POST /v1/pass", answer(func(ctx context.Context, request syncsRequest) (any, error) {
 		return service.Pass(ctx, request.Syncs)
 	}))
+	mux.HandleFunc("POST /v1/full-pass", answer(func(ctx context.Context, request syncsRequest) (any, error) {
+		return service.FullPass(ctx, request.Syncs)
+	}))
 	mux.HandleFunc("POST /v1/plan", answer(func(ctx context.Context, request syncsRequest) (any, error) {
 		return service.Plan(ctx, request.Syncs)
 	}))

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,7 +64,7 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		err = o.place(file, offset)
 	}
 	if err == nil {
-		err = o.pour(ctx, transfer, reread.through(file), from.look.Size, offset)
+		err = o.pour(ctx, transfer, file, reread, from.look.Size, offset)
 	}
 	if err != nil {
 		transfer.Abort(ctx)
@@ -109,13 +110,20 @@ func (o *op) sizeOf(ctx context.Context, p string) (int64, error) {
 	return 0, errors.Join(err, lookErr)
 }
 
-// pour writes what comes to target, and not more than was announced: what has no end must not fill the disk.
-func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, target io.Writer, size, offset int64) error {
-	var source io.Reader = transfer
+// pour writes what comes to file, and not more than was announced: what has no end must not fill the disk.
+func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, file *os.File, reread *rereader, size, offset int64) (err error) {
+	limit := int64(math.MaxInt64)
 	if size >= 0 {
-		source = io.LimitReader(transfer, size-offset+1)
+		limit = size - offset + 1
 	}
-	received, err := copyAll(ctx, target, source)
+	var received int64
+	if reread == nil {
+		if received, err = transfer.ReceiveFile(file, limit); context.Cause(ctx) != nil {
+			err = context.Cause(ctx)
+		}
+	} else {
+		received, err = copyAll(ctx, reread.through(file), io.LimitReader(transfer, limit))
+	}
 	if err == nil && size >= 0 && offset+received > size {
 		return errGrew
 	}
@@ -292,9 +300,6 @@ func (o *op) rereads(file *os.File, offset int64) (*rereader, error) {
 }
 
 func (r *rereader) through(file io.Writer) io.Writer {
-	if r == nil {
-		return file
-	}
 	return io.MultiWriter(file, r.came)
 }
 

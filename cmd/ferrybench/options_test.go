@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 		{"", "proftpd U1k+D1k+B1u+B1d " + allClients + " plain", []int{0}, []int{4}},
 		{"-servers vsftpd,proftpd -work B1u,U1k -rtt 100,20 -n 1,10 -tls both -peers curl", "vsftpd+proftpd U1k+B1u ftpferry+curl plain TLS", []int{100, 20}, []int{1, 10}},
 		{"-peers none -tls on", "proftpd U1k+D1k+B1u+B1d ftpferry TLS", []int{0}, []int{4}},
-		{"-all", "vsftpd+proftpd+pure-ftpd+pyftpdlib U1k+D1k+U10k+N10k+B1u+B1d+B100u+B100d+Mu+Md " + allClients + " plain TLS", []int{0, 20, 100}, []int{4}},
+		{"-all", "vsftpd+proftpd+pure-ftpd+pyftpdlib U1k+D1k+U10k+N10k+R10k+B1u+B1d+B100u+B100d+Mu+Md " + allClients + " plain TLS", []int{0, 20, 100}, []int{4}},
 		{"-all -servers vsftpd -work B100u -n 2 -tls off", "vsftpd B100u " + allClients + " plain", []int{100}, []int{2}},
 	} {
 		var stderr bytes.Buffer

@@ -18,6 +18,7 @@ type job struct {
 	caFile               string // of the authority behind the server's certificate; "" without TLS
 	local, remote        string // the folder here, and there with its path from the root; both exist, the target of them is empty
 	down                 bool
+	recheck              bool // see work
 	connections          int
 	files                []sample
 	scratch              string // a folder for what the client needs; it is also its home
@@ -51,7 +52,7 @@ const ours = "ftpferry"
 var clients = []client{
 	{
 		name: ours, program: ours, version: []string{"version"}, compares: true, remembers: true, command: ferryCommand,
-		how: "once -q; connections = N, settle = \"0s\"; temporary names, SIZE, rename and the queue on disk as ever",
+		how: "once -q [--full]; connections = N, settle = \"0s\"; temporary names, SIZE, rename and the queue on disk as ever",
 	},
 	{
 		name: "lftp", program: "lftp", version: []string{"--version"}, compares: true, command: lftpCommand(""),
@@ -104,10 +105,11 @@ func ferryCommand(j job) invocation {
 	text := fmt.Sprintf("[agent]\nstate_dir = \"state\"\n\n[server.bench]\naddress = %s\nuser = %s\npassword = %s\nconnections = %d\n%s\n\n"+
 		"[sync.bench]\nserver = \"bench\"\nlocal = %s\nremote = %s\ndirection = %q\nsettle = \"0s\"\n",
 		quote(j.host+":21"), quote(j.user), quote(j.password), j.connections, secured, quote(j.local), quote(j.remote), direction)
-	return invocation{
-		arguments: []string{"-c", filepath.Join(j.scratch, "agent.toml"), "once", "-q"},
-		files:     map[string]string{"agent.toml": text},
+	arguments := []string{"-c", filepath.Join(j.scratch, "agent.toml"), "once", "-q"}
+	if j.recheck {
+		arguments = append(arguments, "--full")
 	}
+	return invocation{arguments: arguments, files: map[string]string{"agent.toml": text}}
 }
 
 func lftpCommand(more string) func(job) invocation {

@@ -200,7 +200,7 @@ func (p *place) command(ctx context.Context, c client, home, local, remote strin
 	}
 	j := job{
 		host: serverAddress, user: p.server.User, password: p.server.Password, caFile: p.server.CAFile,
-		local: local, remote: "/" + filepath.ToSlash(below), down: p.work.down, connections: p.cell.Connections,
+		local: local, remote: "/" + filepath.ToSlash(below), down: p.work.down, recheck: p.work.recheck, connections: p.cell.Connections,
 		files: p.tree.files, scratch: home,
 	}
 	if c.program == "rclone" {

@@ -6,6 +6,7 @@ type work struct {
 	tree        func() tree
 	down        bool  // from the server; else to it
 	unchanged   bool  // both sides hold it already
+	recheck     bool  // who remembers what the server holds looks at it all the same
 	lines       []int // round trips in ms, for -all
 }
 
@@ -27,6 +28,7 @@ var works = []work{
 	{name: "D1k", about: "the same down", tree: small, down: true, lines: []int{0, 20, 100}},
 	{name: "U10k", about: "10,000 files of 1 KiB in 50 folders up", tree: many, lines: []int{0}},
 	{name: "N10k", about: "the same, nothing has changed", tree: many, unchanged: true, lines: []int{0, 100}},
+	{name: "R10k", about: "the same, and the server is looked at by those who would not", tree: many, unchanged: true, recheck: true, lines: []int{0, 100}},
 	{name: "B1u", about: "1 GiB up", tree: large, lines: []int{0}},
 	{name: "B1d", about: "1 GiB down", tree: large, down: true, lines: []int{0}},
 	{name: "B100u", about: "100 MiB up", tree: medium, lines: []int{100}},

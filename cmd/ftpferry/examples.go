@@ -31,7 +31,8 @@ var examples = map[string]string{
 	"ftpferry init": `  ftpferry init
   ftpferry init --yes --server-address ftp.example.com --user mirror --password-env ACME_PASSWORD --local www --remote /htdocs --direction up`,
 	"ftpferry once": `  ftpferry once
-  ftpferry once website --verbose`,
+  ftpferry once website --verbose
+  ftpferry once website --full`,
 	"ftpferry pause": `  ftpferry pause website --reason 'moving the disk'
   ftpferry pause --server acme --for 2h --now`,
 	"ftpferry reload": "  ftpferry check && ftpferry reload",

@@ -18,7 +18,7 @@ import (
 )
 
 func (p *program) onceCommand() *cobra.Command {
-	verbose, quiet := false, false
+	var o onceOptions
 	c := &cobra.Command{
 		Use:   "once [SYNC...]",
 		Short: "Make one full pass of each sync, to the end, and exit",
@@ -27,19 +27,27 @@ left to do. If the agent is running, it makes the pass. A line is printed for ea
 file that was transferred, then what came of each sync; on a terminal bars show
 how far transfers have come.
 
+With direction "up" the server is only asked about what has changed here, as long
+as the last look at it is not older than "recheck" (24h) and nothing is in doubt.
+With --full it is looked at in any case: that finds what others have changed or
+removed there.
+
 Exit codes: 0 in step; 1 something needs a person (halted, conflicts, parked jobs);
 69 a server is unavailable; 75 something is left and will be tried again.
 
 Ctrl+C lets what is under way end (shutdown_grace), a second one does not. A
 running agent goes on with the pass.`,
-		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, verbose, quiet) },
+		RunE: func(c *cobra.Command, names []string) error { return p.once(c.Context(), names, o) },
 	}
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log everything that happens")
-	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "no lines about files, no bars")
+	c.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "log everything that happens")
+	c.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "no lines about files, no bars")
+	c.Flags().BoolVar(&o.full, "full", false, "look at the servers in any case")
 	return p.withJSON(p.withTrace(c))
 }
 
-func (p *program) once(ctx context.Context, names []string, verbose, quiet bool) error {
+type onceOptions struct{ verbose, quiet, full bool }
+
+func (p *program) once(ctx context.Context, names []string, o onceOptions) error {
 	cfg, err := p.loadToLook()
 	if err != nil {
 		return err
@@ -51,16 +59,21 @@ func (p *program) once(ctx context.Context, names []string, verbose, quiet bool)
 	}
 	defer stopTrace()
 	level := slog.LevelError
-	if verbose {
+	if o.verbose {
 		level = min(cfg.Agent.Log.Level, slog.LevelInfo)
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	return p.withService(ctx, cfg, p.logger(cfg, level), func(ctx context.Context, s control.Service) error {
-		pass := func() (control.Report, error) { return s.Pass(ctx, names) }
+		pass := func() (control.Report, error) {
+			if o.full {
+				return s.FullPass(ctx, names)
+			}
+			return s.Pass(ctx, names)
+		}
 		var report control.Report
 		var err error
-		if quiet || verbose || p.json {
+		if o.quiet || o.verbose || p.json {
 			report, err = pass()
 		} else {
 			report, err = p.passing(ctx, cfg, s, names, pass)

@@ -62,6 +62,9 @@ func (c Command) Secret() Command {
 	return c
 }
 
+// Verb is the command without its argument.
+func (c Command) Verb() string { return c.verb }
+
 // Len is the length of the command line in bytes, with its line end.
 func (c Command) Len() int { return len(c.line()) }
 

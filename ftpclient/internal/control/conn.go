@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +40,8 @@ type Conn struct {
 	matcher Matcher
 	calls   map[uint64]*Call
 	last    uint64
-	err     error // why the connection is dead
+	replies uint64 // final ones, so far
+	err     error  // why the connection is dead
 }
 
 // New takes over nc, whose greeting (and TLS negotiation) is done and from which br has
@@ -55,14 +57,14 @@ func (c *Conn) read() {
 	for {
 		reply, err := ReadReply(c.br)
 		if err != nil {
-			if c.secret() != "" && errors.Is(err, ErrProtocol) {
+			if len(c.secrets()) > 0 && errors.Is(err, ErrProtocol) {
 				// It quotes the line, and what stands there may be an echo of the password.
 				err = fmt.Errorf("%w: no reply to a command that is secret", ErrProtocol)
 			}
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), c.secret()))
+		c.logger.Debug("reply", "code", reply.Code, "text", maskAll(reply.Text(), c.secrets()))
 		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
@@ -87,21 +89,32 @@ func (c *Conn) deliver(reply Reply) error {
 	call := c.calls[d.Command]
 	if d.Final {
 		delete(c.calls, d.Command)
+		c.replies++
+		call.order = c.replies
 	}
 	call.deliver(d.Reply, d.Final)
 	return nil
 }
 
-// secret is the argument of a command on its way that must not be logged, "" without one.
-func (c *Conn) secret() string {
+// secrets are the arguments of commands on their way that must not be logged.
+func (c *Conn) secrets() (secrets []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, call := range c.calls {
 		if call.secret != "" {
-			return call.secret
+			secrets = append(secrets, call.secret)
 		}
 	}
-	return ""
+	return secrets
+}
+
+// maskAll is Mask for many secrets, of which one may be a part of another one.
+func maskAll(text string, secrets []string) string {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		text = Mask(text, secret)
+	}
+	return text
 }
 
 // Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a
@@ -181,8 +194,8 @@ func (c *Conn) Send(ctx context.Context, command Command) (*Call, error) {
 // its own. With an error there are no calls and the connection is dead; unless the error
 // wraps ErrNotSent, the server may have got the first ones. The end of ctx ends the writing.
 //
-// Only commands whose replies do not decide about the next one belong into a group, and
-// nothing behind a transfer command.
+// Only commands whose replies do not decide about the next one belong into a group. Behind a transfer command that is so
+// only with servers which read nothing before the transfer has ended.
 func (c *Conn) SendGroup(ctx context.Context, commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
@@ -282,6 +295,7 @@ type Call struct {
 	err      error
 	secret   string // what logs must not show of its reply
 	unsent   bool   // its line was not written to the end
+	order    uint64 // of the final reply among all
 }
 
 func newCall() *Call {
@@ -358,6 +372,9 @@ func (call *Call) Wait(ctx context.Context) (Reply, error) {
 		return Reply{}, Ended(ctx)
 	}
 }
+
+// Preceded reports whether the final reply to this command came before that to other. Both must have had it.
+func (call *Call) Preceded(other *Call) bool { return call.order < other.order }
 
 // Finished is closed when the final reply is in or will never come.
 func (call *Call) Finished() <-chan struct{} { return call.finished }

@@ -1,0 +1,255 @@
+package ftpclient_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+// knownServer stands questions behind transfers, as is known.
+func knownServer(o *ftpclient.Options) { o.Facts.Pipelining, o.Facts.Ahead = "yes", "yes" }
+
+// received takes a whole upload.
+func received(want string) *ftptest.Data {
+	return &ftptest.Data{Receive: ftptest.All, Want: want, End: ftptest.Close}
+}
+
+// inOneWrite is commands of which none is answered before the last one is there; last is what happens then.
+func inOneWrite(last ftptest.Step, lines ...string) (s steps) {
+	for _, line := range lines[:len(lines)-1] {
+		s = append(s, ftptest.Step{Expect: line})
+	}
+	last.Expect = lines[len(lines)-1]
+	return append(s, last)
+}
+
+// nextPort tells where the data connection of the next transfer goes.
+var nextPort = ftptest.Step{Passive: true, Send: "229 Entering Extended Passive Mode (|||{port}|)"}
+
+// firstOfMany is an upload of "one" to /a with another one to follow, up to the 226.
+var firstOfMany = steps{passive}.then(inOneWrite(ftptest.Step{Send: "150 go", Data: received("one")}, "STOR /a", "SIZE /a", "EPSV")...).
+	then(ftptest.Step{Send: "226 done"})
+
+// storeAhead uploads content to p.
+func storeAhead(ctx context.Context, conn *ftpclient.Conn, before *ftpclient.Batch, p, content string, more bool) (ftpclient.Result, error) {
+	transfer, err := conn.StoreAhead(ctx, before, p, more)
+	if err != nil {
+		return ftpclient.Result{}, err
+	}
+	transfer.ReadFrom(strings.NewReader(content))
+	return transfer.Finish(ctx)
+}
+
+func TestWhatGoesAroundAnUpload(t *testing.T) {
+	t.Parallel()
+	script := firstOfMany.then(ftptest.Step{Send: "213 3"}, nextPort).
+		then(inOneWrite(ftptest.Step{Send: "350 go on\n250 renamed\n550 no\n150 go", Data: received("two")}, "RNFR /a", "RNTO /b", "SIZE /c", "MDTM /c", "STOR /d", "SIZE /d")...).
+		then(ftptest.Step{Send: "226 done\n213 4"})
+	script[len(script)-2].Send = "350 go on\n250 renamed\n550 no\n550 no\n150 go"
+	conn, _ := connect(t, session("", script), knownServer)
+	defer conn.Close()
+	result, err := storeAhead(t.Context(), conn, nil, "/a", "one", true)
+	if err != nil || result.Size != 3 || result.Code != 226 {
+		t.Fatalf("%v, %+v", err, result)
+	}
+	batch := conn.NewBatch()
+	renamed, found := batch.Rename("/a", "/b"), batch.StatFile("/c")
+	if renamed.Err != ftpclient.ErrUnanswered || found.Err != ftpclient.ErrUnanswered {
+		t.Errorf("before: %v, %v", renamed.Err, found.Err)
+	}
+	result, err = storeAhead(t.Context(), conn, batch, "/d", "two", false)
+	if err != nil || result.Size != 4 {
+		t.Fatalf("%v, %+v", err, result)
+	}
+	if renamed.Err != nil || found.Err != nil || found.Found {
+		t.Errorf("renamed: %v, found: %+v", renamed.Err, found)
+	}
+	if !conn.Usable() {
+		t.Error("not usable")
+	}
+}
+
+func TestWhatServersSayBehindAnUpload(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		known   string // Facts.Ahead
+		script  steps  // behind the login
+		want    error
+		size    int64
+		learned string // Facts.Ahead
+		dead    bool
+	}{
+		{name: "all as hoped for", known: "yes", script: firstOfMany.then(ftptest.Step{Send: "213 3"}, nextPort), size: 3},
+		{name: "the port before the end, as asynchronous servers do", known: "yes", dead: true, learned: "pair", want: ftpclient.ErrUnconfirmed, size: -1,
+			script: firstOfMany[:4].then(ftptest.Step{Send: "213 0"}, nextPort, ftptest.Step{Send: "226 done"})},
+		{name: "one answer for all", known: "yes", dead: true, learned: "pair", want: ftpclient.ErrUnconfirmed, size: -1,
+			script: firstOfMany.then(ftptest.Step{Send: "500 what?"})},
+		{name: "an answer too many", known: "yes", dead: true, learned: "pair", want: ftpclient.ErrUnconfirmed, size: -1,
+			script: firstOfMany.then(ftptest.Step{Send: "213 3\n200 what?"})},
+		{name: "it hangs up behind the 226", known: "yes", dead: true, learned: "pair", want: ftpclient.ErrUnconfirmed, size: -1,
+			script: firstOfMany.then(ftptest.Step{End: ftptest.Close})},
+		{name: "it is closing", known: "yes", dead: true, want: ftpclient.ErrUnconfirmed, size: -1,
+			script: firstOfMany.then(ftptest.Step{Send: "421 bye", End: ftptest.Close})},
+		{name: "no SIZE and no EPSV", known: "yes", script: firstOfMany.then(ftptest.Step{Send: "500 what?\n522 no"}), size: -1},
+		{name: "refused, and the rest is answered", known: "yes", want: fs.ErrNotExist,
+			script: steps{passive}.then(inOneWrite(ftptest.Step{Send: "550 No such file or directory\n550 no"}, "STOR /a", "SIZE /a", "EPSV")...).then(nextPort)},
+		{name: "cut, and the rest is answered", known: "yes", size: -1, want: ftpclient.ErrProtocol,
+			script: firstOfMany[:4].then(ftptest.Step{Send: "426 cut\n213 1"}, nextPort)},
+		{name: "servers that nobody knows are asked behind the 226", known: "", size: 3,
+			script: steps{passive, {Expect: "STOR /a", Send: "150 go", Data: received("one")}, {Send: "226 done"}}.then(inOneWrite(ftptest.Step{Send: "213 3"}, "SIZE /a", "EPSV")...).then(nextPort)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := session("", test.script)
+			if test.dead {
+				script = open("", test.script)
+			}
+			conn, _ := connect(t, script, func(o *ftpclient.Options) {
+				knownServer(o)
+				o.Facts.Ahead = test.known
+				o.ReplyTimeout = 2 * time.Second // of the answers that do not come
+			})
+			defer conn.Close()
+			result, err := storeAhead(t.Context(), conn, nil, "/a", "one", true)
+			var told *ftpclient.Error
+			if test.want == ftpclient.ErrProtocol && !(errors.As(err, &told) && told.Code == 426) || test.want != ftpclient.ErrProtocol && !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if test.want == nil && result.Size != test.size {
+				t.Errorf("size %d, want %d", result.Size, test.size)
+			}
+			if test.learned == "" {
+				test.learned = test.known
+			}
+			if got := conn.Facts().Ahead; got != test.learned {
+				t.Errorf("learned %q, want %q", got, test.learned)
+			}
+			if conn.Usable() == test.dead {
+				t.Errorf("usable: %v", conn.Usable())
+			}
+		})
+	}
+}
+
+// TestAPortThatIsNamedAmongOthersAndCannotBeReached is about firewalls that read along: they open the port of a 229 that stands alone.
+func TestAPortThatIsNamedAmongOthersAndCannotBeReached(t *testing.T) {
+	t.Parallel()
+	closed := ftptest.RefusedAddress(t)
+	port := closed[strings.LastIndex(closed, ":")+1:]
+	script := firstOfMany.then(ftptest.Step{Send: "213 3\n229 Entering Extended Passive Mode (|||" + port + "|)"}).
+		then(inOneWrite(ftptest.Step{Send: "425 no data connection\n550 no"}, "STOR /b", "SIZE /b")...).
+		then(passive, ftptest.Step{Expect: "STOR /b", Send: "150 go", Data: received("two")}, ftptest.Step{Send: "226 done"})
+	conn, _ := connect(t, session("", script), knownServer)
+	defer conn.Close()
+	if _, err := storeAhead(t.Context(), conn, nil, "/a", "one", true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storeAhead(t.Context(), conn, nil, "/b", "two", false); err == nil {
+		t.Fatal("uploaded")
+	}
+	if got := conn.Facts().Ahead; got != "doubtful" {
+		t.Errorf("learned %q", got)
+	}
+	if _, err := storeAhead(t.Context(), conn, nil, "/b", "two", false); err != nil {
+		t.Error(err)
+	}
+	if got := conn.Facts().Ahead; got != "no" {
+		t.Errorf("learned %q", got)
+	}
+}
+
+// TestAnUploadWithSomethingBehindItIsInterrupted: no ABOR is sent, and what is behind the transfer is answered.
+func TestAnUploadWithSomethingBehindItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	script := steps{passive}.then(inOneWrite(ftptest.Step{Send: "150 go", Data: &ftptest.Data{Receive: ftptest.All, End: ftptest.Close}}, "STOR /a", "SIZE /a", "EPSV")...).
+		then(ftptest.Step{Send: "426 cut\n213 1"}, nextPort).then(talk("NOOP", "200 here")...)
+	conn, _ := connect(t, session("", script), knownServer)
+	defer conn.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	transfer, err := conn.StoreAhead(ctx, nil, "/a", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(transfer, "o")
+	cancel(ftpclient.ErrInterrupted)
+	if _, err := transfer.Finish(ctx); !errors.Is(err, ftpclient.ErrInterrupted) {
+		t.Errorf("%v", err)
+	}
+	if err := conn.Noop(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestNothingGoesAroundPORT(t *testing.T) {
+	t.Parallel()
+	script := surveyed.then(provenWay("/", "PORT")...).then(talk("SIZE /a", "550 no")...).
+		then(steps{{Expect: "PORT *", Send: "200 ok"}, {Expect: "STOR /a", Send: "150 go", Data: received("one")}, {Send: "226 done"}}...)
+	conn, _ := connect(t, session("", script), knownServer, activeOnly)
+	defer conn.Close()
+	result, err := storeAhead(t.Context(), conn, nil, "/a", "one", true)
+	if err != nil || result.Size != -1 {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+func TestListAhead(t *testing.T) {
+	t.Parallel()
+	lines := func(names ...string) *ftptest.Data {
+		var text strings.Builder
+		for _, name := range names {
+			text.WriteString("type=file;size=1; " + name + "\r\n")
+		}
+		return &ftptest.Data{Send: text.String(), End: ftptest.Close}
+	}
+	script := talk("CWD /a", "250 ok").then(passive).
+		then(inOneWrite(ftptest.Step{Send: "150 here", Data: lines("one")}, "MLSD", "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort).
+		then(inOneWrite(ftptest.Step{Send: "550 No such file or directory\n150 here", Data: &ftptest.Data{Send: "", End: ftptest.Close}}, "CWD /gone", "MLSD", "EPSV")...).
+		then(ftptest.Step{Send: "226 done"}, nextPort).
+		then(inOneWrite(ftptest.Step{Send: "250 ok\n150 here", Data: lines("two", "three")}, "CWD /b", "MLSD")...).then(ftptest.Step{Send: "226 done"})
+	conn, _ := connect(t, session("MLST type*;size*;", script), knownServer)
+	defer conn.Close()
+	if l, err := conn.ListAhead(t.Context(), "/a", true); err != nil || len(l.Entries) != 1 || l.Incomplete != "" {
+		t.Fatalf("%v, %+v", err, l)
+	}
+	if l, err := conn.ListAhead(t.Context(), "/gone", true); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%v, %+v", err, l)
+	}
+	if l, err := conn.ListAhead(t.Context(), "/b", false); err != nil || len(l.Entries) != 2 || l.Incomplete != "" {
+		t.Fatalf("%v, %+v", err, l)
+	}
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	script := group("RNFR /a", "550 no", "RNTO /b", "503 first RNFR", "DELE /c", "250 gone", "MKD /d", "257 made", "RMD /e", "550 not empty").
+		then(group("MKD /f", "550 exists", "SIZE /g", "213 7", "MDTM /g", "213 20240102030405")...)
+	conn, _ := connect(t, session("", script), knownServer)
+	defer conn.Close()
+	batch := conn.NewBatch()
+	rename, remove, made, removed := batch.Rename("/a", "/b"), batch.Remove("/c"), batch.MakeDir("/d"), batch.RemoveDir("/e")
+	if err := batch.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var e *ftpclient.Error
+	if !errors.As(rename.Err, &e) || e.Code != 550 || remove.Err != nil || made.Err != nil || !errors.As(removed.Err, &e) || e.Code != 550 {
+		t.Errorf("%v, %v, %v, %v", rename.Err, remove.Err, made.Err, removed.Err)
+	}
+	batch = conn.NewBatch()
+	exists, found := batch.MakeDir("/f"), batch.StatFile("/g")
+	if err := batch.Do(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if exists.Err == nil || found.Err != nil || found.Entry.Size != 7 {
+		t.Errorf("%v, %+v", exists.Err, found)
+	}
+}

@@ -1,0 +1,306 @@
+package ftpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
+	"github.com/ftpferry/ftpferry/ftpclient/list"
+)
+
+// Batch collects questions and changes that do not depend on each other's answers. They go to the server in the order in which they were
+// added, many of them in one round trip where that is proven to work (see Conn.StatFiles), one by one elsewhere: by Do, or in the
+// same write as the beginning of a transfer (Conn.StoreAhead, Conn.RetrieveAhead). The answers count after that. A Batch
+// is for one connection and goes once; an empty one is nothing, and a nil one is empty.
+type Batch struct {
+	conn  *Conn
+	steps []*step
+}
+
+// step is one question or change.
+type step struct {
+	op string
+	// commands are those that it takes, none if it has to go alone.
+	commands []control.Command
+	// read takes the replies to commands. sure is false if alone has to ask once more.
+	read func(replies []control.Reply) (sure bool)
+	// alone does it by the method of Conn; what that said is in the answer.
+	alone func(ctx context.Context) error
+}
+
+// Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered.
+type Answer struct{ Err error }
+
+// StatAnswer is what StatFile would have said.
+type StatAnswer struct {
+	Entry list.Entry
+	Found bool
+	Err   error // ErrUnanswered until the Batch was sent
+}
+
+// ErrUnanswered: a Batch was not sent, or not answered up to here. Whether it was carried out is not known if the connection
+// was lost meanwhile.
+var ErrUnanswered = errors.New("not answered")
+
+// NewBatch returns an empty one.
+func (c *Conn) NewBatch() *Batch { return &Batch{conn: c} }
+
+// Len is how many questions and changes there are.
+func (b *Batch) Len() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.steps)
+}
+
+// StatFile asks for the file p, as Conn.StatFile does.
+func (b *Batch) StatFile(p string) *StatAnswer {
+	c, answer := b.conn, &StatAnswer{Err: ErrUnanswered}
+	s := &step{op: "stat"}
+	if batch := c.statBatch([]string{p}); len(batch) == 1 {
+		s.commands = batch[0]
+	}
+	s.read = func(replies []control.Reply) (sure bool) {
+		if answer.Entry, answer.Found, sure = c.readStat(p, replies); sure {
+			answer.Err = nil
+		}
+		return sure
+	}
+	s.alone = func(ctx context.Context) error {
+		answer.Entry, answer.Found, answer.Err = c.StatFile(ctx, p)
+		return answer.Err
+	}
+	b.steps = append(b.steps, s)
+	return answer
+}
+
+// Rename is Conn.Rename.
+func (b *Batch) Rename(from, to string) *Answer {
+	c := b.conn
+	return b.change("rename", []line{{verb: "RNFR"}, {verb: "RNTO"}}, []string{from, to}, func(replies []control.Reply) error {
+		if rnfr := replies[0]; !rnfr.Intermediate() && !rnfr.Completed() {
+			return c.refusal("rename", from, "RNFR", rnfr)
+		}
+		if rnto := replies[1]; !rnto.Completed() {
+			return c.refusal("rename", to, "RNTO", rnto)
+		}
+		c.learnTaken(to)
+		return nil
+	}, func(ctx context.Context) error { return c.Rename(ctx, from, to) })
+}
+
+// SetModTime is Conn.SetModTime. It goes in a group once it is known which command does it.
+func (b *Batch) SetModTime(p string, t time.Time) *Answer {
+	c := b.conn
+	alone := func(ctx context.Context) error { return c.SetModTime(ctx, p, t) }
+	for _, setter := range timeSetters {
+		if setter.name == c.facts.TimeSetter {
+			l := setter.line(c.stamp(t))
+			return b.change("set time", []line{l}, []string{p}, func(replies []control.Reply) error {
+				return c.unlessCompleted("set time", p, l.verb, replies[0])
+			}, alone)
+		}
+	}
+	return b.change("set time", nil, nil, nil, alone)
+}
+
+// Remove is Conn.Remove.
+func (b *Batch) Remove(p string) *Answer {
+	c := b.conn
+	alone := func(ctx context.Context) error { return c.Remove(ctx, p) }
+	if c.facts.Server == "vms" { // which may want more than one command
+		return b.change("remove", nil, nil, nil, alone)
+	}
+	return b.change("remove", []line{{verb: "DELE"}}, []string{p}, func(replies []control.Reply) error {
+		return c.unlessCompleted("remove", p, "DELE", replies[0])
+	}, alone)
+}
+
+// RemoveDir is Conn.RemoveDir.
+func (b *Batch) RemoveDir(p string) *Answer {
+	c := b.conn
+	return b.change("remove folder", []line{{verb: "RMD"}}, []string{p}, func(replies []control.Reply) error {
+		return c.unlessCompleted("remove folder", p, "RMD", replies[0])
+	}, func(ctx context.Context) error { return c.RemoveDir(ctx, p) })
+}
+
+// MakeDir is Conn.MakeDir, but for that it does not ask what is there if the server refuses: that may be the folder.
+func (b *Batch) MakeDir(p string) *Answer {
+	c := b.conn
+	return b.change("make folder", []line{{verb: "MKD"}}, []string{p}, func(replies []control.Reply) error {
+		if replies[0].Completed() {
+			c.learnTaken(p)
+		}
+		return c.unlessCompleted("make folder", p, "MKD", replies[0])
+	}, func(ctx context.Context) error { return c.MakeDir(ctx, p) })
+}
+
+// enter makes the folder p the current one.
+func (b *Batch) enter(p string) *Answer {
+	c := b.conn
+	return b.change("list", []line{{verb: "CWD"}}, []string{p}, func(replies []control.Reply) error {
+		return c.unlessCompleted("list", p, "CWD", replies[0])
+	}, func(ctx context.Context) error {
+		reply, err := c.changeFolder(ctx, "list", c.Absolute(p))
+		if err != nil {
+			return err
+		}
+		return c.unlessCompleted("list", p, "CWD", reply)
+	})
+}
+
+// change adds a change by one command for each of lines, about the path beside it.
+func (b *Batch) change(op string, lines []line, paths []string, read func([]control.Reply) error, alone func(context.Context) error) *Answer {
+	answer := &Answer{Err: ErrUnanswered}
+	s := &step{op: op}
+	for i, l := range lines {
+		command, fits, err := b.conn.direct(l, b.conn.Absolute(paths[i]))
+		if err != nil || !fits {
+			s.commands = nil
+			break
+		}
+		s.commands = append(s.commands, command)
+	}
+	s.read = func(replies []control.Reply) bool {
+		answer.Err = read(replies)
+		return true
+	}
+	s.alone = func(ctx context.Context) error {
+		answer.Err = alone(ctx)
+		return answer.Err
+	}
+	b.steps = append(b.steps, s)
+	return answer
+}
+
+func (c *Conn) unlessCompleted(op, p, verb string, reply control.Reply) error {
+	if reply.Completed() {
+		return nil
+	}
+	return c.refusal(op, p, verb, reply)
+}
+
+// Do sends what was collected and waits for the answers. The error is that of the connection, which is lost; refusals are in the
+// answers.
+func (b *Batch) Do(ctx context.Context) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	grouped, err := b.conn.groups(ctx, b.size())
+	if err != nil {
+		return err
+	}
+	for len(b.steps) > 0 {
+		n := 1
+		if grouped {
+			n = max(1, grouping(b.steps))
+		}
+		if err := b.send(ctx, b.steps[:n], grouped); err != nil {
+			return err
+		}
+		b.steps = b.steps[n:]
+	}
+	return nil
+}
+
+// size is how many commands there are, at the least.
+func (b *Batch) size() (commands int) {
+	for _, s := range b.steps {
+		commands += max(1, len(s.commands))
+	}
+	return commands
+}
+
+// grouping is how many of the first steps make one group.
+func grouping(steps []*step) int {
+	commands, bytes := 0, 0
+	for n, s := range steps {
+		for _, command := range s.commands {
+			bytes += command.Len()
+		}
+		commands += len(s.commands)
+		if len(s.commands) == 0 || n > 0 && (commands > groupCommands || bytes > groupBytes) {
+			return n
+		}
+	}
+	return len(steps)
+}
+
+// send has steps carried out, in one write if they go in a group.
+func (b *Batch) send(ctx context.Context, steps []*step, grouped bool) error {
+	if !grouped || len(steps[0].commands) == 0 {
+		if err := steps[0].alone(ctx); err != nil && !b.conn.Usable() {
+			return err
+		}
+		return nil
+	}
+	var commands []control.Command
+	for _, s := range steps {
+		commands = append(commands, s.commands...)
+	}
+	replies, err := b.conn.doGroup(ctx, steps[0].op, commands)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnanswered, err)
+	}
+	return b.askAgain(ctx, take(steps, replies))
+}
+
+// group is all commands, if they can go in one write, nil otherwise; an empty one for none.
+func (b *Batch) group() []control.Command {
+	commands := []control.Command{}
+	if b.Len() == 0 {
+		return commands
+	}
+	if grouping(b.steps) < len(b.steps) {
+		return nil
+	}
+	for _, s := range b.steps {
+		commands = append(commands, s.commands...)
+	}
+	return commands
+}
+
+// take gives the replies to group to the steps, and asks once more where they do not tell.
+func (b *Batch) take(ctx context.Context, replies []control.Reply) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	unsure := take(b.steps, replies)
+	b.steps = nil
+	return b.askAgain(ctx, unsure)
+}
+
+// takeAhead gives the replies to group to the steps, as far as they came, and returns those that have to be asked once more.
+func (b *Batch) takeAhead(replies []control.Reply) (unsure []*step) {
+	if b.Len() == 0 {
+		return nil
+	}
+	unsure, b.steps = take(b.steps, replies), nil
+	return unsure
+}
+
+// take gives replies to steps, as far as they came, and returns those that they do not tell.
+func take(steps []*step, replies []control.Reply) (unsure []*step) {
+	for _, s := range steps {
+		if len(replies) < len(s.commands) {
+			break
+		}
+		if !s.read(replies[:len(s.commands)]) {
+			unsure = append(unsure, s)
+		}
+		replies = replies[len(s.commands):]
+	}
+	return unsure
+}
+
+// askAgain does steps one by one. The error is that of the connection.
+func (b *Batch) askAgain(ctx context.Context, steps []*step) error {
+	for _, s := range steps {
+		if err := s.alone(ctx); err != nil && !b.conn.Usable() {
+			return err
+		}
+	}
+	return nil
+}
