@@ -33,11 +33,27 @@ func (t *Transfer) ReceiveFile(file *os.File, limit int64) (int64, error) {
 	return n, err
 }
 
-// copyTo is ReceiveFile by the buffer of the connection.
-func (t *Transfer) copyTo(file *os.File, limit int64) (int64, error) {
-	n, err := io.CopyBuffer(struct{ io.Writer }{file}, io.LimitReader(struct{ io.Reader }{t}, limit), t.conn.copyBuffer())
-	if err != nil && t.failure == nil { // not one of Read
-		t.failure, t.ours = err, true
+// copyTo is ReceiveFile by the buffer of the connection. It is filled before it is written: TLS gives a record of 16 KiB at a time.
+func (t *Transfer) copyTo(file *os.File, limit int64) (written int64, err error) {
+	buffer := t.conn.copyBuffer()
+	for err == nil && written < limit {
+		block, filled := buffer[:min(int64(len(buffer)), limit-written)], 0
+		for filled < len(block) && err == nil {
+			var n int
+			n, err = t.Read(block[filled:])
+			filled += n
+		}
+		n, ofFile := file.Write(block[:filled])
+		written += int64(n)
+		if ofFile != nil {
+			if t.failure == nil { // not one of Read
+				t.failure, t.ours = ofFile, true
+			}
+			return written, ofFile
+		}
 	}
-	return n, err
+	if errors.Is(err, io.EOF) {
+		return written, nil
+	}
+	return written, err
 }
