@@ -175,7 +175,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	group, grouped := errgroup.WithContext(ctx)
 	d.hire = func(s *server, syncs map[string]work.Sync) {
 		for _, seat := range s.seats {
-			w := &worker{pool: s.pool, syncs: syncs, db: a.db, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
+			w := &worker{pool: s.pool, syncs: syncs, db: a.db, segments: s.config.Segments, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
 			s.workers = append(s.workers, w)
 			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
 		}

@@ -259,6 +259,9 @@ func (d *dispatcher) run(ctx context.Context) (err error) {
 			}
 			d.drain(&b)
 		}
+		if !stopping && !d.due(d.now()) {
+			d.gather(&b, done)
+		}
 		b.now, b.random = d.now(), rand.Float64()
 		d.followTimetables(b.now)
 		b.setBack = d.setBack(b.now)

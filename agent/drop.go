@@ -166,14 +166,17 @@ func (d *dispatcher) followDrops(b batch, t *transition) {
 		all = drops{}
 	}
 	for _, r := range b.reports {
-		if r.partial {
+		if r.partial || len(all[r.Job.ID]) == 0 {
 			continue
 		}
 		is := t.dropped[r.Job.ID]
 		is.job = r.Job.ID
-		for _, wish := range all[is.job] {
-			wish.fates <- is
-		}
+		wishes := all[is.job]
+		defer func() { // when nobody finds the wish any more
+			for _, wish := range wishes {
+				wish.fates <- is
+			}
+		}()
 		delete(all, is.job)
 	}
 	for _, r := range b.requests {

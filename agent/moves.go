@@ -116,17 +116,15 @@ func (c *commit) movedFrom(s *scanning) (map[string]bool, error) {
 		}
 	}
 	for _, action := range []plan.Action{plan.MoveRemote, plan.MoveLocal} {
-		for _, status := range []queue.State{queue.Waiting, queue.Due, queue.Running} {
-			err := queue.Each(c.tx, queue.Filter{Sync: s.sync(), Kind: string(action), State: status}, func(job queue.Job) (bool, error) {
-				var op plan.Op
-				if json.Unmarshal(job.Payload, &op) == nil && op.From != "" {
-					away[op.From] = true
-				}
-				return true, nil
-			})
-			if err != nil {
-				return nil, err
+		err := queue.EachOfKind(c.tx, string(action), s.sync(), func(job queue.Job) (bool, error) {
+			var op plan.Op
+			if job.State != queue.Dead && json.Unmarshal(job.Payload, &op) == nil && op.From != "" {
+				away[op.From] = true
 			}
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return away, nil

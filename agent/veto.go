@@ -308,9 +308,9 @@ func (c *commit) pendingDeletes(sync string) (pendingDeletes, error) {
 
 // eachPending calls fn with the deletions of a sync that wait in the queue.
 func (c *commit) eachPending(sync string, fn func(job queue.Job, p pendingDelete)) error {
-	for _, status := range []queue.State{queue.Waiting, queue.Due, queue.Running} {
-		err := queue.Each(c.tx, queue.Filter{Sync: sync, State: status}, func(job queue.Job) (bool, error) {
-			if p, ok := asPending(job); ok && plan.Action(job.Kind).Deletes() {
+	for _, kind := range []plan.Action{plan.DeleteRemote, plan.DeleteLocal} {
+		err := queue.EachOfKind(c.tx, string(kind), sync, func(job queue.Job) (bool, error) {
+			if p, ok := asPending(job); ok {
 				fn(job, p)
 			}
 			return true, nil

@@ -44,6 +44,11 @@ func (c *Conn) startAhead(ctx context.Context, before *Batch, r request, more bo
 		return nil, err
 	}
 	ready := c.running.takeReady()
+	if ready == nil && stands != aheadFails {
+		if ready, err = c.askReady(ctx, r, before); err != nil {
+			return nil, err
+		}
+	}
 	var commands []control.Command
 	if stands != aheadFails && ready != nil {
 		commands = before.group()
@@ -73,6 +78,33 @@ func (c *Conn) startAhead(ctx context.Context, before *Batch, r request, more bo
 		return nil, err
 	}
 	return t, nil
+}
+
+// askReady asks for a data connection together with all of before, if that can go in one write and the way is one that has worked; nil
+// if not.
+func (c *Conn) askReady(ctx context.Context, r request, before *Batch) (*ready, error) {
+	way, _ := data.Next(c.remembering(c.environment(), time.Now()), c.unreachable)
+	commands := before.group()
+	if commands == nil || c.facts.Channels.of(c.outlook.key).Way != way.String() {
+		return nil, nil
+	}
+	passive, err := control.NewCommand(way.Command.String(), "")
+	if err != nil {
+		return nil, &Error{Op: r.op, Path: r.path, Err: err}
+	}
+	replies, err := c.doGroup(ctx, r.op, append(commands, passive))
+	if err != nil {
+		return nil, err
+	}
+	last := len(replies) - 1
+	if err := before.take(ctx, replies[:last]); err != nil {
+		return nil, err
+	}
+	if !replies[last].Completed() {
+		return nil, nil
+	}
+	c.prepareReady(replies[last], way)
+	return c.running.takeReady(), nil
 }
 
 // around is what goes with a transfer command.
@@ -283,27 +315,23 @@ func (t *Transfer) note(questions []control.Command, replies []control.Reply) {
 
 // settleUnsure asks for what the replies in front of the transfer did not tell.
 func (t *Transfer) settleUnsure(ctx context.Context) error {
-	for _, s := range t.unsure {
-		if err := s.alone(ctx); err != nil && !t.conn.Usable() {
-			return err
-		}
-	}
+	unsure := t.unsure
 	t.unsure = nil
-	return nil
+	return (&Batch{conn: t.conn}).askAgain(ctx, unsure)
 }
 
 // ready is a data connection that opens while something else goes on.
 type ready struct {
 	way     DataWay
-	since   time.Time
 	cancel  context.CancelFunc
+	expire  *time.Timer
 	opened  chan struct{} // closed when the following are set
 	pending data.Pending
 	err     error
 }
 
-// readyPatience bounds the dialling of a connection ahead, and readyLifetime is for how long it is used: servers give up those on which
-// nothing happens.
+// readyPatience bounds the dialling of a connection ahead, and readyLifetime is for how long it is kept: servers give up those on which
+// nothing happens, and count them.
 const (
 	readyPatience = 5 * time.Second
 	readyLifetime = 10 * time.Second
@@ -312,7 +340,8 @@ const (
 // prepareReady dials the port that the server has named.
 func (c *Conn) prepareReady(reply control.Reply, way DataWay) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &ready{way: way, since: time.Now(), cancel: cancel, opened: make(chan struct{})}
+	r := &ready{way: way, cancel: cancel, opened: make(chan struct{})}
+	r.expire = time.AfterFunc(readyLifetime, r.giveUp)
 	ends, options := c.endpoint, c.dataOptions(min(readyPatience, c.options.ConnectTimeout))
 	go func() {
 		defer close(r.opened)
@@ -340,12 +369,17 @@ func (r *ready) Close() error {
 	if r == nil {
 		return nil
 	}
+	r.expire.Stop()
+	r.giveUp()
+	return nil
+}
+
+func (r *ready) giveUp() {
 	r.cancel()
 	<-r.opened
 	if r.pending != nil {
-		return r.pending.Close()
+		r.pending.Close() // nothing went over it
 	}
-	return nil
 }
 
 // Target is the address of the server's port, once that is connected.
@@ -381,7 +415,7 @@ func (r *running) takeReady() *ready {
 	taken := r.ready
 	r.ready = nil
 	r.mu.Unlock()
-	if taken != nil && time.Since(taken.since) > readyLifetime {
+	if taken != nil && !taken.expire.Stop() {
 		taken.Close()
 		return nil
 	}

@@ -30,8 +30,12 @@ type step struct {
 	alone func(ctx context.Context) error
 }
 
-// Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered.
-type Answer struct{ Err error }
+// Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered. Reply is what the server
+// said last to that, as for Conn.LastReply.
+type Answer struct {
+	Err   error
+	Reply string
+}
 
 // StatAnswer is what StatFile would have said.
 type StatAnswer struct {
@@ -164,11 +168,12 @@ func (b *Batch) change(op string, lines []line, paths []string, read func([]cont
 		s.commands = append(s.commands, command)
 	}
 	s.read = func(replies []control.Reply) bool {
-		answer.Err = read(replies)
+		answer.Err, answer.Reply = read(replies), shown(replies[len(replies)-1])
 		return true
 	}
 	s.alone = func(ctx context.Context) error {
 		answer.Err = alone(ctx)
+		answer.Reply = b.conn.LastReply()
 		return answer.Err
 	}
 	b.steps = append(b.steps, s)
@@ -244,7 +249,7 @@ func (b *Batch) send(ctx context.Context, steps []*step, grouped bool) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
-	return b.take(ctx, steps, replies)
+	return b.askAgain(ctx, take(steps, replies))
 }
 
 // group is all commands, if they can go in one write, nil otherwise; an empty one for none.
@@ -262,12 +267,28 @@ func (b *Batch) group() []control.Command {
 	return commands
 }
 
-// takeAhead gives its steps the replies to group, as far as they came, and returns those that have to be asked once more.
-func (b *Batch) takeAhead(replies []control.Reply) (unsure []*step) {
-	if b == nil {
+// take gives the replies to group to the steps, and asks once more where they do not tell.
+func (b *Batch) take(ctx context.Context, replies []control.Reply) error {
+	if b.Len() == 0 {
 		return nil
 	}
-	for _, s := range b.steps {
+	unsure := take(b.steps, replies)
+	b.steps = nil
+	return b.askAgain(ctx, unsure)
+}
+
+// takeAhead gives the replies to group to the steps, as far as they came, and returns those that have to be asked once more.
+func (b *Batch) takeAhead(replies []control.Reply) (unsure []*step) {
+	if b.Len() == 0 {
+		return nil
+	}
+	unsure, b.steps = take(b.steps, replies), nil
+	return unsure
+}
+
+// take gives replies to steps, as far as they came, and returns those that they do not tell.
+func take(steps []*step, replies []control.Reply) (unsure []*step) {
+	for _, s := range steps {
 		if len(replies) < len(s.commands) {
 			break
 		}
@@ -276,19 +297,14 @@ func (b *Batch) takeAhead(replies []control.Reply) (unsure []*step) {
 		}
 		replies = replies[len(s.commands):]
 	}
-	b.steps = nil
 	return unsure
 }
 
-// take gives the replies of a group to its steps, and asks once more where they do not tell.
-func (b *Batch) take(ctx context.Context, steps []*step, replies []control.Reply) error {
+// askAgain does steps one by one. The error is that of the connection.
+func (b *Batch) askAgain(ctx context.Context, steps []*step) error {
 	for _, s := range steps {
-		sure := s.read(replies[:len(s.commands)])
-		replies = replies[len(s.commands):]
-		if !sure {
-			if err := s.alone(ctx); err != nil && !b.conn.Usable() {
-				return err
-			}
+		if err := s.alone(ctx); err != nil && !b.conn.Usable() {
+			return err
 		}
 	}
 	return nil

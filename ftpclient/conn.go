@@ -38,10 +38,11 @@ type Conn struct {
 	unreachable  []data.Attempt
 	last         control.Reply // to the last command that was not one of a group
 	outlook      outlook
-	proven       []proof // active ways that were seen to work on this control connection
-	doubted      DataWay // an active way that failed after its proof
-	probing      bool    // ways are tried to know, not to use them: nothing is remembered
-	listingLimit int64   // bytes in one listing
+	proven       []proof       // active ways that were seen to work on this control connection
+	turn         time.Duration // the shortest from a command to its reply
+	doubted      DataWay       // an active way that failed after its proof
+	probing      bool          // ways are tried to know, not to use them: nothing is remembered
+	listingLimit int64         // bytes in one listing
 
 	buffer             []byte        // for copying, nil before the first use
 	batchBuffer        []byte        // below TLS, the same
@@ -134,6 +135,13 @@ func (c *Conn) Facts() Facts { return c.facts }
 // LearnNoDotNames notes that the server refuses names with a leading dot.
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
+// LearnNoSegments notes that parts of one file that came over several connections did not fit together.
+func (c *Conn) LearnNoSegments() { c.facts.NoSegments = true }
+
+// Turn is how soon the server has answered a command, at best: about the round trip time of the line. 0 before the first one that was
+// sent alone.
+func (c *Conn) Turn() time.Duration { return c.turn }
+
 // LearnRenameOver notes what Rename was seen to do where a file had the new name:
 // RenameReplaces or RenameRefuses. Rename itself does not know whether there was one.
 func (c *Conn) LearnRenameOver(what string) { c.facts.RenameOver = what }
@@ -191,6 +199,7 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 		return control.Reply{}, &Error{Op: op, Path: p, Err: err}
 	}
 	var reply control.Reply
+	began := time.Now()
 	call, err := c.control.Send(ctx, command)
 	if err == nil {
 		reply, err = await(ctx, call)
@@ -200,6 +209,9 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 		return control.Reply{}, c.connectionError(op, p, err)
 	}
 	c.last = reply
+	if took := time.Since(began); c.turn == 0 || took < c.turn {
+		c.turn = took
+	}
 	return reply, nil
 }
 
@@ -217,11 +229,13 @@ func await(ctx context.Context, call *control.Call) (control.Reply, error) {
 
 // LastReply is what the server said last to a command that was sent alone, as code and text, "" if there was none: for accounts
 // of what was done. What it means was told by the error of that method.
-func (c *Conn) LastReply() string {
-	if c.last.Code == 0 {
+func (c *Conn) LastReply() string { return shown(c.last) }
+
+func shown(reply control.Reply) string {
+	if reply.Code == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %s", c.last.Code, c.last.Text())
+	return fmt.Sprintf("%d %s", reply.Code, reply.Text())
 }
 
 // free tells why no command may be sent now. What is sent behind a transfer command is answered

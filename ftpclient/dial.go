@@ -24,6 +24,26 @@ func Dial(ctx context.Context, address string, o Options) (*Conn, error) {
 	if err := o.check(); err != nil {
 		return nil, &Error{Op: "connect", Path: address, Err: err}
 	}
+	c, err := dialOnce(ctx, address, o)
+	if !errors.Is(err, errNotAtOnce) || ctx.Err() != nil {
+		return c, err
+	}
+	o.Logger.Info("login failed in one write, once more command by command", "address", address, "error", err)
+	learned := loginFailed
+	if o.Facts.LoginAtOnce == loginFailed || errors.Is(err, ErrDesync) {
+		learned = loginBroke
+	}
+	o.Facts.LoginAtOnce = loginBroke
+	c, second := dialOnce(ctx, address, o)
+	if second == nil {
+		c.facts.LoginAtOnce = learned
+	} else if e, ok := errors.AsType[*Error](second); ok && e.Facts != nil {
+		e.Facts.LoginAtOnce = "" // it may not have been that
+	}
+	return c, second
+}
+
+func dialOnce(ctx context.Context, address string, o Options) (*Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, &Error{Op: "connect", Path: address, Err: err}
@@ -65,7 +85,7 @@ func (c *Conn) loginFailed(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	if e.Code == 0 && ctx.Err() == nil && !errors.Is(err, ErrUnsendable) {
+	if e.Code == 0 && ctx.Err() == nil && !errors.Is(err, ErrUnsendable) && !errors.Is(err, errNotAtOnce) {
 		c.wishes.brokeOff(&c.facts)
 	}
 	facts := c.facts

@@ -27,6 +27,13 @@ type Facts struct {
 	LeftOut string `json:"left_out,omitempty"`
 	// BrokeOff is the one of them at which the last login broke off, "" if it did not.
 	BrokeOff string `json:"broke_off,omitempty"`
+	// LoginAtOnce is "failed" when the last login in one write ended without an answer and the same one command by command did
+	// not, which may be chance; "broke" when that was so twice, or when replies came in another order: then none is tried
+	// any more. "" otherwise.
+	LoginAtOnce string `json:"login_at_once,omitempty"`
+	// LoginWishes are the commands that the last login sent because of the answer to FEAT, which the next one sends along
+	// with it; "" when unknown.
+	LoginWishes string `json:"login_wishes,omitempty"`
 
 	// Data connections and transfers.
 
@@ -50,6 +57,8 @@ type Facts struct {
 	StoreRestart string `json:"store_restart,omitempty"`
 	// Appending is the same for APPE.
 	Appending string `json:"appending,omitempty"`
+	// NoSegments: parts of one file that came over several connections did not fit together. Conn.LearnNoSegments notes it.
+	NoSegments bool `json:"no_segments,omitempty"`
 	// RenameOver is what a rename does where a file has the new name: RenameReplaces or
 	// RenameRefuses, "" when unknown. Conn.LearnRenameOver notes it.
 	RenameOver string `json:"rename_over,omitempty"`

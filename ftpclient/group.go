@@ -19,6 +19,9 @@ const (
 	groupBytes    = 2048
 )
 
+// orderly are kinds of servers that are known to answer groups of commands in order.
+var orderly = map[string]bool{"proftpd": true, "vsftpd": true, "pure-ftpd": true, "pyftpdlib": true}
+
 // FileStat is the answer about one path of StatFiles.
 type FileStat struct {
 	Path string
@@ -194,6 +197,9 @@ func (c *Conn) readStat(p string, replies []control.Reply) (entry list.Entry, fo
 // pipelines reports whether the server answers a group of commands in order, and finds out
 // by one that does no harm if nobody knows.
 func (c *Conn) pipelines(ctx context.Context) (bool, error) {
+	if c.facts.Pipelining == "" && orderly[c.facts.Server] {
+		c.facts.Pipelining = "yes"
+	}
 	if c.facts.Pipelining != "" {
 		return c.facts.Pipelining == "yes", nil
 	}

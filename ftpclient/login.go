@@ -10,6 +10,9 @@ import (
 )
 
 func (c *Conn) login(ctx context.Context, loggedIn bool) error {
+	if c.loginsAtOnce() {
+		return c.loginAtOnce(ctx, loggedIn)
+	}
 	if !loggedIn {
 		if err := c.authenticate(ctx); err != nil {
 			return err
@@ -30,21 +33,31 @@ func (c *Conn) login(ctx context.Context, loggedIn bool) error {
 	if err != nil {
 		return err
 	}
+	if err := c.hearFolder(reply); err != nil {
+		return err
+	}
+	if reply, err = c.do(ctx, "login", "", "TYPE", "I"); err != nil {
+		return err
+	}
+	if err := c.hearType(reply); err != nil {
+		return err
+	}
+	c.facts.BrokeOff = ""
+	return nil
+}
+
+func (c *Conn) hearFolder(reply control.Reply) error {
 	if reply.Code < 500 && !reply.Completed() {
 		// For the moment: to take another folder for the one of the login would move all relative paths.
 		return c.refusal("login", "", "PWD", reply)
 	}
-	if err := c.arrive(parsePWD(reply)); err != nil {
-		return err
-	}
-	reply, err = c.do(ctx, "login", "", "TYPE", "I")
-	if err != nil {
-		return err
-	}
+	return c.arrive(parsePWD(reply))
+}
+
+func (c *Conn) hearType(reply control.Reply) error {
 	if !reply.Completed() {
 		return c.refusal("login", "", "TYPE", reply)
 	}
-	c.facts.BrokeOff = ""
 	return nil
 }
 
@@ -121,6 +134,11 @@ func (c *Conn) readFeatures(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.hearFeatures(reply)
+	return nil
+}
+
+func (c *Conn) hearFeatures(reply control.Reply) {
 	c.features = Features{}
 	if reply.Completed() {
 		c.features = parseFeatures(reply.Lines)
@@ -128,7 +146,7 @@ func (c *Conn) readFeatures(ctx context.Context) error {
 	if c.facts.Server == "" {
 		c.facts.Server = serverKindByFeatures(c.features)
 	}
-	return nil
+	c.utf8 = c.features.Has("UTF8")
 }
 
 // saysUTF8 are servers that do not list UTF8 but agree to OPTS UTF8 ON.
@@ -142,8 +160,7 @@ func (c *Conn) introduce(ctx context.Context) error {
 			return err
 		}
 	}
-	c.utf8 = c.features.Has("UTF8")
-	if c.options.wantsUTF8() && (c.utf8 || slices.Contains(saysUTF8, c.facts.Server)) {
+	if c.wantsUTF8() {
 		// Two of the servers in use that list UTF8 have it on and refuse the command.
 		reply, err := c.wish(ctx, "OPTS UTF8", "ON")
 		if err != nil {
@@ -164,30 +181,45 @@ func (c *Conn) introduce(ctx context.Context) error {
 	return c.askSystem(ctx)
 }
 
+func (c *Conn) wantsUTF8() bool {
+	return c.options.wantsUTF8() && (c.features.Has("UTF8") || slices.Contains(saysUTF8, c.facts.Server))
+}
+
 // unixServers need no SYST: their listings have one form.
 var unixServers = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
 
 // askSystem asks for the hint by which LIST is read, where it will be used. Many servers say
 // UNIX and do not mean it.
 func (c *Conn) askSystem(ctx context.Context) error {
-	if c.features.Has("MLST") || c.features.Has("MLSD") {
-		return nil
-	}
-	if slices.Contains(unixServers, c.facts.Server) {
-		c.system = "UNIX"
+	if !c.needsSystem() {
 		return nil
 	}
 	reply, err := c.wish(ctx, "SYST", "")
-	if err != nil {
-		return err
+	if err == nil {
+		c.hearSystem(reply)
 	}
-	if reply.Completed() {
-		c.system = reply.Last()
-		if c.facts.Server == "" {
-			c.facts.Server = systems.of(c.system)
-		}
+	return err
+}
+
+func (c *Conn) needsSystem() bool {
+	if c.features.Has("MLST") || c.features.Has("MLSD") {
+		return false
 	}
-	return nil
+	if slices.Contains(unixServers, c.facts.Server) {
+		c.system = "UNIX"
+		return false
+	}
+	return true
+}
+
+func (c *Conn) hearSystem(reply control.Reply) {
+	if !reply.Completed() {
+		return
+	}
+	c.system = reply.Last()
+	if c.facts.Server == "" {
+		c.facts.Server = systems.of(c.system)
+	}
 }
 
 // wanted are the facts of RFC 3659 that are of use. Servers ignore the case of their names.
@@ -238,6 +270,10 @@ func (c *Conn) protectData(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return c.hearProtection(reply)
+}
+
+func (c *Conn) hearProtection(reply control.Reply) error {
 	if !reply.Completed() {
 		e := c.refusal("login", "", "PROT", reply)
 		e.Err = fmt.Errorf("%w: the server refuses PROT P", ErrInsecure)

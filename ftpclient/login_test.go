@@ -87,7 +87,7 @@ func TestLogin(t *testing.T) {
 				"CLNT ftpferry", "500 no", "OPTS UTF8 ON", "504 no", "OPTS MLST size;", "501 no", "LANG EN", "504 no",
 				"PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)},
 		{name: "a server that does not list UTF8 and has it is asked",
-			script: steps{{Send: "220 (vsFTPd 3.0.3)"}}.then(talk("USER ferry", "230 in", "FEAT", "211-F\n SIZE\n211 End",
+			script: steps{{Send: "220 (vsFTPd 3.0.3)"}}.then(talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "211-F\n SIZE\n211 End",
 				"OPTS UTF8 ON", "200 Always in UTF8 mode.", "PWD", `257 "/"`, "TYPE I", "200 ok", "QUIT", "221 bye")...)},
 		{name: "nobody is there",
 			change: func(o *ftpclient.Options) {

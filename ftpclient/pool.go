@@ -189,7 +189,6 @@ func (p *Pool) open(ctx context.Context, w *waiter) (*Conn, error) {
 // Put gives a connection back. One that is not usable any more is closed. Putting back what
 // is not lent does nothing.
 func (p *Pool) Put(conn *Conn) {
-	conn.running.takeReady().Close()
 	p.mu.Lock()
 	known, ok := p.lent[conn]
 	if !ok {

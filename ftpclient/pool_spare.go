@@ -1,6 +1,9 @@
 package ftpclient
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // spareListing is the same as maxListing for a connection that is lent as a spare one: there may be several of them, for what is only
 // needed later.
@@ -61,6 +64,21 @@ func (p *Pool) spare(w *waiter, cancel context.CancelCauseFunc) (g idleConn, ok 
 	return idleConn{}, false
 }
 
+// Spares is how many connections Spare might lend now, one after the other: those that are idle, and those that may be made as far as the
+// limits go which are known.
+func (p *Pool) Spares() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.refusal != nil || len(p.waiting) > 0 {
+		return 0
+	}
+	spare := len(p.idle)
+	if !time.Now().Before(p.quietUntil) {
+		spare += max(0, p.limit-p.connected()-p.opening)
+	}
+	return spare
+}
+
 // Awaited reports whether somebody waits for a connection.
 func (p *Pool) Awaited() bool {
 	p.mu.Lock()
@@ -79,6 +97,9 @@ func (a *Addresses) Spare(ctx context.Context) (*Conn, error) {
 	}
 	return conn, err
 }
+
+// Spares is Pool.Spares for the address in use.
+func (a *Addresses) Spares() int { return a.current().Spares() }
 
 // Awaited is Pool.Awaited for the address in use.
 func (a *Addresses) Awaited() bool { return a.current().Awaited() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -99,7 +100,7 @@ func (t *Transfer) received(n int64, err error) {
 func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 	file, isFile := w.(*os.File)
 	if isFile && t.direct() && !t.conn.noSplice && takesSplice(file) {
-		n, err := t.guarded.ReceiveFile(file, t.moved.add)
+		n, err := t.guarded.ReceiveFile(file, math.MaxInt64, t.moved.add)
 		if errors.Is(err, syscall.EINVAL) {
 			// The file system has no splice, and says so when the bytes are in a pipe already.
 			t.conn.noSplice = true

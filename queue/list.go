@@ -81,6 +81,21 @@ func Each(tx *state.Tx, filter Filter, fn func(Job) (more bool, err error)) erro
 	return err
 }
 
+// EachOfKind calls fn for the jobs of a kind of a sync, whatever their state, until fn returns false or an error. It looks at no
+// other jobs. Rows that cannot be read are left out: they are dead. fn must not change the queue.
+func EachOfKind(tx *state.Tx, kind, sync string, fn func(Job) (more bool, err error)) error {
+	return tx.Table(tableUnique).Scan(uniqueKey(kind, sync, ""), nil, func(_, value []byte) (bool, error) {
+		job, err := loadIndexed(tx, idOf(value), "")
+		switch {
+		case errors.Is(err, state.ErrBadRow):
+			return true, nil
+		case err != nil:
+			return false, &Error{Op: "list", ID: idOf(value), Err: err}
+		}
+		return fn(job)
+	})
+}
+
 // scan calls fn for the jobs that a filter chooses, or with the error of a row that is
 // unreadable, until fn returns false or a limited scan has read enough. Then next is where to go
 // on.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -60,4 +62,45 @@ func TestPagesAreBounded(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestEachOfKindLooksAtNoOthers: a scan that finds deletions asks for those that wait, among thousands of transfers.
+func TestEachOfKindLooksAtNoOthers(t *testing.T) {
+	db := openNew(t)
+	runScript(t, db, `
+		enqueue up web spoiled        => added 1
+		enqueue rm web run            => added 2
+		claim acme 9                  => 1 2
+		enqueue rm web b in=1h        => added 3
+		enqueue rm web a              => added 4
+		enqueue rm web2 a             => added 5
+		enqueue rm2 web a             => added 6
+		enqueue up web a              => added 7`)
+	spoil(t, db, "{")
+	each := func(stop int) (ids []ID) {
+		update(t, db, func(tx *state.Tx) error {
+			return EachOfKind(tx, "rm", "web", func(job Job) (bool, error) {
+				ids = append(ids, job.ID)
+				return len(ids) < stop, nil
+			})
+		})
+		return ids
+	}
+	if diff := cmp.Diff([]ID{4, 3, 2}, each(9)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]ID{4}, each(1)); diff != "" {
+		t.Error(diff)
+	}
+	update(t, db, func(tx *state.Tx) error { return tx.Table(tableJobs).Put(idKey(4), []byte("{")) })
+	if diff := cmp.Diff([]ID{3, 2}, each(9)); diff != "" {
+		t.Error("with a row that cannot be read:", diff)
+	}
+	update(t, db, func(tx *state.Tx) error { return tx.Table(tableJobs).Delete(idKey(4)) })
+	err := db.View(func(tx *state.Tx) error {
+		return EachOfKind(tx, "rm", "web", func(Job) (bool, error) { return true, nil })
+	})
+	if !Damaged(err) {
+		t.Error("an index that points nowhere:", err)
+	}
 }

@@ -2,11 +2,9 @@ package state
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,12 +49,15 @@ func baselineCount(sync string) count {
 }
 
 // readBaseline decodes a row, or says in it that it is bad.
-func readBaseline(key, value []byte, path string) Baseline {
-	row, err := decodeBaseline(key, value, path)
-	if err != nil {
-		return Baseline{Path: path, Bad: err.Error()}
-	}
+func readBaseline(key, value []byte, path string) (row Baseline) {
+	readBaselineInto(&row, key, value, path)
 	return row
+}
+
+func readBaselineInto(row *Baseline, key, value []byte, path string) {
+	if err := decodeBaselineInto(row, key, value, path); err != nil {
+		*row = Baseline{Path: path, Bad: err.Error()}
+	}
 }
 
 // GetBaseline returns the row of a path and whether there is one. One that cannot be read is there, and says so in Bad.
@@ -105,33 +106,6 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 		return err
 	}
 	return addCount(tx, baselineCount(sync), -1)
-}
-
-// manyChildren is how many rows of a folder are read before they are counted.
-const manyChildren = 4096
-
-// BaselineChildren returns the rows directly in a folder ("" is the root), sorted by path byte
-// by byte. Those that cannot be read are among them, and say so in Bad.
-func BaselineChildren(tx *Tx, sync, folder string) ([]Baseline, error) {
-	var children []Baseline
-	t := tx.Table(tableBaseline)
-	prefix := Key(sync, Shorten(folder), "")
-	err := t.Scan(prefix, nil, func(key, value []byte) (bool, error) {
-		if len(children) == manyChildren {
-			// To grow bit by bit would take more than twice the memory.
-			more := 0
-			_ = t.Scan(prefix, key, func([]byte, []byte) (bool, error) { more++; return true, nil }) // this fn has no errors
-			children = slices.Grow(children, more)
-		}
-		children = append(children, readBaseline(key, value, childPath(folder, key)))
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	// Escapes and hashes in keys put unusual names out of place.
-	slices.SortFunc(children, func(a, b Baseline) int { return cmp.Compare(a.Path, b.Path) })
-	return children, nil
 }
 
 // BaselineRow is a row of the baseline, and the place behind it.

@@ -209,8 +209,9 @@ func (r *baselineReader) time(there bool, origin int64) time.Time {
 	return t
 }
 
-func (r *baselineReader) entry(kind, precision byte, timed bool, size, origin int64) (_ entry.Entry, seconds int64) {
-	e := entry.Entry{Kind: entry.Kind(kind), Size: r.signed() + size}
+// entry fills e and returns what the next time is told by its distance from.
+func (r *baselineReader) entry(e *entry.Entry, kind, precision byte, timed bool, size, origin int64) (seconds int64) {
+	e.Kind, e.Size = entry.Kind(kind), r.signed()+size
 	e.ModTime = r.time(timed, origin)
 	switch {
 	case int(precision) < len(commonPrecisions):
@@ -222,30 +223,37 @@ func (r *baselineReader) entry(kind, precision byte, timed bool, size, origin in
 	}
 	r.bad = r.bad || e.Kind > entry.Other
 	if timed {
-		return e, e.ModTime.Unix()
+		return e.ModTime.Unix()
 	}
-	return e, origin
+	return origin
 }
 
 // decodeBaseline reads the row at key. path is what the caller takes for the path, of which the row may know more. Every error
 // is ErrBadRow.
-func decodeBaseline(key, value []byte, path string) (Baseline, error) {
-	var b Baseline
+func decodeBaseline(key, value []byte, path string) (b Baseline, err error) {
+	if err := decodeBaselineInto(&b, key, value, path); err != nil {
+		return Baseline{}, err
+	}
+	return b, nil
+}
+
+// decodeBaselineInto is decodeBaseline for rows that have their place. An error leaves nothing of use in b.
+func decodeBaselineInto(b *Baseline, key, value []byte, path string) error {
 	var err error
 	switch {
 	case len(value) == 0:
 		err = errors.New("it is empty")
 	case value[0] == formatJSON:
-		b, err = decodeBaselineJSON(key, value)
+		err = decodeBaselineJSON(b, key, value)
 	case value[0] != formatBaseline:
 		err = fmt.Errorf("format %d is unknown", value[0])
 	default:
-		b, err = decodeBaselineBinary(key, value, path)
+		err = decodeBaselineBinary(b, key, value, path)
 	}
 	if err != nil {
-		return Baseline{}, fmt.Errorf("%w: %w", ErrBadRow, err)
+		return fmt.Errorf("%w: %w", ErrBadRow, err)
 	}
-	return b, nil
+	return nil
 }
 
 // baselineJSON is the form of older versions: its Path takes the place of the one inside.
@@ -254,34 +262,34 @@ type baselineJSON struct {
 	Baseline
 }
 
-func decodeBaselineJSON(key, value []byte) (Baseline, error) {
+func decodeBaselineJSON(b *Baseline, key, value []byte) error {
 	var row baselineJSON
 	if err := json.Unmarshal(value, &row); err != nil {
-		return Baseline{}, err
+		return err
 	}
-	row.Baseline.Path = string(row.Path)
-	return row.Baseline, row.Baseline.belongsTo(key)
+	*b = row.Baseline
+	b.Path = string(row.Path)
+	return b.belongsTo(key)
 }
 
-func decodeBaselineBinary(key, value []byte, path string) (Baseline, error) {
+func decodeBaselineBinary(b *Baseline, key, value []byte, path string) error {
 	const header, sum = 4, 4
 	if len(value) < header+sum {
-		return Baseline{}, errors.New("it is too short")
+		return errors.New("it is too short")
 	}
 	body := value[:len(value)-sum]
 	if binary.BigEndian.Uint32(value[len(body):]) != baselineSum(key, body) {
-		return Baseline{}, errors.New("its check sum is wrong")
+		return errors.New("its check sum is wrong")
 	}
-	return decodeBaselineBody(key, body, path)
+	return decodeBaselineBody(b, key, body, path)
 }
 
-func decodeBaselineBody(key, body []byte, path string) (Baseline, error) {
+func decodeBaselineBody(b *Baseline, key, body []byte, path string) error {
 	kinds, precisions, flags := body[1], body[2], body[3]
 	r := baselineReader{rest: body[4:], bad: flags&^flagsBaseline != 0}
-	var b Baseline
-	var origin, later int64
-	b.Local, origin = r.entry(kinds&15, precisions&15, flags&flagLocalTime != 0, 0, 0)
-	b.Remote, later = r.entry(kinds>>4, precisions>>4, flags&flagRemoteTime != 0, b.Local.Size, origin)
+	*b = Baseline{Path: path}
+	origin := r.entry(&b.Local, kinds&15, precisions&15, flags&flagLocalTime != 0, 0, 0)
+	later := r.entry(&b.Remote, kinds>>4, precisions>>4, flags&flagRemoteTime != 0, b.Local.Size, origin)
 	b.When = r.time(flags&flagWhen != 0, max(origin, later))
 	b.Job = r.unsigned()
 	r.identities(flags, &b.Local, &b.Remote)
@@ -290,17 +298,16 @@ func decodeBaselineBody(key, body []byte, path string) (Baseline, error) {
 		r.bad = r.bad || b.Left == ""
 	}
 	if r.bad {
-		return Baseline{}, errors.New("a number in it is wrong")
+		return errors.New("a number in it is wrong")
 	}
 	if !tellsPath(key) {
 		b.Path = string(r.rest)
-		return b, b.belongsTo(key)
+		return b.belongsTo(key)
 	}
 	if len(r.rest) > 0 {
-		return Baseline{}, errors.New("it is too long")
+		return errors.New("it is too long")
 	}
-	b.Path = path
-	return b, nil
+	return nil
 }
 
 // belongsTo checks a path that a row brings along.
@@ -316,7 +323,7 @@ func (b Baseline) belongsTo(key []byte) error {
 // tellsPath reports whether no part of the path is shortened in its key.
 func tellsPath(key []byte) bool {
 	first, last := bytes.IndexByte(key, 0), bytes.LastIndexByte(key, 0)
-	return first < last && unescapedLength(key[first+1:last]) <= longest && unescapedLength(key[last+1:]) <= longest
+	return first < last && (len(key) <= longest || unescapedLength(key[first+1:last]) <= longest && unescapedLength(key[last+1:]) <= longest)
 }
 
 func unescapedLength(part []byte) int {
@@ -333,12 +340,20 @@ func unescapedLength(part []byte) int {
 // childPath returns the path of the row at key, which lies in folder. Of a name that is shortened in the key, only the row
 // knows more.
 func childPath(folder string, key []byte) string {
-	name := string(key[bytes.LastIndexByte(key, 0)+1:])
-	if strings.IndexByte(name, 1) >= 0 {
-		name = KeyStrings([]byte(name))[0]
+	var path strings.Builder
+	writeChildPath(&path, folder, key)
+	return path.String()
+}
+
+func writeChildPath(to *strings.Builder, folder string, key []byte) {
+	if folder != "" {
+		to.WriteString(folder)
+		to.WriteByte('/')
 	}
-	if folder == "" {
-		return name
+	name := key[bytes.LastIndexByte(key, 0)+1:]
+	if bytes.IndexByte(name, 1) >= 0 {
+		to.WriteString(KeyStrings(name)[0])
+		return
 	}
-	return folder + "/" + name
+	to.Write(name)
 }

@@ -111,6 +111,7 @@ type Server struct {
 	TLSLegacy         bool    // allow the cipher suites that are no longer thought safe
 
 	Connections    int    // 1 to 64
+	Segments       int    // 1 to 16; connections that one download may use
 	Encoding       string // of file names: what htmlindex.Get takes, "utf-8" included, in lower case; empty: found out
 	Data           Data
 	Compress       bool           // MODE Z where the server offers it

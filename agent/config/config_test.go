@@ -87,7 +87,7 @@ func TestDefaults(t *testing.T) {
 			History: History{Keep: 90 * 24 * time.Hour, Rows: 1_000_000},
 		},
 		Servers: map[string]*Server{"acme": {
-			Name: "acme", Address: "ftp.example.com:21", Addresses: []string{"ftp.example.com:21"}, User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4,
+			Name: "acme", Address: "ftp.example.com:21", Addresses: []string{"ftp.example.com:21"}, User: "anonymous", TLS: TLSExplicit, TLSVerify: true, Connections: 4, Segments: 4,
 			TLSMin: tls.VersionTLS12, TLSMax: tls.VersionTLS13, CommandLimit: 4096,
 			Data:           Data{Mode: DataAuto, PASVAddress: PASVControl},
 			ConnectTimeout: 15 * time.Second, ReplyTimeout: 30 * time.Second, StallTimeout: 60 * time.Second,
@@ -120,6 +120,7 @@ tls_pin = ["sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]
 tls_min = "1.3"
 tls_max = "1.3"
 connections = 64
+segments = 2
 account = { env = "ACCOUNT" }
 virtual_host = "site.example.com"
 encoding = " Shift_JIS"
@@ -168,7 +169,7 @@ func TestEverySettingArrives(t *testing.T) {
 		Servers: map[string]*Server{"acme": {
 			Name: "acme", Address: "[2001:db8::1]:990", Addresses: []string{"[2001:db8::1]:990", "backup.example.com:2121"},
 			Bandwidth: Timetable{{8 * time.Hour, 512 << 10}, {19 * time.Hour, 0}}, User: "mirror", Password: NewSecret("s3cret"), TLS: TLSImplicit,
-			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64,
+			TLSServerName: "ftp.example.com", TLSVerify: true, Connections: 64, Segments: 2,
 			TLSPins: []ftpclient.PinnedKey{countingPin()}, TLSMin: tls.VersionTLS13, TLSMax: tls.VersionTLS13, Account: NewSecret("acc0unt"), VirtualHost: "site.example.com",
 			Encoding: "shift_jis", ListTimeZone: lisbon, Compress: true, CommandLimit: 512,
 			Data: Data{Mode: DataActive, ActivePorts: PortRange{50000, 50010}, AnnouncedPorts: PortRange{51000, 51010},

@@ -70,6 +70,7 @@ type rawServer struct {
 	TLSMax         string       `toml:"tls_max" words:"1.2 1.3"`
 	TLSLegacy      bool         `toml:"tls_legacy"`
 	Connections    int64        `toml:"connections"`
+	Segments       int64        `toml:"segments"`
 	Bandwidth      string       `toml:"bandwidth"`
 	Encoding       string       `toml:"encoding"`
 	ListTimeZone   string       `toml:"list_time_zone"`
@@ -201,6 +202,7 @@ func (s *rawServer) setDefaults() {
 		TLSMin:         "1.2",
 		TLSMax:         "1.3",
 		Connections:    4,
+		Segments:       4,
 		Encoding:       autoEncoding,
 		CommandLimit:   mostCommandLimit,
 		Data:           rawData{Mode: string(DataAuto), PASVAddress: string(PASVControl), DataPeer: stringOrList{peerControl}},

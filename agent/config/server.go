@@ -17,6 +17,7 @@ const (
 	// never answer.
 	leastCommandLimit = 256
 	mostCommandLimit  = 4096
+	maxSegments       = 16
 )
 
 func (l *loader) servers(file map[string]*rawServer) map[string]*Server {
@@ -52,6 +53,7 @@ func (l *loader) server(name string, file *rawServer) *Server {
 		Proxy:          l.proxy(at.child("proxy"), file.Proxy, who),
 		TLS:            TLSMode(file.TLS),
 		Connections:    int(file.Connections),
+		Segments:       int(file.Segments),
 		CommandLimit:   int(file.CommandLimit),
 		Compress:       file.Compress,
 		Encoding:       l.encoding(at.child("encoding"), file.Encoding),
@@ -79,6 +81,9 @@ func (l *loader) server(name string, file *rawServer) *Server {
 	}
 	if file.Connections < 1 || file.Connections > maxConnections {
 		l.fail(at.child("connections"), "%d is out of range: 1 to %d", file.Connections, maxConnections)
+	}
+	if file.Segments < 1 || file.Segments > maxSegments {
+		l.fail(at.child("segments"), "%d is out of range: 1 to %d", file.Segments, maxSegments)
 	}
 	if file.CommandLimit < leastCommandLimit || file.CommandLimit > mostCommandLimit {
 		l.fail(at.child("command_limit"), "%d is out of range: %d to %d bytes", file.CommandLimit, leastCommandLimit, mostCommandLimit)

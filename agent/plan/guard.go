@@ -276,6 +276,17 @@ func (t *Totals) Count(item Item, d Decision) {
 	t.countShift(item.Remote, item.Base.Remote)
 }
 
+// CountUnchanged is Count for a known file about which nothing is decided, because it is as it was on both sides: here somebody has
+// looked, and on the server too if remote.
+func (t *Totals) CountUnchanged(remote bool) {
+	t.Here.Looked++
+	t.Here.Held++
+	if remote {
+		t.There.Looked++
+		t.There.Held++
+	}
+}
+
 // count looks at one side of a path.
 func (c *Content) count(now, other Side, base *Base, remote bool) {
 	if now.Knowledge != Seen {

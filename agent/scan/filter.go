@@ -106,16 +106,21 @@ func (all rules) from(where string) rules {
 	return all
 }
 
-// last returns the last rule that matches rel itself, nil if there is none.
-func (all rules) last(rel string, isDir bool) *rule {
-	name := rel[strings.LastIndexByte(rel, '/')+1:]
+// last returns the last rule that matches rel itself, nil if there is none. name is the last name of rel.
+func (all rules) last(rel, name string, isDir bool) *rule {
 	for i := len(all) - 1; i >= 0; i-- {
-		if r := &all[i]; (!isDir || !r.filesOnly) && r.matchesNamed(rel, name, isDir) {
+		r := &all[i]
+		if isDir && r.filesOnly || !isDir && r.dirsOnly {
+			continue
+		}
+		if r.matchesNamed(rel, name, isDir) {
 			return r
 		}
 	}
 	return nil
 }
+
+func nameOf(rel string) string { return rel[strings.LastIndexByte(rel, '/')+1:] }
 
 // lastAnywhere is as last, for rules that mean what is in a folder when they name it.
 func (all rules) lastAnywhere(rel string) *rule {
@@ -148,11 +153,11 @@ func above(rel string) iter.Seq[string] {
 }
 
 // why says which rule leaves out rel itself, "" for none. The folders above it are not looked at, and neither are ignore files.
-func (f Filter) why(rel string, isDir bool) string {
-	if r := f.exclude.last(rel, isDir); r != nil && !r.negated {
+func (f *Filter) why(rel, name string, isDir bool) string {
+	if r := f.exclude.last(rel, name, isDir); r != nil && !r.negated {
 		return r.why()
 	}
-	if isDir {
+	if isDir || len(f.include) == 0 {
 		return ""
 	}
 	r := f.include.lastAnywhere(rel)
@@ -169,7 +174,7 @@ func (r rule) why() string { return fmt.Sprintf("left out by %q (%s)", r.text, r
 
 // Excluded reports whether the configuration leaves out rel itself. The folders above it are not looked at: a walk does not
 // enter an excluded folder.
-func (f Filter) Excluded(rel string, isDir bool) bool { return f.why(rel, isDir) != "" }
+func (f Filter) Excluded(rel string, isDir bool) bool { return f.why(rel, nameOf(rel), isDir) != "" }
 
 // ExcludedAnywhere reports whether the configuration leaves out rel or a folder above it, for paths that were not found by
 // walking down. What it leaves out no ignore file brings back. A file of rules, or one that says that others are complete, is not

@@ -156,7 +156,7 @@ func TestDefaultExcludes(t *testing.T) {
 		"#a", "a#", "4913", ".nfs", ".nfsrc", "~a.docx", "_a", "desktop.ini", "a.tmp", "a.bak", "a.part", "a/lost+found/", "._folder/", "Trash/", "core", "nohup.out",
 	} {
 		name, isDir := strings.CutSuffix(rel, "/")
-		if why := filter.why(name, isDir); why != "" {
+		if why := filter.why(name, nameOf(name), isDir); why != "" {
 			t.Errorf("%s: %s", rel, why)
 		}
 	}

@@ -220,7 +220,7 @@ func (w *walker) spares(rel string, told int64, here Entries, base []state.Basel
 	if !known || !was.Settled || was.Told != told || !wereInStep(was, base) || w.filter.Rules(rel) != nil {
 		return false, nil
 	}
-	for found := range union(here.Names, nil, base, "") {
+	for found := range union(rel, here.Names, nil, base, "") {
 		here, rel := found.here, within(rel, found.name)
 		switch {
 		case found.base == nil && w.takesPart(rel, here.Kind == entry.Dir), found.base != nil && here == nil:
@@ -233,8 +233,8 @@ func (w *walker) spares(rel string, told int64, here Entries, base []state.Basel
 }
 
 // spare counts what is in a folder that is not listed, as if it had been: the guard sees the same numbers. It returns what folder does.
-func (w *walker) spare(here Entries, base []state.Baseline) (keeps bool) {
-	for found := range union(here.Names, nil, base, "") {
+func (w *walker) spare(rel string, here Entries, base []state.Baseline) (keeps bool) {
+	for found := range union(rel, here.Names, nil, base, "") {
 		if found.base == nil {
 			continue
 		}

@@ -87,25 +87,29 @@ func isBelow(rel, folder string) bool { return folder == "" || isIn(rel, folder)
 // Why says what leaves out rel itself, "" for nothing: a walk does not enter an excluded folder. What an ignore file says that
 // nobody understands does not count; Rules tells that.
 func (f *Filtering) Why(rel string, isDir bool) string {
-	if f.filter.IsIgnoreFile(rel) {
+	name, options := nameOf(rel), &f.filter.options
+	if rel != "" && name == options.IgnoreFile {
 		return "a file of rules takes no part itself"
 	}
-	if !isDir && f.filter.options.Ready.Is(rel) {
+	if !isDir && !options.Ready.IsZero() && options.Ready.Is(rel) {
 		return "a file that says that others are complete (ready) takes no part itself"
 	}
-	if why := f.filter.why(rel, isDir); why != "" || rel == "" {
+	if why := f.filter.why(rel, name, isDir); why != "" || rel == "" {
 		return why
 	}
-	if err := f.Rules(folderOf(rel)); err != nil {
+	if options.IgnoreFile == "" {
+		return ""
+	}
+	if err := f.Rules(rel[:max(len(rel)-len(name)-1, 0)]); err != nil {
 		return ""
 	}
 	for i := len(f.levels) - 1; i >= 0; i-- {
-		level := f.levels[i]
+		level := &f.levels[i]
 		below := rel
 		if level.folder != "" {
 			below = rel[len(level.folder)+1:]
 		}
-		if r := level.rules.last(below, isDir); r != nil {
+		if r := level.rules.last(below, name, isDir); r != nil {
 			if r.negated {
 				return ""
 			}

@@ -3,7 +3,6 @@ package scan
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -99,36 +98,24 @@ func (l Local) Read(rel string) Entries {
 		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
 	}
 	defer dir.Close()
-	e := Entries{Names: []Named{}}
-	for {
-		found, err := dir.ReadDir(readAtOnce)
-		for _, f := range found {
-			info, err := f.Info()
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // deleted since: the next event or scan tells
-			}
-			if err != nil {
-				e.Unknown = fmt.Sprintf("cannot look at %s: %v", path.Join(rel, f.Name()), err)
-				continue
-			}
-			is := LocalEntry(info)
-			if is.Kind == entry.Link {
-				is = l.named(path.Join(rel, f.Name()), is)
-			}
-			e.Names = append(e.Names, Named{Name: f.Name(), Entry: is})
-		}
-		if errors.Is(err, io.EOF) {
-			slices.SortFunc(e.Names, byName)
-			return e
-		}
-		if err != nil {
-			return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
+	names, unseen, err := lookInto(dir)
+	if err != nil {
+		return Entries{Unknown: fmt.Sprintf("cannot read local folder: %v", err)}
+	}
+	e := Entries{Names: names}
+	if unseen != nil {
+		e.Unknown = fmt.Sprintf("cannot look at what is in %q: %v", rel, unseen)
+	}
+	for i, found := range names {
+		if found.Kind == entry.Link {
+			names[i].Entry = l.named(path.Join(rel, found.Name), found.Entry)
 		}
 	}
+	if !slices.IsSortedFunc(names, byName) {
+		slices.SortFunc(names, byName)
+	}
+	return e
 }
-
-// readAtOnce is how many names of a folder are read at a time.
-const readAtOnce = 1000
 
 func osPath(rel string) string {
 	if rel == "" {

@@ -79,6 +79,45 @@ func (w *walker) clashing(ctx context.Context, s siblings) (clashes, error) {
 	return found, nil
 }
 
+// mayClash reports whether clashing might find something: whether two names in a folder, as both sides have them, may have the same key.
+// It is asked about every folder, so it keeps no names.
+func (w *walker) mayClash(folder string, here, far []Named, base []state.Baseline, remote presence) bool {
+	blind := w.mayBeBlind()
+	harmless := func(name string) bool { return plainName(name) || !blind && ascii(name) }
+	unharmed := func(names []Named) bool {
+		return !slices.ContainsFunc(names, func(n Named) bool { return !harmless(n.Name) })
+	}
+	if remote != assumed {
+		base = nil
+	}
+	if unharmed(here) && unharmed(far) && !slices.ContainsFunc(base, func(row state.Baseline) bool { return !harmless(nameOf(row.Path)) }) {
+		return false
+	}
+	w.keys = w.keys[:0]
+	for found := range union(folder, here, far, base, "") {
+		w.keys = append(w.keys, keySum(found.name))
+	}
+	slices.Sort(w.keys)
+	return len(slices.Compact(w.keys)) < len(w.keys)
+}
+
+// keySum is a sum over the key of a name.
+func keySum(name string) uint64 {
+	if !ascii(name) {
+		name = keyOf(name)
+	}
+	const start, prime = 14695981039346656037, 1099511628211 // FNV-1a
+	sum := uint64(start)
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		sum = (sum ^ uint64(c)) * prime
+	}
+	return sum
+}
+
 // mayBeBlind reports whether names that differ in case only have to be looked for at all.
 func (w *walker) mayBeBlind() bool {
 	if w.request.Rules.Direction != plan.Up {

@@ -135,6 +135,8 @@ type segment struct {
 	plain    string
 	hasPlain bool
 	ending   bool
+	// lead is what a name has to begin with.
+	lead string
 }
 
 type tokenKind uint8
@@ -187,9 +189,19 @@ func parseSegment(text string, fold bool) (segment, error) {
 	return s, nil
 }
 
-// simplify finds the two forms that nearly all patterns have.
+// simplify finds the two forms that nearly all patterns have, and what most others begin with.
 func (s *segment) simplify() {
 	rest := s.tokens
+	if !s.fold {
+		var lead strings.Builder
+		for _, t := range rest {
+			if t.kind != literal || t.r > unicode.MaxRune {
+				break
+			}
+			lead.WriteRune(t.r)
+		}
+		s.lead = lead.String()
+	}
 	s.ending = len(rest) > 0 && rest[0].kind == star
 	if s.ending {
 		rest = rest[1:]
@@ -207,6 +219,9 @@ func (s *segment) simplify() {
 func (s *segment) matches(name string) bool {
 	if s.hasPlain {
 		return s.ending && strings.HasSuffix(name, s.plain) || name == s.plain
+	}
+	if !strings.HasPrefix(name, s.lead) {
+		return false
 	}
 	next, retry, again := 0, -1, ""
 	for name != "" {

@@ -60,6 +60,8 @@ type Request struct {
 	// operations may be found. With none, Run returns with Result.Cursor set.
 	Flush     func(ctx context.Context, found *Result) (room int, err error)
 	partItems int // 0 means the constant
+	// thorough: decide is asked about each file, see quick.
+	thorough bool
 	// RemoteName, if not nil, gives the path on the server of a local file, in the same folder as here. What is there under
 	// other names does not count.
 	RemoteName func(rel string, modified time.Time) string
@@ -184,6 +186,7 @@ type walker struct {
 	cases string
 	// byKey are names of the local folder keyed, see namesakes.
 	byKey map[string][]string
+	keys  []uint64 // of the names of a folder, see mayClash
 	keyed string
 	// path is the one of Request.Paths that is under way, and levels lead to the last path that was decided.
 	path   string
@@ -334,7 +337,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	here, told := w.readLocal(rel, local), w.told
 	if local == there && remote == there && len(at) == 0 {
 		if spared, err := w.spares(rel, told, here, base); err != nil || spared {
-			return err != nil || w.spare(here, base), err
+			return err != nil || w.spare(rel, here, base), err
 		}
 	}
 	far, hidden, err := w.readRemote(ctx, rel, remote, base)
@@ -354,9 +357,11 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	defer w.enterFar(far)()
 	twins := w.asHere(rel, here.Names, &far, base)
 	s := w.spell(here.Names, &far, base)
-	clash, err := w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)})
-	if err != nil {
-		return true, err
+	var clash clashes
+	if w.mayClash(rel, here.Names, far.Names, base, remote) {
+		if clash, err = w.clashing(ctx, siblings{folder: rel, here: here.Names, far: farNames(far.Names, base, remote)}); err != nil {
+			return true, err
+		}
 	}
 	if w.followsRotation() {
 		before := w.rotations
@@ -380,7 +385,14 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 		}
 	}
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }
-	for found, times := range w.ahead(ctx, union(here.Names, far.Names, base, f.under()), open) {
+	quick := w.quickIn(local, remote, clash)
+	for found, times := range w.ahead(ctx, union(rel, here.Names, far.Names, base, f.under()), open) {
+		if quick.passes(f, found) {
+			if err := w.end(ctx, f, found.name); err != nil {
+				return true, err
+			}
+			continue
+		}
 		name, item := found.name, itemOf(found)
 		seen := w.targets(item)
 		if f.passed(name) {

@@ -58,7 +58,7 @@ func TestSpelling(t *testing.T) {
 			if diff := cmp.Diff(strings.Fields(test.want), got); diff != "" && len(got)+len(test.want) > 0 {
 				t.Errorf("names (-want +got):\n%s", diff)
 			}
-			for found := range union(here, far.Names, base, "") {
+			for found := range union("sub", here, far.Names, base, "") {
 				if want := slices.Contains(strings.Fields(test.doubted), found.name); want != (s.doubt(found) != "") {
 					t.Errorf("%q: %q", found.name, s.doubt(found))
 				}

@@ -22,6 +22,14 @@ type exactTimes map[string]ftpclient.FileTime
 // it leaves out are not asked for.
 func (w *walker) ahead(ctx context.Context, names iter.Seq[one], item func(one) (plan.Item, bool)) iter.Seq2[one, exactTimes] {
 	return func(yield func(one, exactTimes) bool) {
+		if w.request.Remote == nil { // there is nobody to ask
+			for name := range names {
+				if !yield(name, nil) {
+					return
+				}
+			}
+			return
+		}
 		var next []one
 		hand := func() bool {
 			times := w.exactTimes(ctx, next, item)

@@ -18,8 +18,12 @@ type one struct {
 	told      int64 // see Named
 }
 
-// union goes over all names, and one more if that is not "", in their order.
-func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] {
+// union goes over all names in a folder, and one more if that is not "", in their order. base are the rows of what is in the folder.
+func union(folder string, here, far []Named, base []state.Baseline, more string) iter.Seq[one] {
+	start := 0
+	if folder != "" {
+		start = len(folder) + 1
+	}
 	return func(yield func(one) bool) {
 		for len(here) > 0 || len(far) > 0 || len(base) > 0 || more != "" {
 			next := one{name: more}
@@ -34,8 +38,11 @@ func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] 
 			if len(far) > 0 {
 				first(far[0].Name)
 			}
+			known := ""
 			if len(base) > 0 {
-				first(path.Base(base[0].Path))
+				known = base[0].Path
+				known = known[min(start, len(known)):]
+				first(known)
 			}
 			if len(here) > 0 && here[0].Name == next.name {
 				next.here, here = &here[0].Entry, here[1:]
@@ -43,7 +50,7 @@ func union(here, far []Named, base []state.Baseline, more string) iter.Seq[one] 
 			if len(far) > 0 && far[0].Name == next.name {
 				next.far, next.told, far = &far[0].Entry, far[0].Told, far[1:]
 			}
-			if len(base) > 0 && path.Base(base[0].Path) == next.name {
+			if len(base) > 0 && known == next.name {
 				next.base, base = &base[0], base[1:]
 			}
 			if more == next.name {

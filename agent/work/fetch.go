@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -62,16 +63,21 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err == nil {
 		err = o.place(file, offset)
 	}
-	if err == nil {
-		err = o.pour(ctx, transfer, reread.through(file), from.look.Size, offset)
-	}
 	if err != nil {
 		transfer.Abort(ctx)
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	got.Result, err = transfer.Finish(ctx)
+	joined := 0
+	if o.segments(from, reread, offset) {
+		got.Result, joined, err = o.fetchSegments(ctx, from, transfer, file, offset)
+	} else {
+		got.Result, err = o.receiveAll(ctx, transfer, file, reread, from.look.Size, offset)
+	}
 	if errors.Is(err, ftpclient.ErrUnconfirmed) && offset+got.Bytes == from.look.Size {
 		err = o.reconnect(ctx, err) // all has come; whether it is still what is there is asked next
+	}
+	if err == nil && !o.conn.Usable() { // a stream that was ended may have cost it
+		err = o.reconnect(ctx, errors.New("a stream was ended"))
 	}
 	if err != nil {
 		return got, errors.Join(err, o.keepPart(file, from.look))
@@ -86,7 +92,11 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err := file.Sync(); err != nil {
 		return got, err
 	}
-	got.verified, err = o.verifyReceived(ctx, from.path, reread, file, size)
+	if joined > 0 {
+		got.verified, err = o.verifyJoined(ctx, from.path, file, size, joined+1)
+	} else {
+		got.verified, err = o.verifyReceived(ctx, from.path, reread, file, size)
+	}
 	if !got.Confirmed {
 		got.verified += afterLoss
 	}
@@ -94,6 +104,15 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		got.verified += fmt.Sprintf(", resumed at %d", offset)
 	}
 	return got, err
+}
+
+// receiveAll takes the whole of a transfer to its end.
+func (o *op) receiveAll(ctx context.Context, transfer *ftpclient.Transfer, file *os.File, reread *rereader, size, offset int64) (ftpclient.Result, error) {
+	if err := o.pour(ctx, transfer, file, reread, size, offset); err != nil {
+		transfer.Abort(ctx)
+		return ftpclient.Result{}, err
+	}
+	return transfer.Finish(ctx)
 }
 
 // sizeOf asks for the size of a remote file. Not all servers know that question, or answer it: then its look has to tell.
@@ -109,13 +128,20 @@ func (o *op) sizeOf(ctx context.Context, p string) (int64, error) {
 	return 0, errors.Join(err, lookErr)
 }
 
-// pour writes what comes to target, and not more than was announced: what has no end must not fill the disk.
-func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, target io.Writer, size, offset int64) error {
-	var source io.Reader = transfer
+// pour writes what comes to file, and not more than was announced: what has no end must not fill the disk.
+func (o *op) pour(ctx context.Context, transfer *ftpclient.Transfer, file *os.File, reread *rereader, size, offset int64) (err error) {
+	limit := int64(math.MaxInt64)
 	if size >= 0 {
-		source = io.LimitReader(transfer, size-offset+1)
+		limit = size - offset + 1
 	}
-	received, err := copyAll(ctx, target, source)
+	var received int64
+	if reread == nil {
+		if received, err = transfer.ReceiveFile(file, limit); context.Cause(ctx) != nil {
+			err = context.Cause(ctx)
+		}
+	} else {
+		received, err = copyAll(ctx, reread.through(file), io.LimitReader(transfer, limit))
+	}
 	if err == nil && size >= 0 && offset+received > size {
 		return errGrew
 	}
@@ -292,9 +318,6 @@ func (o *op) rereads(file *os.File, offset int64) (*rereader, error) {
 }
 
 func (r *rereader) through(file io.Writer) io.Writer {
-	if r == nil {
-		return file
-	}
 	return io.MultiWriter(file, r.came)
 }
 

@@ -14,6 +14,7 @@ type liveTransfer struct {
 	*ftpclient.Transfer
 	size, resumed int64
 	began         time.Time
+	others        *atomic.Int64 // what came by other streams; nil for none
 }
 
 // LiveOf is that of a transfer which is under way, of size bytes or -1, from the beginning of the file.
@@ -36,7 +37,19 @@ type LiveTransfer struct {
 // set notes a transfer that begins at the offset resumed.
 func (l *Live) set(transfer *ftpclient.Transfer, size, resumed int64) {
 	if l != nil {
-		l.transfer.Store(&liveTransfer{transfer, size, resumed, time.Now()})
+		l.transfer.Store(&liveTransfer{transfer, size, resumed, time.Now(), nil})
+	}
+}
+
+// beside has counted what other streams bring of the same file.
+func (l *Live) beside(moved *atomic.Int64) {
+	if l == nil {
+		return
+	}
+	if t := l.transfer.Load(); t != nil {
+		with := *t
+		with.others = moved
+		l.transfer.Store(&with)
 	}
 }
 
@@ -48,6 +61,9 @@ func (l *Live) At(now time.Time) (LiveTransfer, bool) {
 	}
 	shown := LiveTransfer{
 		Size: t.size, Done: t.resumed + t.Bytes(), Resumed: t.resumed, Rate: t.Rate(now), Began: t.began, Method: t.Mode().String(),
+	}
+	if t.others != nil {
+		shown.Done += t.others.Load()
 	}
 	if shown.Size >= 0 { // a file that grows meanwhile has a new size only when it is looked at again
 		shown.Done = min(shown.Done, shown.Size)

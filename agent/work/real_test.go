@@ -36,7 +36,8 @@ type bench struct {
 	commands []string
 	hear     func(command string) // called before a command is passed on, if not nil
 	address  string               // of the relay that hears them
-	line     *line                // what data connections go through, if not nil
+	spares   Spares
+	line     *line // what data connections go through, if not nil
 }
 
 // knownState is a state with what a test puts there.
@@ -169,7 +170,7 @@ func (b *bench) do(ctx context.Context, op plan.Op, attempt int) Outcome {
 	b.mu.Unlock()
 	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: attempt}
 	return Do(ctx, Env{
-		Sync: b.sync, State: b.state, Instance: instance, Connect: b.connect, Dropped: func() bool { return b.dropped },
+		Sync: b.sync, State: b.state, Spares: b.spares, Instance: instance, Connect: b.connect, Dropped: func() bool { return b.dropped },
 		Logger: slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, job)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,14 +57,14 @@ func (c *Conn) read() {
 	for {
 		reply, err := ReadReply(c.br)
 		if err != nil {
-			if c.secret() != "" && errors.Is(err, ErrProtocol) {
+			if len(c.secrets()) > 0 && errors.Is(err, ErrProtocol) {
 				// It quotes the line, and what stands there may be an echo of the password.
 				err = fmt.Errorf("%w: no reply to a command that is secret", ErrProtocol)
 			}
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", Mask(reply.Text(), c.secret()))
+		c.logger.Debug("reply", "code", reply.Code, "text", maskAll(reply.Text(), c.secrets()))
 		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
@@ -95,16 +96,25 @@ func (c *Conn) deliver(reply Reply) error {
 	return nil
 }
 
-// secret is the argument of a command on its way that must not be logged, "" without one.
-func (c *Conn) secret() string {
+// secrets are the arguments of commands on their way that must not be logged.
+func (c *Conn) secrets() (secrets []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, call := range c.calls {
 		if call.secret != "" {
-			return call.secret
+			secrets = append(secrets, call.secret)
 		}
 	}
-	return ""
+	return secrets
+}
+
+// maskAll is Mask for many secrets, of which one may be a part of another one.
+func maskAll(text string, secrets []string) string {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		text = Mask(text, secret)
+	}
+	return text
 }
 
 // Mask hides a secret in a text: servers repeat what they do not understand. Secrets of a

@@ -85,19 +85,19 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReceiveFile copies everything until the end of the connection into file, by splice where
+// ReceiveFile copies everything until the end of the connection into file, but not more than limit bytes, by splice where
 // the system has it, and tells count of it piece by piece. Only for plain connections. An error may be one of the file.
-func (g *Guarded) ReceiveFile(file *os.File, count func(int64)) (int64, error) {
+func (g *Guarded) ReceiveFile(file *os.File, limit int64, count func(int64)) (int64, error) {
 	var received int64
 	piece, began := firstPiece, time.Now()
-	for {
+	for received < limit {
 		if err := g.in.wait(g.closed); err != nil {
 			return received, err
 		}
 		if err := g.Conn.SetReadDeadline(g.deadline()); err != nil {
 			return received, err
 		}
-		n, err := file.ReadFrom(&io.LimitedReader{R: g.Conn, N: int64(g.in.piece(piece))})
+		n, err := file.ReadFrom(&io.LimitedReader{R: g.Conn, N: min(int64(g.in.piece(piece)), limit-received)})
 		received += n
 		g.moved.Add(n)
 		count(n)
@@ -114,4 +114,5 @@ func (g *Guarded) ReceiveFile(file *os.File, count func(int64)) (int64, error) {
 		now := time.Now()
 		piece, began = nextPiece(piece, now.Sub(began)), now
 	}
+	return received, nil
 }

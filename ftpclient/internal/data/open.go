@@ -208,8 +208,9 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		return connected{conn, target}, nil
 	}
 	dialer := net.Dialer{
-		Timeout:   o.Patience,
-		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
+		Timeout:        o.Patience,
+		LocalAddr:      net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
+		ControlContext: latePort,
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", to.String())
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -138,7 +139,7 @@ func TestFilesAreSentAndReceivedAtAPace(t *testing.T) {
 		client.Close()
 		sent <- err
 	}()
-	n, err := receiver.ReceiveFile(out, func(int64) {})
+	n, err := receiver.ReceiveFile(out, math.MaxInt64, func(int64) {})
 	if took := time.Since(began); n != size || err != nil || took < 100*time.Millisecond {
 		t.Errorf("%d bytes, %v, in %s", n, err, took)
 	}
@@ -161,7 +162,7 @@ func TestReceiveFileThatStalls(t *testing.T) {
 	}
 	defer out.Close()
 	io.WriteString(server, "part")
-	n, err := Guard(client, 50*time.Millisecond).ReceiveFile(out, func(int64) {})
+	n, err := Guard(client, 50*time.Millisecond).ReceiveFile(out, math.MaxInt64, func(int64) {})
 	if n != 4 || !errors.Is(err, ErrStalled) {
 		t.Errorf("%d, %v", n, err)
 	}

@@ -1,0 +1,182 @@
+package work
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+)
+
+func TestSegmentPace(t *testing.T) {
+	const mb = 1e6
+	turn := 100 * time.Millisecond
+	tests := []struct {
+		name  string
+		turn  time.Duration
+		left  int64
+		rates []float64
+		want  segmentStep // of the last look; the ones before say wait, but for a split
+		split bool
+	}{
+		{"a stream that gets faster is left alone", turn, 1 << 30, []float64{1 * mb, 5 * mb, 12 * mb, 25 * mb}, segmentWait, false},
+		{"one that does not is split", turn, 1 << 30, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
+		{"the first looks prove nothing", turn, 1 << 30, []float64{25 * mb, 25 * mb}, segmentWait, false},
+		{"what is left would be there before the others had begun", turn, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentWait, false},
+		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
+		{"nothing comes", turn, 1 << 30, []float64{0, 0, 0, 0}, segmentWait, false},
+		{"segments help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 18 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb}, segmentWait, true},
+		{"segments do not help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 10 * mb, 9 * mb, 9 * mb, 9 * mb}, segmentJoin, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := segmentPace{turn: test.turn}
+			var last segmentStep
+			split := false
+			for _, rate := range test.rates {
+				last = p.look(rate, test.left)
+				split = split || last == segmentSplit
+			}
+			if last != test.want || split != test.split {
+				t.Errorf("%d, split %t; want %d, %t", last, split, test.want, test.split)
+			}
+			if last == segmentJoin && p.look(1, 1<<30) != segmentWait {
+				t.Error("it is split or joined twice")
+			}
+		})
+	}
+}
+
+// helpers lend connections to a server, through a relay.
+type helpers struct {
+	t       *testing.T
+	address string
+	server  *ftptest.RealServer
+	mu      sync.Mutex
+	asked   int
+	refuse  func(n int) bool // the nth who asks gets none
+	out     int              // connections that were not given back
+}
+
+func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked++
+	if h.refuse != nil && h.refuse(h.asked) {
+		return nil, nil, errors.New("none left")
+	}
+	conn, err := ftpclient.Dial(ctx, h.address, ftpclient.Options{User: h.server.User, Password: h.server.Password, TLS: ftpclient.TLSNone})
+	if err != nil {
+		return nil, nil, err
+	}
+	h.out++
+	return conn, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.out--
+		conn.Close()
+	}, nil
+}
+
+// TestSegments downloads a file in segments. After each slice, what is there under the temporary name has to be a beginning of it: a
+// program that is killed leaves that.
+func TestSegments(t *testing.T) {
+	const size = 18 << 20
+	content := noise(size, 5)
+	tests := []struct {
+		name   string
+		change func(b *bench, h *helpers)
+		ears   ftptest.Ears // of the connections of helpers
+		fails  error
+		says   string // how it was verified has to end so
+	}{
+		{name: "four streams", says: "in 4 segments"},
+		{name: "no connection is to spare", change: func(b *bench, _ *helpers) { b.spares.Idle = func() int { return 0 } }, says: "size"},
+		{name: "it is switched off", change: func(b *bench, _ *helpers) { b.spares.Most = 1 }, says: "size"},
+		{name: "one to spare", change: func(b *bench, _ *helpers) { b.spares.Idle = func() int { return 1 } }, says: "in 2 segments"},
+		{name: "one in the middle gets no connection", says: "in 4 segments",
+			change: func(_ *bench, h *helpers) { h.refuse = func(n int) bool { return n == 2 } }},
+		{name: "none gets one", says: "in 4 segments", change: func(_ *bench, h *helpers) { h.refuse = func(int) bool { return true } }},
+		{name: "somebody wants the connections", says: "in 4 segments",
+			change: func(b *bench, h *helpers) {
+				b.spares.Wanted = func() bool {
+					h.mu.Lock()
+					defer h.mu.Unlock()
+					return h.asked > 0
+				}
+			}},
+		{name: "the server ignores offsets", fails: errSeam, ears: ftptest.Ears{Command: func(line string) (string, bool) {
+			if strings.HasPrefix(line, "REST") {
+				return "350 Restarting, says the firewall", true
+			}
+			return "", true
+		}}},
+	}
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				b := first.again(t)
+				if test.ears.Command == nil {
+					test.ears.Command = func(string) (string, bool) { return "", true }
+				}
+				test.ears.Reply = func(string) bool { return true }
+				h := &helpers{t: t, server: b.server, address: ftptest.Relay(t, b.server.Addr, func() ftptest.Ears { return test.ears })}
+				b.sync.Rules = plan.Rules{Direction: plan.Down}
+				looks := 0
+				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(float64, int64) segmentStep {
+					if looks%5 == 0 {
+						b.isBeginning(content)
+					}
+					if looks++; looks == 2 {
+						return segmentSplit
+					}
+					return segmentWait
+				}}
+				if test.change != nil {
+					test.change(b, h)
+				}
+				b.offer("big.bin", content)
+				op := b.planned(plan.Download, "big.bin")
+				if test.fails != nil {
+					if o := mustBe(t, Failed, b.download(t.Context(), op, 1)); !errors.Is(o.Err, test.fails) {
+						t.Fatal(o.Err)
+					}
+					b.isBeginning(content)
+					if !b.conn.Facts().NoSegments {
+						t.Error("nothing was learned")
+					}
+					o := mustBe(t, Done, b.download(t.Context(), op, 2)) // goes on with what is whole, by one stream
+					if strings.Contains(o.Verified, "segments") {
+						t.Error(o.Verified)
+					}
+				} else if o := mustBe(t, Done, b.download(t.Context(), op, 1)); !strings.HasSuffix(o.Verified, test.says) || o.Bytes != size {
+					t.Errorf("verified by %q, want %q; %d bytes", o.Verified, test.says, o.Bytes)
+				}
+				holds(t, b.local, map[string]string{"big.bin": content}) // and nothing else
+				if h.out != 0 {
+					t.Errorf("%d connections were not given back", h.out)
+				}
+			})
+		}
+	})
+}
+
+// isBeginning looks at the only file in the local folder.
+func (b *bench) isBeginning(content string) {
+	b.t.Helper()
+	entries, err := os.ReadDir(b.local)
+	if err != nil || len(entries) != 1 {
+		b.t.Fatalf("%d files: %v, %v", len(entries), entries, err)
+	}
+	part, err := os.ReadFile(filepath.Join(b.local, entries[0].Name()))
+	if err != nil || len(part) == 0 || !strings.HasPrefix(content, string(part)) {
+		b.t.Errorf("%d bytes that are no beginning: %v", len(part), err)
+	}
+}

@@ -1,0 +1,4 @@
+package work
+
+// canUnlinkOpen: a file that is open keeps its name.
+const canUnlinkOpen = false
