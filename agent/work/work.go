@@ -366,12 +366,15 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 			return failed(err)
 		}
 		defer root.Close()
-		conn, err := e.Connect(ctx)
-		if err != nil {
-			return failed(err)
+		o := &op{Op: planned, env: e, job: job, root: root, remoteRel: job.Path}
+		if planned.Action != plan.MakeLocalDir { // that has no need of the server, and a login for it would be in vain
+			if o.conn, err = e.Connect(ctx); err != nil {
+				return failed(err)
+			}
+			o.remote = scan.Remote{
+				Conn: o.conn, Root: o.conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve,
+			}
 		}
-		remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
-		o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
 		switch planned.Action {
 		case plan.Upload:
 			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
