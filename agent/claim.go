@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -75,7 +74,7 @@ func (c *commit) claimFor(name string) error {
 			length = 1
 		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong, Weight: sizeOf, Most: streamBytes,
 			Prepare: func(job *queue.Job) {
 				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
 			},
@@ -121,7 +120,7 @@ func (c *commit) intend(jobs []queue.Job) error {
 	for _, job := range jobs {
 		var op plan.Op
 		action := plan.Action(job.Kind)
-		if action != plan.Upload && action != plan.Download || json.Unmarshal(job.Payload, &op) != nil {
+		if action != plan.Upload && action != plan.Download || op.UnmarshalJSON(job.Payload) != nil {
 			continue
 		}
 		source := op.Local.Entry
@@ -140,9 +139,15 @@ func takesLong(job queue.Job) bool {
 	return job.Kind == work.KindScan || job.Kind == work.KindRescan || job.Kind == work.KindVerify || job.Priority >= priorityBulk && job.Priority < priorityScan
 }
 
+// Bounds of a stream: it costs about two round trips beside those of its files, and whoever is in a hurry waits for the end of one.
+const (
+	streamJobs  = 64
+	streamBytes = 16 << 20
+)
+
 // streamLength is how many jobs a worker gets at once: few towards the end, so that all
 // workers end together.
-func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), 16) }
+func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), streamJobs) }
 
 // idleSeats counts the workers without work, those among them included whose last job is
 // among the reports of this commit.

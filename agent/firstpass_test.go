@@ -61,7 +61,7 @@ func TestTwoFirstPassesAtATime(t *testing.T) {
 			}
 			r.with(agent.Options{Observe: observe}, func(a *agent.Agent) {
 				pass := func() {
-					report, err := a.Pass(t.Context(), nil)
+					report, err := a.FullPass(t.Context(), nil)
 					if err != nil || report.ExitCode() != control.ExitDone {
 						t.Errorf("%+v, %v", report, err)
 					}

@@ -26,7 +26,7 @@ func TestWhatALookAtEverythingLooksAt(t *testing.T) {
 	cfg.Syncs["up"].Watch, cfg.Syncs["up"].Recheck = true, 24*time.Hour
 	seen := func(tx *state.Tx, ago time.Duration) error {
 		began := time.Now().Add(-ago)
-		return state.PutSync(tx, "up", state.SyncState{LastFullScan: began, Checked: state.Checked{Began: began, Rules: rulesOf(cfg, cfg.Syncs["up"])}})
+		return state.PutSync(tx, "up", state.SyncState{LastFullScan: began, Checked: state.Checked{Began: began, Rules: trustedUnder(cfg, cfg.Syncs["up"])}})
 	}
 	a := New(cfg, d.agent.db, d.agent.options)
 	scanned := func(tx *state.Tx, sync string) error {

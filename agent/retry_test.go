@@ -193,7 +193,7 @@ func TestStreamLength(t *testing.T) {
 		{"nothing due still asks for one", 0, 4, 1},
 		{"the last jobs go out one by one", 7, 4, 1},
 		{"in between, half of a fair share", 40, 4, 5},
-		{"never more than sixteen", 100_000, 4, 16},
+		{"never more than sixty-four", 100_000, 4, 64},
 	} {
 		if got := streamLength(row.due, row.workers); got != row.want {
 			t.Errorf("%s: streamLength(%d, %d) = %d, want %d", row.name, row.due, row.workers, got, row.want)

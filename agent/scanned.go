@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -240,7 +239,7 @@ func (c *commit) enqueueOp(of queue.Job, op plan.Op, full bool) error {
 		return err
 	}
 	op.Planned = c.now.UTC()
-	data, err := json.Marshal(op)
+	data, err := op.MarshalJSON() // by itself: package json would look at all of it once more
 	if err != nil {
 		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
@@ -10,10 +11,27 @@ import (
 // spares lends a job connections of its server that no other job needs.
 func (w *worker) spares() work.Spares {
 	return work.Spares{
-		Most: w.segments, Idle: w.pool.Spare, Wanted: w.pool.Wanted,
+		Most: w.segments, Idle: w.pool.Spares, Wanted: w.pool.Awaited,
 		Get: func(ctx context.Context) (*ftpclient.Conn, func(), error) {
 			conn, err := w.pool.Get(ctx)
 			return conn, func() { w.pool.Put(conn) }, err
 		},
 	}
 }
+
+// lender lends connections of a pool that nobody else wants.
+type lender struct{ pool *ftpclient.Addresses }
+
+func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
+	conn, err := l.pool.Spare(ctx)
+	if conn == nil { // and not an interface that holds nil
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (l lender) Awaited() bool { return l.pool.Awaited() }
+
+func (l lender) Put(conn scan.Conn) { l.pool.Put(conn.(*ftpclient.Conn)) }
+
+func (l lender) Most() int { return l.pool.Use().Limit - 1 }

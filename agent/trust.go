@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
@@ -50,6 +54,15 @@ func (c *commit) dropSkipped(s *scanning) error {
 	return state.DropNotes(c.tx, s.sync(), s.progress.Began, isOnlyHere)
 }
 
+// trustedUnder is a digest of the configuration under which both sides were looked at: the rules of the sync, and how the server is
+// reached, without secrets.
+func trustedUnder(cfg *config.Config, s *config.Sync) string {
+	server := cfg.Servers[s.Server]
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q %q %q %q %q %t %x %d %d %t", rulesOf(cfg, s), server.Name, server.Addresses, server.User, server.TLS, server.TLSCA,
+		server.TLSServerName, server.TLSVerify, server.TLSPins, server.TLSMin, server.TLSMax, server.TLSLegacy))
+	return hex.EncodeToString(sum[:16])
+}
+
 // trusts reports whether the server's side of a sync is known well enough not to be looked at.
 func (c *commit) trusts(sync string) (bool, error) {
 	s := c.d.agent.cfg.Syncs[sync]
@@ -57,7 +70,7 @@ func (c *commit) trusts(sync string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	recent := isRecent(row.Checked.Began, s.Recheck, c.now) && row.Checked.Rules == rulesOf(c.d.agent.cfg, s)
+	recent := isRecent(row.Checked.Began, s.Recheck, c.now) && row.Checked.Rules == trustedUnder(c.d.agent.cfg, s)
 	guarded := row.Halt != "" || !row.Approved.IsZero() || row.Elsewhere || row.EmptiedLocal || row.EmptiedRemote
 	server := c.server(s.Server)
 	if !recent || guarded || server.Failures > 0 || server.BlockedBy != "" {

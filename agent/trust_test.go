@@ -63,6 +63,7 @@ func TestWhenAPassLeavesTheServerAlone(t *testing.T) {
 		"the clock was set back":                      {change{row: func(r *state.SyncState) { r.Checked.Began = now.Add(time.Second) }}, work.KindScan},
 		"no full scan has seen all":                   {change{row: func(r *state.SyncState) { r.Checked, r.LastFullScan = state.Checked{}, now }}, work.KindScan},
 		"the rules are others":                        {change{config: func(c *config.Config) { c.Syncs["up"].Exclude = []string{"*.tmp"} }}, work.KindScan},
+		"the server is reached in another way":        {change{config: func(c *config.Config) { c.Servers["acme"].TLSVerify = !c.Servers["acme"].TLSVerify }}, work.KindScan},
 		"the sync is halted":                          {change{row: func(r *state.SyncState) { r.Halt = "gone" }}, work.KindScan},
 		"a person has approved a halt":                {change{row: func(r *state.SyncState) { r.Approved = now }}, work.KindScan},
 		"the sync has had other folders":              {change{row: func(r *state.SyncState) { r.Elsewhere = true }}, work.KindScan},
@@ -90,7 +91,7 @@ func TestWhenAPassLeavesTheServerAlone(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			cfg := breakerConfig()
 			cfg.Syncs["up"].Recheck = 24 * time.Hour
-			seen := state.Checked{Began: now, Rules: rulesOf(cfg, cfg.Syncs["up"])}
+			seen := state.Checked{Began: now, Rules: trustedUnder(cfg, cfg.Syncs["up"])}
 			if row.config != nil {
 				row.config(cfg)
 			}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 
@@ -47,7 +46,8 @@ type worker struct {
 	dropped func(id queue.ID) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
-	used bool            // the job at hand asked for the connection
+	hand queue.ID        // the job at hand
+	used bool            // it asked for the connection
 
 	current atomic.Pointer[underway] // the job at hand, for other goroutines; nil if there is none
 }
@@ -65,57 +65,63 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		w.syncs = a.syncs
 	}
 	var unavailable, full error
-	for i, job := range a.jobs {
-		r := report{}
-		w.used = false
-		switch {
-		case ctx.Err() != nil || begin.Err() != nil:
-			r.Outcome = work.Outcome{Job: job, Err: context.Canceled}
-		case unavailable != nil:
-			r.Outcome = work.Outcome{Job: job, Err: unavailable}
-		case full != nil && isTransfer(job.Kind):
-			r.Outcome = work.Outcome{Job: job, Err: full}
-		default:
-			r.Outcome = w.carryOut(ctx, begin, a, job, reports)
-		}
-		switch classify(r.Err) {
+	left := len(a.jobs)
+	tell := func(o work.Outcome) {
+		switch classify(o.Err) {
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
-			unavailable = r.Err // the rest of the stream would meet the same
+			unavailable = o.Err // the rest of the stream would meet the same
 		case ftpclient.ClassLater:
-			if isTransfer(job.Kind) {
-				full = r.Err
+			if isTransfer(o.Job.Kind) {
+				full = o.Err
 			}
 		}
-		r.reached = w.used && w.conn != nil && w.conn.Usable()
-		if i == len(a.jobs)-1 {
+		// What is told of another job than the one at hand has waited for its end, on the connection.
+		r := report{Outcome: o, reached: (w.used || o.Job.ID != w.hand) && w.conn != nil && w.conn.Usable()}
+		if left--; left == 0 {
 			w.release() // first: the pool knows by then what was learned
 		}
 		reports <- r
 	}
+	stream := work.NewStream(tell)
+	for i, job := range a.jobs {
+		w.hand, w.used = job.ID, false
+		switch {
+		case ctx.Err() != nil || begin.Err() != nil:
+			tell(work.Outcome{Job: job, Err: context.Canceled})
+		case unavailable != nil:
+			tell(work.Outcome{Job: job, Err: unavailable})
+		case full != nil && isTransfer(job.Kind):
+			tell(work.Outcome{Job: job, Err: full})
+		default:
+			w.carryOut(ctx, begin, a, i, stream, tell, reports)
+		}
+	}
+	w.hand, w.used = 0, true // what waits has begun, and may have another connection
+	stream.End()
 }
 
-// carryOut does one job, unless its sync is stopped or it is to be gone.
-func (w *worker) carryOut(ctx, begin context.Context, a assignment, job queue.Job, reports chan<- report) work.Outcome {
+// carryOut does one job of an assignment, unless its sync is stopped or it is to be gone. What comes of it is told now or, of what goes on in the
+// stream, later.
+func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, stream *work.Stream, tell func(work.Outcome), reports chan<- report) {
+	job := a.jobs[i]
 	ctx, cancel := work.Interruptible(ctx)
 	defer cancel(nil)
 	now := &underway{job: job, cancel: cancel}
 	w.current.Store(now)
 	defer w.current.Store(nil)
 	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync, or drops a job, and then breaks off what is under way misses none
-		return work.Outcome{Job: job, Err: suspended{}}
+		tell(work.Outcome{Job: job, Err: suspended{}})
+		return
 	}
 	isDropped := func() bool { return w.dropped != nil && w.dropped(job.ID) }
 	if isDropped() {
-		return work.Outcome{Job: job, Err: dropped{}}
+		tell(work.Outcome{Job: job, Err: dropped{}})
+		return
 	}
 	env := w.env(begin, job)
 	env.Dropped = isDropped
 	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
-	o := work.Do(ctx, env, job)
-	if cause := context.Cause(ctx); o.Err != nil && cause != nil && !errors.Is(o.Err, cause) {
-		o.Err = errors.Join(cause, o.Err)
-	}
-	return o
+	stream.Do(ctx, env, job, i+1 < len(a.jobs) && work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1]))
 }
 
 func (w *worker) env(begin context.Context, job queue.Job) work.Env {
@@ -131,6 +137,7 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 			w.used = true
 			return w.connect(ctx)
 		},
+		Lender:   lender{w.pool},
 		Spares:   w.spares(),
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),

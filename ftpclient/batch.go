@@ -30,8 +30,12 @@ type step struct {
 	alone func(ctx context.Context) error
 }
 
-// Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered.
-type Answer struct{ Err error }
+// Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered. Reply is what the server
+// said last to that, as for Conn.LastReply.
+type Answer struct {
+	Err   error
+	Reply string
+}
 
 // StatAnswer is what StatFile would have said.
 type StatAnswer struct {
@@ -164,11 +168,12 @@ func (b *Batch) change(op string, lines []line, paths []string, read func([]cont
 		s.commands = append(s.commands, command)
 	}
 	s.read = func(replies []control.Reply) bool {
-		answer.Err = read(replies)
+		answer.Err, answer.Reply = read(replies), shown(replies[len(replies)-1])
 		return true
 	}
 	s.alone = func(ctx context.Context) error {
 		answer.Err = alone(ctx)
+		answer.Reply = b.conn.LastReply()
 		return answer.Err
 	}
 	b.steps = append(b.steps, s)

@@ -231,11 +231,13 @@ func await(ctx context.Context, call *control.Call) (control.Reply, error) {
 
 // LastReply is what the server said last to a command that was sent alone, as code and text, "" if there was none: for accounts
 // of what was done. What it means was told by the error of that method.
-func (c *Conn) LastReply() string {
-	if c.last.Code == 0 {
+func (c *Conn) LastReply() string { return shown(c.last) }
+
+func shown(reply control.Reply) string {
+	if reply.Code == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %s", c.last.Code, c.last.Text())
+	return fmt.Sprintf("%d %s", reply.Code, reply.Text())
 }
 
 // free tells why no command may be sent now. What is sent behind a transfer command is answered

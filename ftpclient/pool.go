@@ -198,6 +198,7 @@ func (p *Pool) Put(conn *Conn) {
 	}
 	delete(p.lent, conn)
 	p.usedAt = time.Now()
+	conn.listingLimit = maxListing
 	p.learn(known, conn.Facts())
 	// One that reads names in another way than the others is not lent again.
 	sameNames := conn.facts.Encoding == "" || conn.facts.Encoding == p.facts.Encoding

@@ -246,18 +246,6 @@ func (a *Addresses) AllFacts() map[string]Facts {
 	return all
 }
 
-// Spare is how many connections to the address in use may be lent without anybody waiting; see Pool.Spare.
-func (a *Addresses) Spare() int { return a.current().Spare() }
-
-// Wanted reports whether somebody waits for a connection to the address in use.
-func (a *Addresses) Wanted() bool { return a.current().Wanted() }
-
-// LoginCost is what the newest connection to the address in use has cost.
-func (a *Addresses) LoginCost() LoginCost { return a.current().LoginCost() }
-
-// Open is how many connections to the address in use there are; see Pool.Open.
-func (a *Addresses) Open() int { return a.current().Open() }
-
 // Lower notes that the address in use refused a transfer as one too many; see Pool.Lower.
 func (a *Addresses) Lower() { a.current().Lower() }
 

@@ -30,6 +30,10 @@ type Request struct {
 	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
 	// itself. It must answer the same when asked again.
 	Alone func(Job) bool
+	// Weight, if not nil, tells how much there is to do for a job; of jobs that are more than Most together, one call hands out the first
+	// ones that are not. One is handed out whatever it weighs.
+	Weight func(Job) int64
+	Most   int64
 	// Prepare, if not nil, may set Temp, which is stored with the row before anybody works
 	// on the job. Other changes are ignored.
 	Prepare func(*Job)
@@ -160,6 +164,7 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 	}
 	chosen := slices.MinFunc(lanes, func(a, b lane) int { return a.compare(b, request.After) })
 	var jobs []Job
+	var weight int64
 	from := append(bytes.Clone(chosen.prefix), chosen.first...)
 	err = tx.Table(tableDue).Scan(chosen.prefix, from, func(key, _ []byte) (bool, error) {
 		if chosen.held.holds(key[len(chosen.prefix):]) {
@@ -168,6 +173,11 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 		job, err := loadIndexed(tx, idOf(key), Due)
 		if err != nil {
 			return false, err
+		}
+		if request.Weight != nil {
+			if weight += request.Weight(job); weight > request.Most && len(jobs) > 0 {
+				return false, nil
+			}
 		}
 		alone := job.Crashes > 0 || request.Alone != nil && request.Alone(job)
 		if !alone || len(jobs) == 0 {

@@ -171,12 +171,16 @@ func (m *model) claim(request Request) []Job {
 		return job.State == Due && job.Server == request.Server && job.Sync == turn && !job.Serial && within(job.Priority, request.band(how))
 	})
 	var claimed []Job
+	var weight int64
 	for _, job := range ready {
 		if job.Sync != turn || job.Serial != serial || len(claimed) == request.Limit {
 			continue
 		}
 		if held && !serial && len(claimed) > 0 && (job.Priority < request.band(how).First) != (claimed[0].Priority < request.band(how).First) {
 			break // one call does not reach over jobs that are held
+		}
+		if weight += request.Weight(*job); weight > request.Most && len(claimed) > 0 {
+			break
 		}
 		alone := request.Alone(*job) || job.Crashes > 0
 		if alone && len(claimed) > 0 {

@@ -191,6 +191,9 @@ func (db *DB) run(op string, writable bool, fn func(*Tx) error) (err error) {
 	if err := fn(tx); err != nil || !writable {
 		return err
 	}
+	if err := tx.flush(); err != nil {
+		return err
+	}
 	tx.end()
 	tx.inEngine, committing = true, true
 	if err := tx.engine.Commit(); err != nil {

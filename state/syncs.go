@@ -64,7 +64,7 @@ type SyncState struct {
 type Checked struct {
 	// Began is when it did: what happened on the server later was not seen.
 	Began time.Time `json:"began,omitzero"`
-	// Rules is a digest of the rules that it went by.
+	// Rules is a digest of the configuration that it went by.
 	Rules string `json:"rules,omitempty"`
 }
 

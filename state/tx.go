@@ -14,6 +14,10 @@ var appendOnly = map[string]bool{"queue/jobs": true, tableHistory: true, tableSt
 
 const appendOnlyFill = 0.9
 
+// hot lists the tables of a few rows that change with almost every row of others. What is written to them stays in memory until
+// the end of the transaction: each of the numbers is written once, and not once for each of hundreds of jobs.
+var hot = map[string]bool{tableCounts: true, "queue/counts": true}
+
 // deleteChunk bounds the keys that DeletePrefix holds in memory.
 const deleteChunk = 4096
 
@@ -42,6 +46,35 @@ type openTable struct {
 	// predecessor.
 	newest         []byte
 	added, ordered int
+	// late are the rows of a hot table that are not written yet, by key; nil for those that are removed.
+	late map[string][]byte
+}
+
+// flush writes what is late.
+func (tx *Tx) flush() error {
+	for name, table := range tx.tables {
+		if err := tx.Table(name).flush(table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t Table) flush(table *openTable) error {
+	late := table.late
+	table.late = nil
+	for key, value := range late {
+		var err error
+		if value == nil {
+			err = t.write("delete from", false, func(b *bolt.Bucket) error { return b.Delete([]byte(key)) })
+		} else {
+			err = t.write("write to", true, func(b *bolt.Bucket) error { return b.Put([]byte(key), value) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // touch counts what reading makes resident: a place in the table, where the system maps pages around the one that is
@@ -105,8 +138,14 @@ func (t Table) fail(op string, err error) error {
 func (t Table) Get(key []byte) []byte {
 	var value []byte
 	t.tx.inEngine = true
-	if table, err := t.open(false); err == nil && table.bucket != nil {
-		value = table.bucket.Get(key)
+	if table, err := t.open(false); err == nil {
+		if late, ok := table.late[string(key)]; ok {
+			t.tx.inEngine = false
+			return late
+		}
+		if table.bucket != nil {
+			value = table.bucket.Get(key)
+		}
 	}
 	t.tx.inEngine = false
 	t.tx.touch(1, len(value))
@@ -124,11 +163,17 @@ func (t Table) Put(key, value []byte) error {
 	if value == nil {
 		value = []byte{} // so that Get can tell it from a missing key
 	}
+	if hot[t.name] {
+		return t.writeLate("write to", key, value)
+	}
 	return t.write("write to", true, func(b *bolt.Bucket) error { return b.Put(key, value) })
 }
 
 // Delete removes key, which need not exist.
 func (t Table) Delete(key []byte) error {
+	if hot[t.name] {
+		return t.writeLate("delete from", key, nil)
+	}
 	return t.write("delete from", false, func(b *bolt.Bucket) error { return b.Delete(key) })
 }
 
@@ -158,26 +203,47 @@ func (t Table) DeletePrefix(prefix []byte) (int, error) {
 	}
 }
 
-// write runs do on the table, and refuses what would go wrong silently.
+// write runs do on the bucket of the table, and refuses what would go wrong silently.
 func (t Table) write(op string, create bool, do func(*bolt.Bucket) error) error {
+	t.tx.touch(1, 0)
+	return t.change(op, create, func(table *openTable) error {
+		if table.bucket == nil {
+			return nil // nothing to delete from
+		}
+		return do(table.bucket)
+	})
+}
+
+// change is write with the table, whose bucket need not be there.
+func (t Table) change(op string, create bool, do func(*openTable) error) error {
 	if !t.tx.writable {
 		return t.fail(op, ErrReadOnly)
 	}
 	t.tx.inEngine = true
 	table, err := t.open(create)
 	switch {
-	case err != nil || table.bucket == nil: // nothing to delete from
+	case err != nil:
 	case table.scans > 0:
 		err = errors.New("a scan of the same table is under way; collect first, then write")
 	default:
-		err = do(table.bucket)
+		err = do(table)
 	}
 	t.tx.inEngine = false
-	t.tx.touch(1, 0)
 	if err != nil {
 		return t.fail(op, err)
 	}
 	return nil
+}
+
+// writeLate is write for a row of a hot table, with a nil value to remove it.
+func (t Table) writeLate(op string, key, value []byte) error {
+	return t.change(op, false, func(table *openTable) error {
+		if table.late == nil {
+			table.late = map[string][]byte{}
+		}
+		table.late[string(key)] = value
+		return nil
+	})
 }
 
 // Scan calls fn in ascending order for every key that starts with prefix and is not below from,
@@ -233,6 +299,10 @@ func (t Table) Last(prefix []byte) (key, value []byte) {
 func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byte), order int, fn func(key, value []byte) (bool, error)) error {
 	t.tx.inEngine = true
 	table, err := t.open(false)
+	if err == nil && len(table.late) > 0 {
+		err = t.flush(table) // out of the engine
+		t.tx.inEngine = true
+	}
 	if err != nil || table.bucket == nil {
 		t.tx.inEngine = false
 		return err

@@ -179,7 +179,12 @@ func TestLooksAtOnce(t *testing.T) {
 // BenchmarkUnchangedFiles looks at 100,000 files that are in step with their rows in a state file, and walks through the same tree with
 // nothing but getdents and lstat in turns with that. x-bare is the ratio of the processor time, x-bare-wall that of the time.
 func BenchmarkUnchangedFiles(b *testing.B) {
-	const folders, files = 1000, 100
+	for _, tree := range []struct{ folders, files int }{{1000, 100}, {10_000, 10}, {1, 100_000}} {
+		b.Run(fmt.Sprintf("%d in each of %d folders", tree.files, tree.folders), func(b *testing.B) { passUnchanged(b, tree.folders, tree.files) })
+	}
+}
+
+func passUnchanged(b *testing.B, folders, files int) {
 	dir := largeTree(b, folders, files)
 	db := inStepWith(b, dir)
 	root := openRoot(b, dir)
@@ -211,7 +216,7 @@ func BenchmarkUnchangedFiles(b *testing.B) {
 		bare.add(b, func() { bareWalk(b, dir) })
 		b.StartTimer()
 	}
-	per := float64(b.N) * folders * files
+	per := float64(b.N * folders * files)
 	b.ReportMetric(float64(ours.wall)/per, "ns/file")
 	b.ReportMetric(float64(ours.processor)/per, "cpu-ns/file")
 	b.ReportMetric(float64(bare.processor)/per, "bare-cpu-ns/file")

@@ -54,6 +54,7 @@ type Remote struct {
 	Targets bool
 	// links are those to folders that were met, by their paths, with where they lead without another link on the way.
 	links map[string]string
+	ahead *readAhead // nil: nothing is listed ahead
 }
 
 // Path is the absolute path of rel on the server.
@@ -64,6 +65,11 @@ func (r Remote) Path(rel string) string { return path.Join(r.Root, rel) }
 // (fs.ErrNotExist), or the want of a data channel, which is not about this folder.
 func (r *Remote) Read(ctx context.Context, rel string) (Entries, bool, error) {
 	l, err := r.Conn.List(ctx, r.Path(rel))
+	return r.read(ctx, rel, l, err)
+}
+
+// read is Read, with what came of the listing.
+func (r *Remote) read(ctx context.Context, rel string, l ftpclient.Listing, err error) (Entries, bool, error) {
 	if err != nil {
 		_, noData := errors.AsType[*ftpclient.DataError](err)
 		if r.Conn.Usable() && !noData && !errors.Is(err, fs.ErrNotExist) {

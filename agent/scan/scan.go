@@ -27,6 +27,8 @@ type Request struct {
 	// Remote is nil when the far side is not to be looked at: it is then taken to be as the
 	// baseline says, and whoever acts on the plan looks first.
 	Remote *Remote
+	// Lender, if not nil, lends connections on which a scan of everything lists folders before it comes to them.
+	Lender Lender
 	// DropBox: the server may take files and show nobody what it has. That it does not list a folder is nothing to tell of then.
 	DropBox bool
 	// Children and At read the baseline: the children of a folder, and one path (nil: none).
@@ -131,6 +133,7 @@ const maxDepth = 100
 func Run(ctx context.Context, r Request) (*Result, error) {
 	began := time.Now()
 	r.Rules.Now = began
+	defer r.lists(ctx)()
 	local := NewLocal(r.Local, r.Rules)
 	w := &walker{request: r, result: &Result{}, began: began, filter: *r.Filter.In(local, began), local: local}
 	w.resume()
@@ -337,7 +340,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 			return err != nil || w.spare(rel, here, base), err
 		}
 	}
-	far, hidden, err := w.readRemote(ctx, rel, remote)
+	far, hidden, err := w.readRemote(ctx, rel, remote, base)
 	if err == nil && remote == there {
 		err = w.learn(ctx, rel, told, far, base)
 	}
@@ -369,6 +372,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	}
 	f := w.enter(at)
 	defer w.leave(f)
+	w.comesTo(rel, far.Names, f)
 	f.keeps = f.keeps || here.Unknown != "" && w.request.Rules.Direction != plan.Up || far.Unknown != ""
 	itemOf := func(found one) plan.Item {
 		known := baseOf(found.base)

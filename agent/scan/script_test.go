@@ -240,7 +240,7 @@ func TestTimesAreAskedForTogether(t *testing.T) {
 	const exact, other = "213 20200229123456", "213 20200229010101"
 	asked := []step{{Expect: "MDTM /site/a"}, {Expect: "MDTM /site/b"}, {Expect: "MDTM /site/c"},
 		{Expect: "MDTM /site/d", Raw: exact + "\r\n550 No.\r\n" + other + "\r\n" + exact + "\r\n"}}
-	r := scripted(t, plan.Up, ftpclient.Facts{ListAll: "yes", Pipelining: "yes"}, session("",
+	r := scripted(t, plan.Up, ftpclient.Facts{ListAll: "yes", Pipelining: "yes", LoginAtOnce: "broke"}, session("",
 		[]step{{Expect: "SIZE /site", Send: "550 Not a file."}, {Expect: "CWD /site", Send: "250 Here."}},
 		lists("LIST -a", "/site", lines, fine), asked))
 	r.filter = NewFilter(FilterOptions{Exclude: []string{"left.out"}})

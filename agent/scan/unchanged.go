@@ -27,7 +27,7 @@ func (w *walker) quickIn(local, remote presence, clash clashes) quick {
 // have. It holds for regular files alone that have their row, and are the same as in that on each side that somebody looks at.
 func (q quick) passes(f *frame, found one) bool {
 	w, here, base := q.w, found.here, found.base
-	if q.off || len(f.at) > 0 || here == nil || base == nil || len(w.moves.from) > 0 {
+	if q.off || len(f.at) > 0 || here == nil || base == nil {
 		return false
 	}
 	if base.Left != "" || base.Local.Kind != entry.File || base.Remote.Kind != entry.File || !entry.Same(*here, base.Local) {

@@ -75,9 +75,9 @@ func TestWhatIsQuickIsWhatWouldBeDecided(t *testing.T) {
 }
 
 // drawTree fills the local folder, the baseline and a server with what is the same nearly everywhere.
-func drawTree(r *rig, draw *rand.Rand) farTree {
-	far := farTree{}
-	names := []string{"plain", "Capital", "left-out", "é", "e\u0301", "tab\t", "x.ftpferry-0123abcd-1.1", ".hidden", "~$office", "a\x01b", "line\nend"}
+func drawTree(r *rig, draw *rand.Rand) listedTree {
+	far, made := listedTree{}, map[string]bool{}
+	names := []string{"capital", "Capital", "CAPITAL", "left-out", "é", "e\u0301", "tab\t", "x.ftpferry-0123abcd-1.1", ".hidden", "~$office", "a\x01b", "line\nend"}
 	for folder := range 4 {
 		dir := fmt.Sprintf("d%d", folder)
 		if folder == 0 {
@@ -85,17 +85,17 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 		} else {
 			r.inStep(dir + "/")
 			far[""] = append(far[""], list.Entry{Name: dir, Type: list.Dir})
-			if row := r.base[dir]; draw.IntN(8) == 0 {
-				row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
-				r.base[dir] = row
-			}
 		}
 		for n := range 3 + draw.IntN(12) {
 			name := fmt.Sprintf("f%d", n)
 			if draw.IntN(6) == 0 {
-				name = names[draw.IntN(len(names))] + fmt.Sprint(n)
+				name = names[draw.IntN(len(names))] + fmt.Sprint(draw.IntN(3))
 			}
 			rel := filepath.ToSlash(filepath.Join(dir, name))
+			if made[rel] {
+				continue
+			}
+			made[rel] = true
 			r.inStep(rel)
 			there := list.Entry{Name: name, Type: list.File, Size: int64(len(rel)), ModTime: longAgo, Precision: time.Second, Unique: "u" + name}
 			row := r.base[rel]
@@ -151,20 +151,24 @@ func drawTree(r *rig, draw *rand.Rand) farTree {
 			r.base[rel] = row
 			far[dir] = append(far[dir], there)
 		}
+		if row := r.base[dir]; dir != "" && draw.IntN(8) == 0 {
+			row.Remote = entry.Entry{Kind: entry.File, Size: 3, ModTime: longAgo}
+			r.base[dir] = row
+		}
 	}
 	return far
 }
 
-// farTree is a server by its folders.
-type farTree map[string][]list.Entry
+// listedTree is a server by its folders.
+type listedTree map[string][]list.Entry
 
-func (f farTree) List(_ context.Context, p string) (ftpclient.Listing, error) {
+func (f listedTree) List(_ context.Context, p string) (ftpclient.Listing, error) {
 	var l ftpclient.Listing
 	l.Entries = append(l.Entries, f[model{}.rel(p)]...)
 	return l, nil
 }
 
-func (f farTree) Stat(_ context.Context, p string) (list.Entry, error) {
+func (f listedTree) Stat(_ context.Context, p string) (list.Entry, error) {
 	rel := model{}.rel(p)
 	if rel == "" {
 		return list.Entry{Type: list.Dir}, nil
@@ -177,7 +181,7 @@ func (f farTree) Stat(_ context.Context, p string) (list.Entry, error) {
 	return list.Entry{}, os.ErrNotExist
 }
 
-func (f farTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
+func (f listedTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
 	times := make([]ftpclient.FileTime, len(paths))
 	for i, p := range paths {
 		found, err := f.Stat(context.Background(), p)
@@ -185,15 +189,15 @@ func (f farTree) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTi
 	}
 	return times, nil
 }
-func (farTree) Size(context.Context, string) (int64, error) { return 0, os.ErrNotExist }
-func (farTree) Usable() bool                                { return true }
-func (farTree) Facts() ftpclient.Facts                      { return ftpclient.Facts{} }
-func (farTree) Listed(name string) string                   { return name }
-func (farTree) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
+func (listedTree) Size(context.Context, string) (int64, error) { return 0, os.ErrNotExist }
+func (listedTree) Usable() bool                                { return true }
+func (listedTree) Facts() ftpclient.Facts                      { return ftpclient.Facts{} }
+func (listedTree) Listed(name string) string                   { return name }
+func (listedTree) ReadLinks(context.Context, string) (ftpclient.Listing, error) {
 	return ftpclient.Listing{}, nil
 }
 
-func (farTree) ReadLink(context.Context, string) (list.Entry, error) {
+func (listedTree) ReadLink(context.Context, string) (list.Entry, error) {
 	return list.Entry{}, os.ErrNotExist
 }
 
@@ -208,5 +212,36 @@ func TestUnchangedFilesAreCountedAsOthersAre(t *testing.T) {
 		if counted != quick {
 			t.Errorf("%v: %+v, want %+v", knowledge, quick, counted)
 		}
+	}
+}
+
+// TestARotatedFileIsNotPassed: what took its place may have its size and time.
+func TestARotatedFileIsNotPassed(t *testing.T) {
+	var results [2]*Result
+	for i, thorough := range []bool{false, true} {
+		r := newRig(t, plan.Up)
+		r.inStep("a.log", "b.log")
+		for rel, row := range r.base {
+			info, err := os.Lstat(filepath.Join(r.local, rel))
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.Local.ID = localID(info)
+			r.base[rel] = row
+		}
+		r.follows()
+		follow := r.change
+		r.change = func(request *Request) { follow(request); request.thorough = thorough }
+		if err := os.Rename(filepath.Join(r.local, "a.log"), filepath.Join(r.local, "a.log.1")); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, r.local, "a.log")
+		results[i] = r.scan()
+		if len(results[i].Plan.Ops) != 1 || results[i].Plan.Ops[0].Action != plan.MoveRemote {
+			t.Fatalf("%+v", results[i].Plan.Ops)
+		}
+	}
+	if got, want := results[0], results[1]; got.Looked != want.Looked || got.Totals != want.Totals {
+		t.Errorf("%d looked at, %+v, want %d, %+v", got.Looked, got.Totals, want.Looked, want.Totals)
 	}
 }

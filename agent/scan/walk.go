@@ -53,12 +53,13 @@ func (w *walker) readLocal(rel string, p presence) Entries {
 	return Entries{Unknown: "not looked at"}
 }
 
-func (w *walker) readRemote(ctx context.Context, rel string, p presence) (e Entries, hidden bool, err error) {
+func (w *walker) readRemote(ctx context.Context, rel string, p presence, base []state.Baseline) (e Entries, hidden bool, err error) {
 	switch p {
 	case absent, assumed:
 		return Entries{}, true, nil
 	case there:
-		e, hidden, err := w.request.Remote.Read(ctx, rel)
+		listing, err := w.request.Remote.list(ctx, rel, base)
+		e, hidden, err := w.request.Remote.read(ctx, rel, listing, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			// It was there a moment ago. The next scan knows better.
 			now, statErr := w.statRemote(ctx, rel)

@@ -53,20 +53,8 @@ func makeLocalDir(_ context.Context, o *op) Outcome {
 // deleteRemote takes its second look first: the path must still be gone here, and there be
 // what the plan saw.
 func deleteRemote(ctx context.Context, o *op) Outcome {
-	local, err := o.source().Stat(o.Path)
-	if err != nil {
-		return failed(err)
-	}
-	if local.Kind != o.Local.Entry.Kind {
-		return stale("the local side changed since the deletion was planned")
-	}
-	if twin := o.conn.Bytes(o.Path); twin != o.Path {
-		if local, err = scan.StatLocal(o.root, twin); err != nil {
-			return failed(err)
-		}
-		if local.Kind != entry.Absent {
-			return Outcome{Result: Done, Reason: fmt.Sprintf("on the server it is the same as %q, which is here: kept", twin), Forget: true}
-		}
+	if end := o.isGoneHere(); end != nil {
+		return *end
 	}
 	found, err := o.statRemote(ctx, o.target())
 	if err != nil {
@@ -98,6 +86,26 @@ func deleteRemote(ctx context.Context, o *op) Outcome {
 		return failed(err)
 	}
 	return Outcome{Result: Done, Forget: true, Verified: "reply", Reply: o.conn.LastReply()}
+}
+
+// isGoneHere looks whether the path is still gone here; end, if not nil, is what came of the job if it is not, or is not known to be.
+func (o *op) isGoneHere() (end *Outcome) {
+	local, err := o.source().Stat(o.Path)
+	if err != nil {
+		return ended(failed(err))
+	}
+	if local.Kind != o.Local.Entry.Kind {
+		return ended(stale("the local side changed since the deletion was planned"))
+	}
+	if twin := o.conn.Bytes(o.Path); twin != o.Path {
+		if local, err = scan.StatLocal(o.root, twin); err != nil {
+			return ended(failed(err))
+		}
+		if local.Kind != entry.Absent {
+			return ended(Outcome{Result: Done, Reason: fmt.Sprintf("on the server it is the same as %q, which is here: kept", twin), Forget: true})
+		}
+	}
+	return nil
 }
 
 func deleteLocal(ctx context.Context, o *op) Outcome {

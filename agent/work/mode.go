@@ -16,7 +16,7 @@ const usualMode fs.FileMode = 0o644
 func (o *op) setMode(ctx context.Context, name string, old *list.Entry) (remark string, err error) {
 	mode := o.env.Sync.Mode
 	if mode == 0 {
-		if o.env.Sync.Direct || old == nil || !old.HasMode || old.Mode == usualMode {
+		if o.env.Sync.Direct || !hasUnusualMode(old) {
 			return "", nil // what is overwritten keeps its permissions
 		}
 		mode = old.Mode
@@ -33,9 +33,12 @@ func (o *op) setMode(ctx context.Context, name string, old *list.Entry) (remark 
 	return "permissions not set: " + err.Error(), nil
 }
 
+// hasUnusualMode reports whether a file, if there is one, has other permissions than most.
+func hasUnusualMode(old *list.Entry) bool { return old != nil && old.HasMode && old.Mode != usualMode }
+
 // restoreMode gives a file that has replaced another one the permissions of that, where both are told.
 func (o *op) restoreMode(ctx context.Context, now list.Entry, old *list.Entry) error {
-	if o.env.Sync.Mode != 0 || old == nil || !old.HasMode || !now.HasMode || now.Mode == old.Mode || o.conn.Facts().NoChmod {
+	if !o.wantsMode(now, old) {
 		return nil
 	}
 	if err := o.conn.SetMode(ctx, o.target(), old.Mode); err != nil {
@@ -45,4 +48,9 @@ func (o *op) restoreMode(ctx context.Context, now list.Entry, old *list.Entry) e
 		}
 	}
 	return nil
+}
+
+// wantsMode reports whether restoreMode has anything to do.
+func (o *op) wantsMode(now list.Entry, old *list.Entry) bool {
+	return o.env.Sync.Mode == 0 && old != nil && old.HasMode && now.HasMode && now.Mode != old.Mode && !o.conn.Facts().NoChmod
 }

@@ -47,6 +47,6 @@ type Found struct {
 	QueuedExtra int `json:"queued_extra,omitempty"`
 	// Noted counts the paths that were noted as skipped or unknown.
 	Noted int `json:"noted,omitempty"`
-	// Rules is a digest of the rules that a scan of both sides has begun with.
+	// Rules is a digest of the configuration that a scan of both sides has begun with.
 	Rules string `json:"rules,omitempty"`
 }

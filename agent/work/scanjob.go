@@ -197,6 +197,9 @@ func (p *parts) scan(ctx context.Context, e *Env) (*scan.Result, error) {
 	if err := p.goByTimes(*e, &request); err != nil {
 		return nil, err
 	}
+	if p.full {
+		request.Lender = e.Lender
+	}
 	return run(ctx, *e, request, look)
 }
 

@@ -167,46 +167,71 @@ func (o *op) expected(now entry.Entry) bool {
 
 // send does so, over old if that is not nil.
 func (o *op) send(ctx context.Context, local entry.Entry, old *list.Entry, resumes bool) Outcome {
-	file, err := o.source().Open(o.Path)
-	if err != nil {
-		return failed(err)
+	file, end := o.openSource(local)
+	if end != nil {
+		return *end
 	}
 	defer file.Close()
+	return o.sendOpen(ctx, file, local, old, resumes)
+}
+
+// openSource opens the local file, which is what was seen of it before; end, if not nil, is what came of the job if it is not.
+func (o *op) openSource(local entry.Entry) (file *os.File, end *Outcome) {
+	file, err := o.source().Open(o.Path)
+	if err != nil {
+		return nil, ended(failed(err))
+	}
 	info, err := file.Stat()
 	if err != nil {
-		return failed(err)
+		return nil, ended(failed(errors.Join(err, file.Close())))
 	}
 	if now := scan.LocalEntry(info); !entry.Same(now, local) {
-		return moving("the local file changed since it was planned", local, now)
+		file.Close() // nothing was written to it
+		return nil, ended(moving("the local file changed since it was planned", local, now))
 	}
-	return o.sendOpen(ctx, file, local, old, resumes)
+	return file, nil
 }
 
 // sendOpen sends the file that is open.
 func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old *list.Entry, resumes bool) Outcome {
 	touched := o.source().LastTouched(o.Path)
 	s, err := o.store(ctx, file, local.Size, resumes)
+	how, end := o.proves(ctx, &s, err, file, local, touched)
+	if end != nil {
+		return *end
+	}
+	return o.complete(ctx, s, local, old, how)
+}
+
+// proves makes sure that all of what was sent is there, under its temporary name, and still is what is here; err is what the transfer
+// ended with, and touched when the file was touched last before it. end, if not nil, is what came of the job: it is not.
+func (o *op) proves(ctx context.Context, s *stored, err error, file *os.File, local entry.Entry, touched time.Time) (how string, end *Outcome) {
 	if errors.Is(err, ftpclient.ErrUnconfirmed) {
 		err = o.reconnect(ctx, err) // all was sent: it may well be there
 	}
 	if err != nil {
-		o.giveUp(ctx, s, local, err)
-		return s.wrote(failed(err))
+		o.giveUp(ctx, *s, local, err)
+		return "", ended(s.wrote(failed(err)))
 	}
-	how, err := o.verifyStored(ctx, &s, file)
+	how, err = o.verifyStored(ctx, s, file)
 	after, statErr := o.source().Stat(o.Path)
 	if statErr != nil || !o.isStill(after, local) || s.total() != local.Size {
 		o.discard(ctx, s.name)
-		return s.wrote(moving("the local file changed during the upload", local, after))
+		return "", ended(s.wrote(moving("the local file changed during the upload", local, after)))
 	}
 	if why := o.disturbed(file, touched); why != "" {
 		o.discard(ctx, s.name)
-		return s.wrote(Outcome{Result: Stale, Reason: why + " during the upload", Settling: true, Held: why})
+		return "", ended(s.wrote(Outcome{Result: Stale, Reason: why + " during the upload", Settling: true, Held: why}))
 	}
 	if err != nil {
-		o.giveUp(ctx, s, local, err)
-		return s.wrote(failed(err))
+		o.giveUp(ctx, *s, local, err)
+		return "", ended(s.wrote(failed(err)))
 	}
+	return how, nil
+}
+
+// complete gives what is there under its temporary name its time and its permissions, and then its final name.
+func (o *op) complete(ctx context.Context, s stored, local entry.Entry, old *list.Entry, how string) Outcome {
 	ctx, o.half = steady(ctx), false // all is there: what is left is done in a moment
 	if err := o.setTime(ctx, s.name, local.ModTime); err != nil && !o.conn.Usable() {
 		return s.wrote(failed(err))
@@ -227,6 +252,11 @@ func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old
 	if err != nil {
 		return s.wrote(failed(err))
 	}
+	return o.uploaded(s, local, remote, how, remark)
+}
+
+// uploaded is the outcome of an upload that is at its final name.
+func (o *op) uploaded(s stored, local, remote entry.Entry, how, remark string) Outcome {
 	return o.consume(s.wrote(Outcome{
 		Result: Done, Reason: join(s.remark(), remark), Base: &plan.Base{Local: local, Remote: remote},
 		Bytes: s.result.Bytes, Method: s.result.Mode.String(), Verified: how, Reply: reply(s.result),
@@ -240,6 +270,11 @@ func (o *op) final(ctx context.Context, s stored, old *list.Entry) (entry.Entry,
 		return entry.Entry{Kind: entry.File, Size: s.total()}, nil
 	}
 	now, found, err := o.conn.StatFile(ctx, o.target())
+	return o.finally(ctx, s, old, now, found, err)
+}
+
+// finally is final with the server's answer about what is there now.
+func (o *op) finally(ctx context.Context, s stored, old *list.Entry, now list.Entry, found bool, err error) (entry.Entry, error) {
 	if !found && (err == nil || o.refusesToTell(err)) {
 		now, found, err = o.listed(ctx, o.target())
 	}
@@ -264,13 +299,18 @@ func join(a, b string) string {
 // MDTM, which some servers tell and take in local time, the zone is learned before: a fresh
 // file tells it.
 func (o *op) setTime(ctx context.Context, temp string, modified time.Time) error {
-	has, facts := o.conn.Features().Has, o.conn.Facts()
-	if has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMZone.Known {
+	if o.wantsTimeZone() {
 		if err := o.conn.LearnTimeZone(ctx, temp, time.Now()); err != nil && !o.conn.Usable() {
 			return err
 		}
 	}
 	return o.conn.SetModTime(ctx, temp, modified)
+}
+
+// wantsTimeZone: times come from MDTM, and nobody knows in which zone.
+func (o *op) wantsTimeZone() bool {
+	has, facts := o.conn.Features().Has, o.conn.Facts()
+	return has("MDTM") && (!has("MLST") || facts.MLSDBroken) && !facts.MDTMZone.Known
 }
 
 // rename moves the temporary file over the target. Servers that do not replace files get the

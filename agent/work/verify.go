@@ -26,6 +26,9 @@ var (
 // verifyStored makes sure that all of an upload is there. Of what a mere drop box takes at its final name, nothing can be asked
 // for: then the server's final reply has to do, if it came.
 func (o *op) verifyStored(ctx context.Context, s *stored, local io.ReaderAt) (how string, err error) {
+	if o.verifiesSize() && s.result.Size == s.total() && s.result.Confirmed { // it was asked for in the same write as the transfer
+		return string(VerifySize), nil
+	}
 	how, err = verifyRemote(ctx, o, s.name, local, s.total())
 	if errors.Is(err, errUnseen) && o.env.Sync.Direct && s.result.Confirmed {
 		s.unseen = true
@@ -36,6 +39,9 @@ func (o *op) verifyStored(ctx context.Context, s *stored, local io.ReaderAt) (ho
 	}
 	return how, err
 }
+
+// verifiesSize: nothing but sizes is compared.
+func (o *op) verifiesSize() bool { return o.env.Sync.Verify == VerifySize || o.env.Sync.Verify == "" }
 
 // afterLoss is how it was verified, too, where the final reply was lost.
 const afterLoss = ", on a new connection as the final reply was lost"

@@ -10,10 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -138,7 +135,9 @@ type Env struct {
 	Sync Sync
 	// Connect returns the worker's connection, made when first needed, and a new one when that
 	// is not usable any more.
-	Connect  func(ctx context.Context) (*ftpclient.Conn, error)
+	Connect func(ctx context.Context) (*ftpclient.Conn, error)
+	// Lender, if not nil, lends what connections the server has to spare beside that one.
+	Lender   scan.Lender
 	State    State
 	Instance string
 	Logger   *slog.Logger
@@ -347,102 +346,6 @@ func notEmpty(reason string) Outcome {
 	return Outcome{Result: Stale, Reason: reason, Replan: true, NotEmpty: true}
 }
 
-// source reads the local side as scans do.
-func (o *op) source() scan.Local { return scan.NewLocal(o.root, o.env.Sync.Rules) }
-
-// operation wraps what works on the Op of a job's payload.
-func operation(do func(ctx context.Context, o *op) Outcome) action {
-	return func(ctx context.Context, e Env, job queue.Job) Outcome {
-		var planned plan.Op
-		if err := json.Unmarshal(job.Payload, &planned); err != nil {
-			return failed(fmt.Errorf("%w: payload: %w", ErrUnknownKind, err))
-		}
-		planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
-		if err := errors.Join(inside(planned.Path), inside(planned.From), inside(planned.To)); err != nil {
-			return failed(err)
-		}
-		root, err := openLocal(e)
-		if err != nil {
-			return failed(err)
-		}
-		defer root.Close()
-		o := &op{Op: planned, env: e, job: job, root: root, remoteRel: job.Path}
-		if planned.Action != plan.MakeLocalDir { // that has no need of the server, and a login for it would be in vain
-			if o.conn, err = e.Connect(ctx); err != nil {
-				return failed(err)
-			}
-			o.remote = scan.Remote{
-				Conn: o.conn, Root: o.conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve,
-			}
-		}
-		switch planned.Action {
-		case plan.Upload:
-			o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
-		case plan.Download: // no sync that does so has a template for names
-			o.remoteRel = e.Sync.remoteName(job.Path, planned.Remote.Entry.ModTime)
-		}
-		if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
-			o.touched = o.source().LastTouched(job.Path)
-		}
-		if reason := o.overruled(); reason != "" {
-			return o.leavesNothing(ctx, stale(reason))
-		}
-		outcome := o.withHooks(ctx, do)
-		if outcome.Result != Done && e.Dropped != nil && e.Dropped() {
-			o.takeBack(steady(ctx))
-		}
-		outcome.Final = o.about()
-		outcome.Replan = outcome.Replan || planned.Replan && outcome.Result == Done
-		if planned.From != "" && outcome.Result == Done && outcome.Moved == "" {
-			outcome.Also = append(outcome.Also, planned.From) // it is there under its new name, and may go under the old one
-		}
-		return outcome
-	}
-}
-
-// op is one planned operation with everything it needs.
-type op struct {
-	plan.Op
-	env    Env
-	job    queue.Job
-	root   *os.Root
-	conn   *ftpclient.Conn
-	remote scan.Remote
-	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
-	// may be the time of day in it.
-	remoteRel string
-	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
-	touched time.Time
-	// gone is where the source was moved to after its transfer, relative to the root of its side.
-	gone string
-	// growth, if not nil: the file is one that only ever grows.
-	growth *growth
-	// half: this attempt has put a part of the file under its final name. onlyCopy: it has deleted the old file on the server, and the
-	// new one could not be renamed.
-	half, onlyCopy bool
-}
-
-// about is the name that the operation is about, on the side that it changes.
-func (o *op) about() string {
-	switch o.Action {
-	case plan.Download, plan.MakeLocalDir, plan.DeleteLocal, plan.SetAsideLocal, plan.LinkLocal, plan.MoveLocal:
-		return filepath.Join(o.env.Sync.Local, filepath.FromSlash(o.Path))
-	}
-	return o.target()
-}
-
-// reconnect goes on with a new connection where cause has ended the last one, and what became of
-// its last command can be asked for.
-func (o *op) reconnect(ctx context.Context, cause error) error {
-	conn, err := o.env.Connect(ctx)
-	if err != nil {
-		return fmt.Errorf("after %v: %w", cause, err)
-	}
-	o.env.Logger.Info("reply lost, asking on a new connection", "path", o.Path, "error", cause)
-	o.conn, o.remote.Conn = conn, conn
-	return nil
-}
-
 // reply is the final reply for the history.
 func reply(r ftpclient.Result) string {
 	if r.Code == 0 {
@@ -456,42 +359,6 @@ func wrote(temp string, o Outcome) Outcome {
 	o.Temp = temp
 	return o
 }
-
-// keepsNames finds out whether the server keeps all of the path's names. Under another name a
-// file would be missing and be sent again for ever, and might replace another one.
-func (o *op) keepsNames(ctx context.Context) error {
-	for name := range strings.SplitSeq(o.remoteRel, "/") {
-		if err := o.conn.KeepsName(ctx, o.remote.Root, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
-// in; a folder that was filled before and is gone now may be an unmounted disk.
-func openLocal(e Env) (*os.Root, error) {
-	root, err := os.OpenRoot(e.Sync.Local)
-	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction != plan.Up {
-		known, countErr := e.State.Count()
-		if countErr != nil {
-			return nil, countErr
-		}
-		if known == 0 {
-			if err := os.MkdirAll(e.Sync.Local, 0o777); err != nil {
-				return nil, fmt.Errorf("make local folder: %w", err)
-			}
-			root, err = os.OpenRoot(e.Sync.Local)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("local folder: %w", err)
-	}
-	return root, nil
-}
-
-// retried reports whether an earlier attempt may have left a temporary file behind.
-func (o *op) retried() bool { return o.job.Claims > 1 }
 
 // IsAbsent reads the answer to a question about one path.
 func IsAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }

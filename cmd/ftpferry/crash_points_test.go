@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,8 +38,13 @@ func replied(verb string) func(seen []line) bool {
 	return func(seen []line) bool { return isReplied(seen[len(seen)-1], verb) }
 }
 
-func isAsked(l line, verb string) bool   { return l.verb() == verb && l.reply == "" }
-func isReplied(l line, verb string) bool { return l.verb() == verb && l.reply != "" }
+func isAsked(l line, verb string) bool   { return l.isOfPoint() && l.verb() == verb && l.reply == "" }
+func isReplied(l line, verb string) bool { return l.isOfPoint() && l.verb() == verb && l.reply != "" }
+
+// isOfPoint: it is not about one of the files around the one that a point is about.
+func (l line) isOfPoint() bool {
+	return !strings.Contains(l.command, "/") || strings.Contains(l.command, path.Dir(pointFile)+"/")
+}
 
 // after holds at what comes behind another step.
 func after(first func(seen []line) bool, then func(seen []line) bool) func(seen []line) bool {
@@ -67,8 +73,8 @@ var uploadPoints = []point{
 	{"mid data", nil, 2},
 	{"after 226", replied("STOR"), 2},
 	{"after SIZE", after(replied("STOR"), replied("SIZE")), 2},
-	{"after MFMT", after(replied("STOR"), timeSet), 2},
-	{"after RNFR", asked("RNTO"), 2}, // the server has renamed nothing yet
+	{"after MFMT", after(replied("STOR"), timeSet), 1}, // the rest of the write is with the server already
+	{"after RNFR", asked("RNTO"), 2},                   // the server has renamed nothing yet
 	{"after RNTO", replied("RNTO"), 1},
 	{"before commit", after(replied("RNTO"), anyReplied), 1},
 	{"after commit", after(replied("RNTO"), asked("QUIT")), 1},
@@ -128,16 +134,21 @@ func crashAtEach(t *testing.T, server, slow *ftptest.RealServer, direction strin
 	}
 }
 
-// crashAt has the file that is there so many times its name be replaced by another one, and kills the program meanwhile.
+// crashAt has the file that is there so many times its name be replaced by another one, in a stream with those before and behind
+// it if it is small, and kills the program meanwhile.
 func (g *pair) crashAt(tap *tap, p point, was, times int) {
 	t := g.t
-	fill(t, g.source(), map[string]int{pointFile: times})
+	changed := map[string]int{pointFile: times}
+	if p.at != nil {
+		changed["a new one/"+strings.ReplaceAll(p.name, " ", "-")], changed["before"], changed["later"] = 5, times, times
+	}
+	fill(t, g.source(), changed)
 	// Part of what an upload has left is read back to prove it, which is no transfer.
 	transfers := func() int {
 		if g.direction == "up" {
-			return tap.count("STOR") + tap.count("APPE")
+			return tap.countAbout("STOR", path.Dir(pointFile)) + tap.countAbout("APPE", path.Dir(pointFile))
 		}
-		return tap.count("RETR")
+		return tap.countAbout("RETR", path.Dir(pointFile))
 	}
 	before := transfers()
 

@@ -18,6 +18,8 @@ type tap struct {
 	stop   func(seen []line) bool // nil: nothing is held up
 	seen   []line                 // since stopAt
 	passed map[string]int         // commands that were passed on, by verb, since ever
+	// commands are the same in their order.
+	commands []string
 
 	releasing sync.Mutex // goes before mu
 	release   chan struct{}
@@ -83,6 +85,18 @@ func (t *tap) count(verb string) int {
 	return t.passed[verb]
 }
 
+// countAbout returns how often a command about something in a folder of the sync reached the server.
+func (t *tap) countAbout(verb, folder string) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, command := range t.commands {
+		if strings.HasPrefix(command, verb+" ") && strings.Contains(command, "/"+folder+"/") {
+			n++
+		}
+	}
+	return n
+}
+
 // see notes a line and reports whether it is to be passed on.
 func (t *tap) see(l line) bool {
 	t.mu.Lock()
@@ -94,6 +108,7 @@ func (t *tap) see(l line) bool {
 	}
 	if l.reply == "" {
 		t.passed[l.verb()]++
+		t.commands = append(t.commands, l.command)
 	}
 	return true
 }

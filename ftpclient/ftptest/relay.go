@@ -2,6 +2,8 @@ package ftptest
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"io"
 	"net"
 	"strings"
@@ -70,7 +72,9 @@ func relay(client net.Conn, target string, ears Ears) {
 		}
 	})
 	defer replies.Wait()
-	defer server.Close() // ends the replies
+	defer server.Close()              // ends the replies
+	passed := bufio.NewWriter(server) // what came in one write goes on in one: servers do not handle it alike otherwise
+	defer passed.Flush()
 	for reader := bufio.NewReader(client); ; {
 		line, err := reader.ReadString('\n')
 		if err != nil {
@@ -80,13 +84,15 @@ func relay(client net.Conn, target string, ears Ears) {
 		if !more {
 			return
 		}
-		to := server
-		if strings.HasSuffix(answer, "\n") {
-			line = answer
-		} else if answer != "" {
-			line, to = answer+"\r\n", client
+		if answer != "" && !strings.HasSuffix(answer, "\n") {
+			_, err = io.WriteString(client, answer+"\r\n")
+		} else {
+			_, err = passed.WriteString(cmp.Or(answer, line))
 		}
-		if _, err := io.WriteString(to, line); err != nil {
+		if rest, _ := reader.Peek(reader.Buffered()); err == nil && !bytes.Contains(rest, []byte("\n")) {
+			err = passed.Flush()
+		}
+		if err != nil {
 			return
 		}
 	}

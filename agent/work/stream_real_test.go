@@ -1,0 +1,78 @@
+package work
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// pass uploads files, each by itself or in a stream, and returns what came of them, by path.
+func (b *bench) pass(files map[string]string, bases map[string]*state.Baseline, streamed bool) map[string]Outcome {
+	b.t.Helper()
+	s := &stream{t: b.t, local: b.local, sync: b.sync, bases: bases, dropped: map[string]bool{}, ids: map[string]queue.ID{}}
+	for _, name := range []string{"a-first", "b", "c", "d/e", "empty", "z"} {
+		s.write(name, files[name])
+		if base := bases[name]; base != nil {
+			last := &s.ops[len(s.ops)-1]
+			last.Base = &plan.Base{Local: base.Local, Remote: base.Remote}
+			last.Remote.Entry = base.Remote
+		}
+	}
+	s.dial = b.connect
+	b.mu.Lock()
+	b.commands = nil
+	b.mu.Unlock()
+	if streamed {
+		return s.streamed(1)
+	}
+	return s.ordinarily(1)
+}
+
+// TestAStreamOnRealServers ends as each job by itself: with files that are new, and with newer versions of them.
+func TestAStreamOnRealServers(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, one *bench) {
+		other := one.again(t)
+		files := map[string]string{"a-first": "1", "b": "22", "c": noise(100_000, 1), "d/e": "4444", "empty": "", "z": "666666"}
+		basesOfOne, basesOfOther := map[string]*state.Baseline{}, map[string]*state.Baseline{}
+		for version := range 2 {
+			want, got := one.pass(files, basesOfOne, false), other.pass(files, basesOfOther, true)
+			for path, o := range got {
+				if o.Result != Done || want[path].Result != Done {
+					t.Fatalf("version %d of %s: %s %v, in a stream %s %v", version, path, want[path].Result, want[path].Err, o.Result, o.Err)
+				}
+			}
+			// Some servers number what they tell, or say how long it took.
+			for _, outcomes := range []map[string]Outcome{want, got} {
+				for path, o := range outcomes {
+					o.Reply, o.Temp = "", ""
+					outcomes[path] = o
+				}
+			}
+			if diff := cmp.Diff(want, got, ofNoImportance, cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() < time.Minute })); diff != "" {
+				t.Errorf("version %d, each by itself (-), in a stream (+):\n%s", version, diff)
+			}
+			holds(t, one.remote, files)
+			holds(t, other.remote, files)
+			for bases, outcomes := range map[*map[string]*state.Baseline]map[string]Outcome{&basesOfOne: want, &basesOfOther: got} {
+				for path, o := range outcomes {
+					(*bases)[path] = &state.Baseline{Path: path, Local: o.Base.Local, Remote: o.Base.Remote}
+				}
+			}
+			files = maps.Clone(files)
+			for path := range files {
+				files[path] += fmt.Sprint(" and more ", version)
+			}
+		}
+		if moved, asked := len(other.said("STOR")), len(other.said("EPSV"))+len(other.said("PASV")); moved != len(files) || asked > len(files)+1 {
+			t.Errorf("%d files: STOR %d times, %d data connections", len(files), moved, asked)
+		}
+	})
+}

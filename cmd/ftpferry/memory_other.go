@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// forgetBeginning leaves it to the system.
+func forgetBeginning() {}
