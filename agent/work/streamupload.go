@@ -35,7 +35,7 @@ type delivered struct {
 
 // opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
 func (u streamed) opensUpload() *outgoing {
-	if u.conn.Facts().TimeSetter == "" || u.wantsTimeZone() || u.hasOddName() {
+	if !u.conn.SetsTimesInBatches() || u.wantsTimeZone() || u.hasOddName() {
 		return nil
 	}
 	if growth, err := u.grows(); err != nil || growth != nil {
