@@ -245,6 +245,12 @@ func (t *Transfer) give(ctx context.Context, command control.Command, a around) 
 	return nil
 }
 
+// endsEarly reports whether this side of a download is to end as soon as it is open: ProFTPD waits for that end before it says 226, which
+// takes another round trip. Other servers may take it for an abort, and TLS has to say something at the end.
+func (t *Transfer) endsEarly() bool {
+	return t.around.stands != "" && !t.request.upload && t.conn.tls == nil && t.conn.facts.Server == "proftpd"
+}
+
 // hear waits for the replies to what went in front of the command.
 func (t *Transfer) hear(ctx context.Context) error {
 	for i, call := range t.inFront {

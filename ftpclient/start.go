@@ -171,6 +171,9 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			stop()
 		}
 		o := c.openStream(opening, pending, t.request.upload)
+		if o.err == nil && t.endsEarly() {
+			o.guarded.CloseWrite() // if it cannot be, the server waits for the end
+		}
 		if o.err != nil {
 			patience := explainPatience // the server's reply may tell the reason
 			if errors.Is(o.err, data.ErrNotCalled) {
