@@ -80,6 +80,8 @@ func (c *Conn) ListAhead(ctx context.Context, p string, more bool) (Listing, err
 	r := request{op: "list", path: p, verb: "MLSD"}
 	format := "mlsd"
 	switch {
+	case c.stands() != aheadWorks: // elsewhere it saves little
+		return c.List(ctx, p)
 	case c.hasMLSD():
 	case c.facts.ListAll == "yes":
 		r.verb, r.argument, format = "LIST", "-a", ""
