@@ -404,7 +404,7 @@ func TestAFullServerHoldsItsUploads(t *testing.T) {
 		b.run(func() {
 			time.Sleep(time.Minute)
 			early := len(b.between(begin, time.Now(), "up up2"))
-			if early > 4*16 {
+			if early > 4*streamJobs {
 				t.Errorf("%d jobs were tried before they were held", early)
 			}
 			b.enqueue(string(plan.DeleteRemote), "up", time.Now(), paths("gone", 20)...)

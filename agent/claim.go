@@ -67,7 +67,7 @@ func (c *commit) claimFor(name string) error {
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}
-	after := s.lastSync
+	after, left := s.lastSync, due
 	for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
 		length := streamLength(due, limit)
 		if c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial) {
@@ -85,7 +85,7 @@ func (c *commit) claimFor(name string) error {
 		if len(jobs) == 0 {
 			return nil
 		}
-		after = jobs[0].Sync
+		after, left = jobs[0].Sync, left-len(jobs)
 		c.tryOne(jobs)
 		if err := c.intend(jobs); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (c *commit) claimFor(name string) error {
 		if err != nil {
 			return err
 		}
-		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room})
+		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room, more: left > 0})
 	}
 	return nil
 }

@@ -400,7 +400,7 @@ func TestASmallSyncDoesNotWaitForABigOne(t *testing.T) {
 		if err := g.db.View(func(tx *state.Tx) (err error) {
 			counts, err = queue.Summary(tx, "s")
 			return err
-		}); err != nil || counts.Due < 100 {
+		}); err != nil || counts.Due < 40 { // those that have begun end first: up to four streams
 			t.Errorf("the big sync has %d jobs left, %v", counts.Due, err)
 		}
 		<-big

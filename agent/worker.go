@@ -17,6 +17,8 @@ type assignment struct {
 	jobs   []queue.Job
 	// room is how many operations the scan among the jobs may find until it is told more.
 	room int
+	// more: there are more jobs to be done than these.
+	more bool
 	// syncs are those of the configuration that is in force; nil: those of the worker.
 	syncs map[string]work.Sync
 }
@@ -121,7 +123,11 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 	env := w.env(begin, job)
 	env.Dropped = isDropped
 	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
-	stream.Do(ctx, env, job, i+1 < len(a.jobs) && work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1]))
+	more := a.more // most likely of the same kind, and soon enough for the data connection that is ready then
+	if i+1 < len(a.jobs) {
+		more = work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1])
+	}
+	stream.Do(ctx, env, job, more)
 }
 
 func (w *worker) env(begin context.Context, job queue.Job) work.Env {

@@ -229,6 +229,36 @@ func TestListAhead(t *testing.T) {
 	}
 }
 
+// TestTheFirstTimeOfABatch: that MFMT works is learned in the same write, and that it does not is no success.
+func TestTheFirstTimeOfABatch(t *testing.T) {
+	t.Parallel()
+	when := time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC)
+	tests := []struct {
+		name, set, told string
+		learned         string
+	}{
+		{"it is told as it was set", "213 ok", "213 20240203040506", "MFMT"},
+		{"another time is told", "213 ok", "213 20260203040506", ""},
+		{"it is refused", "550 no", "213 20240203040506", ""},
+		{"no time is told", "213 ok", "550 no", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session("MFMT,MDTM", group("MFMT 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")), knownServer)
+			defer conn.Close()
+			batch := conn.NewBatch()
+			set, renamed := batch.SetModTime("/a", when), batch.Rename("/a", "/b")
+			if err := batch.Do(t.Context()); err != nil || renamed.Err != nil {
+				t.Fatal(err, renamed.Err)
+			}
+			if (set.Err == nil) != (test.learned != "") || conn.Facts().TimeSetter != test.learned || conn.SetsTimesInBatches() != (test.learned != "") {
+				t.Errorf("%v, learned %q", set.Err, conn.Facts().TimeSetter)
+			}
+		})
+	}
+}
+
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	script := group("RNFR /a", "550 no", "RNTO /b", "503 first RNFR", "DELE /c", "250 gone", "MKD /d", "257 made", "RMD /e", "550 not empty").

@@ -95,9 +95,13 @@ func (b *Batch) Rename(from, to string) *Answer {
 	}, func(ctx context.Context) error { return c.Rename(ctx, from, to) })
 }
 
-// SetModTime is Conn.SetModTime. It goes in a group once it is known which command does it.
+// SetModTime is Conn.SetModTime. It goes in a group once it is known which command does it, or with the question what came of it
+// where the server lists MFMT.
 func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 	c := b.conn
+	if c.facts.TimeSetter == "" && c.SetsTimesInBatches() {
+		return b.tryMFMT(p, t)
+	}
 	alone := func(ctx context.Context) error { return c.SetModTime(ctx, p, t) }
 	for _, setter := range timeSetters {
 		if setter.name == c.facts.TimeSetter {
@@ -108,6 +112,32 @@ func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 		}
 	}
 	return b.change("set time", nil, nil, nil, alone)
+}
+
+// SetsTimesInBatches reports whether it is known how to set times, or can be tried in a Batch. If not, Conn.SetModTime finds it out.
+func (c *Conn) SetsTimesInBatches() bool {
+	return c.facts.TimeSetter != "" || c.features.Has("MFMT") && c.features.Has("MDTM") && !c.failedMFMT
+}
+
+// tryMFMT sets a time and looks whether that is what came of it. If not, nothing is learned: SetModTime knows what else there is.
+func (b *Batch) tryMFMT(p string, t time.Time) *Answer {
+	c := b.conn
+	t = t.UTC().Truncate(time.Second)
+	lines := []line{timeSetters[0].line(c.stamp(t)), {verb: "MDTM"}}
+	return b.change("set time", lines, []string{p, p}, func(replies []control.Reply) error {
+		c.failedMFMT = true
+		if !replies[0].Completed() {
+			return c.refusal("set time", p, "MFMT", replies[0])
+		}
+		got, err := c.readTime(p, replies[1])
+		if err == nil && got.Sub(t).Abs() > coarsest {
+			err = &Error{Op: "set time", Path: p, Err: fmt.Errorf("%w: %s is told after %s was set", ErrMismatch, got, t)}
+		}
+		if err == nil {
+			c.facts.TimeSetter, c.failedMFMT = timeSetters[0].name, false
+		}
+		return err
+	}, func(ctx context.Context) error { return c.SetModTime(ctx, p, t) })
 }
 
 // Remove is Conn.Remove.

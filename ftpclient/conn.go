@@ -50,6 +50,7 @@ type Conn struct {
 	noSplice           bool          // a file could not be spliced to
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
+	failedMFMT         bool          // in a Batch
 
 	running running // what Close has to end
 }

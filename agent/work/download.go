@@ -128,24 +128,33 @@ func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcom
 	if err := localFolder(o.root, o.Path); err != nil {
 		return o.withdraw(ctx, from, o.withoutFolder(path.Dir(o.Path), err))
 	}
-	temp := filepath.Join(o.env.Sync.Local, o.localTemp())
 	got, err := o.fetch(ctx, from)
-	if errors.Is(err, errGrew) {
-		grew := stale("the remote file grew during the download")
-		grew.Held = scan.Growing
-		return wrote(temp, o.withdraw(ctx, from, grew))
-	}
 	if err != nil {
-		if o.keeps(from.look, err) {
-			return wrote(temp, failed(err)) // the next attempt goes on with it, and with what is claimed
-		}
-		return wrote(temp, o.withdraw(ctx, from, failed(err)))
+		return o.notReceived(ctx, from, err)
 	}
 	ctx = steady(ctx) // all has come: what is left is done in a moment
 	after, err := o.statRemote(ctx, from.path)
 	if err != nil {
-		return wrote(temp, failed(err))
+		return wrote(o.tempFile(), failed(err))
 	}
+	return o.land(ctx, local, from, after, got)
+}
+
+// notReceived ends an attempt that has not received all of the file.
+func (o *op) notReceived(ctx context.Context, from origin, err error) Outcome {
+	outcome := failed(err)
+	if errors.Is(err, errGrew) {
+		outcome = stale("the remote file grew during the download")
+		outcome.Held = scan.Growing
+	} else if o.keeps(from.look, err) {
+		return wrote(o.tempFile(), outcome) // the next attempt goes on with it, and with what is claimed
+	}
+	return wrote(o.tempFile(), o.withdraw(ctx, from, outcome))
+}
+
+// land gives a file that is complete and on disk its name, unless one of both sides has changed: after is what the remote one is now.
+func (o *op) land(ctx context.Context, local entry.Entry, from origin, after entry.Entry, got fetched) Outcome {
+	temp := o.tempFile()
 	if !entry.Same(after, from.look) {
 		return wrote(temp, o.withdraw(ctx, from, moving("the remote file changed during the download", from.look, after)))
 	}
@@ -167,6 +176,9 @@ func (o *op) receive(ctx context.Context, local entry.Entry, from origin) Outcom
 		Bytes: got.Bytes, Method: got.Mode.String(), Verified: got.verified, Reply: reply(got.Result), Temp: temp,
 	})
 }
+
+// tempFile is the temporary file of this attempt, with its folder.
+func (o *op) tempFile() string { return filepath.Join(o.env.Sync.Local, o.localTemp()) }
 
 func (o *op) localTemp() string { return o.localTempOf(o.job.Claims) }
 

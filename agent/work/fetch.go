@@ -42,13 +42,9 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	}
 	defer func() {
 		if err == nil {
-			o.permit(file, 0)
-		}
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
-		if err == nil && !from.look.ModTime.IsZero() {
-			err = o.root.Chtimes(o.localTemp(), time.Time{}, from.look.ModTime)
+			err = o.seal(file, from.look)
+		} else {
+			file.Close() // what is wrong with it is known
 		}
 	}()
 	transfer, offset, err := o.retrieve(ctx, from, file, length)
@@ -82,12 +78,9 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 	if err != nil {
 		return got, errors.Join(err, o.keepPart(file, from.look))
 	}
-	size, err := o.sizeOf(ctx, from.path)
-	if err != nil {
+	size := offset + got.Bytes
+	if err := o.hasAll(ctx, from.path, size, -1); err != nil {
 		return got, err
-	}
-	if size != offset+got.Bytes {
-		return got, fmt.Errorf("%w: received %d, the server has %d", errShort, offset+got.Bytes, size)
 	}
 	if err := file.Sync(); err != nil {
 		return got, err
@@ -104,6 +97,27 @@ func (o *op) fetch(ctx context.Context, from origin) (got fetched, err error) {
 		got.verified += fmt.Sprintf(", resumed at %d", offset)
 	}
 	return got, err
+}
+
+// hasAll compares how much was received with the size that the server tells now, or has told behind the transfer if that is not -1.
+func (o *op) hasAll(ctx context.Context, p string, received, told int64) (err error) {
+	if told < 0 {
+		told, err = o.sizeOf(ctx, p)
+	}
+	if err == nil && told != received {
+		err = fmt.Errorf("%w: received %d, the server has %d", errShort, received, told)
+	}
+	return err
+}
+
+// seal closes the temporary file of a download, which has the permissions and the time then that it is to have.
+func (o *op) seal(file *os.File, remote entry.Entry) error {
+	o.permit(file, 0)
+	err := file.Close()
+	if err == nil && !remote.ModTime.IsZero() {
+		err = o.root.Chtimes(o.localTemp(), time.Time{}, remote.ModTime)
+	}
+	return err
 }
 
 // receiveAll takes the whole of a transfer to its end.

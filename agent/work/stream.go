@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/queue"
 )
 
@@ -16,7 +17,7 @@ import (
 // under way when its context ends is broken off; one that only waits for its end gets that.
 type Stream struct {
 	report func(Outcome)
-	last   *delivered // the upload that is complete under its temporary name and waits for its final one; nil if none does
+	last   confirmed  // the file that is complete under its temporary name and waits for its final one; nil if none does
 	bulk   []streamed // jobs of one kind that wait for more of them, to be done together
 }
 
@@ -32,12 +33,11 @@ func (s *Stream) Do(ctx context.Context, e Env, job queue.Job, more bool) {
 	switch {
 	case IsStreamed(e.Sync, job):
 		s.endBulk()
-		if u := beginUpload(ctx, e, job); u != nil {
-			s.upload(ctx, u, more)
+		if s.transfer(ctx, e, job, more) {
 			return
 		}
 	case isBulk(e.Sync, job):
-		s.endUpload()
+		s.endLast()
 		if s.gather(ctx, e, job) {
 			return
 		}
@@ -53,28 +53,76 @@ func (s *Stream) ordinarily(ctx context.Context, e Env, job queue.Job) {
 
 // End brings what waits to its end.
 func (s *Stream) End() {
-	s.endUpload()
+	s.endLast()
 	s.endBulk()
 }
 
-func (s *Stream) endUpload() {
+func (s *Stream) endLast() {
 	if s.last == nil {
 		return
 	}
-	batch := s.last.conn.NewBatch()
+	last := s.last.whose()
+	batch := last.conn.NewBatch()
 	s.last.confirmIn(batch)
-	if err := batch.Do(s.last.ctx); err != nil {
-		s.last.env.Logger.Debug("end of a stream", "path", s.last.Path, "error", err)
+	if err := batch.Do(last.ctx); err != nil {
+		last.env.Logger.Debug("end of a stream", "path", last.Path, "error", err)
 	}
 	s.settle()
 }
 
-// settle reports what has become of the last upload, when its end was in a write.
+// settle reports what has become of the last file, when its end was in a write.
 func (s *Stream) settle() {
-	if d := s.last; d != nil {
+	if last := s.last; last != nil {
 		s.last = nil
-		s.report(d.settle())
+		s.report(last.whose().ends(last.settle()))
 	}
+}
+
+// transfer begins a transfer, if nothing about it is odd, and carries out all but its end.
+func (s *Stream) transfer(ctx context.Context, e Env, job queue.Job, more bool) bool {
+	began := time.Now()
+	o, err := newOp(ctx, e, job)
+	if err != nil {
+		return false
+	}
+	u := streamed{o, ctx, began}
+	if o.overruled() == "" {
+		if o.Action == plan.Upload {
+			if out := u.opensUpload(); out != nil {
+				s.upload(out, more)
+				return true
+			}
+		} else if in := u.opensDownload(); in != nil {
+			s.download(in, more)
+			return true
+		}
+	}
+	o.root.Close()
+	return false
+}
+
+// before is the batch that goes in front of the transfer of a job: with the end of the last one in it.
+func (s *Stream) before(next streamed) *ftpclient.Batch {
+	batch := next.conn.NewBatch()
+	if s.last != nil {
+		last := s.last.whose()
+		last.conn, last.remote.Conn = next.conn, next.conn // it may be another one than it came by
+		s.last.confirmIn(batch)
+	}
+	return batch
+}
+
+// settleEarly is settle during a transfer, for what needs no more commands.
+func (s *Stream) settleEarly() {
+	if s.last != nil && s.last.isConfirmed() {
+		s.settle()
+	}
+}
+
+// again carries out a job of the stream by itself, which says what is to be said, and knows the cures.
+func (s *Stream) again(u streamed) {
+	u.root.Close()
+	s.ordinarily(u.ctx, u.env, u.job)
 }
 
 // IsStreamed reports whether a job is of the kind that goes in a stream, if nothing odd about its file stands against it. What needs
@@ -84,7 +132,24 @@ func IsStreamed(sync Sync, job queue.Job) bool {
 	if job.Claims > 1 || len(hooks.Before)+len(hooks.After)+len(hooks.OnError) > 0 || sync.Verify != VerifySize && sync.Verify != "" {
 		return false
 	}
-	return job.Kind == string(plan.Upload) && !sync.Direct && !sync.Upload.After.acts() && sync.Mode == 0
+	switch plan.Action(job.Kind) {
+	case plan.Upload:
+		return !sync.Direct && !sync.Upload.After.acts() && sync.Mode == 0
+	case plan.Download:
+		return !sync.Claim && !sync.Download.After.acts()
+	}
+	return false
+}
+
+// confirmed is a file that is complete under its temporary name, when the end of it waits for the next write.
+type confirmed interface {
+	whose() *streamed
+	// confirmIn adds to a batch what is to be asked and changed on the server.
+	confirmIn(*ftpclient.Batch)
+	// isConfirmed reports whether all answers are as they should be, so that settle needs no commands.
+	isConfirmed() bool
+	// settle says what has become of it. What was refused, or not answered, is done or asked for once more.
+	settle() Outcome
 }
 
 // streamed is a job in a stream.
@@ -92,6 +157,13 @@ type streamed struct {
 	*op
 	ctx   context.Context
 	began time.Time
+}
+
+// isRefused reports an error that is the server's word about a transfer, or the want of another session of TLS. Where data were on
+// their way already, the words are about those; by itself the job gets them as they are, and perhaps a cure.
+func (s streamed) isRefused(err error) bool {
+	var refusal *ftpclient.Error
+	return errors.As(err, &refusal) && refusal.Code != 0 && s.conn.Usable() || errors.Is(err, ftpclient.ErrTicketExpired)
 }
 
 // ends closes what was open for the job and makes its outcome.

@@ -402,7 +402,7 @@ func TestWhatGoesWrongInTheMiddleOfAStream(t *testing.T) {
 		"the local file changes while it is sent": {func(s *stream) {
 			s.hear = func(line string) {
 				if isTemp(line, "STOR") {
-					if err := os.WriteFile(filepath.Join(s.local, middle), []byte("newer"), 0o666); err != nil {
+					if err := os.WriteFile(filepath.Join(s.local, middle), []byte("NEW"), 0o666); err != nil {
 						s.t.Error(err)
 					}
 				}

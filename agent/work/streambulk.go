@@ -2,7 +2,6 @@ package work
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -48,12 +47,7 @@ func (o *op) goesInBulk() bool {
 	if o.Action == plan.DeleteRemote {
 		return o.Remote.Entry.Kind == entry.File
 	}
-	for name := range strings.SplitSeq(o.remoteRel, "/") {
-		if ftpclient.OddName(name) != "" {
-			return false
-		}
-	}
-	return true
+	return !o.hasOddName()
 }
 
 // endBulk carries out what was gathered. What was refused, or not answered, goes by itself, which says why and knows the cures.

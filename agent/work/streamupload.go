@@ -1,7 +1,6 @@
 package work
 
 import (
-	"context"
 	"errors"
 	"os"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
-	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -35,65 +33,49 @@ type delivered struct {
 	now     *ftpclient.StatAnswer
 }
 
-// beginUpload looks at the local file of a job; nil if anything about it is odd, or has to be found out on the server first.
-func beginUpload(ctx context.Context, e Env, job queue.Job) *outgoing {
-	began := time.Now()
-	o, err := newOp(ctx, e, job)
-	if err != nil {
+// opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
+func (u streamed) opensUpload() *outgoing {
+	if !u.conn.SetsTimesInBatches() || u.wantsTimeZone() || u.hasOddName() {
 		return nil
-	}
-	u := &outgoing{streamed: streamed{o, ctx, began}}
-	if !u.open() {
-		o.root.Close()
-		return nil
-	}
-	return u
-}
-
-func (u *outgoing) open() bool {
-	facts := u.conn.Facts()
-	if facts.TimeSetter == "" || u.wantsTimeZone() || u.overruled() != "" {
-		return false
 	}
 	if growth, err := u.grows(); err != nil || growth != nil {
-		return false
+		return nil
 	}
 	if last, err := u.env.State.At(u.Path); err != nil || last != nil && entry.Same(last.Local, u.Local.Entry) {
-		return false // it may have been sent since it was planned: that is asked first
-	}
-	for name := range strings.SplitSeq(u.remoteRel, "/") {
-		if ftpclient.OddName(name) != "" {
-			return false
-		}
+		return nil // it may have been sent since it was planned: that is asked first
 	}
 	local, err := u.source().Stat(u.Path)
 	if err != nil || local.Kind != entry.File || local.Size > smallFile || !entry.Same(local, u.Local.Entry) || u.unsettled(local) != "" {
-		return false
+		return nil
 	}
 	file, end := u.openSource(local)
 	if end != nil {
-		return false
+		return nil
 	}
-	u.file, u.local, u.touched = file, local, u.source().LastTouched(u.Path)
-	return true
+	return &outgoing{u, file, local, u.source().LastTouched(u.Path)}
+}
+
+// hasOddName reports whether it has to be found out first that the server keeps a name on the path.
+func (o *op) hasOddName() bool {
+	for name := range strings.SplitSeq(o.remoteRel, "/") {
+		if ftpclient.OddName(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // upload sends a file, with the end of the one before in front of it. Nothing has changed at the final name of this one when it returns:
 // what is to change there goes out when the transfer is confirmed, the size is right, and what is to be replaced is what the plan saw.
-func (s *Stream) upload(ctx context.Context, u *outgoing, more bool) {
+func (s *Stream) upload(u *outgoing, more bool) {
+	ctx := u.ctx
 	defer u.file.Close()
-	before := u.conn.NewBatch()
-	if s.last != nil {
-		s.last.conn, s.last.remote.Conn = u.conn, u.conn // it may be another one than it came by
-		s.last.confirmIn(before)
-	}
+	before := s.before(u.streamed)
 	there := before.StatFile(u.target())
 	sent := stored{name: u.temp()}
 	transfer, err := u.conn.StoreAhead(ctx, before, sent.name, more)
 	if err == nil {
-		if s.last != nil && s.last.isConfirmed() {
-			s.settle() // by no command: those have to wait for the transfer
-		}
+		s.settleEarly()
 		u.env.Live.set(transfer, u.local.Size, 0)
 		// An error of the copy is in Finish's verdict, together with the server's reason for it.
 		transfer.ReadFrom(u.file)
@@ -105,9 +87,8 @@ func (s *Stream) upload(ctx context.Context, u *outgoing, more bool) {
 	if unexpected {
 		u.discard(ctx, sent.name)
 	}
-	if unexpected || refusedName(err) || errors.Is(err, ftpclient.ErrTicketExpired) {
-		u.root.Close()
-		s.ordinarily(ctx, u.env, u.job) // which says what is to be said, and knows the cures
+	if unexpected || u.isRefused(err) {
+		s.again(u.streamed)
 		return
 	}
 	how, end := u.proves(ctx, &sent, err, u.file, u.local, u.touched)
@@ -137,6 +118,8 @@ func (u *outgoing) mayReplace(there *ftpclient.StatAnswer) bool {
 	return err == nil && !arrived && u.Base != nil && (u.Remote.Knowledge == plan.Unknown || u.expected(now))
 }
 
+func (d *delivered) whose() *streamed { return &d.streamed }
+
 // confirmIn has the file get its time and its final name, and asks what is there then.
 func (d *delivered) confirmIn(batch *ftpclient.Batch) {
 	if d.conn.Facts().TimeSetter != "none" {
@@ -146,15 +129,11 @@ func (d *delivered) confirmIn(batch *ftpclient.Batch) {
 	d.now = batch.StatFile(d.target())
 }
 
-// isConfirmed reports whether all answers are as they should be.
 func (d *delivered) isConfirmed() bool {
 	return d.renamed.Err == nil && d.now.Err == nil && d.now.Found && (d.now.Entry.Size < 0 || d.now.Entry.Size == d.s.total()) && !d.wantsMode(d.now.Entry, d.old)
 }
 
-// settle says what has become of it. What was refused, or not answered, is done or asked for once more.
-func (d *delivered) settle() Outcome { return d.ends(d.settled()) }
-
-func (d *delivered) settled() Outcome {
+func (d *delivered) settle() Outcome {
 	renamed, err := d.wasRenamed()
 	if err != nil {
 		return d.s.wrote(failed(err))
