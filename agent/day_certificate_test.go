@@ -37,6 +37,7 @@ remote = "/site"
 direction = "up"
 settle = "0s"
 schedule = ["5 * * * *"]
+recheck = "0s"
 time_zone = "UTC"
 [alert.ops]
 webhook = { url = "%s/hook" }

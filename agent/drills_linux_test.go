@@ -182,7 +182,7 @@ func TestPermissionLost(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%q/%s/%s/%s", lost, side, direction, name), func(t *testing.T) {
 					t.Parallel()
-					r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction)
+					r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), direction, `recheck = "0s"`)
 					from, to := r.local, r.remote
 					if direction == "down" {
 						from, to = to, from

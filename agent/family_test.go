@@ -42,7 +42,7 @@ func TestSeveralServers(t *testing.T) {
 	pass := func(what string, on map[string]string, want ...control.SyncReport) {
 		t.Helper()
 		r.with(agent.Options{}, func(a *agent.Agent) {
-			report, err := a.Pass(t.Context(), []string{"s"})
+			report, err := a.FullPass(t.Context(), []string{"s"})
 			if err != nil || len(report.Syncs) != len(want) {
 				t.Fatalf("%s: %+v, %v", what, report, err)
 			}

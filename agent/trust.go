@@ -18,16 +18,19 @@ import (
 // Whatever is done about what that finds is checked on the server by the job that does it. The first doubt ends the trust: a look
 // too many costs a few seconds, and one too few leaves the target wrong for a day.
 
-// passOf is the kind of the look at everything that a pass begins with; with full the server is looked at in any case.
+// passOf is the kind of the look at everything that a pass begins with; with full the server is looked at in any case. A look at both sides
+// takes the place of one at the local folder that has failed.
 func (c *commit) passOf(sync string, full bool) (string, error) {
-	if full {
-		return work.KindScan, nil
+	if !full {
+		if trusts, err := c.trusts(sync); err != nil || trusts {
+			return work.KindRescan, err
+		}
 	}
-	trusts, err := c.trusts(sync)
-	if err != nil || !trusts {
-		return work.KindScan, err
+	failed, ok, err := queue.Lookup(c.tx, work.KindRescan, sync, "")
+	if err == nil && ok && failed.State == queue.Waiting && failed.LastError != "" {
+		err = c.dropScan(failed)
 	}
-	return work.KindRescan, nil
+	return work.KindScan, err
 }
 
 // isPassFromState reports the look of a pass at the local folder alone: nothing has just happened there that may go on, as with a watch.

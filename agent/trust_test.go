@@ -126,6 +126,32 @@ func TestWhenAPassLeavesTheServerAlone(t *testing.T) {
 	}
 }
 
+// TestALookAtBothSidesReplacesOneThatHasFailed: nothing is left of that for a person to wonder about.
+func TestALookAtBothSidesReplacesOneThatHasFailed(t *testing.T) {
+	d := memoryDispatcher(t)
+	now := time.Now()
+	err := d.agent.db.Update(func(tx *state.Tx) error {
+		if _, err := queue.Enqueue(tx, now, queue.New{Kind: work.KindRescan, Sync: "up", Server: "acme"}); err != nil {
+			return err
+		}
+		if err := failAll(tx, now); err != nil {
+			return err
+		}
+		a := New(breakerConfig(), d.agent.db, d.agent.options)
+		c := &commit{d: &dispatcher{agent: a, servers: map[string]*server{"acme": {}}}, tx: tx, now: now, transition: newTransition()}
+		if kind, err := c.passOf("up", false); err != nil || kind != work.KindScan {
+			t.Errorf("the pass begins with a %s; %v", kind, err)
+		}
+		if _, left, err := queue.Lookup(tx, work.KindRescan, "up", ""); err != nil || left {
+			t.Errorf("the one that has failed is still there: %v, %v", left, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // failAll has the jobs of a server fail, to be tried again.
 func failAll(tx *state.Tx, now time.Time) error {
 	later := now.Add(2 * time.Hour)
