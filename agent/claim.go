@@ -63,7 +63,7 @@ func (c *commit) claimFor(name string) error {
 	if err != nil {
 		return err
 	}
-	limit := s.limit(c.now)
+	limit := c.worthLogins(s, due, s.limit(c.now))
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}
@@ -195,7 +195,9 @@ func (c *commit) planWake() error {
 		c.wake = next
 	}
 	c.wake = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(c.wake))))
-	return nil
+	var err error
+	c.wake, err = c.nextLogin(c.wake)
+	return err
 }
 
 // nextTry is when the next pause of a server or wait for room ends, at the latest what is given.

@@ -95,6 +95,7 @@ type server struct {
 	seats   []chan assignment // the ways to its workers
 	workers []*worker         // of the seats; the list stays as it is while the agent runs
 	idle    []chan assignment // those without an assignment
+	moved   time.Time         // when a job was last reported, or some were handed out while there were none
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
@@ -395,6 +396,7 @@ func (d *dispatcher) drain(b *batch) bool {
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
+		d.servers[a.server].moved = b.now
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
@@ -447,6 +449,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		s.lastSync = next.jobs[0].Sync
+		if len(s.idle) == len(s.seats) {
+			s.moved = b.now
+		}
 		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		s.idle = s.idle[1:]
 		next.syncs = d.agent.syncs

@@ -25,19 +25,24 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// BenchmarkNoChangePass is a pass over 100,000 files that are in step, in 1,000 folders, with the usual rules and an ignore file.
+// BenchmarkNoChangePass is a pass over 100,000 files that are in step, in 1,000 folders, with the usual rules and an ignore file; "state"
+// leaves the server alone.
 // The servers are real and processes of their own, so cpu-ns/file is what the agent alone needs. The first contact, which adopts
 // all of the files, is told as firstcpu-ns/file. peak-MB is what the passes need of the runtime; VmHWM-MB, where the system tells,
 // all that the process ever had in memory since the agent has begun, pages of the state file among it.
 func BenchmarkNoChangePass(b *testing.B) {
 	for _, name := range []string{"vsftpd", "proftpd"} {
-		for _, direction := range []string{"up", "both"} {
-			b.Run(name+"/"+direction, func(b *testing.B) {
+		for _, row := range []struct{ what, direction string }{{"up", "up"}, {"both", "both"}, {"state", "up"}} {
+			b.Run(name+"/"+row.what, func(b *testing.B) {
 				server, local := ftptest.Real(b, name, ftptest.RealOptions{}), b.TempDir()
 				for _, root := range []string{local, filepath.Join(server.Root, "site")} {
 					unchanging(b, root)
 				}
-				passNothing(b, server, local, direction)
+				pass := (*agent.Agent).FullPass
+				if row.what == "state" {
+					pass = (*agent.Agent).Pass
+				}
+				passNothing(b, server, local, row.direction, pass)
 			})
 		}
 	}
@@ -75,7 +80,7 @@ func unchanging(b *testing.B, root string) {
 }
 
 // passNothing measures passes of one agent.
-func passNothing(b *testing.B, server *ftptest.RealServer, local, direction string) {
+func passNothing(b *testing.B, server *ftptest.RealServer, local, direction string, makes func(*agent.Agent, context.Context, []string) (control.Report, error)) {
 	dir := b.TempDir()
 	forgetPeakMemory()
 	text := fmt.Sprintf("[agent]\nstate_dir = %q\n[server.real]\naddress = %q\nuser = %q\npassword = %q\ntls = \"none\"\n"+
@@ -106,7 +111,7 @@ func passNothing(b *testing.B, server *ftptest.RealServer, local, direction stri
 		}
 	}()
 	pass := func(done func(control.SyncReport) int) {
-		report, err := a.Pass(b.Context(), nil)
+		report, err := makes(a, b.Context(), nil)
 		if err != nil || report.ExitCode() != 0 || done(report.Syncs[0]) != 0 {
 			b.Fatalf("%+v, %v", report, err)
 		}

@@ -38,7 +38,9 @@ type Conn struct {
 	unreachable  []data.Attempt
 	last         control.Reply // to the last command that was not one of a group
 	outlook      outlook
-	proven       []proof       // active ways that were seen to work on this control connection
+	proven       []proof // active ways that were seen to work on this control connection
+	loginTook    time.Duration
+	connectTook  time.Duration
 	turn         time.Duration // the shortest from a command to its reply
 	doubted      DataWay       // an active way that failed after its proof
 	probing      bool          // ways are tried to know, not to use them: nothing is remembered

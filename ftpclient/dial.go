@@ -67,10 +67,12 @@ func dialOnce(ctx context.Context, address string, o Options) (*Conn, error) {
 	}
 	c.hearGreeting(greeted.greeting)
 	c.facts.CertificateEnds = greeted.certificateEnds
+	began := time.Now()
 	if err := c.login(ctx, greeted.greeting.Code == 230); err != nil {
 		c.control.Close()
 		return nil, c.loginFailed(ctx, err)
 	}
+	c.loginTook, c.connectTook = time.Since(began), greeted.connectTook
 	return c, nil
 }
 
@@ -116,6 +118,7 @@ type greeted struct {
 	greeting control.Reply
 	// certificateEnds is Facts.CertificateEnds.
 	certificateEnds int64
+	connectTook     time.Duration // until TCP stood
 }
 
 func greet(ctx context.Context, address, host string, o Options) (g greeted, err error) {
@@ -133,6 +136,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 	if o.Proxy != nil {
 		dial = proxyDialer(o.Proxy, o.DialContext)
 	}
+	began := time.Now()
 	nc, err := dialWithin(ctx, o.ConnectTimeout, dial, address)
 	if err != nil {
 		return g, fail(err)
@@ -143,6 +147,7 @@ func greet(ctx context.Context, address, host string, o Options) (g greeted, err
 			err = fail(err)
 		}
 	}()
+	g.connectTook = time.Since(began)
 	o.Logger = wireLogger(o.Logger, nc)
 	g.nc, g.br = nc, bufio.NewReader(nc)
 	if o.TLS == TLSImplicit {

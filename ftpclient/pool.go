@@ -70,6 +70,7 @@ type Pool struct {
 
 	mu         sync.Mutex // guards following
 	facts      Facts
+	cost       LoginCost
 	limit      int       // connections that the server takes, as far as known
 	raiseAt    time.Time // when one more is tried
 	quietUntil time.Time // no connection is tried before
@@ -310,6 +311,7 @@ func (p *Pool) accepted(conn *Conn, dialledWith Facts) bool {
 	}
 	p.lent[conn] = conn.Facts()
 	p.usedAt = time.Now()
+	p.cost = LoginCost{Login: conn.loginTook, Turn: conn.connectTook}
 	if n := p.connected(); n > p.limit {
 		p.setLimit(n) // the refusal that made it lower came while this one was on its way
 	} else if p.facts.ConnectionLimit > 0 && n > p.facts.ConnectionLimit {

@@ -133,7 +133,7 @@ func (t *Transfer) Write(p []byte) (int, error) {
 func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 	file, isFile := r.(*os.File)
 	if isFile && t.direct() {
-		n, err := t.guarded.SendFile(file, t.conn.copyBuffer(), t.moved.add)
+		n, err := t.guarded.SendFile(file, t.conn.copyBuffer, t.moved.add)
 		if err != nil && t.failure == nil {
 			var ofFile *fs.PathError
 			t.failure, t.ours = err, errors.As(err, &ofFile) || errors.Is(err, syscall.EIO)

@@ -29,8 +29,9 @@ type Lender interface {
 
 const (
 	// mostAhead is how many entries of folders may be known ahead of the walk, and mostFoldersAhead how many folders. What is under way then comes
-	// on top.
-	mostAhead        = 20_000
+	// on top, up to mostInOne for each.
+	mostAhead        = 5_000
+	mostInOne        = 20_000
 	mostFoldersAhead = 256
 	// worthHelp is how long a walk has to take alone for others to log in for it.
 	worthHelp = time.Second
@@ -253,7 +254,7 @@ func (r *readAhead) list(ctx context.Context, conn Conn, rel string, l *listedAh
 	defer r.mu.Unlock()
 	close(l.done)
 	entries := len(l.listing.Entries)
-	if entries > mostAhead {
+	if entries > mostInOne {
 		l.listing, l.err, entries = ftpclient.Listing{}, errLarge, 0
 	}
 	// All ways to a data connection take seconds, and several folders of that size too much room.

@@ -376,7 +376,7 @@ func TestWhatIsAheadIsBounded(t *testing.T) {
 	rel, l := r.begin()
 	r.mu.Unlock()
 	large := &farTree{asked: map[string]int{}}
-	for i := range mostAhead + 1 {
+	for i := range mostInOne + 1 {
 		large.files = append(large.files, fmt.Sprintf("%s/%d", rel, i))
 	}
 	r.list(t.Context(), &farConn{tree: large}, rel, l)

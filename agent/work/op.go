@@ -49,13 +49,16 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := e.Connect(ctx)
-	if err != nil {
-		root.Close()
-		return nil, err
+	o := &op{Op: planned, env: e, job: job, root: root, remoteRel: job.Path}
+	if planned.Action != plan.MakeLocalDir { // that has no need of the server, and a login for it would be in vain
+		conn, err := e.Connect(ctx)
+		if err != nil {
+			root.Close()
+			return nil, err
+		}
+		o.conn = conn
+		o.remote = scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 	}
-	remote := scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
-	o := &op{Op: planned, env: e, job: job, root: root, conn: conn, remote: remote, remoteRel: job.Path}
 	switch planned.Action {
 	case plan.Upload:
 		o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)

@@ -23,7 +23,6 @@ import (
 
 func main() {
 	boundMemory(os.Getenv)
-	forgetBeginning()
 	outlivePipes()
 	os.Exit(run(os.Args[1:], service.WithSecrets(os.Getenv), os.Stdout, os.Stderr))
 }

@@ -38,7 +38,10 @@ func (m *manager) options(cfg *config.Config, logger *slog.Logger) agent.Options
 	m.check(m.problem, logger)
 	m.cfg.Store(cfg)
 	o := agent.Options{Logger: logger, Triggers: true, Control: true, Listen: true, Alerts: true, Version: versionOf().Version}
-	o.Ready = func() { m.check(m.Ready(standing(m.cfg.Load(), agent.Pulse{})), logger) }
+	o.Ready = func() {
+		m.check(m.Ready(standing(m.cfg.Load(), agent.Pulse{})), logger)
+		forgetBeginning()
+	}
 	if o.PulseInterval = m.Interval(); o.PulseInterval > 0 {
 		o.Pulse = func(p agent.Pulse) {
 			tell, status := m.Alive, standing(m.cfg.Load(), p)

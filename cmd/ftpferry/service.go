@@ -100,7 +100,7 @@ func (p *program) withOneService(ctx context.Context, cfg *config.Config, logger
 		return stateError(err)
 	}
 	defer db.Close()
-	a := agent.New(cfg, db, agent.Options{Logger: logger, Control: true, Version: versionOf().Version})
+	a := agent.New(cfg, db, agent.Options{Logger: logger, Control: true, Version: versionOf().Version, Ready: forgetBeginning})
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)

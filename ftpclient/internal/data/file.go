@@ -32,12 +32,12 @@ func nextPiece(piece int, took time.Duration) int {
 }
 
 // SendFile copies the rest of file, by sendfile where the system has it. Only for plain
-// connections. It returns the bytes sent, and tells count of them piece by piece. The buffer is for systems without.
-func (g *Guarded) SendFile(file *os.File, buffer []byte, count func(int64)) (int64, error) {
+// connections. It returns the bytes sent, and tells count of them piece by piece. The buffer is for systems without: nobody else has it made.
+func (g *Guarded) SendFile(file *os.File, buffer func() []byte, count func(int64)) (int64, error) {
 	readerFrom, ok := g.Conn.(io.ReaderFrom)
 	start, err := file.Seek(0, io.SeekCurrent)
 	if !ok || err != nil {
-		return io.CopyBuffer(counted{g, count}, struct{ io.Reader }{file}, buffer)
+		return io.CopyBuffer(counted{g, count}, struct{ io.Reader }{file}, buffer())
 	}
 	var sent int64
 	piece, began := firstPiece, time.Now()

@@ -135,7 +135,7 @@ func TestFilesAreSentAndReceivedAtAPace(t *testing.T) {
 	began := time.Now()
 	sent := make(chan error)
 	go func() {
-		_, err := sender.SendFile(in, make([]byte, BufferSize), func(int64) {})
+		_, err := sender.SendFile(in, newBuffer, func(int64) {})
 		client.Close()
 		sent <- err
 	}()

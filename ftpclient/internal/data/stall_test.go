@@ -147,18 +147,18 @@ func TestSendFile(t *testing.T) {
 				all, _ := io.ReadAll(server)
 				received <- all
 			}()
-			sent, err := Guard(client, stall).SendFile(file, make([]byte, BufferSize), func(int64) {})
+			sent, err := Guard(client, stall).SendFile(file, newBuffer, func(int64) {})
 			client.Close()
 			return sent, <-received, err
 		}},
 		{"over a connection without sendfile that often pauses", func(t *testing.T, file *os.File) (int64, []byte, error) {
 			client := &stuttering{}
-			sent, err := Guard(client, stall).SendFile(file, make([]byte, BufferSize), func(int64) {})
+			sent, err := Guard(client, stall).SendFile(file, newBuffer, func(int64) {})
 			return sent, client.got.Bytes(), err
 		}},
 		{"over a connection that reads more than it sends", func(t *testing.T, file *os.File) (int64, []byte, error) {
 			client := &hasty{}
-			sent, err := Guard(client, stall).SendFile(file, make([]byte, BufferSize), func(int64) {})
+			sent, err := Guard(client, stall).SendFile(file, newBuffer, func(int64) {})
 			return sent, client.got.Bytes(), err
 		}},
 	}
@@ -232,3 +232,6 @@ func TestAConnectionThatTheSystemGivesUpHasStalled(t *testing.T) {
 		}
 	}
 }
+
+// newBuffer is the buffer of SendFile.
+func newBuffer() []byte { return make([]byte, BufferSize) }

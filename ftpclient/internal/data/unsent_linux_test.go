@@ -74,7 +74,10 @@ func TestABufferThatIsSentSlowlyIsNoStall(t *testing.T) {
 				return 0, err
 			}
 			defer file.Close()
-			return g.SendFile(file, make([]byte, BufferSize), func(int64) {})
+			return g.SendFile(file, func() []byte {
+				t.Error("made a buffer that sendfile has no use for")
+				return newBuffer()
+			}, func(int64) {})
 		},
 	}
 	for name, send := range ways {

@@ -11,7 +11,7 @@ import (
 )
 
 // forgetBeginning gives the pages of the program itself back to the system that nothing but the beginning of the process needs: the
-// initialization of all packages, and what the system maps around each page that is wanted. That is half of 19 MB. What is needed
+// initialization of all packages, and what the system maps around each page that is wanted. That is 6 of 19 MB. What is needed
 // again is still in the system's cache. It is advice: where it cannot be given, the process is larger and all else the same.
 func forgetBeginning() {
 	maps, err := os.Open("/proc/self/smaps")
