@@ -75,7 +75,7 @@ func BenchmarkLocalPass(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		before, began := processorTime(b), time.Now()
-		for !a.Emit(ctx, trigger.Event{Sync: "s", Local: true, Why: "benchmark"}) {
+		for !a.Emit(ctx, trigger.Event{Sync: "s", Local: true, Watched: true, Why: "benchmark"}) {
 			time.Sleep(time.Millisecond)
 		}
 		look := <-looks
