@@ -20,7 +20,7 @@ const fewRounds = 100
 // the block, and the others do not.
 func TestWhatLiftsABlock(t *testing.T) {
 	others := []string{
-		"Name", "RootCAs", "Connections", "Bandwidth", "Encoding", "Data", "Compress", "CommandLimit", "ListTimeZone", "ConnectTimeout", "ReplyTimeout", "StallTimeout",
+		"Name", "RootCAs", "Connections", "Segments", "Bandwidth", "Encoding", "Data", "Compress", "CommandLimit", "ListTimeZone", "ConnectTimeout", "ReplyTimeout", "StallTimeout",
 	}
 	plain := func() *config.Server {
 		return &config.Server{Address: "h:21", User: "u", Password: config.NewSecret("correct horse"), TLS: config.TLSExplicit}

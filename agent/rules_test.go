@@ -18,7 +18,7 @@ import (
 func TestWhatLeadsToALookAtBothSides(t *testing.T) {
 	others := []string{
 		"Name", "Family", "Enabled", "Server", "Local", "Remote", "Direction", "RemoteName", // which are those of its identity
-		"Watch", "WatchPoll", "Schedules", "Rescan", "Poll", "Recheck", "Settle", "Marker", "MaxDelete", "TrashKeep", // when, not what
+		"Watch", "WatchPoll", "Schedules", "Rescan", "Poll", "Recheck", "RecheckAbove", "Settle", "Marker", "MaxDelete", "TrashKeep", // when, not what
 		"Verify", "Moves", "Atomic", "TempPrefix", "TempSuffix", "Mode", "Claim", "Transfers", "Allowed", "Hooks", "Expects", // how
 	}
 	zone := time.FixedZone("X", 3600)

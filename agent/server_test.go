@@ -61,7 +61,7 @@ func TestEveryOptionReachesTheClient(t *testing.T) {
 		"StallTimeout":     {func(s *server) { s.StallTimeout = 3 }, func(o options) any { return o.StallTimeout }, time.Duration(3)},
 	}
 	elsewhere := map[string]string{
-		"Name": "for people", "Address": "an argument of Dial", "TLSCA": "RootCAs are what is in it", "Connections": "the number of workers",
+		"Name": "for people", "Address": "an argument of Dial", "TLSCA": "RootCAs are what is in it", "Connections": "the number of workers", "Segments": "the workers",
 		"Addresses": "arguments of the pool", "Bandwidth": "a limiter of the pool",
 	}
 	check := func(name string) {

@@ -73,6 +73,12 @@ func (c *commit) trusts(sync string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if s.RecheckAbove > 0 {
+		paths, err := state.CountBaseline(c.tx, sync)
+		if err != nil || paths <= s.RecheckAbove {
+			return false, err
+		}
+	}
 	recent := isRecent(row.Checked.Began, s.Recheck, c.now) && row.Checked.Rules == trustedUnder(c.d.agent.cfg, s)
 	guarded := row.Halt != "" || !row.Approved.IsZero() || row.Elsewhere || row.EmptiedLocal || row.EmptiedRemote
 	server := c.server(s.Server)

@@ -82,7 +82,7 @@ func TestEveryOptionReachesTheWorkers(t *testing.T) {
 		}, func(s got) any { return s.Hooks }, work.Hooks{Before: []string{"b"}, After: []string{"a"}, OnError: []string{"e"}, Shell: true, Timeout: 9}},
 	}
 	elsewhere := map[string]string{
-		"Family": "names.go", "Server": "the queue", "Watch": "triggers", "WatchPoll": "watch", "Schedules": "triggers", "Rescan": "looks", "Poll": "looks", "Recheck": "trust.go", "MaxDelete": "veto.go", "Enabled": "New",
+		"Family": "names.go", "Server": "the queue", "Watch": "triggers", "WatchPoll": "watch", "Schedules": "triggers", "Rescan": "looks", "Poll": "looks", "Recheck": "trust.go", "RecheckAbove": "trust.go", "MaxDelete": "veto.go", "Enabled": "New",
 		"Transfers": "the dispatcher", "Allowed": "the dispatcher", "Moves": "the walker",
 		"Expects": "absence.go",
 	}

@@ -53,7 +53,7 @@ func (c *Conn) startAhead(ctx context.Context, before *Batch, r request, more bo
 	if stands != aheadFails && ready != nil {
 		commands = before.group()
 	}
-	if commands == nil || bytesOf(commands) > c.mostAhead()/2 {
+	if commands == nil || bytesOf(commands) > mostAhead/2 {
 		commands = nil
 		if err := before.Do(ctx); err != nil {
 			ready.Close()
@@ -103,7 +103,7 @@ func (c *Conn) askReady(ctx context.Context, r request, before *Batch) (*ready, 
 	if !replies[last].Completed() {
 		return nil, nil
 	}
-	c.prepareReady(replies[last], way)
+	c.prepareReady(ctx, replies[last], way)
 	return c.running.takeReady(), nil
 }
 
@@ -216,13 +216,9 @@ func (c *Conn) stands() string {
 	return aheadPairs
 }
 
-// mostAhead is how many bytes may go in one write around a transfer command.
-func (c *Conn) mostAhead() int {
-	if c.facts.Server == "pure-ftpd" {
-		return 1200 // all has to be in its buffer before the transfer begins: one segment, one TLS record
-	}
-	return groupBytes
-}
+// mostAhead is how many bytes may go in one write around a transfer command. All of it has to be in the server's buffer before the transfer
+// begins, which one segment sees to, also on lines with short ones: behind that, Pure-FTPd loses it and ProFTPD has no port to give.
+const mostAhead = 1100
 
 func (c *Conn) learnAhead(what string) {
 	c.facts.Ahead, c.facts.AheadLearned = what, time.Now().Unix()
@@ -232,7 +228,7 @@ func (c *Conn) learnAhead(what string) {
 func (t *Transfer) give(ctx context.Context, command control.Command, a around) error {
 	group := append(append([]control.Command{}, a.before...), command.As(control.Transfer))
 	t.around = a
-	if a.stands == aheadWorks && bytesOf(group)+bytesOf(a.behind) <= t.conn.mostAhead() {
+	if a.stands == aheadWorks && bytesOf(group)+bytesOf(a.behind) <= mostAhead {
 		group = append(group, a.behind...)
 	} else {
 		t.later = a.behind
@@ -288,7 +284,7 @@ func (t *Transfer) catchUp(ctx context.Context) error {
 		}
 		replies = append(replies, reply)
 	}
-	t.note(t.around.behind[:len(t.behind)], replies)
+	t.note(ctx, t.around.behind[:len(t.behind)], replies)
 	t.behind = nil
 	return nil
 }
@@ -300,19 +296,19 @@ func (t *Transfer) ask(ctx context.Context) error {
 	}
 	replies, err := t.conn.doGroup(ctx, t.request.op, t.later)
 	if err == nil {
-		t.note(t.later, replies)
+		t.note(ctx, t.later, replies)
 	}
 	return err
 }
 
 // note takes the replies to SIZE and to EPSV or PASV.
-func (t *Transfer) note(questions []control.Command, replies []control.Reply) {
+func (t *Transfer) note(ctx context.Context, questions []control.Command, replies []control.Reply) {
 	for i, reply := range replies {
 		if !reply.Completed() {
 			continue
 		}
 		if questions[i].Verb() != "SIZE" {
-			t.conn.prepareReady(reply, t.around.next)
+			t.conn.prepareReady(ctx, reply, t.around.next)
 		} else if size, err := parseSize(reply); err == nil {
 			t.size = size
 		}
@@ -344,8 +340,8 @@ const (
 )
 
 // prepareReady dials the port that the server has named.
-func (c *Conn) prepareReady(reply control.Reply, way DataWay) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (c *Conn) prepareReady(ctx context.Context, reply control.Reply, way DataWay) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it is for the next one
 	r := &ready{way: way, cancel: cancel, opened: make(chan struct{})}
 	r.expire = time.AfterFunc(readyLifetime, r.giveUp)
 	ends, options := c.endpoint, c.dataOptions(min(readyPatience, c.options.ConnectTimeout))

@@ -179,6 +179,8 @@ type Sync struct {
 	Rescan    time.Duration // how often the whole local folder is looked at beside Watch, >= 1 min; 0: never
 	Poll      time.Duration // how often the server is asked for what has changed there, >= 10 s; 0: never, as for Up
 	Recheck   time.Duration // how long a pass takes the server's side to be as it was seen last; 0: it is looked at in every pass
+	// RecheckAbove is up to how many paths in step the server is looked at in every pass all the same.
+	RecheckAbove int
 	Include   []string      // valid patterns, at least one that is not negated by "!"
 	Exclude   []string      // valid patterns
 	Delete    bool          // also with Trash

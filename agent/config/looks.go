@@ -7,7 +7,9 @@ const (
 	leastRescan   = time.Minute
 	leastPoll     = 10 * time.Second
 	// recheckUp is for a target that nobody but the agent is to change. What is a source is looked at in every pass.
-	recheckUp = day
+	// To look at a small tree costs next to nothing, and finds at once what somebody has changed there all the same.
+	recheckUp    = day
+	recheckAbove = 1000
 )
 
 // looks is about the looks that nothing has to happen for.
@@ -26,7 +28,7 @@ func (l *loader) looks(at key, sync *Sync, file *rawSync) {
 	case file.Recheck != byDirection:
 		sync.Recheck = l.duration(at.child("recheck"), duration(file.Recheck), 0)
 	case sync.Direction == Up:
-		sync.Recheck = recheckUp
+		sync.Recheck, sync.RecheckAbove = recheckUp, recheckAbove
 	}
 	sync.Poll = l.duration(at.child("poll"), duration(file.Poll), 0)
 	switch {

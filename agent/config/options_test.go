@@ -21,8 +21,8 @@ func ofDefaults(s Sync) *Sync {
 		s.MaxDelete = MaxDelete{Percent: 10, IsPercent: true}
 	}
 	s.Settle, s.Rescan, s.WatchPoll = cmp.Or(s.Settle, 5*time.Second), cmp.Or(s.Rescan, time.Hour), cmp.Or(s.WatchPoll, time.Minute)
-	if s.Direction == Up {
-		s.Recheck = cmp.Or(s.Recheck, day)
+	if s.Direction == Up && s.Recheck == 0 {
+		s.Recheck, s.RecheckAbove = day, 1000
 	}
 	s.IgnoreFile, s.DefaultExcludes, s.Moves = ".ferryignore", true, true
 	s.Links, s.OnForeignChange, s.Conflict, s.Verify = LinksSkip, ForeignRestore, ConflictCopy, VerifySize

@@ -188,7 +188,7 @@ func (s *segmentation) fork(ctx context.Context, rate float64) int64 {
 	}
 	lead := min(int64(rate*(setUpTurns*s.pace.turn).Seconds()), (size-s.at)/2)
 	share := (size - s.at - lead) / int64(others+1)
-	s.o.env.Logger.Info("large download goes on in segments", "path", s.o.Path, "streams", others+1)
+	s.o.env.Logger.Info("large download goes on in segments", "path", s.o.Path, "count", others+1)
 	for i := range int64(others) {
 		span := &segment{start: size - (int64(others)-i)*share, end: size - (int64(others)-i-1)*share, done: make(chan struct{})}
 		span.at = span.start

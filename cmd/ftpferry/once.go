@@ -28,7 +28,7 @@ file that was transferred, then what came of each sync; on a terminal bars show
 how far transfers have come.
 
 With direction "up" the server is only asked about what has changed here, as long
-as the last look at it is not older than "recheck" (24h) and nothing is in doubt.
+as the last look at it is not older than "recheck" and nothing is in doubt.
 With --full it is looked at in any case: that finds what others have changed or
 removed there.
 
