@@ -181,14 +181,14 @@ type Sync struct {
 	Recheck   time.Duration // how long a pass takes the server's side to be as it was seen last; 0: it is looked at in every pass
 	// RecheckAbove is up to how many paths in step the server is looked at in every pass all the same.
 	RecheckAbove int
-	Include   []string      // valid patterns, at least one that is not negated by "!"
-	Exclude   []string      // valid patterns
-	Delete    bool          // also with Trash
-	MaxDelete MaxDelete
-	Settle    time.Duration // >= 0
-	Ready     string        // how the file is called that says of another one that it is complete, see scan.NewReady; empty: there is none
-	Marker    string        // local path (slashes) below Local that must exist; empty: none
-	Enabled   bool
+	Include      []string // valid patterns, at least one that is not negated by "!"
+	Exclude      []string // valid patterns
+	Delete       bool     // also with Trash
+	MaxDelete    MaxDelete
+	Settle       time.Duration // >= 0
+	Ready        string        // how the file is called that says of another one that it is complete, see scan.NewReady; empty: there is none
+	Marker       string        // local path (slashes) below Local that must exist; empty: none
+	Enabled      bool
 
 	// Family is the name in the file. It is Name, unless the file lists several servers for the sync: then there is one Sync
 	// for each of them, called FAMILY@SERVER.
