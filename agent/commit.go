@@ -369,6 +369,11 @@ func (c *commit) stale(r report) error {
 	if _, err := queue.Complete(c.tx, c.now, r.Job.ID); err != nil {
 		return err
 	}
+	if r.Held == "" && !r.Settling { // something is not as it was seen last, on the server perhaps, and more than that may be
+		if err := state.Doubt(c.tx, r.Job.Sync); err != nil {
+			return err
+		}
+	}
 	at := c.now.Add(c.settle(r.Job.Sync))
 	for _, path := range r.Also {
 		other := queue.Job{New: queue.New{Sync: r.Job.Sync, Path: path}}

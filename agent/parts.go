@@ -90,6 +90,7 @@ func (c *commit) resume(r report) (*scanning, error) {
 		// What is staged under this number is of a scan that was given up.
 		s.first, s.progress.Found = true, work.Found{}
 		if s.Full {
+			s.progress.Found.Doubts = s.row.Doubts
 			s.progress.Found.Rules = trustedUnder(c.d.agent.cfg, c.d.agent.cfg.Syncs[r.Job.Sync])
 		}
 		return s, state.DropStaged(c.tx, r.Job.Sync, uint64(r.Job.ID))

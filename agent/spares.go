@@ -2,18 +2,24 @@ package agent
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
+var errNoneToSpare = errors.New("no connection is to spare")
+
 // spares lends a job connections of its server that no other job needs.
 func (w *worker) spares() work.Spares {
 	return work.Spares{
 		Most: w.segments, Idle: w.pool.Spares, Wanted: w.pool.Awaited,
 		Get: func(ctx context.Context) (*ftpclient.Conn, func(), error) {
-			conn, err := w.pool.Get(ctx)
+			conn, err := w.pool.Spare(ctx) // never one that has to be waited for: the job would wait for itself
+			if conn == nil && err == nil {
+				err = errNoneToSpare
+			}
 			return conn, func() { w.pool.Put(conn) }, err
 		},
 	}

@@ -40,7 +40,7 @@ func isPassFromState(job queue.Job) bool {
 
 // checked is what a full scan says about how far the server's side can be trusted from now on.
 func (s *scanning) checked() state.Checked {
-	if found := s.progress.Found; found.Unseen > 0 || found.Left > 0 {
+	if found := s.progress.Found; found.Unseen > 0 || found.Left > 0 || found.Doubts != s.row.Doubts {
 		return state.Checked{}
 	}
 	return state.Checked{Began: s.progress.Began, Rules: s.progress.Found.Rules}

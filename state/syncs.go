@@ -41,6 +41,7 @@ type SyncState struct {
 	// Checked is the newest full scan, if it has seen all; zero for none, and when something has happened since that makes the server's side
 	// doubtful.
 	Checked     Checked   `json:"checked,omitzero"`
+	Doubts      uint64    `json:"doubts,omitempty"` // how often something has, also in the middle of a scan
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	// Rescans counts the looks at the whole local folder that were only due, with LastRescan the time of the newest, and OnlyByRescan
 	// the changes that they found and no event has told of. RescanTook is how long the newest took, with its pauses.
@@ -71,10 +72,10 @@ type Checked struct {
 // Doubt has the next pass look at both sides of a sync, of which there may be no row.
 func Doubt(tx *Tx, sync string) error {
 	row, err := GetSync(tx, sync)
-	if err != nil || row.Checked == (Checked{}) {
+	if err != nil || row.Identity == "" {
 		return err
 	}
-	row.Checked = Checked{}
+	row.Checked, row.Doubts = Checked{}, row.Doubts+1
 	return PutSync(tx, sync, row)
 }
 

@@ -49,4 +49,6 @@ type Found struct {
 	Noted int `json:"noted,omitempty"`
 	// Rules is a digest of the configuration that a scan of both sides has begun with.
 	Rules string `json:"rules,omitempty"`
+	// Doubts is how often the server's side had become doubtful when the scan began.
+	Doubts uint64 `json:"doubts,omitempty"`
 }

@@ -135,12 +135,10 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		if err != nil || n == 0 {
 			return end, errors.Join(err, context.Cause(ctx))
 		}
+		s.yieldIfWanted()
 		if !mayFork {
 			s.moved.Add(n)
 			continue
-		}
-		if s.o.env.Spares.Wanted() {
-			s.yielded.Store(true)
 		}
 		now := time.Now()
 		since := now.Sub(s.looked)
@@ -286,10 +284,8 @@ func (o *op) nameless(number int) (*os.File, error) {
 func (s *segmentation) join(ctx context.Context, seam []byte) (end int64, err error) {
 	for len(s.spans) > 0 {
 		next := s.spans[0]
-		select {
-		case <-next.done:
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := s.await(ctx, next); err != nil {
+			return 0, err
 		}
 		if err := next.fits(seam); err != nil {
 			s.o.conn.LearnNoSegments()
@@ -303,13 +299,37 @@ func (s *segmentation) join(ctx context.Context, seam []byte) (end int64, err er
 			s.drop()
 			return s.from.look.Size, s.o.place(s.file, s.at)
 		}
-		s.used++
+		if next.at > next.start {
+			s.used++
+		}
 		s.spans, seam = s.spans[1:], next.seam
 		if s.at < next.end {
 			return next.end, nil
 		}
 	}
 	return s.from.look.Size, nil
+}
+
+// await waits until the stream of a segment has ended, and has all end when somebody else waits for a connection.
+func (s *segmentation) await(ctx context.Context, next *segment) error {
+	look := time.NewTicker(segmentLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-next.done:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-look.C:
+			s.yieldIfWanted()
+		}
+	}
+}
+
+func (s *segmentation) yieldIfWanted() {
+	if s.o.env.Spares.Wanted() {
+		s.yielded.Store(true)
+	}
 }
 
 // fits compares the beginning of a segment with what the stream before has brought of it.
@@ -389,6 +409,10 @@ func (o *op) verifyJoined(ctx context.Context, p string, file *os.File, size int
 	how, err = o.verifyHash(ctx, p, file, size)
 	if errors.Is(err, errContent) {
 		o.conn.LearnNoSegments()
+	}
+	if err != nil && !errors.Is(err, errContent) && o.env.Sync.Verify != VerifyHash && !o.conn.Usable() && ctx.Err() == nil {
+		// Nobody has asked for more than the size, and to compute a hash may take the server longer than it has.
+		how, err = string(VerifySize), o.reconnect(ctx, err)
 	}
 	return fmt.Sprintf("%s, in %d segments", how, streams), err
 }
