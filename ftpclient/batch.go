@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -77,6 +78,31 @@ func (b *Batch) StatFile(p string) *StatAnswer {
 		return answer.Err
 	}
 	b.steps = append(b.steps, s)
+	return answer
+}
+
+// FindFile is StatFile for a file that is most likely not there. Servers say that in words which may mean something else; where SIZE shows no
+// file either, as asked for in the same write, it is taken for absent as by Conn.StatFile.
+func (b *Batch) FindFile(p string) *StatAnswer {
+	c, answer := b.conn, b.StatFile(p)
+	s := b.steps[len(b.steps)-1]
+	size, fits, err := c.direct(line{verb: "SIZE"}, c.Absolute(p))
+	if len(s.commands) != 1 || err != nil || !fits { // it is SIZE already, or goes alone
+		return answer
+	}
+	s.commands = append(s.commands, size)
+	s.read = func(replies []control.Reply) (sure bool) {
+		look, size := replies[0], replies[1]
+		if look.Completed() {
+			answer.Entry, answer.Found, sure = c.readStat(p, replies[:1])
+		} else if sure = size.Code == 550 || errors.Is(c.refusal("stat", p, "MLST", look), fs.ErrNotExist); sure {
+			answer.Entry, answer.Found = list.Entry{}, false
+		}
+		if sure {
+			answer.Err = nil
+		}
+		return sure
+	}
 	return answer
 }
 

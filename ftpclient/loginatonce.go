@@ -49,6 +49,13 @@ func (c *Conn) loginAtOnce(ctx context.Context, loggedIn bool) error {
 	if !loggedIn {
 		steps = append(steps, c.credentialSteps()...)
 	}
+	if c.tls == nil && !loggedIn {
+		// A server that demands TLS says so to USER: the password must not be on the line by then, for all to read.
+		if err := c.exchange(ctx, steps[:1]); err != nil {
+			return err
+		}
+		steps = steps[1:]
+	}
 	steps = append(steps, c.featureStep())
 	guessed, known := c.rememberedWishes()
 	steps = append(steps, c.wishSteps(guessed)...)

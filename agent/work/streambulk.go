@@ -60,13 +60,22 @@ func (s *Stream) endBulk() {
 	if bulk[0].Action == plan.DeleteRemote {
 		do = deleteRemotes
 	}
+	var unavailable error
 	for i, end := range do(bulk) {
+		if end == nil && unavailable != nil {
+			end = ended(failed(unavailable)) // the rest would meet the same, each in its time
+		}
 		if end != nil {
 			s.report(bulk[i].ends(*end))
 			continue
 		}
 		bulk[i].root.Close()
-		s.report(Do(bulk[i].ctx, bulk[i].env, bulk[i].job).causedBy(bulk[i].ctx))
+		outcome := Do(bulk[i].ctx, bulk[i].env, bulk[i].job).causedBy(bulk[i].ctx)
+		switch ftpclient.Classify(outcome.Err) {
+		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
+			unavailable = outcome.Err
+		}
+		s.report(outcome)
 	}
 }
 

@@ -29,8 +29,8 @@ type delivered struct {
 	old   *list.Entry // what it replaces; nil for nothing
 	how   string
 	// The answers to what gives it its final name.
-	renamed *ftpclient.Answer
-	now     *ftpclient.StatAnswer
+	timed, renamed *ftpclient.Answer
+	now            *ftpclient.StatAnswer
 }
 
 // opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
@@ -71,7 +71,7 @@ func (s *Stream) upload(u *outgoing, more bool) {
 	ctx := u.ctx
 	defer u.file.Close()
 	before := s.before(u.streamed)
-	there := before.StatFile(u.target())
+	there := before.FindFile(u.target())
 	sent := stored{name: u.temp()}
 	transfer, err := u.conn.StoreAhead(ctx, before, sent.name, more)
 	if err == nil {
@@ -83,7 +83,7 @@ func (s *Stream) upload(u *outgoing, more bool) {
 	}
 	s.settle()
 	// Also of a transfer that failed: perhaps there was nothing to send.
-	unexpected := !u.mayReplace(there) && (err == nil || there.Err == nil)
+	unexpected := !u.mayReplace(there) && (err == nil || there.Err == nil || errors.Is(err, ftpclient.ErrUnconfirmed))
 	if unexpected {
 		u.discard(ctx, sent.name)
 	}
@@ -123,14 +123,19 @@ func (d *delivered) whose() *streamed { return &d.streamed }
 // confirmIn has the file get its time and its final name, and asks what is there then.
 func (d *delivered) confirmIn(batch *ftpclient.Batch) {
 	if d.conn.Facts().TimeSetter != "none" {
-		batch.SetModTime(d.s.name, d.local.ModTime) // a server that does not is none that fails
+		d.timed = batch.SetModTime(d.s.name, d.local.ModTime) // a server that does not is none that fails
 	}
 	d.renamed = batch.Rename(d.s.name, d.target())
 	d.now = batch.StatFile(d.target())
 }
 
+// wantsTime: the command by which most servers set times was tried and has failed, and there may be another one.
+func (d *delivered) wantsTime() bool {
+	return d.timed != nil && d.timed.Err != nil && d.conn.Usable() && d.conn.Facts().TimeSetter == ""
+}
+
 func (d *delivered) isConfirmed() bool {
-	return d.renamed.Err == nil && d.now.Err == nil && d.now.Found && (d.now.Entry.Size < 0 || d.now.Entry.Size == d.s.total()) && !d.wantsMode(d.now.Entry, d.old)
+	return d.renamed.Err == nil && !d.wantsTime() && d.now.Err == nil && d.now.Found && (d.now.Entry.Size < 0 || d.now.Entry.Size == d.s.total()) && !d.wantsMode(d.now.Entry, d.old)
 }
 
 func (d *delivered) settle() Outcome {
@@ -146,8 +151,14 @@ func (d *delivered) settle() Outcome {
 			return d.s.wrote(failed(err))
 		}
 	}
+	wantsTime := d.wantsTime()
+	if wantsTime {
+		if err := d.conn.SetModTime(d.ctx, d.target(), d.local.ModTime); err != nil && !d.conn.Usable() {
+			return d.s.wrote(failed(err))
+		}
+	}
 	var remote entry.Entry
-	if d.now.Err != nil {
+	if d.now.Err != nil || wantsTime {
 		remote, err = d.final(d.ctx, d.s, d.old)
 	} else {
 		remote, err = d.finally(d.ctx, d.s, d.old, d.now.Entry, d.now.Found, nil)
