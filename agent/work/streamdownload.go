@@ -96,12 +96,19 @@ func (u *incoming) receive(transfer *ftpclient.Transfer, file *os.File) (got fet
 	return got, err
 }
 
-// isStill reports whether the first look, which came with a transfer that ended so, shows what the plan saw.
+// isStill reports whether the first look, which came with a transfer that ended so, shows what the plan saw. It may tell the time more
+// exactly than the listing that the plan goes by.
 func (u *incoming) isStill(first *ftpclient.StatAnswer, err error) bool {
 	if first.Err != nil {
 		return err != nil && errors.Is(first.Err, ftpclient.ErrUnanswered)
 	}
-	return first.Found && entry.Same(u.timed(scan.RemoteEntry(first.Entry)), u.Remote.Entry)
+	look := u.timed(scan.RemoteEntry(first.Entry))
+	if !first.Found || !entry.Same(look, u.Remote.Entry) || u.unsettled(look) != "" {
+		return false
+	}
+	u.from.look = look
+	arrived, failure := u.hasArrived(u.ctx, u.local, u.from)
+	return failure == nil && !arrived
 }
 
 func (r *received) whose() *streamed { return &r.streamed }
