@@ -59,7 +59,10 @@ func (s *spoiler) before(r *rig) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				verb, ended = word, false
+				switch word {
+				case "MLSD", "LIST", "NLST", "RETR", "STOR": // others may stand around it
+					verb, ended = word, false
+				}
 				return "", true
 			},
 			Reply: func(string) bool { return true },
