@@ -259,6 +259,41 @@ func TestTheFirstTimeOfABatch(t *testing.T) {
 	}
 }
 
+// TestFindFile: a refusal that may mean something else is no proof that nothing is there.
+func TestFindFile(t *testing.T) {
+	t.Parallel()
+	const facts = "250-here\r\n type=file;size=7;modify=20240102030405; a\r\n250 end"
+	tests := []struct {
+		name   string
+		script steps
+		size   int64 // -1 for nothing found
+	}{
+		{"it is there", group("MLST /a", facts, "SIZE /a", "213 7", "DELE /x", "250 gone"), 7},
+		{"nothing is there", group("MLST /a", "550 No such file or directory", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
+		{"nothing is there, in words that may mean more", group("MLST /a", "550 'a' cannot be listed", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
+		{"nobody may look at it", group("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "DELE /x", "250 gone").
+			then(talk("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
+		{"the command is refused", group("MLST /a", "501 what?", "SIZE /a", "213 7", "DELE /x", "250 gone").
+			then(talk("MLST /a", "501 what?", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			conn, _ := connect(t, session("MLST type*;size*;modify*;", test.script), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
+			defer conn.Close()
+			batch := conn.NewBatch()
+			found := batch.FindFile("/a")
+			gone := batch.Remove("/x")
+			if err := batch.Do(t.Context()); err != nil || gone.Err != nil {
+				t.Fatal(err, gone.Err)
+			}
+			if found.Err != nil || found.Found != (test.size >= 0) || found.Found && found.Entry.Size != test.size {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	script := group("RNFR /a", "550 no", "RNTO /b", "503 first RNFR", "DELE /c", "250 gone", "MKD /d", "257 made", "RMD /e", "550 not empty").
