@@ -17,7 +17,7 @@ import (
 func TestWhatHappensWhileTheAgentIsDownIsFoundAtTheStart(t *testing.T) {
 	t.Parallel()
 	server := ftptest.Real(t, "pyftpdlib", ftptest.RealOptions{})
-	r := newRig(t, server, "up", "watch = true")
+	r := newRig(t, server, "up", fromStateForADay, "watch = true")
 	fill(t, r.local, map[string]string{"kept.txt": "1", "changed.txt": "1", "deleted.txt": "1", "folder/old.txt": "1", "gone/away.txt": "1"})
 	r.mustBeInStep("first pass")
 	server.Stop()

@@ -14,6 +14,9 @@ import (
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 )
 
+// fromStateForADay is what is the default of larger trees only.
+const fromStateForADay = `recheck = "24h"`
+
 // countLogins has the agents of a rig reach the server by a listener that counts the connections to it.
 func countLogins(t *testing.T, r *rig) *atomic.Int32 {
 	t.Helper()
@@ -32,7 +35,7 @@ func TestAPassFromStateConnectsToNobody(t *testing.T) {
 	for _, name := range ftptest.RealServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "up")
+			r := newRig(t, ftptest.Real(t, name, ftptest.RealOptions{}), "up", fromStateForADay)
 			logins := countLogins(t, r)
 			fill(t, r.local, sampleTree)
 			if first := r.fromState(); first.Transferred != 11 {
@@ -74,7 +77,7 @@ func TestAPassFromStateConnectsToNobody(t *testing.T) {
 // TestADeletionFromStateLooksFirst: what somebody else has put in the place of a file that is gone here stays, and all of it if the folder
 // here is empty.
 func TestADeletionFromStateLooksFirst(t *testing.T) {
-	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", `on_foreign_change = "keep"`, `max_delete = "100%"`)
+	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", fromStateForADay, `on_foreign_change = "keep"`, `max_delete = "100%"`)
 	fill(t, r.local, map[string]string{"a": "1", "b": "1", "c": "1"})
 	logins := countLogins(t, r)
 	r.once()
@@ -92,7 +95,7 @@ func TestADeletionFromStateLooksFirst(t *testing.T) {
 
 // TestGuardsOfPassesFromState: a folder that is empty, or gone, halts without the server.
 func TestGuardsOfPassesFromState(t *testing.T) {
-	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up")
+	r := newRig(t, ftptest.Real(t, "vsftpd", ftptest.RealOptions{}), "up", fromStateForADay)
 	fill(t, r.local, map[string]string{"a": "1", "b": "1", "c": "1"})
 	logins := countLogins(t, r)
 	r.once()

@@ -47,6 +47,15 @@ func TestWhenAPassLeavesTheServerAlone(t *testing.T) {
 			return cmpErr(err, distrust(tx, recovered))
 		}
 	}
+	small := func(c *config.Config) { c.Syncs["up"].RecheckAbove = 1000 }
+	inStep := func(paths int) func(tx *state.Tx) error {
+		return func(tx *state.Tx) (err error) {
+			for i := range paths {
+				err = cmpErr(err, state.PutBaseline(tx, "up", state.Baseline{Path: fmt.Sprint("f", i)}))
+			}
+			return err
+		}
+	}
 	mark := func(remote bool) func(tx *state.Tx) error {
 		return func(tx *state.Tx) error { return state.MarkDirty(tx, "up", "a", "test", remote, now) }
 	}
@@ -57,6 +66,9 @@ func TestWhenAPassLeavesTheServerAlone(t *testing.T) {
 		"nothing is in doubt":                         {change{}, work.KindRescan},
 		"a person wants the server looked at":         {change{full: true}, work.KindScan},
 		"the server is looked at in every pass":       {change{config: func(c *config.Config) { c.Syncs["up"].Recheck = 0 }}, work.KindScan},
+		"a small tree is looked at in every pass":     {change{config: small, tx: inStep(1000)}, work.KindScan},
+		"a larger one is not":                         {change{config: small, tx: inStep(1001)}, work.KindRescan},
+		"a small one is not, if a person has said so": {change{tx: inStep(1000)}, work.KindRescan},
 		"it was looked at just within the time":       {change{row: func(r *state.SyncState) { r.Checked.Began = now.Add(-23*time.Hour + time.Second) }}, work.KindRescan},
 		"it is a day since, but for some seconds":     {change{row: func(r *state.SyncState) { r.Checked.Began = now.Add(-24*time.Hour + 5*time.Second) }}, work.KindScan},
 		"that was too long ago":                       {change{row: func(r *state.SyncState) { r.Checked.Began = now.Add(-48 * time.Hour) }}, work.KindScan},

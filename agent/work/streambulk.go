@@ -50,7 +50,7 @@ func (o *op) goesInBulk() bool {
 	return !o.hasOddName()
 }
 
-// endBulk carries out what was gathered. What was refused, or not answered, goes by itself, which says why and knows the cures.
+// endBulk carries out what was gathered. What was not answered, or refused where there may be a cure, goes by itself.
 func (s *Stream) endBulk() {
 	bulk := s.bulk
 	if s.bulk = nil; len(bulk) == 0 {
@@ -100,7 +100,8 @@ func makeRemoteDirs(bulk []streamed) []*Outcome {
 	return ends
 }
 
-// deleteRemotes takes the second look at all of them first, here behind there.
+// deleteRemotes takes the second look at all of them first, here behind there. A file that the server does not delete is as one that it
+// refuses by itself, as that knows no cure.
 func deleteRemotes(bulk []streamed) []*Outcome {
 	ends := make([]*Outcome, len(bulk))
 	there, gone := make([]*ftpclient.StatAnswer, len(bulk)), make([]*ftpclient.Answer, len(bulk))
@@ -120,11 +121,21 @@ func deleteRemotes(bulk []streamed) []*Outcome {
 	}
 	doBatch(bulk[0], batch)
 	for i := range bulk {
-		if gone[i] != nil && gone[i].Err == nil {
+		switch {
+		case gone[i] == nil:
+		case gone[i].Err == nil:
 			ends[i] = &Outcome{Result: Done, Forget: true, Verified: "reply", Reply: gone[i].Reply}
+		case bulk[i].isAboutThePath(gone[i].Err):
+			ends[i] = ended(failed(gone[i].Err))
 		}
 	}
 	return ends
+}
+
+// isAboutThePath reports a refusal that the same command would meet again at once, on any connection.
+func (s streamed) isAboutThePath(err error) bool {
+	class := ftpclient.Classify(err)
+	return s.isRefused(err) && (class == ftpclient.ClassPermanent || class == ftpclient.ClassLater || class == ftpclient.ClassRetry)
 }
 
 // doBatch sends a batch. Its error is that of the connection, which shows in the answers.

@@ -1,6 +1,7 @@
 package work
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state/entry"
@@ -95,12 +97,8 @@ func TestWhatIsOddInBulk(t *testing.T) {
 	s.file("gone-03", "here again")
 	s.server.Put("/site/gone-04", "changed there", stamped.Add(time.Hour))
 	s.server.Remove("/site/gone-05")
-	s.server.Refuse = func(line string) string {
-		if line == "DELE /site/gone-06" {
-			return "550 Permission denied."
-		}
-		return ""
-	}
+	refusals := map[string]string{"gone-06": "550 Permission denied.", "gone-08": "450 It is in use.", "gone-09": "550 No."}
+	s.server.Refuse = func(line string) string { return refusals[strings.TrimPrefix(line, "DELE /site/")] }
 	s.hear = func(line string) {
 		if strings.HasSuffix(line, "gone-15") && !strings.HasPrefix(line, "DELE") { // the last look before anything is deleted
 			s.file("gone-07", "here just in time")
@@ -110,7 +108,7 @@ func TestWhatIsOddInBulk(t *testing.T) {
 	odd := map[string]string{
 		"folder-0": "stale: the local folder is gone", "gone-03": "stale: the local side changed since the deletion was planned",
 		"gone-04": "stale: the remote side changed since the deletion was planned", "gone-05": "done: was gone already",
-		"gone-06": "failed: ", "gone-07": "stale: the local side changed since the deletion was planned",
+		"gone-06": "failed: ", "gone-08": "failed: ", "gone-09": "failed: ", "gone-07": "stale: the local side changed since the deletion was planned",
 	}
 	for path, o := range outcomes {
 		want := odd[path]
@@ -121,9 +119,21 @@ func TestWhatIsOddInBulk(t *testing.T) {
 			t.Errorf("%s: %s (%v), want %s", path, got, o.Err, want)
 		}
 	}
-	for _, name := range []string{"gone-03", "gone-04", "gone-06", "gone-07"} {
+	for _, name := range []string{"gone-03", "gone-04", "gone-06", "gone-07", "gone-08", "gone-09"} {
 		if s.server.Files()["/site/"+name] == "" {
 			t.Errorf("%s was deleted", name)
+		}
+	}
+	for name, refusal := range refusals {
+		tries := 0
+		for _, command := range s.commands {
+			if command == "DELE /site/"+name {
+				tries++
+			}
+		}
+		var said *ftpclient.Error
+		if err := outcomes[name].Err; tries != 1 || !errors.As(err, &said) || fmt.Sprint(said.Code, " ", said.Text) != refusal {
+			t.Errorf("%s: %d tries, %v, want %s", name, tries, err, refusal)
 		}
 	}
 }

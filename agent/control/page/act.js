@@ -19,20 +19,27 @@ async function carry(path, body, said, patience = 60000) {
   after.look();
 }
 
+// answer ends the question that was asked last. Its dialog may be closed, and be open for the next one, before the browser says so: that
+// the next one is answered must not count as an answer to this one.
+let answer = () => {};
+
 // confirmed asks a person; content is what there is to know. It returns false, or the form.
 export function confirmed(title, yes, content, dangerous = false) {
   const dialog = find('ask');
   if (dialog.open) return Promise.resolve(false);
+  answer(false);
   name(find('ask-title'), title, true);
   find('ask-text').replaceChildren(...content);
   find('ask-yes').textContent = yes;
   find('ask-yes').classList.toggle('danger', dangerous);
   dialog.returnValue = 'no';
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes' && dialog.querySelector('form')), { once: true });
-  });
+  return new Promise((resolve) => { answer = resolve; });
 }
+
+find('ask').addEventListener('close', ({ target }) => {
+  if (!target.open) answer(target.returnValue === 'yes' && target.querySelector('form'));
+});
 
 const paragraph = (text, attributes) => make('p', attributes, text);
 
