@@ -9,7 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// incoming is a download in a stream. The remote file has to be what the plan saw.
+// incoming is a download in a stream. The remote file has to be what the plan saw, until the first look says so more exactly.
 type incoming struct {
 	streamed
 	local entry.Entry
@@ -61,7 +61,10 @@ func (s *Stream) download(u *incoming, more bool) {
 		got, err = u.receive(transfer, file)
 	}
 	s.settle()
-	if !u.isStill(first, err) || u.isRefused(err) || err != nil && !u.conn.Usable() && u.ctx.Err() == nil {
+	if first.Err == nil && first.Found { // to the second, where a listing has minutes
+		u.from.look = u.timed(scan.RemoteEntry(first.Entry))
+	}
+	if !u.isStill(first, err) || u.unsettled(u.from.look) != "" || u.isRefused(err) || err != nil && !u.conn.Usable() && u.ctx.Err() == nil {
 		file.Close() // nothing of it is used
 		u.discardLocal()
 		s.again(u.streamed)
@@ -96,12 +99,12 @@ func (u *incoming) receive(transfer *ftpclient.Transfer, file *os.File) (got fet
 	return got, err
 }
 
-// isStill reports whether the first look, which came with a transfer that ended so, shows what the plan saw.
+// isStill reports whether the first look, which came with a transfer that ended so, shows what the plan saw. from has it.
 func (u *incoming) isStill(first *ftpclient.StatAnswer, err error) bool {
 	if first.Err != nil {
 		return err != nil && errors.Is(first.Err, ftpclient.ErrUnanswered)
 	}
-	return first.Found && entry.Same(u.timed(scan.RemoteEntry(first.Entry)), u.Remote.Entry)
+	return first.Found && entry.Same(u.from.look, u.Remote.Entry)
 }
 
 func (r *received) whose() *streamed { return &r.streamed }
