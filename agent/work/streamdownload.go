@@ -9,7 +9,7 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// incoming is a download in a stream. The remote file has to be what the plan saw.
+// incoming is a download in a stream. The remote file has to be what the plan saw, until the first look says so more exactly.
 type incoming struct {
 	streamed
 	local entry.Entry

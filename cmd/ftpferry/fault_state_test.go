@@ -245,12 +245,12 @@ func TestThreeCrashes(t *testing.T) {
 	eachDirection(t, "proftpd", func(t *testing.T, server *ftptest.RealServer, direction string) {
 		tap := newTap(t, server.Addr)
 		g := newPair(t, server, plot{direction: direction, address: tap.address, settings: "connections = 1"})
-		fill(t, g.source(), map[string]int{"fatal": 100_000, "other": 1}) // the big one goes last
+		fill(t, g.source(), map[string]int{"fatal": 100_000, "other": 1})
 		transfer := map[string]string{"up": "STOR", "down": "RETR"}[direction]
 		for range 3 {
 			stopped := tap.stopAt(func(seen []line) bool {
 				last := seen[len(seen)-1]
-				return isReplied(last, transfer) && strings.Contains(last.command, "fatal")
+				return last.reply != "" && last.verb() == transfer && strings.Contains(last.command, "fatal")
 			})
 			program := g.start("once", "-v")
 			wait(t, "the end of the transfer", stopped)

@@ -49,7 +49,7 @@ type Memory struct {
 	lies   bool                   // see Lie
 	nodes  map[string]*memoryNode // by absolute path; the root is "/"
 	unique int
-	open   map[net.Conn]bool
+	open   map[io.Closer]bool // connections, and listeners for data
 	down   bool
 }
 
@@ -101,7 +101,7 @@ func NewMemory(t testing.TB, abilities Abilities) *Memory {
 	t.Helper()
 	m := &Memory{
 		Abilities: abilities, network: &pipeNetwork{listeners: map[string]*pipeListener{}},
-		nodes: map[string]*memoryNode{"/": {dir: true, unique: 1}}, unique: 1, open: map[net.Conn]bool{},
+		nodes: map[string]*memoryNode{"/": {dir: true, unique: 1}}, unique: 1, open: map[io.Closer]bool{},
 	}
 	if m.Abilities.Zone == nil {
 		m.Abilities.Zone = time.UTC
@@ -159,8 +159,8 @@ func (m *Memory) SetDown(down bool) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.down = down; down {
-		for conn := range m.open {
-			conn.Close()
+		for one := range m.open {
+			one.Close()
 		}
 		clear(m.open)
 	}
@@ -173,11 +173,11 @@ func (m *Memory) Close() {
 	m.sessions.Wait()
 }
 
-func (m *Memory) track(conn net.Conn) bool {
+func (m *Memory) track(one io.Closer) bool {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if !m.down {
-		m.open[conn] = true
+		m.open[one] = true
 	}
 	return !m.down
 }

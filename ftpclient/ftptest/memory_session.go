@@ -102,7 +102,11 @@ func (s *memorySession) command(verb, argument string) {
 		s.reply("257 \"%s\" is the folder", strings.ReplaceAll(s.folder, `"`, `""`))
 	case "EPSV":
 		s.closePassive()
-		if s.passive, s.err = s.server.network.listen(); s.err == nil {
+		s.passive, s.err = s.server.network.listen()
+		if s.err == nil && !s.server.track(s.passive) { // nobody comes, and nobody is to be waited for
+			s.err = net.ErrClosed
+		}
+		if s.err == nil {
 			s.reply("229 entering (|||%d|)", s.passive.Addr().(*net.TCPAddr).Port)
 		}
 	case "REST":
