@@ -270,7 +270,7 @@ func TestWhatAStreamAsksOfAServer(t *testing.T) {
 		want []string
 	}{
 		"with MLST": {modern, []string{
-			"MFMT k-1.tmp", "RNFR k-1.tmp", "RNTO k-1", "MLST k-1", "MLST k", "EPSV", "STOR k.tmp", "SIZE k.tmp",
+			"MFMT k-1.tmp", "RNFR k-1.tmp", "RNTO k-1", "MLST k-1", "MLST k", "SIZE k", "EPSV", "STOR k.tmp", "SIZE k.tmp",
 		}},
 		"without": {ftptest.Abilities{MDTM: true, MFMT: true}, []string{
 			"MFMT k-1.tmp", "RNFR k-1.tmp", "RNTO k-1", "SIZE k-1", "MDTM k-1", "SIZE k", "MDTM k", "EPSV", "STOR k.tmp", "SIZE k.tmp",
