@@ -47,14 +47,17 @@ type loginStep struct {
 func (c *Conn) loginAtOnce(ctx context.Context, loggedIn bool) error {
 	var steps []loginStep
 	if !loggedIn {
-		steps = append(steps, c.credentialSteps()...)
-	}
-	if c.tls == nil && !loggedIn {
-		// A server that demands TLS says so to USER: the password must not be on the line by then, for all to read.
-		if err := c.exchange(ctx, steps[:1]); err != nil {
-			return err
+		in := false
+		steps = c.credentialSteps(&in)
+		if c.tls == nil {
+			// A server that demands TLS says so to USER: the password must not be on the line by then, for all to read.
+			if err := c.exchange(ctx, steps[:1]); err != nil {
+				return err
+			}
+			if steps = steps[1:]; in {
+				steps = nil
+			}
 		}
-		steps = steps[1:]
 	}
 	steps = append(steps, c.featureStep())
 	guessed, known := c.rememberedWishes()
@@ -130,19 +133,18 @@ func (c *Conn) exchange(ctx context.Context, steps []loginStep) error {
 }
 
 // credentialSteps are USER and PASS. The password goes along whether it will be asked for or not; where the user alone was let in, how
-// it is answered is no matter.
-func (c *Conn) credentialSteps() []loginStep {
-	in := false
+// it is answered is no matter. in becomes true then.
+func (c *Conn) credentialSteps(in *bool) []loginStep {
 	return []loginStep{
 		{
 			verb: "USER", argument: c.options.User,
 			fits: func(r control.Reply) bool { return r.Code == 230 || r.Code == 232 || r.Intermediate() || r.Code >= 400 },
 			take: func(r control.Reply) error {
-				in = r.Completed()
+				*in = r.Completed()
 				switch {
 				case r.Code == needAccount || r.Code >= 400:
 					return c.refusal("login", "", "USER", r)
-				case in:
+				case *in:
 					c.hearWelcome(r)
 				}
 				return nil
@@ -151,10 +153,10 @@ func (c *Conn) credentialSteps() []loginStep {
 		{
 			verb: "PASS", argument: c.options.Password, secret: true,
 			fits: func(r control.Reply) bool {
-				return in || r.Code == 230 || r.Code == 202 || r.Code == 232 || r.Intermediate() || r.Code >= 400
+				return *in || r.Code == 230 || r.Code == 202 || r.Code == 232 || r.Intermediate() || r.Code >= 400
 			},
 			take: func(r control.Reply) error {
-				if in {
+				if *in {
 					return nil
 				}
 				if !r.Completed() {

@@ -70,7 +70,7 @@ func TestLoginAtOnce(t *testing.T) {
 		{name: "another server has taken the place, about which nothing is known", facts: proftpd,
 			script: steps{{Send: "220 Some FileZilla Server"}}.then(oneByOne[1:]...).then(bye...)},
 		{name: "the password is superfluous", facts: proftpd,
-			script: hello.then(write(append([]string{"USER ferry", "230 in", "PASS secret", "503 you are in"}, all[4:]...)...)...).then(bye...), wishes: "CLNT|OPTS UTF8 ON"},
+			script: hello.then(write(append([]string{"USER ferry", "230 in"}, all[4:]...)...)...).then(bye...), wishes: "CLNT|OPTS UTF8 ON"},
 		{name: "the password is wrong and repeated, and all behind it is refused", facts: proftpd,
 			script: hello.then(write("USER ferry", "331 password?", "PASS secret", "530 secret is wrong", "FEAT", features,
 				"CLNT ferry 9", "530 no", "OPTS UTF8 ON", "530 no", "PWD", "530 no", "TYPE I", "530 no")...),
