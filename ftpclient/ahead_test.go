@@ -202,6 +202,38 @@ func TestNothingGoesAroundPORT(t *testing.T) {
 	}
 }
 
+// TestDataGoBeforeTheFirstReply: to wait for the 150 would cost a round trip. This server says it when all has come.
+func TestDataGoBeforeTheFirstReply(t *testing.T) {
+	t.Parallel()
+	script := steps{passive}.then(inOneWrite(ftptest.Step{Data: received("one")}, "STOR /a", "SIZE /a")...).then(ftptest.Step{Send: "150 go\n226 done\n213 3"})
+	conn, _ := connect(t, session("", script), knownServer)
+	defer conn.Close()
+	if result, err := storeAhead(t.Context(), conn, nil, "/a", "one", false); err != nil || result.Size != 3 {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
+// TestADownloadFromProFTPDEndsOnThisSideFirst: it waits for that before it ends its own.
+func TestADownloadFromProFTPDEndsOnThisSideFirst(t *testing.T) {
+	t.Parallel()
+	waiting := &ftptest.Data{Send: "one", Receive: ftptest.All, End: ftptest.Close}
+	script := steps{passive}.then(inOneWrite(ftptest.Step{Send: "150 go", Data: waiting}, "RETR /a", "SIZE /a")...).then(ftptest.Step{Send: "226 done\n213 3"})
+	conn, _ := connect(t, session("MLST type*;size*;", script), knownServer, func(o *ftpclient.Options) {
+		o.Facts.Server, o.Facts.LoginAtOnce = "proftpd", "broke"
+	})
+	defer conn.Close()
+	transfer, err := conn.RetrieveAhead(t.Context(), nil, "/a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(transfer); err != nil || string(got) != "one" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if result, err := transfer.Finish(t.Context()); err != nil || result.Size != 3 {
+		t.Errorf("%v, %+v", err, result)
+	}
+}
+
 func TestListAhead(t *testing.T) {
 	t.Parallel()
 	lines := func(names ...string) *ftptest.Data {

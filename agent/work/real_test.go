@@ -117,15 +117,19 @@ func (b *bench) connect(ctx context.Context) (*ftpclient.Conn, error) {
 // write makes a local file with a time of whole seconds.
 func (b *bench) write(name, content string) {
 	b.t.Helper()
-	full := filepath.Join(b.local, filepath.FromSlash(name))
+	writeStamped(b.t, filepath.Join(b.local, filepath.FromSlash(name)), content)
+}
+
+func writeStamped(t *testing.T, full, content string) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(full, []byte(content), 0o666); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := os.Chtimes(full, stamped, stamped); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 

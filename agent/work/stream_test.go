@@ -116,15 +116,7 @@ func (s *stream) write(name, content string) {
 func (s *stream) file(name, content string) plan.Side {
 	s.t.Helper()
 	full := filepath.Join(s.local, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(full, []byte(content), 0o666); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.Chtimes(full, stamped, stamped); err != nil {
-		s.t.Fatal(err)
-	}
+	writeStamped(s.t, full, content)
 	info, err := os.Lstat(full)
 	if err != nil {
 		s.t.Fatal(err)
@@ -321,23 +313,26 @@ func TestAStreamThatIsCutAnywhere(t *testing.T) {
 			whole := newStream(t, can)
 			whole.fill()
 			whole.streamed(1)
-			for n, command := range whole.commands {
-				faults := []ftptest.Fault{ftptest.CutBefore, ftptest.CutAfter}
-				if strings.HasPrefix(command, "STOR") {
-					faults = append(faults, ftptest.CutData, ftptest.CutBoth)
-				}
-				for _, fault := range faults {
-					cutAt(t, can, n, command, fault)
-				}
-			}
+			cutEverywhere(t, whole, can, cutAt)
 		})
 	}
 }
 
-func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftptest.Fault) {
-	s := newStream(t, can)
-	s.fill()
-	want, before := s.wanted(), s.server.Files()
+// cutEverywhere has a stream like whole, which went well, cut at each of its commands in each way.
+func cutEverywhere(t *testing.T, whole *stream, can ftptest.Abilities, cut func(*testing.T, ftptest.Abilities, int, string, ftptest.Fault)) {
+	for n, command := range whole.commands {
+		faults := []ftptest.Fault{ftptest.CutBefore, ftptest.CutAfter}
+		if strings.HasPrefix(command, "STOR") || strings.HasPrefix(command, "RETR") {
+			faults = append(faults, ftptest.CutData, ftptest.CutBoth)
+		}
+		for _, fault := range faults {
+			cut(t, can, n, command, fault)
+		}
+	}
+}
+
+// cutOnce has the server of s cut its connection once, at the n-th command from now; the function that it returns says that it is over.
+func (s *stream) cutOnce(n int, fault ftptest.Fault) (end func()) {
 	heard, over := 0, atomic.Bool{}
 	s.server.Fault = func(string) ftptest.Fault {
 		if heard++; heard == n+1 && !over.Load() {
@@ -345,13 +340,21 @@ func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftp
 		}
 		return ftptest.NoFault
 	}
+	return func() { over.Store(true) }
+}
+
+func cutAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftptest.Fault) {
+	s := newStream(t, can)
+	s.fill()
+	want, before := s.wanted(), s.server.Files()
+	end := s.cutOnce(n, fault)
 	s.server.Changed = func(name, content string) {
 		if final := want[name]; !strings.Contains(name, "ftpferry") && content != final {
 			t.Errorf("cut %d at %q: %s gets %q", fault, command, name, content)
 		}
 	}
 	outcomes := s.streamed(1)
-	over.Store(true)
+	end()
 	for path, o := range outcomes {
 		name := "/site/" + path
 		now := s.server.Files()[name]

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,31 +145,17 @@ func TestAStreamOfDownloadsThatIsCutAnywhere(t *testing.T) {
 			can := dialects[name]
 			whole := newDownStream(t, can)
 			whole.streamed(1)
-			for n, command := range whole.commands {
-				faults := []ftptest.Fault{ftptest.CutBefore, ftptest.CutAfter}
-				if strings.HasPrefix(command, "RETR") {
-					faults = append(faults, ftptest.CutData, ftptest.CutBoth)
-				}
-				for _, fault := range faults {
-					cutDownAt(t, can, n, command, fault)
-				}
-			}
+			cutEverywhere(t, whole, can, cutDownAt)
 		})
 	}
 }
 
 func cutDownAt(t *testing.T, can ftptest.Abilities, n int, command string, fault ftptest.Fault) {
 	s := newDownStream(t, can)
-	heard, over := 0, atomic.Bool{}
-	s.server.Fault = func(string) ftptest.Fault {
-		if heard++; heard == n+1 && !over.Load() {
-			return fault
-		}
-		return ftptest.NoFault
-	}
+	end := s.cutOnce(n, fault)
 	before, want := s.here(), s.there()
 	outcomes := s.streamed(1)
-	over.Store(true)
+	end()
 	here := s.here()
 	failures, lost := 0, error(nil)
 	for i, op := range s.ops {
