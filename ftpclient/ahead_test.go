@@ -300,13 +300,16 @@ func TestFindFile(t *testing.T) {
 		script steps
 		size   int64 // -1 for nothing found
 	}{
-		{"it is there", group("MLST /a", facts, "SIZE /a", "213 7", "DELE /x", "250 gone"), 7},
-		{"nothing is there", group("MLST /a", "550 No such file or directory", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
-		{"nothing is there, in words that may mean more", group("MLST /a", "550 'a' cannot be listed", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
-		{"nobody may look at it", group("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "DELE /x", "250 gone").
+		{"it is there", group("SIZE /a", "213 7", "DELE /x", "250 gone", "DELE /y", "250 gone").then(talk("MLST /a", facts)...), 7},
+		{"nothing is there", group("SIZE /a", "550 /a: No such file or directory", "DELE /x", "250 gone", "DELE /y", "250 gone"), -1},
+		{"nothing is there, in words that may mean more", group("SIZE /a", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", "550 No such file or directory")...), -1},
+		{"a folder is there", group("SIZE /a", "550 /a: not a regular file", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", "250-here\r\n type=dir; a\r\n250 end")...), -1},
+		{"nobody may look at it", group("SIZE /a", "550 Permission denied", "DELE /x", "250 gone", "DELE /y", "250 gone").
 			then(talk("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
-		{"the command is refused", group("MLST /a", "501 what?", "SIZE /a", "213 7", "DELE /x", "250 gone").
-			then(talk("MLST /a", "501 what?", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
+		{"the command is refused", group("SIZE /a", "501 what?", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", facts)...), 7},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -316,6 +319,7 @@ func TestFindFile(t *testing.T) {
 			batch := conn.NewBatch()
 			found := batch.FindFile("/a")
 			gone := batch.Remove("/x")
+			batch.Remove("/y")
 			if err := batch.Do(t.Context()); err != nil || gone.Err != nil {
 				t.Fatal(err, gone.Err)
 			}
@@ -323,6 +327,28 @@ func TestFindFile(t *testing.T) {
 				t.Errorf("%+v", found)
 			}
 		})
+	}
+}
+
+// TestFindFileWhereSizeIsVague: it is asked together with MLST from then on.
+func TestFindFileWhereSizeIsVague(t *testing.T) {
+	t.Parallel()
+	script := group("SIZE /a", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone").then(talk("MLST /a", "550 'a' cannot be listed", "SIZE /a", "550 no")...).
+		then(group("MLST /b", "550 'b' cannot be listed", "SIZE /b", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone")...).
+		then(group("MLST /c", "250-here\r\n type=file;size=7;modify=20240102030405; c\r\n250 end", "SIZE /c", "213 7", "DELE /x", "250 gone", "DELE /y", "250 gone")...)
+	conn, _ := connect(t, session("MLST type*;size*;modify*;", script), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
+	defer conn.Close()
+	for _, row := range []struct {
+		name  string
+		there bool
+	}{{"/a", false}, {"/b", false}, {"/c", true}} {
+		batch := conn.NewBatch()
+		found := batch.FindFile(row.name)
+		batch.Remove("/x")
+		batch.Remove("/y")
+		if err := batch.Do(t.Context()); err != nil || found.Err != nil || found.Found != row.there {
+			t.Errorf("%s: %+v, %v", row.name, found, err)
+		}
 	}
 }
 
