@@ -65,7 +65,7 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 	case plan.Download: // no sync that does so has a template for names
 		o.remoteRel = e.Sync.remoteName(job.Path, planned.Remote.Entry.ModTime)
 	}
-	if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
+	if e.Sync.Settle > 0 && (planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal) {
 		o.touched = o.source().LastTouched(job.Path)
 	}
 	return o, nil
@@ -95,7 +95,7 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
-	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
+	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows, or waits for a quiet time.
 	touched time.Time
 	// gone is where the source was moved to after its transfer, relative to the root of its side.
 	gone string
