@@ -420,6 +420,10 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 		c.kill()
 		return e
 	}
+	if first, err := t.call.Started(waiting); err == nil && refusesFile(first) && !isOfTLS(cause) {
+		t.unopened = nil // the server had no use for a data connection
+		return c.refused(ctx, t.request, first)
+	}
 	if reply.Code >= 400 {
 		e.Code, e.Text = reply.Code, shorten(reply.Text())
 		if refusal := c.refusal("", "", "", reply); refusal.Err != nil {
@@ -432,6 +436,9 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	return e
 }
+
+// refusesFile reports whether a first reply is about the file (RFC 959 section 4.2: x5z), and not about the data connection.
+func refusesFile(reply control.Reply) bool { return reply.Code >= 400 && reply.Code/10%10 == 5 }
 
 // dropSession gives up a connection whose TLS session the server does not let data
 // connections resume (any more): an expired ticket or a restarted server. Only a new control
