@@ -60,7 +60,7 @@ func BenchmarkDispatch(b *testing.B) {
 			var reports []report
 			for _, seat := range d.servers["acme"].seats {
 				select {
-				case next := <-seat:
+				case next := <-seat.jobs:
 					for _, job := range next.jobs {
 						reports = append(reports, uploaded(b, job))
 					}

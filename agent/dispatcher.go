@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,8 +84,7 @@ type dispatcher struct {
 
 type assigned struct {
 	server string
-	seat   chan assignment
-	left   int
+	seat   *seat
 	sync   string
 	// transfers are those of files among the jobs left.
 	transfers int
@@ -143,7 +143,7 @@ func (d *dispatcher) emit(ctx context.Context, e trigger.Event) error {
 func (d *dispatcher) closeJobs() {
 	for _, s := range d.servers {
 		for _, seat := range s.seats {
-			close(seat)
+			close(seat.jobs)
 		}
 	}
 }
@@ -334,7 +334,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		if isFileTransfer(r.Job.Kind) {
 			a.transfers--
 		}
-		if a.left--; a.left == 0 {
+		if a.seat.left--; a.seat.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
 	}
@@ -378,13 +378,17 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		if len(s.idle) == len(s.seats) {
 			s.moved = b.now
 		}
-		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs)}
-		s.idle = s.idle[1:]
+		to := next.behind
+		if to == nil {
+			to, s.idle = s.idle[0], s.idle[1:]
+		}
+		to.left, to.more, to.alone = to.left+len(next.jobs), next.more, slices.ContainsFunc(next.jobs, goesAlone)
+		a := &assigned{server: next.server, seat: to, sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		next.syncs = d.agent.syncs
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
-		a.seat <- next // it is idle, so there is room
+		to.jobs <- next // at most endsSoon assignments are before it, so there is room
 	}
 	if t.hastened > 0 {
 		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)

@@ -52,7 +52,7 @@ func TestReportsShareACommit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				one, other := &assigned{left: 3}, &assigned{left: 1}
+				one, other := &assigned{seat: &seat{left: 3}}, &assigned{seat: &seat{left: 1}}
 				d := &dispatcher{
 					agent: &Agent{lasting: &lasting{requests: make(chan request)}}, events: make(chan trigger.Event), reports: make(chan report),
 					outstanding: map[queue.ID]*assigned{1: one, 2: one, 3: one, 4: other}, now: time.Now, wake: time.Now().Add(time.Minute),

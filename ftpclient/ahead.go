@@ -2,6 +2,7 @@ package ftpclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -241,10 +242,23 @@ func (t *Transfer) give(ctx context.Context, command control.Command, a around) 
 	return nil
 }
 
-// endsEarly reports whether this side of a download is to end as soon as it is open: ProFTPD waits for that end before it says 226, which
-// takes another round trip. Other servers may take it for an abort, and TLS has to say something at the end.
+// endsEarly reports whether this side of a download is to end as soon as it is open. Before they say 226, ProFTPD waits for that end, and vsftpd
+// for that of TLS, which takes another round trip. Other servers may take it for an abort; so does one that did not bring a file so.
 func (t *Transfer) endsEarly() bool {
-	return t.around.stands != "" && !t.request.upload && t.conn.tls == nil && t.conn.facts.Server == "proftpd"
+	if t.around.stands == "" || t.request.upload || t.conn.noEarlyEnd {
+		return false
+	}
+	return t.conn.facts.Server == "proftpd" || t.conn.facts.Server == "vsftpd" && t.conn.tls != nil
+}
+
+// endEarly ends this side of a download that begins, TLS before TCP. If it cannot be, the server waits for the end.
+func (t *Transfer) endEarly(o opened) {
+	if secured, ok := o.stream.(*tls.Conn); ok {
+		secured.CloseWrite()
+	}
+	if t.conn.facts.Server == "proftpd" {
+		o.guarded.CloseWrite()
+	}
 }
 
 // hear waits for the replies to what went in front of the command.

@@ -50,6 +50,7 @@ type Conn struct {
 	batchBuffer        []byte        // below TLS, the same
 	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
 	noSplice           bool          // a file could not be spliced to
+	noEarlyEnd         bool          // a download of which this side had ended was not brought to its end
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
 	failedMFMT         bool          // in a Batch

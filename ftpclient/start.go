@@ -172,7 +172,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		}
 		o := c.openStream(opening, pending, t.request.upload)
 		if o.err == nil && t.endsEarly() {
-			o.guarded.CloseWrite() // if it cannot be, the server waits for the end
+			t.endEarly(o)
 		}
 		if o.err != nil {
 			patience := explainPatience // the server's reply may tell the reason
@@ -226,6 +226,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
 		if !last.Completed() && !t.opensLate(first, last, result, &o) {
+			t.blameEarlyEnd()
 			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
