@@ -165,6 +165,13 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// ended reports whether the Conn is closed, or its connection is lost. Other than Usable it may be called by anybody at any time.
+func (c *Conn) ended() bool {
+	c.running.mu.Lock()
+	defer c.running.mu.Unlock()
+	return c.running.closed || c.control.Err() != nil
+}
+
 // kill gives the connection up: the reply to some command is not going to be read.
 func (c *Conn) kill() { c.control.Close() }
 
