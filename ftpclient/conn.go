@@ -139,7 +139,15 @@ func (c *Conn) Facts() Facts { return c.facts }
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
 // LearnNoSegments notes that parts of one file that came over several connections did not fit together.
-func (c *Conn) LearnNoSegments() { c.facts.NoSegments = true }
+func (c *Conn) LearnNoSegments() {
+	c.facts.NoSegments, c.facts.SegmentsLearned = true, time.Now().Unix()
+}
+
+// TakesSegments reports whether parts of one file may be asked for over several connections: unless LearnNoSegments was called in the
+// last 24 hours.
+func (c *Conn) TakesSegments() bool {
+	return !c.facts.NoSegments || outdated(c.facts.SegmentsLearned)
+}
 
 // Turn is how soon the server has answered a command, at best: about the round trip time of the line. 0 before the first one that was
 // sent alone.

@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
@@ -37,4 +38,27 @@ func TestPoolLearnsNoCeilingFromTheDead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSegmentsGetAnotherChance a day after they did not fit together, on the connections that come then.
+func TestSegmentsGetAnotherChance(t *testing.T) {
+	inPool(t, ftpclient.PoolOptions{IdleTimeout: time.Minute}, ftpclient.Facts{}, []steps{plain, plain, plain}, func(t *testing.T, _ *host, p *ftpclient.Pool) {
+		conn := mustTake(t, p)
+		if !conn.TakesSegments() {
+			t.Error("nobody has learned anything")
+		}
+		conn.LearnNoSegments()
+		p.Put(conn)
+		for _, row := range []struct {
+			after time.Duration
+			takes bool
+		}{{23 * time.Hour, false}, {2 * time.Hour, true}} {
+			time.Sleep(row.after)
+			conn := mustTake(t, p)
+			if got := conn.TakesSegments(); got != row.takes {
+				t.Errorf("%s later: %t", row.after, got)
+			}
+			p.Put(conn)
+		}
+	})
 }

@@ -73,7 +73,7 @@ type segment struct {
 func (o *op) segments(from origin, reread *rereader, offset int64) bool {
 	spares := o.env.Spares
 	return spares.Most > 1 && reread == nil && canUnlinkOpen && !from.look.ModTime.IsZero() && from.look.Size-offset >= leastSegmented &&
-		(o.conn.Turn() >= shortLine || spares.decide != nil) && !o.conn.Facts().NoSegments
+		(o.conn.Turn() >= shortLine || spares.decide != nil) && o.conn.TakesSegments()
 }
 
 // fetchSegments does what pour and Finish do, for the file from offset on, and opens further streams when one alone does not get

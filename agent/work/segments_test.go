@@ -149,7 +149,7 @@ func TestSegments(t *testing.T) {
 						t.Fatal(o.Err)
 					}
 					b.isBeginning(content)
-					if !b.conn.Facts().NoSegments {
+					if b.conn.TakesSegments() {
 						t.Error("nothing was learned")
 					}
 					o := mustBe(t, Done, b.download(t.Context(), op, 2)) // goes on with what is whole, by one stream
