@@ -191,6 +191,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	}
 	a.running.Store(d)
 	defer a.running.Store(nil)
+	a.signOfLife(time.Now()) // who is answered through the socket, or was told that all is ready, must not hear that nobody runs
 	ready := a.options.Ready
 	if a.options.Triggers {
 		triggers := triggering{}

@@ -20,8 +20,12 @@ const (
 	aheadFails    = "no"
 )
 
-// retryAhead is after how long what was learned against questions behind transfers is doubted: servers are replaced, networks change.
-const retryAhead = 24 * time.Hour
+// retryLearned is after how long it is doubted what was learned against something that makes transfers faster: servers are replaced,
+// networks change.
+const retryLearned = 24 * time.Hour
+
+// outdated reports whether that time is over since learned, in seconds of Unix time.
+func outdated(learned int64) bool { return time.Since(time.Unix(learned, 0)) > retryLearned }
 
 // StoreAhead is Do of before, then Store of the whole file p, for one of many small files: Result.Size tells what SIZE says of it
 // afterwards. more says that another such transfer follows at once. On servers that are known to stand it all that takes two round
@@ -201,7 +205,7 @@ func (c *Conn) standsAhead(ctx context.Context, r request) (string, error) {
 // EPSV behind a transfer for the end of that. Where nobody knows, nothing is outstanding behind a transfer.
 func (c *Conn) stands() string {
 	learned := c.facts.Ahead
-	if learned == aheadDoubtful || learned != "" && learned != aheadWorks && time.Since(time.Unix(c.facts.AheadLearned, 0)) > retryAhead {
+	if learned == aheadDoubtful || learned != "" && learned != aheadWorks && outdated(c.facts.AheadLearned) {
 		learned = ""
 	}
 	switch {

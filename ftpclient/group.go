@@ -268,6 +268,8 @@ func answers(verb string, r control.Reply) bool {
 		return r.Code == 213 || r.Code >= 400
 	case "MLST":
 		return r.Code == 250 || r.Code >= 400
+	case "REST":
+		return r.Intermediate() || r.Code >= 400
 	case "RNFR":
 		return r.Intermediate() || r.Completed() || r.Code >= 400
 	case "EPSV":

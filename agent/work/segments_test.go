@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,28 +27,33 @@ func TestSegmentPace(t *testing.T) {
 		want  segmentStep // of the last look; the ones before say wait, but for a split
 		split bool
 	}{
-		{"a stream that gets faster is left alone", turn, 1 << 30, []float64{1 * mb, 5 * mb, 12 * mb, 25 * mb}, segmentWait, false},
+		{"a stream that gets faster is left alone", turn, 1 << 30, []float64{1 * mb, 2 * mb, 4 * mb, 8 * mb, 16 * mb}, segmentWait, false},
 		{"one that does not is split", turn, 1 << 30, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
 		{"the first looks prove nothing", turn, 1 << 30, []float64{25 * mb, 25 * mb}, segmentWait, false},
-		{"what is left would be there before the others had begun", turn, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentWait, false},
+		{"what is left would be there before the others had begun", turn, 20 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentWait, false},
 		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
 		{"nothing comes", turn, 1 << 30, []float64{0, 0, 0, 0}, segmentWait, false},
-		{"segments help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 18 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb}, segmentWait, true},
-		{"segments do not help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 10 * mb, 9 * mb, 9 * mb, 9 * mb}, segmentJoin, true},
+		{"segments have their time to begin", turn / 10, 1 << 30, slices.Repeat([]float64{9 * mb}, 3+44), segmentWait, true},
+		{"segments do not help", turn / 10, 1 << 30, slices.Repeat([]float64{9 * mb}, 3+45), segmentJoin, true},
+		{"segments help", turn / 10, 1 << 30, append(slices.Repeat([]float64{9 * mb}, 3+25), slices.Repeat([]float64{30 * mb}, 20)...), segmentWait, true},
+		{"a moment of speed is no help", turn / 10, 1 << 30, append(slices.Repeat([]float64{9 * mb}, 3+43), 30*mb, 9*mb), segmentJoin, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p := segmentPace{turn: test.turn}
+			p := newSegmentPace(test.turn)
 			var last segmentStep
 			split := false
 			for _, rate := range test.rates {
-				last = p.look(rate, test.left)
+				last = p.look(rate, test.left, true)
 				split = split || last == segmentSplit
 			}
 			if last != test.want || split != test.split {
 				t.Errorf("%d, split %t; want %d, %t", last, split, test.want, test.split)
 			}
-			if last == segmentJoin && p.look(1, 1<<30) != segmentWait {
+			if waits := newSegmentPace(test.turn); slices.ContainsFunc(test.rates, func(rate float64) bool { return waits.look(rate, test.left, false) != segmentWait }) {
+				t.Error("it is split before others are there")
+			}
+			if last == segmentJoin && p.look(1, 1<<30, true) != segmentWait {
 				t.Error("it is split or joined twice")
 			}
 		})
@@ -149,7 +155,7 @@ func TestSegments(t *testing.T) {
 						t.Fatal(o.Err)
 					}
 					b.isBeginning(content)
-					if !b.conn.Facts().NoSegments {
+					if b.conn.TakesSegments() {
 						t.Error("nothing was learned")
 					}
 					o := mustBe(t, Done, b.download(t.Context(), op, 2)) // goes on with what is whole, by one stream
