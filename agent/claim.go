@@ -118,9 +118,12 @@ func (c *commit) dueAt(server string) (due int, err error) {
 // their result is recognized even if they are cut off before they can report it.
 func (c *commit) intend(jobs []queue.Job) error {
 	for _, job := range jobs {
-		var op plan.Op
 		action := plan.Action(job.Kind)
-		if action != plan.Upload && action != plan.Download || op.UnmarshalJSON(job.Payload) != nil {
+		if action != plan.Upload && action != plan.Download {
+			continue
+		}
+		op, err := plan.DecodeOp(job.Payload)
+		if err != nil {
 			continue
 		}
 		source := op.Local.Entry

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -315,8 +314,7 @@ func (c *commit) remember(r report) (replan bool, err error) {
 	case r.Job.Path == "":
 		return false, nil
 	case r.Forget:
-		var op plan.Op
-		if json.Unmarshal(r.Job.Payload, &op) == nil {
+		if op, err := plan.DecodeOp(r.Job.Payload); err == nil {
 			if same, err := c.baseIs(r.Job.Sync, r.Job.Path, op.Base); err != nil || !same {
 				return true, err
 			}

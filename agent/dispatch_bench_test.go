@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -101,8 +100,8 @@ func enqueueUploads(c *commit, from, to int) error {
 
 // uploaded is what a worker says of an upload that went well.
 func uploaded(b *testing.B, job queue.Job) report {
-	var op plan.Op
-	if err := json.Unmarshal(job.Payload, &op); err != nil {
+	op, err := plan.DecodeOp(job.Payload)
+	if err != nil {
 		b.Fatal(err)
 	}
 	remote := op.Local.Entry

@@ -93,6 +93,16 @@ func stateByte(s State) uint8 {
 	return '?'
 }
 
+// stateOf is the other way round, "" for what is no state.
+func stateOf(b byte) State {
+	for _, s := range [...]State{Waiting, Due, Running, Dead} {
+		if stateByte(s) == b {
+			return s
+		}
+	}
+	return ""
+}
+
 // reindex takes a job from where it stood to where it stands. Either may be nil: new jobs stood
 // nowhere, removed ones stand nowhere.
 func reindex(tx *state.Tx, old, job *Job) error {

@@ -2,7 +2,6 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,11 +36,11 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 
 // newOp reads what a job is to do, opens the local folder, whose handle the caller closes, and gets the connection.
 func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
-	var planned plan.Op
-	if err := json.Unmarshal(job.Payload, &planned); err != nil {
+	planned, err := plan.DecodeOp(job.Payload)
+	if err != nil {
 		return nil, fmt.Errorf("%w: payload: %w", ErrUnknownKind, err)
 	}
-	planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
+	planned.Path = job.Path
 	if err := errors.Join(inside(planned.Path), inside(planned.From), inside(planned.To)); err != nil {
 		return nil, err
 	}
