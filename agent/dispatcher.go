@@ -372,6 +372,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.crowding.Store(nil)
 		s.pool.Reopen()
 	}
+	turns := map[string]*turn{} // by server
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		s.lastSync = next.jobs[0].Sync
@@ -385,6 +386,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		to.left, to.more, to.alone = to.left+len(next.jobs), next.more, slices.ContainsFunc(next.jobs, goesAlone)
 		a := &assigned{server: next.server, seat: to, sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		next.syncs = d.agent.syncs
+		if first := turns[next.server]; next.behind == nil && (first != nil || makesFolders(next.jobs)) {
+			next.turn = first.behind()
+			turns[next.server] = next.turn
+		}
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}

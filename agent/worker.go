@@ -23,6 +23,7 @@ type assignment struct {
 	behind *seat
 	// syncs are those of the configuration that is in force; nil: those of the worker.
 	syncs map[string]work.Sync
+	turn  *turn // for a connection
 }
 
 // report is what a worker says about one job.
@@ -50,6 +51,7 @@ type worker struct {
 	dropped func(id queue.ID) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
+	turn *turn           // for the first one
 	hand queue.ID        // the job at hand
 	used bool            // it asked for the connection
 
@@ -84,6 +86,8 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 		}
 		reports <- r
 	}
+	w.turn = a.turn
+	defer a.turn.pass() // also if it had no need of a connection
 	stream := work.NewStream(tell)
 	for follows := true; follows; a, follows = following(jobs) {
 		if left += len(a.jobs); a.syncs != nil {
@@ -192,6 +196,9 @@ func (w *worker) flush(job queue.Job, reports chan<- report) func(context.Contex
 func (w *worker) connect(ctx context.Context) (_ *ftpclient.Conn, err error) {
 	if w.conn == nil || !w.conn.Usable() {
 		w.release()
+		w.turn.wait(ctx)
+		w.turn.pass()
+		w.turn = nil
 		w.conn, err = w.pool.Get(ctx)
 	}
 	return w.conn, err
