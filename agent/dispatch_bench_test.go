@@ -100,7 +100,7 @@ func enqueueUploads(c *commit, from, to int) error {
 }
 
 // uploaded is what a worker says of an upload that went well.
-func uploaded(b *testing.B, job queue.Job) report {
+func uploaded(b testing.TB, job queue.Job) report {
 	var op plan.Op
 	if err := json.Unmarshal(job.Payload, &op); err != nil {
 		b.Fatal(err)
