@@ -99,7 +99,7 @@ func enqueueUploads(c *commit, from, to int) error {
 }
 
 // uploaded is what a worker says of an upload that went well.
-func uploaded(b *testing.B, job queue.Job) report {
+func uploaded(b testing.TB, job queue.Job) report {
 	op, err := plan.DecodeOp(job.Payload)
 	if err != nil {
 		b.Fatal(err)
