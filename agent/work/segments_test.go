@@ -78,7 +78,7 @@ func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
 	if h.refuse != nil && h.refuse(h.asked) {
 		return nil, nil, errors.New("none left")
 	}
-	conn, err := ftpclient.Dial(ctx, h.address, ftpclient.Options{User: h.server.User, Password: h.server.Password, TLS: ftpclient.TLSNone})
+	conn, err := ftpclient.Dial(ctx, h.address, optionsFor(h.server))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,9 +91,13 @@ func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
 	}, nil
 }
 
-// TestSegments downloads a file in segments. After each slice, what is there under the temporary name has to be a beginning of it: a
+func TestSegments(t *testing.T) { testSegments(t, ftptest.RealOptions{}) }
+
+func TestSegmentsByTLS(t *testing.T) { testSegments(t, ftptest.RealOptions{RequireTLS: true}) }
+
+// testSegments downloads a file in segments. After each slice, what is there under the temporary name has to be a beginning of it: a
 // program that is killed leaves that.
-func TestSegments(t *testing.T) {
+func testSegments(t *testing.T, o ftptest.RealOptions) {
 	const size = 18 << 20
 	content := noise(size, 5)
 	tests := []struct {
@@ -125,15 +129,21 @@ func TestSegments(t *testing.T) {
 			return "", true
 		}}},
 	}
-	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+	onEach(t, o, func(t *testing.T, first *bench) {
 		for _, test := range tests {
+			if o.RequireTLS && test.ears.Command != nil {
+				continue // nobody can read along
+			}
 			t.Run(test.name, func(t *testing.T) {
 				b := first.again(t)
 				if test.ears.Command == nil {
 					test.ears.Command = func(string) (string, bool) { return "", true }
 				}
 				test.ears.Reply = func(string) bool { return true }
-				h := &helpers{t: t, server: b.server, address: ftptest.Relay(t, b.server.Addr, func() ftptest.Ears { return test.ears })}
+				h := &helpers{t: t, server: b.server, address: b.server.Addr}
+				if !o.RequireTLS {
+					h.address = ftptest.Relay(t, b.server.Addr, func() ftptest.Ears { return test.ears })
+				}
 				b.sync.Rules = plan.Rules{Direction: plan.Down}
 				looks := 0
 				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(float64, int64) segmentStep {
