@@ -49,14 +49,14 @@ func TestConnectionsAreWarmWhenSegmentsBegin(t *testing.T) {
 						return nil, func() { back.Add(1) }, nil
 					},
 				}
-				s := &segmentation{o: &op{env: Env{Spares: spares}}, pace: newSegmentPace(100 * time.Millisecond), warm: make(chan struct{})}
+				s := &segmentation{o: &op{env: Env{Spares: spares}}, warm: make(chan struct{})}
 				began := time.Now()
 				s.warmUp(t.Context(), test.left)
 				for _, want := range test.seen {
 					time.Sleep(time.Until(began.Add(want.after)))
 					synctest.Wait()
-					s.pace.rates = []float64{1e6, 1e6} // one stream is as fast as it gets
-					if got := (sight{want.after, asked.Load(), back.Load(), s.decide(1e6, 1<<30)}); got != want {
+					s.pace = segmentPace{turn: time.Second, own: []float64{1e6, 1e6}} // one stream is as fast as it gets
+					if got := (sight{want.after, asked.Load(), back.Load(), s.decide(1e6, 1e6, 1<<30)}); got != want {
 						t.Errorf("%+v, want %+v", got, want)
 					}
 				}
