@@ -1,9 +1,6 @@
 package work
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// leastSegmented is how much of a file has to be left, and shortLine how fast a server answers to which one stream is never too
@@ -32,11 +29,14 @@ const (
 type segmentPace struct {
 	turn  time.Duration // of the line
 	every time.Duration // how long it is between looks, at least
-	own   []float64     // rates of the stream of the file itself at the looks before, in bytes a second
-	all   []float64     // and of all streams since the split
+	own   []float64     // rates of the stream of the file itself at the last looks, in bytes a second
 	best  float64       // rate of that one stream over some looks, alone or beside others that have not come to their speed yet
 	begun bool          // it was split
 	over  bool
+
+	beside   time.Duration // since the split
+	measured time.Duration // of that, when all streams had come to their speed
+	came     float64       // bytes, meanwhile
 }
 
 // newSegmentPace is for a line on which servers answer after turn.
@@ -44,9 +44,9 @@ func newSegmentPace(turn time.Duration) segmentPace {
 	return segmentPace{turn: turn, every: max(shortLook, min(turn, segmentLook))}
 }
 
-// look takes the rates since the look before, of the stream of the file itself and of all of them, and how much is left of the first
-// one. It never says to split unless others are ready.
-func (p *segmentPace) look(own, all float64, left int64, ready bool) segmentStep {
+// look takes the rates in the time since the look before, of the stream of the file itself and of all of them, and how much is left of
+// the first one. It never says to split unless others are ready.
+func (p *segmentPace) look(since time.Duration, own, all float64, left int64, ready bool) segmentStep {
 	const steady = 4 // looks: in a single one, all that was held up somewhere may come at once
 	if p.over {
 		return segmentWait
@@ -58,13 +58,16 @@ func (p *segmentPace) look(own, all float64, left int64, ready bool) segmentStep
 	if !p.begun {
 		return p.split(left, ready)
 	}
-	p.all = append(p.all, all)
-	settled, window := p.looks(time.Second+2*startTurns*p.turn), p.looks(time.Second)
-	if len(p.all) < settled+window {
+	if p.beside += since; p.beside < time.Second+2*startTurns*p.turn {
+		return segmentWait
+	}
+	p.measured += since
+	p.came += all * since.Seconds()
+	if p.measured < time.Second {
 		return segmentWait
 	}
 	p.over = true
-	if average(p.all[len(p.all)-window:]) < 1.2*p.best {
+	if p.came/p.measured.Seconds() < 1.2*p.best {
 		return segmentJoin
 	}
 	return segmentWait
@@ -85,11 +88,6 @@ func (p *segmentPace) split(left int64, ready bool) segmentStep {
 	}
 	p.begun = true
 	return segmentSplit
-}
-
-// looks is how many of them take that long.
-func (p *segmentPace) looks(d time.Duration) int {
-	return int(math.Ceil(float64(d) / float64(p.every)))
 }
 
 func average(rates []float64) (average float64) {

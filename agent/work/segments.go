@@ -20,7 +20,7 @@ import (
 
 const (
 	// segmentSlice is how much comes before a stream looks up.
-	segmentSlice = 1 << 20
+	segmentSlice = 256 << 10
 	// segmentSeam is how much each stream reads of the next segment, to be compared: servers ignore offsets.
 	segmentSeam = 4 << 10
 )
@@ -38,7 +38,7 @@ type Spares struct {
 	Wanted func() bool
 	Get    func(ctx context.Context) (*ftpclient.Conn, func(), error)
 
-	decide func(own, all float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
+	decide func(since time.Duration, own, all float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
 }
 
 // segmentation is a download by several streams. The file itself is always a whole beginning: its stream writes to it, and the others
@@ -164,7 +164,7 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		total := s.at + s.moved.Load()
 		own, all := float64(s.at-s.own)/since.Seconds(), float64(total-s.total)/since.Seconds()
 		s.looked, s.own, s.total = now, s.at, total
-		switch decide(own, all, end-s.at) {
+		switch decide(since, own, all, end-s.at) {
 		case segmentSplit:
 			end = s.fork(ctx, own)
 		case segmentJoin:

@@ -28,25 +28,28 @@ func TestSegmentPace(t *testing.T) {
 		own   []float64 // rates of the one stream
 		all   []float64 // and of all, from the look behind the split on
 		want  segmentStep
-		split int // at which look; 0 for none
+		split int           // at which look; 0 for none
+		every time.Duration // looks are not more often
 	}{
-		{"a stream that gets faster is left alone", turn, 30 << 20, []float64{1 * mb, 2 * mb, 4 * mb, 8 * mb, 16 * mb}, nil, segmentWait, 0},
-		{"unless much is left: others have to get faster too", turn, 1 << 30, starts, nil, segmentSplit, 3},
-		{"one that does not is split", turn, 32 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3},
-		{"the first looks prove nothing", turn, 1 << 30, same(2, 25), nil, segmentWait, 0},
-		{"what is left would be there before the others had begun", turn, 20 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentWait, 0},
-		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3},
-		{"nothing comes", turn, 1 << 30, same(4, 0), nil, segmentWait, 0},
-		{"segments have their time to begin", turn / 10, 1 << 30, same(3+44, 9), same(44, 9), segmentWait, 3},
-		{"segments do not help", turn / 10, 1 << 30, slices.Concat(same(5, 9), same(43, 2)), same(45, 9), segmentJoin, 3},
-		{"segments help", turn / 10, 1 << 30, same(3+45, 9), slices.Concat(same(25, 9), same(20, 30)), segmentWait, 3},
-		{"a moment of speed is no help", turn / 10, 1 << 30, same(3+45, 9), slices.Concat(same(43, 9), same(1, 30), same(1, 9)), segmentJoin, 3},
-		{"the one stream would have come as far alone", turn / 10, 1 << 30, slices.Concat(starts, same(4, 9), same(41, 2)), same(45, 9), segmentJoin, 3},
-		{"what was held up and came at once is not its speed", turn / 10, 1 << 30, slices.Concat(same(3, 9), same(3, 0), same(1, 36), same(41, 9)), same(45, 30), segmentWait, 3},
+		{"a stream that gets faster is left alone", turn, 30 << 20, []float64{1 * mb, 2 * mb, 4 * mb, 8 * mb, 16 * mb}, nil, segmentWait, 0, 0},
+		{"unless much is left: others have to get faster too", turn, 1 << 30, starts, nil, segmentSplit, 3, 0},
+		{"one that does not is split", turn, 32 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3, 0},
+		{"the first looks prove nothing", turn, 1 << 30, same(2, 25), nil, segmentWait, 0, 0},
+		{"what is left would be there before the others had begun", turn, 20 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentWait, 0, 0},
+		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3, 0},
+		{"nothing comes", turn, 1 << 30, same(4, 0), nil, segmentWait, 0, 0},
+		{"segments have their time to begin", turn / 10, 1 << 30, same(3+43, 9), same(43, 9), segmentWait, 3, 0},
+		{"segments do not help", turn / 10, 1 << 30, slices.Concat(same(5, 9), same(42, 2)), same(44, 9), segmentJoin, 3, 0},
+		{"segments help", turn / 10, 1 << 30, same(3+45, 9), slices.Concat(same(25, 9), same(20, 30)), segmentWait, 3, 0},
+		{"a moment of speed is no help", turn / 10, 1 << 30, same(3+44, 9), slices.Concat(same(42, 9), same(1, 30), same(1, 9)), segmentJoin, 3, 0},
+		{"the one stream would have come as far alone", turn / 10, 1 << 30, slices.Concat(starts, same(4, 9), same(40, 2)), same(44, 9), segmentJoin, 3, 0},
+		{"a line so slow that looks are rare", turn / 10, 1 << 30, same(7, .1), same(4, .1), segmentJoin, 3, time.Second / 2},
+		{"what was held up and came at once is not its speed", turn / 10, 1 << 30, slices.Concat(same(3, 9), same(3, 0), same(1, 36), same(41, 9)), same(45, 30), segmentWait, 3, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p, waits := newSegmentPace(test.turn), newSegmentPace(test.turn)
+			every := max(p.every, test.every)
 			var last segmentStep
 			split := 0
 			for i, own := range test.own {
@@ -54,17 +57,17 @@ func TestSegmentPace(t *testing.T) {
 				if split > 0 {
 					all = test.all[i-split]
 				}
-				if last = p.look(own, all, test.left, true); last == segmentSplit {
+				if last = p.look(every, own, all, test.left, true); last == segmentSplit {
 					split = i + 1
 				}
-				if waits.look(own, all, test.left, false) != segmentWait {
+				if waits.look(every, own, all, test.left, false) != segmentWait {
 					t.Error("it is split before others are there")
 				}
 			}
 			if last != test.want || split != test.split {
 				t.Errorf("%d, split at look %d; want %d, %d", last, split, test.want, test.split)
 			}
-			if last == segmentJoin && p.look(1, 1, 1<<30, true) != segmentWait {
+			if last == segmentJoin && p.look(every, 1, 1, 1<<30, true) != segmentWait {
 				t.Error("it is split or joined twice")
 			}
 		})
@@ -133,6 +136,20 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 					return h.asked > 0
 				}
 			}},
+		{name: "they do not help", says: "",
+			change: func(b *bench, h *helpers) {
+				looks := 0
+				b.spares.decide = func(time.Duration, float64, float64, int64) segmentStep {
+					b.isBeginning(content)
+					switch looks++; looks {
+					case 1:
+						return segmentSplit
+					case 3:
+						return segmentJoin
+					}
+					return segmentWait
+				}
+			}},
 		{name: "the server ignores offsets", fails: errSeam, ears: ftptest.Ears{Command: func(line string) (string, bool) {
 			if strings.HasPrefix(line, "REST") {
 				return "350 Restarting, says the firewall", true
@@ -157,7 +174,7 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 				}
 				b.sync.Rules = plan.Rules{Direction: plan.Down}
 				looks := 0
-				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(_, _ float64, _ int64) segmentStep {
+				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(time.Duration, float64, float64, int64) segmentStep {
 					if looks%5 == 0 {
 						b.isBeginning(content)
 					}

@@ -59,11 +59,11 @@ func (s Spares) hold(ctx context.Context, opened <-chan struct{}) {
 }
 
 // decide asks the pace; nothing begins before the connections for it are there.
-func (s *segmentation) decide(own, all float64, left int64) segmentStep {
+func (s *segmentation) decide(since time.Duration, own, all float64, left int64) segmentStep {
 	select {
 	case <-s.warm:
-		return s.pace.look(own, all, left, true)
+		return s.pace.look(since, own, all, left, true)
 	default:
-		return s.pace.look(own, all, left, false)
+		return s.pace.look(since, own, all, left, false)
 	}
 }

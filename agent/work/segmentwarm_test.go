@@ -56,7 +56,7 @@ func TestConnectionsAreWarmWhenSegmentsBegin(t *testing.T) {
 					time.Sleep(time.Until(began.Add(want.after)))
 					synctest.Wait()
 					s.pace = segmentPace{turn: time.Second, own: []float64{1e6, 1e6}} // one stream is as fast as it gets
-					if got := (sight{want.after, asked.Load(), back.Load(), s.decide(1e6, 1e6, 1<<30)}); got != want {
+					if got := (sight{want.after, asked.Load(), back.Load(), s.decide(time.Second, 1e6, 1e6, 1<<30)}); got != want {
 						t.Errorf("%+v, want %+v", got, want)
 					}
 				}
