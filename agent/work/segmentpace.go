@@ -1,9 +1,6 @@
 package work
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// leastSegmented is how much of a file has to be left, and shortLine how fast a server answers to which one stream is never too
@@ -32,9 +29,14 @@ const (
 type segmentPace struct {
 	turn  time.Duration // of the line
 	every time.Duration // how long it is between looks, at least
-	rates []float64     // in bytes a second, of the looks before
-	alone float64       // the rate of the one stream; 0 before the split
+	own   []float64     // rates of the stream of the file itself at the last looks, in bytes a second
+	best  float64       // rate of that one stream over some looks, alone or beside others that have not come to their speed yet
+	begun bool          // it was split
 	over  bool
+
+	beside   time.Duration // since the split
+	measured time.Duration // of that, when all streams had come to their speed
+	came     float64       // bytes, meanwhile
 }
 
 // newSegmentPace is for a line on which servers answer after turn.
@@ -42,45 +44,50 @@ func newSegmentPace(turn time.Duration) segmentPace {
 	return segmentPace{turn: turn, every: max(shortLook, min(turn, segmentLook))}
 }
 
-// look takes the rate since the look before, of all streams, and how much is left. It never says to split unless others are ready.
-func (p *segmentPace) look(rate float64, left int64, ready bool) segmentStep {
-	p.rates = append(p.rates, rate)
-	switch {
-	case p.over:
-	case p.alone == 0:
+// look takes the rates in the time since the look before, of the stream of the file itself and of all of them, and how much is left of
+// the first one. It never says to split unless others are ready.
+func (p *segmentPace) look(since time.Duration, own, all float64, left int64, ready bool) segmentStep {
+	const steady = 4 // looks: in a single one, all that was held up somewhere may come at once
+	if p.over {
+		return segmentWait
+	}
+	if p.own = append(p.own, own); len(p.own) >= steady {
+		p.own = p.own[len(p.own)-steady:]
+		p.best = max(p.best, average(p.own))
+	}
+	if !p.begun {
 		return p.split(left, ready)
-	default:
-		settled, window := p.looks(time.Second+2*startTurns*p.turn), p.looks(time.Second)
-		if len(p.rates) < settled+window {
-			return segmentWait
-		}
-		p.over = true
-		if average(p.rates[len(p.rates)-window:]) < 1.2*p.alone {
-			return segmentJoin
-		}
+	}
+	if p.beside += since; p.beside < time.Second+2*startTurns*p.turn {
+		return segmentWait
+	}
+	p.measured += since
+	p.came += all * since.Seconds()
+	if p.measured < time.Second {
+		return segmentWait
+	}
+	p.over = true
+	if p.came/p.measured.Seconds() < 1.2*p.best {
+		return segmentJoin
 	}
 	return segmentWait
 }
 
-// split is the look at a stream that is alone: it has to have come to its full speed, and to have enough left for others to catch up.
+// split is the look at a stream that is alone. Others have to have time to catch up; and of a file that is not so large it has to
+// have come to its full speed.
 func (p *segmentPace) split(left int64, ready bool) segmentStep {
-	n := len(p.rates)
+	n := len(p.own)
 	if n < 3 || !ready {
 		return segmentWait
 	}
-	now, before := p.rates[n-1], p.rates[n-2]
+	now, before := p.own[n-1], p.own[n-2]
 	full := max(now, before)
 	worth := max(time.Second, startTurns*p.turn).Seconds() * full
-	if full <= 0 || now > 1.3*before || float64(left) < worth {
+	if full <= 0 || now > 1.3*before && left < leastWarmed || float64(left) < worth {
 		return segmentWait
 	}
-	p.alone, p.rates = full, nil
+	p.begun = true
 	return segmentSplit
-}
-
-// looks is how many of them take that long.
-func (p *segmentPace) looks(d time.Duration) int {
-	return int(math.Ceil(float64(d) / float64(p.every)))
 }
 
 func average(rates []float64) (average float64) {

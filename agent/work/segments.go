@@ -20,7 +20,7 @@ import (
 
 const (
 	// segmentSlice is how much comes before a stream looks up.
-	segmentSlice = 1 << 20
+	segmentSlice = 256 << 10
 	// segmentSeam is how much each stream reads of the next segment, to be compared: servers ignore offsets.
 	segmentSeam = 4 << 10
 )
@@ -38,7 +38,7 @@ type Spares struct {
 	Wanted func() bool
 	Get    func(ctx context.Context) (*ftpclient.Conn, func(), error)
 
-	decide func(rate float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
+	decide func(since time.Duration, own, all float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
 }
 
 // segmentation is a download by several streams. The file itself is always a whole beginning: its stream writes to it, and the others
@@ -57,8 +57,8 @@ type segmentation struct {
 	warm    chan struct{} // closed when connections for them are there, as far as any are to spare
 	used    int           // segments that were joined
 
-	looked time.Time
-	total  int64 // at that time
+	looked     time.Time
+	own, total int64 // at that time: what came to the file itself, and with what others have
 }
 
 // segment is a part of a file, at the end of which another one or that of the file stands. done is closed when its stream brings no more;
@@ -81,7 +81,7 @@ func (o *op) segments(from origin, reread *rereader, offset int64) bool {
 // faster, the connections are there, and the rest is large.
 func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient.Transfer, file *os.File, offset int64) (result ftpclient.Result, joined int, err error) {
 	helping, cancel := context.WithCancelCause(ctx)
-	s := &segmentation{o: o, from: from, file: file, at: offset, looked: time.Now(), total: offset, pace: newSegmentPace(o.conn.Turn()), warm: make(chan struct{})}
+	s := &segmentation{o: o, from: from, file: file, at: offset, looked: time.Now(), own: offset, total: offset, pace: newSegmentPace(o.conn.Turn()), warm: make(chan struct{})}
 	o.env.Live.beside(&s.moved)
 	defer func() {
 		cancel(ftpclient.ErrInterrupted)
@@ -162,11 +162,11 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 			decide = s.decide
 		}
 		total := s.at + s.moved.Load()
-		rate := float64(total-s.total) / since.Seconds()
-		s.looked, s.total = now, total
-		switch decide(rate, end-s.at) {
+		own, all := float64(s.at-s.own)/since.Seconds(), float64(total-s.total)/since.Seconds()
+		s.looked, s.own, s.total = now, s.at, total
+		switch decide(since, own, all, end-s.at) {
 		case segmentSplit:
-			end = s.fork(ctx, rate)
+			end = s.fork(ctx, own)
 		case segmentJoin:
 			s.o.env.Logger.Info("segments do not make the download faster", "path", s.o.Path)
 			s.yielded.Store(true)

@@ -17,36 +17,41 @@ func (s *segmentation) warmUp(ctx context.Context, left int64) {
 		close(s.warm)
 		return
 	}
-	var opening sync.WaitGroup
+	opened := make(chan struct{})
+	var opening, held sync.WaitGroup
 	for range min(spares.Most-1, spares.Idle()) {
 		opening.Add(1)
+		held.Add(1)
 		s.streams.Go(func() {
+			defer held.Done()
 			_, giveBack, err := spares.Get(ctx)
 			opening.Done()
 			if err == nil {
-				s.untilWarm(ctx) // who comes next is to open another one
+				spares.hold(ctx, opened) // who comes next is to open another one
 				giveBack()
 			}
 		})
 	}
 	s.streams.Go(func() {
 		opening.Wait()
+		close(opened)
+		held.Wait()
 		close(s.warm)
 	})
 }
 
-// untilWarm returns when all connections are there, or somebody waits for one.
-func (s *segmentation) untilWarm(ctx context.Context) {
+// hold returns when all connections are opened, or somebody waits for one.
+func (s Spares) hold(ctx context.Context, opened <-chan struct{}) {
 	look := time.NewTicker(segmentLook)
 	defer look.Stop()
 	for {
 		select {
-		case <-s.warm:
+		case <-opened:
 			return
 		case <-ctx.Done():
 			return
 		case <-look.C:
-			if s.o.env.Spares.Wanted() {
+			if s.Wanted() {
 				return
 			}
 		}
@@ -54,11 +59,11 @@ func (s *segmentation) untilWarm(ctx context.Context) {
 }
 
 // decide asks the pace; nothing begins before the connections for it are there.
-func (s *segmentation) decide(rate float64, left int64) segmentStep {
+func (s *segmentation) decide(since time.Duration, own, all float64, left int64) segmentStep {
 	select {
 	case <-s.warm:
-		return s.pace.look(rate, left, true)
+		return s.pace.look(since, own, all, left, true)
 	default:
-		return s.pace.look(rate, left, false)
+		return s.pace.look(since, own, all, left, false)
 	}
 }

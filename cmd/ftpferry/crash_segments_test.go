@@ -50,6 +50,16 @@ func TestAKilledSegmentedDownloadGoesOn(t *testing.T) {
 	}
 }
 
+// TestSegmentsEndWhereTheyDoNotHelp: one stream would use all of what this line carries.
+func TestSegmentsEndWhereTheyDoNotHelp(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "proftpd", ftptest.RealOptions{})
+	g := newPair(t, server, plot{direction: "down", address: longLine(t, server.Addr, 20*time.Millisecond), settings: "bandwidth = \"8MiB\"\n"})
+	number(t, filepath.Join(g.source(), "file"), 40<<20)
+	g.mustRun(0, []string{"goes on in segments", "segments do not make the download faster"}, "once", "-v")
+	g.mustBeInStep("afterwards")
+}
+
 // fetchedTheRest looks for the only download in the history: of no more than what was missing.
 func fetchedTheRest(t *testing.T, tx *state.Tx, left map[string]int64, size int64) error {
 	rows, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
