@@ -34,9 +34,9 @@ type Tx struct {
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool
-	// giveBack is told how much of the memory map was touched; touched is what it was not told yet.
-	giveBack func(tx *bolt.Tx, touched int64)
-	touched  int64
+	// giveBack is told how much of the memory map was touched; touched is what it was not told yet, told what it was.
+	giveBack      func(tx *bolt.Tx, touched int64)
+	touched, told int64
 }
 
 type openTable struct {
@@ -93,15 +93,18 @@ func (t Table) flush(table *openTable) error {
 // wanted, and the rows from there on.
 func (tx *Tx) touch(places, bytes int) {
 	tx.touched += int64(places)*placeCost + int64(bytes)
-	if tx.touched >= giveBackAfter/4 {
+	if tx.touched >= smallFile {
 		tx.end()
 	}
 }
 
 // end hands on what was counted. The transaction must still be open.
 func (tx *Tx) end() {
+	if size := tx.engine.Size(); size <= smallFile {
+		tx.touched = min(tx.touched, size-tx.told) // the same places were touched over and over
+	}
 	tx.giveBack(tx.engine, tx.touched)
-	tx.touched = 0
+	tx.told, tx.touched = tx.told+tx.touched, 0
 }
 
 // isDamage tells a panic that is due to a damaged file from a bug of the caller. A fault with an
