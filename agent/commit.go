@@ -66,7 +66,12 @@ func (c *commit) run() error {
 			return fmt.Errorf("take event for sync %s: %w", e.Sync, err)
 		}
 	}
+	learned := map[string]bool{}
 	for _, r := range c.b.reports {
+		if !learned[r.Job.Server] { // once for all of them; who learns more meanwhile reports after that
+			learned[r.Job.Server] = true
+			c.learn(r.Job.Server)
+		}
 		if err := c.report(r); err != nil {
 			return fmt.Errorf("take report of job %d: %w", r.Job.ID, err)
 		}
@@ -228,7 +233,6 @@ func (c *commit) request(r request) error {
 
 // report writes down what came of a job.
 func (c *commit) report(r report) error {
-	c.learn(r.Job.Server)
 	if err := c.reachable(r); err != nil {
 		return err
 	}

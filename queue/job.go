@@ -165,10 +165,11 @@ func remove(tx *state.Tx, job Job) error {
 	if err := reindex(tx, &job, nil); err != nil {
 		return err
 	}
-	if err := tx.Table(tablePoison).Delete(idKey(job.ID)); err != nil {
+	key := idKey(job.ID)
+	if err := tx.Table(tablePoison).Delete(key); err != nil {
 		return err
 	}
-	return tx.Table(tableJobs).Delete(idKey(job.ID))
+	return tx.Table(tableJobs).Delete(key)
 }
 
 // schedule makes the job waiting or due, whichever fits RunAt.

@@ -370,7 +370,7 @@ func TestEnqueueRefuses(t *testing.T) {
 		want string
 	}{
 		{"no kind", New{Sync: "web", Path: "a"}, `not a job: no kind (sync "web", path "a")`},
-		{"a sync that is not UTF-8, which would not come back from its row", New{Kind: "up", Sync: "\xff", Path: "a"}, `is not UTF-8 (sync "\xff", path "a")`},
+		{"a sync that is not UTF-8, which would be another one where it is shown", New{Kind: "up", Sync: "\xff", Path: "a"}, `is not UTF-8 (sync "\xff", path "a")`},
 		{"a server that is not UTF-8", New{Kind: "up", Server: "\xff", Path: "a"}, `server "\xff"`},
 	} {
 		err := db.Update(func(tx *state.Tx) error { _, err := Enqueue(tx, start, test.job); return err })

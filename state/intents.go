@@ -37,7 +37,8 @@ type intentsJSON struct {
 
 // AddIntent notes that a transfer is about to begin.
 func AddIntent(tx *Tx, sync, path string, intent Intent) error {
-	intents := Intents(tx, sync, path)
+	t, key := tx.Table(tableIntents), baselineKey(sync, path)
+	intents := readIntents(key, t.Get(key))
 	for _, known := range intents {
 		if known.Down == intent.Down && entry.Equal(known.Source, intent.Source) {
 			return nil
@@ -52,14 +53,17 @@ func AddIntent(tx *Tx, sync, path string, intent Intent) error {
 		}
 		row = fields.Record(row, field, i.Source.Append)
 	}
-	return tx.Table(tableIntents).PutSealed(baselineKey(sync, path), row)
+	return t.PutSealed(key, row)
 }
 
 // Intents returns the transfers of a path that were begun and did not lead to
 // a baseline yet. A row that cannot be read is none: then what such a transfer has left counts as somebody else's change.
 func Intents(tx *Tx, sync, path string) []Intent {
 	key := baselineKey(sync, path)
-	value := tx.Table(tableIntents).Get(key)
+	return readIntents(key, tx.Table(tableIntents).Get(key))
+}
+
+func readIntents(key, value []byte) []Intent {
 	if value == nil {
 		return nil
 	}
@@ -109,6 +113,4 @@ func checkIntents(key, value []byte) error {
 }
 
 // clearIntents is part of every change to the baseline of a path.
-func clearIntents(tx *Tx, sync, path string) error {
-	return tx.Table(tableIntents).Delete(baselineKey(sync, path))
-}
+func clearIntents(tx *Tx, key []byte) error { return tx.Table(tableIntents).Delete(key) }
