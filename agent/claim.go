@@ -73,8 +73,12 @@ func (c *commit) claimFor(name string) error {
 	}
 	after, left := s.lastSync, due
 	for _, behind := range c.freeSeats(name, limit, careful) {
+		before := ""
+		if behind != nil {
+			before = behind.sync
+		}
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong, Weight: sizeOf, Most: streamBytes, Behind: behind != nil,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong, Weight: sizeOf, Most: streamBytes, Behind: before,
 			Prepare: func(job *queue.Job) {
 				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
 			},
@@ -83,6 +87,9 @@ func (c *commit) claimFor(name string) error {
 			return err
 		}
 		if len(jobs) == 0 {
+			if behind != nil {
+				continue // there may be some for the next one
+			}
 			return nil
 		}
 		after, left = jobs[0].Sync, left-len(jobs)
@@ -160,7 +167,7 @@ func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), st
 // begun before anybody has seen how those ended.
 func (c *commit) freeSeats(server string, limit int, careful bool) (seats []*seat) {
 	s := c.d.servers[server]
-	left := map[*seat]int{} // of those that report now
+	left, failed := map[*seat]int{}, map[*seat]bool{} // of those that report now
 	var reporting []*seat
 	for _, r := range c.b.reports {
 		a := c.d.outstanding[r.Job.ID]
@@ -171,6 +178,7 @@ func (c *commit) freeSeats(server string, limit int, careful bool) (seats []*sea
 			left[a.seat], reporting = a.seat.left, append(reporting, a.seat)
 		}
 		left[a.seat]--
+		failed[a.seat] = failed[a.seat] || r.Result == work.Failed // the rest of what it has may fail of the same, untried
 	}
 	idle := len(s.idle)
 	for _, seat := range reporting {
@@ -181,7 +189,7 @@ func (c *commit) freeSeats(server string, limit int, careful bool) (seats []*sea
 	spare := limit - (len(s.seats) - idle) // of the connections; fewer than none when the limit has sunk
 	seats = make([]*seat, max(spare, 0))
 	for _, seat := range reporting {
-		if spare >= 0 && !careful && seat.goesOn(left[seat]) {
+		if spare >= 0 && !careful && !failed[seat] && seat.goesOn(left[seat]) {
 			seats = append(seats, seat)
 		}
 	}

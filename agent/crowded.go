@@ -43,6 +43,9 @@ type crowding struct {
 type seat struct {
 	jobs chan assignment
 	left int // jobs that were handed out here and are not reported
+	// sync is whose jobs were handed out here last, and streamed how many since the worker had none.
+	sync     string
+	streamed int
 	// more: there were more jobs when some were handed out here last. alone: nothing is to wait behind those, or to begin beside them.
 	more, alone bool
 }
@@ -51,8 +54,14 @@ type seat struct {
 // and one for the time that a commit takes.
 const endsSoon = 2
 
+// mostStreamed is after how many jobs a worker has to come to an end and give its connection back: only then the pool can choose another
+// one, as when the first address of a server answers again, and gets to know what this one has learned.
+const mostStreamed = 512
+
 // goesOn reports whether a worker that has left jobs to do is to get the next ones now.
-func (s *seat) goesOn(left int) bool { return left > 0 && left <= endsSoon && s.more && !s.alone }
+func (s *seat) goesOn(left int) bool {
+	return left > 0 && left <= endsSoon && s.more && !s.alone && s.streamed < mostStreamed
+}
 
 // newServer returns a server without a pool.
 func newServer(s *config.Server) *server {

@@ -382,7 +382,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		to := next.behind
 		if to == nil {
 			to, s.idle = s.idle[0], s.idle[1:]
+			to.streamed = 0
 		}
+		to.sync, to.streamed = s.lastSync, to.streamed+len(next.jobs)
 		to.left, to.more, to.alone = to.left+len(next.jobs), next.more, slices.ContainsFunc(next.jobs, goesAlone)
 		a := &assigned{server: next.server, seat: to, sync: s.lastSync, transfers: countTransfers(next.jobs)}
 		next.syncs = d.agent.syncs

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -142,6 +143,23 @@ func TestAWorkerGoesOn(t *testing.T) {
 			t.Errorf("handed out: %v", got)
 		}
 	})
+	for name, set := range map[string]func(h *handOut, one *seat, reports []report){
+		"not behind jobs of another sync": func(_ *handOut, one *seat, _ []report) { one.sync = "another" },
+		"not for ever on one connection":  func(_ *handOut, one *seat, _ []report) { one.streamed = mostStreamed },
+		"not where something has just failed": func(_ *handOut, _ *seat, reports []report) {
+			reports[0].Result, reports[0].Err = work.Failed, fs.ErrPermission
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHandOut(t, 400)
+			one := h.acme.seats[0]
+			reports := h.report(one, endsSoon)
+			set(h, one, reports)
+			if got := h.turn(reports); !slices.Equal(got, none) {
+				t.Errorf("handed out: %v", got)
+			}
+		})
+	}
 	t.Run("not behind what goes alone", func(t *testing.T) {
 		if !(&seat{more: true}).goesOn(1) || (&seat{more: true, alone: true}).goesOn(1) || (&seat{}).goesOn(1) {
 			t.Error("it does")

@@ -51,7 +51,7 @@ type worker struct {
 	dropped func(id queue.ID) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
-	turn *turn           // for the first one
+	turn *turn           // of the jobs at hand, nil once it was taken
 	hand queue.ID        // the job at hand
 	used bool            // it asked for the connection
 
@@ -86,8 +86,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 		}
 		reports <- r
 	}
-	w.turn = a.turn
-	defer a.turn.pass() // also if it had no need of a connection
+	defer func() { w.turn.pass() }() // also if it had no need of a connection
 	stream := work.NewStream(tell)
 	for follows := true; follows; a, follows = following(jobs) {
 		if left += len(a.jobs); a.syncs != nil {
@@ -95,6 +94,8 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 		}
 		if a.behind == nil { // handed out after all others were told
 			unavailable, full = nil, nil
+			w.turn.pass()
+			w.turn = a.turn
 		}
 		for i, job := range a.jobs {
 			w.hand, w.used = job.ID, false

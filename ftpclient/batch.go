@@ -33,7 +33,8 @@ type step struct {
 }
 
 // Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered. Reply is what the server
-// said last to that, as for Conn.LastReply. ModTime is, of SetModTime, which time the server says that the file has now; zero if it does not.
+// said last to that, as for Conn.LastReply. ModTime is, of SetModTime, which time the server says that it has
+// set; zero if it does not. Many only repeat what they were told, and the file system may keep another one.
 type Answer struct {
 	Err     error
 	Reply   string
@@ -148,7 +149,6 @@ func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 			var answer *Answer
 			answer = b.change("set time", []line{l}, []string{p}, func(replies []control.Reply) error {
 				answer.ModTime = c.timeTold(replies[0])
-				c.tellsTimeSet = answer.ModTime.Equal(t.Truncate(time.Second))
 				return c.unlessCompleted("set time", p, l.verb, replies[0])
 			}, alone)
 			return answer
@@ -156,9 +156,6 @@ func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 	}
 	return b.change("set time", nil, nil, nil, alone)
 }
-
-// TellsTimeSet reports whether the server named, in its reply to the last SetModTime of a Batch, the very time that was to be set.
-func (c *Conn) TellsTimeSet() bool { return c.tellsTimeSet }
 
 // timeTold is the time in a reply to MFMT, such as "213 Modify=20240301120224; /f" (draft-somers-ftp-mfxx, section 3.1); zero if there is none.
 // It counts where times are told as they are set.

@@ -54,7 +54,6 @@ type Conn struct {
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
 	failedMFMT         bool          // in a Batch
-	tellsTimeSet       bool          // see TellsTimeSet
 	sizeIsVague        bool          // its refusal of a missing file does not prove that it is missing
 
 	running running // what Close has to end

@@ -226,13 +226,14 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
 		if !last.Completed() && !t.opensLate(first, last, result, &o) {
-			t.blameEarlyEnd()
 			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
 			}
 			if cause := abandon(); errors.Is(cause, ErrInsecure) || errors.Is(cause, ErrCertificate) {
 				refusal.Err = cause // the server only tells that this side hung up
+			} else if cause == nil {
+				t.blameEarlyEnd()
 			}
 			c.dropSession(last)
 			if t.request.offset > 0 {

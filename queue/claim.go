@@ -30,8 +30,9 @@ type Request struct {
 	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
 	// itself. It must answer the same when asked again.
 	Alone func(Job) bool
-	// Behind: who gets the jobs has others to do before. None is handed out that goes by itself: it would wait for those, and those for it.
-	Behind bool
+	// Behind, if not "", is the sync of jobs that who gets these has to do before. Only jobs of the same sync are handed out, and only when it has
+	// the turn, so that no sync waits for what another one may hang in; none that goes by itself: it would wait for those, and those for it.
+	Behind string
 	// Weight, if not nil, tells how much there is to do for a job; of jobs that are more than Most together, one call hands out the first
 	// ones that are not. One is handed out whatever it weighs.
 	Weight func(Job) int64
@@ -165,6 +166,9 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 		return nil, err
 	}
 	chosen := slices.MinFunc(lanes, func(a, b lane) int { return a.compare(b, request.After) })
+	if request.Behind != "" && request.Behind != chosen.sync {
+		return nil, nil
+	}
 	var jobs []Job
 	var weight int64
 	from := append(bytes.Clone(chosen.prefix), chosen.first...)
@@ -182,7 +186,7 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 			}
 		}
 		alone := job.Crashes > 0 || request.Alone != nil && request.Alone(job)
-		if !alone || len(jobs) == 0 && !request.Behind {
+		if !alone || len(jobs) == 0 && request.Behind == "" {
 			jobs = append(jobs, job)
 		}
 		return !alone && len(jobs) < request.Limit, nil

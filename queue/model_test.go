@@ -166,6 +166,9 @@ func (m *model) claim(request Request) []Job {
 		}
 		serial = !slices.ContainsFunc(ready, func(job *Job) bool { return job.Sync == turn && !job.Serial })
 	}
+	if request.Behind != "" && request.Behind != turn {
+		return nil
+	}
 	how := request.Hold(turn)
 	held := (how == HeldTransfers || how == HeldChanges) && slices.ContainsFunc(m.sorted(), func(job *Job) bool {
 		return job.State == Due && job.Server == request.Server && job.Sync == turn && !job.Serial && within(job.Priority, request.band(how))
@@ -183,7 +186,7 @@ func (m *model) claim(request Request) []Job {
 			break
 		}
 		alone := request.Alone(*job) || job.Crashes > 0
-		if alone && (len(claimed) > 0 || request.Behind) {
+		if alone && (len(claimed) > 0 || request.Behind != "") {
 			break
 		}
 		job.State, job.Started, job.Temp = Running, m.now, "temp"

@@ -17,7 +17,8 @@ import (
 // under way when its context ends is broken off; one that only waits for its end gets that.
 type Stream struct {
 	report func(Outcome)
-	last   confirmed  // the file that is complete under its temporary name and waits for its final one; nil if none does
+	last   confirmed // the file that is complete under its temporary name and waits for its final one; nil if none does
+	kept   keptTimes
 	bulk   []streamed // jobs of one kind that wait for more of them, to be done together
 }
 

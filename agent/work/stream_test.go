@@ -59,6 +59,9 @@ type basedState struct {
 
 func (s basedState) At(rel string) (*state.Baseline, error) { return s.bases[rel], nil }
 
+// oddly is a time that not all file systems can keep.
+var oddly = stamped.Add(time.Second)
+
 var modern = ftptest.Abilities{MLSD: true, MDTM: true, MFMT: true, Restart: true}
 
 func newStream(t *testing.T, can ftptest.Abilities) *stream {
@@ -117,6 +120,9 @@ func (s *stream) file(name, content string) plan.Side {
 	s.t.Helper()
 	full := filepath.Join(s.local, filepath.FromSlash(name))
 	writeStamped(s.t, full, content)
+	if err := os.Chtimes(full, oddly, oddly); err != nil {
+		s.t.Fatal(err)
+	}
 	info, err := os.Lstat(full)
 	if err != nil {
 		s.t.Fatal(err)
@@ -259,8 +265,8 @@ func TestAStreamEndsAsEachJobByItself(t *testing.T) {
 func TestWhatAStreamAsksOfAServer(t *testing.T) {
 	const moves = "MFMT k-1.tmp, RNFR k-1.tmp, RNTO k-1, EPSV, STOR k.tmp, SIZE k.tmp"
 	noMLST := ftptest.Abilities{MDTM: true, MFMT: true}
-	untold := modern
-	untold.TimesUntold = true
+	untold, even := modern, modern
+	untold.TimesUntold, even.EvenSeconds = true, true
 	vague := func(s *stream) {
 		s.server.Refuse = func(line string) string {
 			if name, ok := strings.CutPrefix(line, "SIZE "); ok && s.server.Files()[name] == "" {
@@ -281,6 +287,7 @@ func TestWhatAStreamAsksOfAServer(t *testing.T) {
 		"replaced, without":  {noMLST, true, nil, "SIZE k, MDTM k, SIZE k-1, MDTM k-1"},
 		"both sides change":  {modern, false, func(s *stream) { s.sync.Rules.Direction = plan.Both }, "SIZE k, MLST k-1"},
 		"the server does not tell which time it has set": {untold, false, nil, "SIZE k, MLST k-1"},
+		"the server's disk keeps even seconds only":      {even, false, nil, "SIZE k, MLST k-1"},
 		"SIZE does not prove that nothing is there":      {modern, false, vague, "SIZE k, MLST k"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -447,7 +454,7 @@ func TestWhatGoesWrongInTheMiddleOfAStream(t *testing.T) {
 			s.server.Put("/site/"+middle, "theirs", stamped.Add(time.Hour))
 		}, Stale, "the remote file changed since it was planned", "theirs"},
 		"it is there already": {func(s *stream) {
-			s.server.Put("/site/"+middle, "new", stamped)
+			s.server.Put("/site/"+middle, "new", oddly)
 		}, Done, "was there already", "new"},
 		"the disk of the server is full": {func(s *stream) {
 			s.server.Refuse = func(line string) string {

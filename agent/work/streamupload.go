@@ -3,6 +3,7 @@ package work
 import (
 	"errors"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -31,7 +32,29 @@ type delivered struct {
 	// The answers to what gives it its final name.
 	timed, renamed *ftpclient.Answer
 	now            *ftpclient.StatAnswer // nil: not asked, the other answers tell what is there now
+	kept           *keptTimes
 }
+
+// keptTimes is a folder on the server in which files are proven to have the very times that the server said it has set. Servers repeat what they
+// were told, but there may be a file system below that knows even seconds only, or a rename that sets the time anew: that shows in what
+// is looked at, and is a matter of each folder, as another disk may begin there.
+type keptTimes struct{ folder string }
+
+// learn compares which time was told of a file with the one that it has then.
+func (k *keptTimes) learn(folder string, told, has time.Time) {
+	switch {
+	case !told.Equal(has) && k.folder == folder:
+		k.folder = ""
+	case told.Equal(has) && told.Unix()%2 != 0:
+		k.folder = folder
+	}
+}
+
+// Between these times file systems have no limits.
+var (
+	firstOrdinary = time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)  // FAT
+	lastOrdinary  = time.Date(2038, 1, 18, 0, 0, 0, 0, time.UTC) // seconds in 32 bits
+)
 
 // opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
 func (u streamed) opensUpload() *outgoing {
@@ -101,7 +124,7 @@ func (s *Stream) upload(u *outgoing, more bool) {
 		return
 	}
 	u.ctx = steady(ctx)
-	d := &delivered{streamed: u.streamed, s: sent, local: u.local, how: how}
+	d := &delivered{streamed: u.streamed, s: sent, local: u.local, how: how, kept: &s.kept}
 	if there.Found {
 		d.old = &there.Entry
 	}
@@ -135,15 +158,17 @@ func (d *delivered) confirmIn(batch *ftpclient.Batch) {
 		d.timed = batch.SetModTime(d.s.name, d.local.ModTime) // a server that does not is none that fails
 	}
 	d.renamed = batch.Rename(d.s.name, d.target())
-	if !d.isToldByTime() {
+	if !d.hasKnownTime() {
 		d.now = batch.StatFile(d.target())
 	}
 }
 
-// isToldByTime: this server says which time it has set, so that with its size all is known about a new file. Where others change the
-// server's side as well, its identity is wanted, too.
-func (d *delivered) isToldByTime() bool {
-	return d.timed != nil && d.old == nil && !d.s.unseen && d.env.Sync.Rules.Direction == plan.Up && d.conn.TellsTimeSet()
+// hasKnownTime: which time the server has set is the one that the file will have, so that with its size all is known about a new file. Where
+// others change the server's side as well, its identity is wanted, too.
+func (d *delivered) hasKnownTime() bool {
+	at := d.local.ModTime
+	return d.timed != nil && d.old == nil && !d.s.unseen && d.env.Sync.Rules.Direction == plan.Up && d.env.Sync.TempFolder == "" &&
+		at.After(firstOrdinary) && at.Before(lastOrdinary) && d.kept.folder == path.Dir(d.target())
 }
 
 // wantsTime: the command by which most servers set times was tried and has failed, and there may be another one.
@@ -173,6 +198,9 @@ func (d *delivered) settle() Outcome {
 	}
 	if !renamed {
 		return d.complete(d.ctx, d.s, d.local, d.old, d.how)
+	}
+	if d.now != nil && d.now.Found && d.timed != nil && d.timed.Err == nil && !d.timed.ModTime.IsZero() {
+		d.kept.learn(path.Dir(d.target()), d.timed.ModTime, d.now.Entry.ModTime)
 	}
 	if remote, ok := d.told(); ok {
 		return d.uploaded(d.s, d.local, remote, d.how, "")

@@ -69,6 +69,8 @@ type Abilities struct {
 	FolderTimes bool
 	// TimesUntold: the reply to MFMT does not say which time was set.
 	TimesUntold bool
+	// EvenSeconds: files have times as on FAT, whatever the reply to MFMT says.
+	EvenSeconds bool
 	// Chmod takes SITE CHMOD.
 	Chmod bool
 	Zone  *time.Location

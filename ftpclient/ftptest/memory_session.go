@@ -253,7 +253,9 @@ func (s *memorySession) change(verb, name, argument string) string {
 		if !m.Abilities.MFMT || node == nil || err != nil {
 			return "550 cannot"
 		}
-		node.modified = modified
+		if node.modified = modified; m.Abilities.EvenSeconds {
+			node.modified = modified.Truncate(2 * time.Second)
+		}
 		m.written(m.key(file))
 		if m.Abilities.TimesUntold {
 			return "200 done"
