@@ -22,7 +22,13 @@ type server struct {
 	seats   []chan assignment // the ways to its workers
 	workers []*worker         // of the seats; the list stays as it is while the agent runs
 	idle    []chan assignment // those without an assignment
-	moved   time.Time         // when a job was last reported, or some were handed out while there were none
+	// underWay are those that have one.
+	underWay map[*assigned]bool
+	// concurrency is how many transfers at a time are worth it, and enough is what of it other goroutines see: so many do as well as all; 0:
+	// all are worth it.
+	concurrency concurrency
+	enough      atomic.Int64
+	moved       time.Time // when a job was last reported, or some were handed out while there were none
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
@@ -41,7 +47,7 @@ type crowding struct {
 
 // newServer returns a server without a pool.
 func newServer(s *config.Server) *server {
-	srv := &server{config: s}
+	srv := &server{config: s, underWay: map[*assigned]bool{}}
 	for range s.Connections {
 		srv.seats = append(srv.seats, make(chan assignment, 1))
 	}

@@ -88,6 +88,7 @@ type assigned struct {
 	sync   string
 	// transfers are those of files among the jobs left.
 	transfers int
+	moved     time.Time // when a job was last reported, or these were handed out
 }
 
 func newDispatcher(a *Agent) (*dispatcher, error) {
@@ -320,9 +321,11 @@ func (d *dispatcher) drain(b *batch) bool {
 
 // apply acts on a transition that is committed.
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
+	moved := map[string]moment{} // by server
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
 		d.servers[a.server].moved = b.now
+		moved[a.server] = moved[a.server].add(r)
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
@@ -334,8 +337,10 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		if isFileTransfer(r.Job.Kind) {
 			a.transfers--
 		}
+		a.moved = b.now
 		if a.left--; a.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
+			delete(d.servers[a.server].underWay, a)
 		}
 	}
 	for name, refusal := range t.busy {
@@ -378,14 +383,15 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		if len(s.idle) == len(s.seats) {
 			s.moved = b.now
 		}
-		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs)}
-		s.idle = s.idle[1:]
+		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs), moved: b.now}
+		s.idle, s.underWay[a] = s.idle[1:], true
 		next.syncs = d.agent.syncs
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
 		a.seat <- next // it is idle, so there is room
 	}
+	d.learnWorth(b, moved)
 	if t.hastened > 0 {
 		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)
 	}
