@@ -91,6 +91,9 @@ func TestFewerTransfersWhereTheyDo(t *testing.T) {
 					if enough := b.d.servers["acme"].enough.Load(); enough != row.enough {
 						t.Fatalf("%d are enough, want %d", enough, row.enough)
 					}
+					if s, err := b.agent.serverStatus(b.d, "acme", nil, time.Now()); err != nil || s.Enough != int(row.enough) {
+						t.Errorf("the status says %+v, %v", s, err)
+					}
 					fill(b, 20*time.Second) // what is under way ends
 					busy.reset()
 					fill(b, 10*time.Second)

@@ -133,7 +133,7 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	if !l.alone {
 		text += fmt.Sprintf("; connections %d of %d, %d busy", s.Connections, s.Limit, s.Busy)
 		if s.Enough > 0 {
-			text += fmt.Sprintf(", %d move as much as more", s.Enough)
+			text += fmt.Sprintf(", %d are enough", s.Enough)
 		}
 	}
 	if s.Data != "" {
