@@ -31,8 +31,10 @@ const (
 	pays    = 1.05
 	plainly = 0.85
 	// leanTurns is how many round trips a small file takes at most where nothing else takes time. As long as files do,
-	// each connection adds as much as the others, and nothing has to be tried.
+	// each connection adds as much as the others, and nothing has to be tried. What is shorter than farTurn may as well be the load of a
+	// machine near by.
 	leanTurns = 5
+	farTurn   = 20 * time.Millisecond
 )
 
 // concurrency finds out how many transfers at a time are worth it at a server: all that may be, until fewer were proven to move as many
@@ -154,7 +156,9 @@ func (c concurrency) next(s moment, window yield) int {
 	switch {
 	case c.fewer > 0 && window.busy < s.most && s.now.Sub(c.raised).Abs() >= raiseAfter:
 		return 1
-	case window.busy > 1 && each > leanTurns*s.turn && c.steady >= max(trialPatience, trialSparsity*window.took)<<min(c.vain, trialDoubles):
+	case s.turn >= farTurn && each <= leanTurns*s.turn:
+		return 0
+	case window.busy > 1 && c.steady >= max(trialPatience, trialSparsity*window.took)<<min(c.vain, trialDoubles):
 		return -1
 	}
 	return 0

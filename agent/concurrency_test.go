@@ -227,6 +227,7 @@ func TestConcurrencyOnLines(t *testing.T) {
 		{name: "connections that are slow one by one", line: modelLine{wait: 200 * ms, single: 1e6}, load: modelLoad{size: upTo(2 * mega), turn: 100 * ms}, takes: time.Hour, least: .985, tries: 6},
 		{name: "with some large files", line: modelLine{wait: 200 * ms, single: 1e6}, load: modelLoad{size: someLarge, turn: 100 * ms}, takes: time.Hour, least: .96, tries: 6},
 		{name: "a busy processor: one is enough", line: busy, takes: time.Hour, least: .99, fewer: [2]int{1, 1}, limited: [2]float64{.9, 1}, tries: 9, flaps: 3},
+		{name: "a busy processor near by, whose connection took some time", line: busy, load: modelLoad{turn: 10 * ms}, takes: time.Hour, least: .99, fewer: [2]int{1, 1}, limited: [2]float64{.9, 1}, tries: 9, flaps: 3},
 		{name: "a busy processor that loses by crowds", line: modelLine{costs: 10 * ms, crowd: .1}, takes: time.Hour, least: 1.2, fewer: [2]int{1, 1}, limited: [2]float64{.9, 1}, tries: 9, flaps: 3},
 		{name: "with others who load it", line: modelLine{costs: 10 * ms, noise: .3, sway: .3}, takes: time.Hour, least: .98, fewer: [2]int{1, 3}, limited: [2]float64{.8, 1}, tries: 20, flaps: 8},
 		{name: "two fill it", line: modelLine{wait: 15 * ms, rate: 6.5e6}, load: modelLoad{size: upTo(mega)}, takes: 4 * time.Hour, least: .97, fewer: [2]int{2, 3}, limited: [2]float64{.8, 1}, tries: 40, flaps: 10},
