@@ -69,7 +69,10 @@ func (a Activity) log(ctx context.Context, logger *slog.Logger) {
 	case ActivityDead, ActivityHalted, ActivityAlert:
 		level = slog.LevelError
 	}
-	attributes := make([]slog.Attr, 0, 8)
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attributes := make([]slog.Attr, 0, 10)
 	for _, s := range []struct{ key, value string }{
 		{"sync", a.Sync}, {"server", a.Server}, {"action", a.Action}, {"path", a.Path}, {"reason", a.Text},
 		{"verified", a.Verified}, {"data", a.Method},

@@ -177,12 +177,12 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 		for _, seat := range s.seats {
 			w := &worker{pool: s.pool, syncs: syncs, db: a.db, segments: s.config.Segments, stopped: a.isStopped, dropped: a.isDropped, logger: a.logger.With("server", s.config.Name)}
 			s.workers = append(s.workers, w)
-			workers.Go(func() { w.run(working, grouped, seat, d.reports) })
+			workers.Go(func() { w.run(working, grouped, seat.jobs, d.reports) })
 		}
 	}
 	d.dismiss = func(s *server) {
 		for _, seat := range s.seats {
-			close(seat)
+			close(seat.jobs)
 		}
 		workers.Go(func() { s.pool.Close() })
 	}
@@ -191,6 +191,7 @@ func (a *Agent) run(ctx context.Context, d *dispatcher) error {
 	}
 	a.running.Store(d)
 	defer a.running.Store(nil)
+	a.signOfLife(time.Now()) // who is answered through the socket, or was told that all is ready, must not hear that nobody runs
 	ready := a.options.Ready
 	if a.options.Triggers {
 		triggers := triggering{}

@@ -21,9 +21,10 @@ const module = "github.com/ftpferry/ftpferry/"
 
 // ours is what each package may import of the project; imports run downwards only.
 var ours = map[string][]string{
-	"state/entry":                nil,
-	"state":                      {"state/entry"},
-	"queue":                      {"state"},
+	"state/fields":               nil,
+	"state/entry":                {"state/fields"},
+	"state":                      {"state/entry", "state/fields"},
+	"queue":                      {"state", "state/fields"},
 	"ftpclient/list":             nil,
 	"ftpclient/ftptest":          nil,
 	"ftpclient/internal/control": nil,
@@ -32,7 +33,7 @@ var ours = map[string][]string{
 	"ftpclient":                  {"ftpclient/extip", "ftpclient/list", "ftpclient/internal/control", "ftpclient/internal/data"},
 	"agent/config":               {"agent/scan", "ftpclient", "ftpclient/extip"},
 	"agent/trigger":              nil,
-	"agent/plan":                 {"state/entry"},
+	"agent/plan":                 {"state/entry", "state/fields"},
 	"agent/scan":                 {"agent/plan", "ftpclient", "ftpclient/list", "state", "state/entry"},
 	"agent/work":                 {"agent/plan", "agent/scan", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
 	"agent/manual":               {"agent/plan", "agent/scan", "agent/work", "ftpclient", "ftpclient/list", "queue", "state", "state/entry"},
@@ -70,6 +71,7 @@ var theirs = map[string][]string{
 var pure = map[string][]string{
 	"agent/plan":     {"os", "net", "log", "log/slog", "io/fs", "syscall", "context"},
 	"ftpclient/list": {"os", "net", "log", "log/slog", "syscall", "context"},
+	"state/fields":   {"os", "net", "log", "log/slog", "syscall", "context"},
 	"state/entry":    {"os", "net", "log", "log/slog", "syscall", "context"},
 }
 

@@ -123,7 +123,7 @@ func (b *breaker) run(use func()) {
 	d.hire = func(s *server, _ map[string]work.Sync) {
 		for _, seat := range s.seats {
 			workers.Go(func() {
-				for a := range seat {
+				for a := range seat.jobs {
 					b.work(a)
 				}
 			})
@@ -131,7 +131,7 @@ func (b *breaker) run(use func()) {
 	}
 	d.dismiss = func(s *server) {
 		for _, seat := range s.seats {
-			close(seat)
+			close(seat.jobs)
 		}
 		workers.Go(func() { s.pool.Close() })
 	}

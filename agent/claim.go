@@ -70,14 +70,14 @@ func (c *commit) claimFor(name string) error {
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}
+	length, careful := streamLength(due, limit), c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial)
+	if careful {
+		length = 1
+	}
 	after, left := s.lastSync, due
-	for idle := c.idleSeats(name) - (s.config.Connections - limit); idle > 0; idle-- {
-		length := streamLength(due, limit)
-		if c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial) {
-			length = 1
-		}
+	for _, behind := range c.freeSeats(name, limit, careful) {
 		jobs, err := queue.Claim(c.tx, c.now, queue.Request{
-			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong, Weight: sizeOf, Most: streamBytes,
+			Server: name, Limit: length, After: after, Hold: c.held, Transfers: transfers, Changes: changes, Alone: takesLong, Weight: sizeOf, Most: streamBytes, Behind: behind != nil,
 			Prepare: func(job *queue.Job) {
 				job.Temp = work.TempPath(c.d.agent.syncs[job.Sync], c.d.agent.db.Instance(), *job)
 			},
@@ -97,7 +97,7 @@ func (c *commit) claimFor(name string) error {
 		if err != nil {
 			return err
 		}
-		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room, more: left > 0})
+		c.assignments = append(c.assignments, assignment{server: name, jobs: jobs, room: room, more: left > 0, behind: behind})
 	}
 	return nil
 }
@@ -121,9 +121,12 @@ func (c *commit) dueAt(server string) (due int, err error) {
 // their result is recognized even if they are cut off before they can report it.
 func (c *commit) intend(jobs []queue.Job) error {
 	for _, job := range jobs {
-		var op plan.Op
 		action := plan.Action(job.Kind)
-		if action != plan.Upload && action != plan.Download || op.UnmarshalJSON(job.Payload) != nil {
+		if action != plan.Upload && action != plan.Download {
+			continue
+		}
+		op, err := plan.DecodeOp(job.Payload)
+		if err != nil {
 			continue
 		}
 		source := op.Local.Entry
@@ -142,6 +145,9 @@ func takesLong(job queue.Job) bool {
 	return job.Kind == work.KindScan || job.Kind == work.KindRescan || job.Kind == work.KindVerify || job.Priority >= priorityBulk && job.Priority < priorityScan
 }
 
+// goesAlone reports the jobs that Claim hands out only by themselves.
+func goesAlone(job queue.Job) bool { return job.Crashes > 0 || takesLong(job) }
+
 // Bounds of a stream: it costs about two round trips beside those of its files, and whoever is in a hurry waits for the end of one.
 const (
 	streamJobs  = 64
@@ -152,21 +158,37 @@ const (
 // workers end together.
 func streamLength(due, workers int) int { return min(max(due/(2*workers), 1), streamJobs) }
 
-// idleSeats counts the workers without work, those among them included whose last job is
-// among the reports of this commit.
-func (c *commit) idleSeats(server string) int {
-	idle := len(c.d.servers[server].idle)
-	reported := map[*assigned]int{}
+// freeSeats are the workers of a server that may get jobs, when limit of them may be busy: nil for each that has none to do, those included
+// whose last job is among the reports of this commit; then those that just moved on to their last ones, unless careful: what they get is
+// begun before anybody has seen how those ended.
+func (c *commit) freeSeats(server string, limit int, careful bool) (seats []*seat) {
+	s := c.d.servers[server]
+	left := map[*seat]int{} // of those that report now
+	var reporting []*seat
 	for _, r := range c.b.reports {
-		if r.partial {
+		a := c.d.outstanding[r.Job.ID]
+		if r.partial || a.server != server {
 			continue
 		}
-		a := c.d.outstanding[r.Job.ID]
-		if reported[a]++; a.server == server && reported[a] == a.left {
+		if _, known := left[a.seat]; !known {
+			left[a.seat], reporting = a.seat.left, append(reporting, a.seat)
+		}
+		left[a.seat]--
+	}
+	idle := len(s.idle)
+	for _, seat := range reporting {
+		if left[seat] == 0 {
 			idle++
 		}
 	}
-	return idle
+	spare := limit - (len(s.seats) - idle) // of the connections; fewer than none when the limit has sunk
+	seats = make([]*seat, max(spare, 0))
+	for _, seat := range reporting {
+		if spare >= 0 && !careful && seat.goesOn(left[seat]) {
+			seats = append(seats, seat)
+		}
+	}
+	return seats
 }
 
 // held syncs keep their jobs where they are.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,7 +66,12 @@ func (c *commit) run() error {
 			return fmt.Errorf("take event for sync %s: %w", e.Sync, err)
 		}
 	}
+	learned := map[string]bool{}
 	for _, r := range c.b.reports {
+		if !learned[r.Job.Server] { // once for all of them; who learns more meanwhile reports after that
+			learned[r.Job.Server] = true
+			c.learn(r.Job.Server)
+		}
 		if err := c.report(r); err != nil {
 			return fmt.Errorf("take report of job %d: %w", r.Job.ID, err)
 		}
@@ -229,7 +233,6 @@ func (c *commit) request(r request) error {
 
 // report writes down what came of a job.
 func (c *commit) report(r report) error {
-	c.learn(r.Job.Server)
 	if err := c.reachable(r); err != nil {
 		return err
 	}
@@ -315,8 +318,7 @@ func (c *commit) remember(r report) (replan bool, err error) {
 	case r.Job.Path == "":
 		return false, nil
 	case r.Forget:
-		var op plan.Op
-		if json.Unmarshal(r.Job.Payload, &op) == nil {
+		if op, err := plan.DecodeOp(r.Job.Payload); err == nil {
 			if same, err := c.baseIs(r.Job.Sync, r.Job.Path, op.Base); err != nil || !same {
 				return true, err
 			}

@@ -19,16 +19,14 @@ type server struct {
 	// address is the one in use as far as it was told, and line what all connections share.
 	address string
 	line    *bandwidth
-	seats   []chan assignment // the ways to its workers
-	workers []*worker         // of the seats; the list stays as it is while the agent runs
-	idle    []chan assignment // those without an assignment
-	// underWay are those that have one.
-	underWay map[*assigned]bool
+	seats   []*seat   // of its workers
+	workers []*worker // of the seats; the list stays as it is while the agent runs
+	idle    []*seat   // those without an assignment
+	moved   time.Time // when a job was last reported, or some were handed out while there were none
 	// concurrency is how many transfers at a time are worth it, and enough is what of it other goroutines see: so many do as well as all; 0:
 	// all are worth it.
 	concurrency concurrency
 	enough      atomic.Int64
-	moved       time.Time // when a job was last reported, or some were handed out while there were none
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
@@ -45,11 +43,29 @@ type crowding struct {
 	words string
 }
 
+// seat is the way to one worker.
+type seat struct {
+	jobs chan assignment
+	left int // jobs that were handed out here and are not reported
+	// transfers are those of files among them, and moved is when one was last reported, or some were handed out to a worker without any.
+	transfers int
+	moved     time.Time
+	// more: there were more jobs when some were handed out here last. alone: nothing is to wait behind those, or to begin beside them.
+	more, alone bool
+}
+
+// endsSoon is with how many jobs left a worker gets the next ones already, so that its stream goes on without a pause: one that is under way,
+// and one for the time that a commit takes.
+const endsSoon = 2
+
+// goesOn reports whether a worker that has left jobs to do is to get the next ones now.
+func (s *seat) goesOn(left int) bool { return left > 0 && left <= endsSoon && s.more && !s.alone }
+
 // newServer returns a server without a pool.
 func newServer(s *config.Server) *server {
-	srv := &server{config: s, underWay: map[*assigned]bool{}}
+	srv := &server{config: s}
 	for range s.Connections {
-		srv.seats = append(srv.seats, make(chan assignment, 1))
+		srv.seats = append(srv.seats, &seat{jobs: make(chan assignment, 1+endsSoon)})
 	}
 	srv.idle = slices.Clone(srv.seats)
 	return srv

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -60,7 +59,7 @@ func BenchmarkDispatch(b *testing.B) {
 			var reports []report
 			for _, seat := range d.servers["acme"].seats {
 				select {
-				case next := <-seat:
+				case next := <-seat.jobs:
 					for _, job := range next.jobs {
 						reports = append(reports, uploaded(b, job))
 					}
@@ -100,9 +99,9 @@ func enqueueUploads(c *commit, from, to int) error {
 }
 
 // uploaded is what a worker says of an upload that went well.
-func uploaded(b *testing.B, job queue.Job) report {
-	var op plan.Op
-	if err := json.Unmarshal(job.Payload, &op); err != nil {
+func uploaded(b testing.TB, job queue.Job) report {
+	op, err := plan.DecodeOp(job.Payload)
+	if err != nil {
 		b.Fatal(err)
 	}
 	remote := op.Local.Entry

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,12 +84,10 @@ type dispatcher struct {
 
 type assigned struct {
 	server string
-	seat   chan assignment
-	left   int
+	seat   *seat
 	sync   string
 	// transfers are those of files among the jobs left.
 	transfers int
-	moved     time.Time // when a job was last reported, or these were handed out
 }
 
 func newDispatcher(a *Agent) (*dispatcher, error) {
@@ -144,7 +143,7 @@ func (d *dispatcher) emit(ctx context.Context, e trigger.Event) error {
 func (d *dispatcher) closeJobs() {
 	for _, s := range d.servers {
 		for _, seat := range s.seats {
-			close(seat)
+			close(seat.jobs)
 		}
 	}
 }
@@ -336,11 +335,11 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		delete(d.outstanding, r.Job.ID)
 		if isFileTransfer(r.Job.Kind) {
 			a.transfers--
+			a.seat.transfers--
 		}
-		a.moved = b.now
-		if a.left--; a.left == 0 {
+		a.seat.moved = b.now
+		if a.seat.left--; a.seat.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
-			delete(d.servers[a.server].underWay, a)
 		}
 	}
 	for name, refusal := range t.busy {
@@ -377,19 +376,30 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		s.crowding.Store(nil)
 		s.pool.Reopen()
 	}
+	turns := map[string]*turn{} // by server
 	for _, next := range t.assignments {
 		s := d.servers[next.server]
 		s.lastSync = next.jobs[0].Sync
 		if len(s.idle) == len(s.seats) {
 			s.moved = b.now
 		}
-		a := &assigned{server: next.server, seat: s.idle[0], left: len(next.jobs), sync: s.lastSync, transfers: countTransfers(next.jobs), moved: b.now}
-		s.idle, s.underWay[a] = s.idle[1:], true
+		to := next.behind
+		if to == nil {
+			to, s.idle = s.idle[0], s.idle[1:]
+			to.moved = b.now
+		}
+		to.left, to.more, to.alone = to.left+len(next.jobs), next.more, slices.ContainsFunc(next.jobs, goesAlone)
+		a := &assigned{server: next.server, seat: to, sync: s.lastSync, transfers: countTransfers(next.jobs)}
+		to.transfers += a.transfers
 		next.syncs = d.agent.syncs
+		if first := turns[next.server]; next.behind == nil && (first != nil || makesFolders(next.jobs)) {
+			next.turn = first.behind()
+			turns[next.server] = next.turn
+		}
 		for _, job := range next.jobs {
 			d.outstanding[job.ID] = a
 		}
-		a.seat <- next // it is idle, so there is room
+		to.jobs <- next // at most endsSoon assignments are before it, so there is room
 	}
 	d.learnWorth(b, moved)
 	if t.hastened > 0 {

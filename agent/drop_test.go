@@ -379,7 +379,7 @@ func TestADroppedJobOfAStreamIsNotBegun(t *testing.T) {
 		jobs = append(jobs, queue.Job{ID: id + 1, New: queue.New{Kind: work.KindSweepRemote, Path: fmt.Sprint(id)}})
 	}
 	reports := make(chan report, len(jobs))
-	w.do(t.Context(), t.Context(), assignment{jobs: jobs}, reports)
+	w.do(t.Context(), t.Context(), assignment{jobs: jobs}, nil, reports)
 	for _, job := range jobs {
 		r := <-reports
 		want := error(nil)

@@ -16,7 +16,7 @@ func (d *dispatcher) gather(b *batch, done <-chan struct{}) {
 	if len(b.events)+len(b.requests) > 0 || len(b.reports) == 0 {
 		return
 	}
-	left := map[*assigned]int{}
+	left := map[*seat]int{}
 	for _, r := range b.reports {
 		if !d.canWait(r, left) {
 			return
@@ -44,15 +44,15 @@ func (d *dispatcher) gather(b *batch, done <-chan struct{}) {
 }
 
 // canWait reports whether nobody waits for what follows from a report: it says that one job more is done, and its worker has
-// others to do. left is how many jobs of an assignment are not in the batch.
-func (d *dispatcher) canWait(r report, left map[*assigned]int) bool {
+// others to do. left is how many jobs of a worker are not in the batch.
+func (d *dispatcher) canWait(r report, left map[*seat]int) bool {
 	if r.partial {
 		return false
 	}
-	a := d.outstanding[r.Job.ID]
-	if _, ok := left[a]; !ok {
-		left[a] = a.left
+	s := d.outstanding[r.Job.ID].seat
+	if _, ok := left[s]; !ok {
+		left[s] = s.left
 	}
-	left[a]--
-	return left[a] > 0 && r.Result == work.Done && isOperation(r.Job.Kind) && r.Instead == nil && !r.Replan && len(r.Also) == 0
+	left[s]--
+	return left[s] > 0 && !s.goesOn(left[s]) && r.Result == work.Done && isOperation(r.Job.Kind) && r.Instead == nil && !r.Replan && len(r.Also) == 0
 }

@@ -42,6 +42,7 @@ func TestReportsShareACommit(t *testing.T) {
 		{name: "what leads to a look elsewhere", first: []report{also}, size: 1},
 		{name: "a part of a scan, whose worker waits", first: []report{partial}, size: 1},
 		{name: "what is no operation", first: []report{done(1, work.KindVerify)}, size: 1},
+		{name: "the last but two of a worker for whom there is more", first: []report{done(5, upload)}, size: 1},
 		{name: "an event", first: []report{done(1, upload)},
 			later: func(d *dispatcher, _ chan struct{}) { d.events <- trigger.Event{} }, takes: soon, size: 2},
 		{name: "a person", first: []report{done(1, upload)},
@@ -52,10 +53,11 @@ func TestReportsShareACommit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				one, other := &assigned{left: 3}, &assigned{left: 1}
+				one, other := &assigned{seat: &seat{left: 3}}, &assigned{seat: &seat{left: 1}}
+				ending := &assigned{seat: &seat{left: 3, more: true}}
 				d := &dispatcher{
 					agent: &Agent{lasting: &lasting{requests: make(chan request)}}, events: make(chan trigger.Event), reports: make(chan report),
-					outstanding: map[queue.ID]*assigned{1: one, 2: one, 3: one, 4: other}, now: time.Now, wake: time.Now().Add(time.Minute),
+					outstanding: map[queue.ID]*assigned{1: one, 2: one, 3: one, 4: other, 5: ending}, now: time.Now, wake: time.Now().Add(time.Minute),
 				}
 				if test.wake > 0 {
 					d.wake = time.Now().Add(test.wake)

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -104,8 +103,8 @@ func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, erro
 		}
 		return later(at, c.now.Add(settle)), nil
 	}
-	var before plan.Op
-	if old.State != queue.Waiting || old.Claims > 0 || json.Unmarshal(old.Payload, &before) != nil {
+	before, err := plan.DecodeOp(old.Payload)
+	if old.State != queue.Waiting || old.Claims > 0 || err != nil {
 		return at, nil
 	}
 	was, now := before.Local.Entry, op.Local.Entry

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -138,8 +137,8 @@ func (c *commit) foundRoom(r report) error {
 
 // sizeOf is how many bytes a transfer has to find room for.
 func sizeOf(job queue.Job) int64 {
-	var op plan.Op
-	if json.Unmarshal(job.Payload, &op) != nil {
+	op, err := plan.DecodeOp(job.Payload)
+	if err != nil {
 		return 0
 	}
 	if op.Action == plan.Download {

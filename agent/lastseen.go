@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/control"
@@ -26,8 +25,8 @@ func seeing(n state.Note, local, remote plan.Side, now time.Time) state.Note {
 
 // opOf returns what a job is to do, and whether that is known.
 func opOf(job queue.Job) (op plan.Op, ok bool) {
-	ok = json.Unmarshal(job.Payload, &op) == nil && string(op.Action) == job.Kind
-	return op, ok
+	op, err := plan.DecodeOp(job.Payload)
+	return op, err == nil && string(op.Action) == job.Kind
 }
 
 // lastSeen is what each side was when it was last looked at, as far as anything has written that down: the newest of the looks that a

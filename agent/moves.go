@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"path"
 
@@ -117,8 +116,7 @@ func (c *commit) movedFrom(s *scanning) (map[string]bool, error) {
 	}
 	for _, action := range []plan.Action{plan.MoveRemote, plan.MoveLocal} {
 		err := queue.EachOfKind(c.tx, string(action), s.sync(), func(job queue.Job) (bool, error) {
-			var op plan.Op
-			if job.State != queue.Dead && json.Unmarshal(job.Payload, &op) == nil && op.From != "" {
+			if op, err := plan.DecodeOp(job.Payload); job.State != queue.Dead && err == nil && op.From != "" {
 				away[op.From] = true
 			}
 			return true, nil

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -440,10 +439,11 @@ func TestALookInParts(t *testing.T) {
 				b, root, looks := newBreaker(t, nil), t.TempDir(), 0
 				var uploads atomic.Int64
 				b.do = func(job queue.Job) work.Outcome {
-					var op plan.Op
 					if isScanning(job.Kind) {
 						return done
-					} else if err := json.Unmarshal(job.Payload, &op); err != nil {
+					}
+					op, err := plan.DecodeOp(job.Payload)
+					if err != nil {
 						t.Error(err)
 					}
 					uploads.Add(1)

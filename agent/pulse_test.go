@@ -26,9 +26,13 @@ func TestTheDispatcherHasAPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const interval = 7 * time.Second // less than the dispatcher sleeps by itself
 		var pulses, ready atomic.Int64
-		a := New(breakerConfig(), db, Options{
+		var a *Agent
+		a = New(breakerConfig(), db, Options{
 			Logger: slog.New(slog.DiscardHandler), PulseInterval: interval,
 			Ready: func() {
+				if err := a.Health(t.Context()); err != nil {
+					t.Errorf("ready, and not healthy: %v", err)
+				}
 				if ready.Add(1); pulses.Load() != 0 {
 					t.Error("the dispatcher worked before it was ready")
 				}

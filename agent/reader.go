@@ -50,8 +50,8 @@ func (r reader) Count() (n int, err error) {
 
 func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 	err = r.view(func(tx *state.Tx) error {
-		intents, err = state.Intents(tx, r.sync, rel)
-		return err
+		intents = state.Intents(tx, r.sync, rel)
+		return nil
 	})
 	return intents, err
 }

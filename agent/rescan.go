@@ -227,8 +227,7 @@ func (c *commit) isKnownAs(sync string, item plan.Item) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		var op plan.Op
-		if ok && json.Unmarshal(job.Payload, &op) == nil && sameLook(op.Local.Entry, item.Local.Entry) {
+		if op, err := plan.DecodeOp(job.Payload); ok && err == nil && sameLook(op.Local.Entry, item.Local.Entry) {
 			return true, nil
 		}
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"math"
@@ -187,8 +186,8 @@ func (c *commit) rests(r report, op plan.Op) (bool, error) {
 	if anew && !job.Crashed() {
 		return false, nil
 	}
-	var was plan.Op
-	if json.Unmarshal(job.Payload, &was) != nil || !sameLook(was.Local.Entry, op.Local.Entry) || !sameLook(was.Remote.Entry, op.Remote.Entry) {
+	was, err := plan.DecodeOp(job.Payload)
+	if err != nil || !sameLook(was.Local.Entry, op.Local.Entry) || !sameLook(was.Remote.Entry, op.Remote.Entry) {
 		return false, nil
 	}
 	return true, queue.Want(c.tx, c.now, job.ID)

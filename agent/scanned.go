@@ -239,13 +239,9 @@ func (c *commit) enqueueOp(of queue.Job, op plan.Op, full bool) error {
 		return err
 	}
 	op.Planned = c.now.UTC()
-	data, err := op.MarshalJSON() // by itself: package json would look at all of it once more
-	if err != nil {
-		return fmt.Errorf("encode operation on %q: %w", op.Path, err)
-	}
 	job := queue.New{
 		Kind: string(op.Action), Sync: sync, Server: c.d.agent.cfg.Syncs[sync].Server, Path: op.Path,
-		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: data,
+		Priority: priorityOf(op), Serial: op.Action.Deletes(), Why: op.Reason, Payload: op.Encode(),
 		RunAt: readyAt, By: of.By,
 	}
 	if isMove(op.Action) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -39,5 +40,10 @@ func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
 func (l lender) Awaited() bool { return l.pool.Awaited() }
 
 func (l lender) Put(conn scan.Conn) { l.pool.Put(conn.(*ftpclient.Conn)) }
+
+func (l lender) Login() time.Duration {
+	cost := l.pool.LoginCost()
+	return cost.Turn + cost.Login
+}
 
 func (l lender) Most() int { return l.pool.Use().Limit - 1 }

@@ -173,7 +173,7 @@ func (c *commit) mayGoOn(job queue.Job) error {
 		return err
 	}
 	s := c.d.servers[job.Server]
-	if due > 0 && c.idleSeats(job.Server)-(s.config.Connections-s.limit(c.now)) < due {
+	if due > 0 && len(c.freeSeats(job.Server, s.limit(c.now), true)) < due {
 		return nil
 	}
 	c.allotComparison(job)

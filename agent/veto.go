@@ -243,8 +243,8 @@ type pendingDelete struct {
 }
 
 func asPending(job queue.Job) (p pendingDelete, ok bool) {
-	op := plan.Op{}
-	if job.State == queue.Dead || json.Unmarshal(job.Payload, &op) != nil {
+	op, err := plan.DecodeOp(job.Payload)
+	if job.State == queue.Dead || err != nil {
 		return p, false
 	}
 	return pendingDelete{op.Approved, op.DeletesFile(), op.Extra}, true

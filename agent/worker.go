@@ -19,8 +19,11 @@ type assignment struct {
 	room int
 	// more: there are more jobs to be done than these.
 	more bool
+	// behind is the worker that gets them while it has others to do; nil: one that has none.
+	behind *seat
 	// syncs are those of the configuration that is in force; nil: those of the worker.
 	syncs map[string]work.Sync
+	turn  *turn // for a connection
 }
 
 // report is what a worker says about one job.
@@ -48,6 +51,7 @@ type worker struct {
 	dropped func(id queue.ID) bool
 
 	conn *ftpclient.Conn // nil until the assignment needs it
+	turn *turn           // for the first one
 	hand queue.ID        // the job at hand
 	used bool            // it asked for the connection
 
@@ -58,16 +62,14 @@ type worker struct {
 // is begun. Every job of every assignment is reported, and parts of scans before; reports never blocks for long.
 func (w *worker) run(ctx, begin context.Context, jobs <-chan assignment, reports chan<- report) {
 	for a := range jobs {
-		w.do(ctx, begin, a, reports)
+		w.do(ctx, begin, a, jobs, reports)
 	}
 }
 
-func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- report) {
-	if a.syncs != nil {
-		w.syncs = a.syncs
-	}
+// do carries out an assignment, and those that have come behind it when it ends, as one stream.
+func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assignment, reports chan<- report) {
 	var unavailable, full error
-	left := len(a.jobs)
+	left := 0
 	tell := func(o work.Outcome) {
 		switch classify(o.Err) {
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:
@@ -84,22 +86,41 @@ func (w *worker) do(ctx, begin context.Context, a assignment, reports chan<- rep
 		}
 		reports <- r
 	}
+	w.turn = a.turn
+	defer a.turn.pass() // also if it had no need of a connection
 	stream := work.NewStream(tell)
-	for i, job := range a.jobs {
-		w.hand, w.used = job.ID, false
-		switch {
-		case ctx.Err() != nil || begin.Err() != nil:
-			tell(work.Outcome{Job: job, Err: context.Canceled})
-		case unavailable != nil:
-			tell(work.Outcome{Job: job, Err: unavailable})
-		case full != nil && isTransfer(job.Kind):
-			tell(work.Outcome{Job: job, Err: full})
-		default:
-			w.carryOut(ctx, begin, a, i, stream, tell, reports)
+	for follows := true; follows; a, follows = following(jobs) {
+		if left += len(a.jobs); a.syncs != nil {
+			w.syncs = a.syncs
+		}
+		if a.behind == nil { // handed out after all others were told
+			unavailable, full = nil, nil
+		}
+		for i, job := range a.jobs {
+			w.hand, w.used = job.ID, false
+			switch {
+			case ctx.Err() != nil || begin.Err() != nil:
+				tell(work.Outcome{Job: job, Err: context.Canceled})
+			case unavailable != nil:
+				tell(work.Outcome{Job: job, Err: unavailable})
+			case full != nil && isTransfer(job.Kind):
+				tell(work.Outcome{Job: job, Err: full})
+			default:
+				w.carryOut(ctx, begin, a, i, stream, tell, reports)
+			}
 		}
 	}
 	w.hand, w.used = 0, true // what waits has begun, and may have another connection
 	stream.End()
+}
+
+// following is an assignment that is there already.
+func following(jobs <-chan assignment) (a assignment, ok bool) {
+	select {
+	case a, ok = <-jobs:
+	default:
+	}
+	return a, ok
 }
 
 // carryOut does one job of an assignment, unless its sync is stopped or it is to be gone. What comes of it is told now or, of what goes on in the
@@ -175,6 +196,9 @@ func (w *worker) flush(job queue.Job, reports chan<- report) func(context.Contex
 func (w *worker) connect(ctx context.Context) (_ *ftpclient.Conn, err error) {
 	if w.conn == nil || !w.conn.Usable() {
 		w.release()
+		w.turn.wait(ctx)
+		w.turn.pass()
+		w.turn = nil
 		w.conn, err = w.pool.Get(ctx)
 	}
 	return w.conn, err

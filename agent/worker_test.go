@@ -85,7 +85,7 @@ func TestWhatADeadConnectionLearnedIsKept(t *testing.T) {
 			}
 			job := queue.Job{ID: 1, New: queue.New{Kind: work.KindScan, Sync: "s", Server: "acme"}}
 			reports := make(chan report, 1)
-			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}, room: 1000}, reports)
+			w.do(t.Context(), t.Context(), assignment{server: "acme", jobs: []queue.Job{job}, room: 1000}, nil, reports)
 			r := <-reports
 			if r.reached != row.alive {
 				t.Errorf("reached %v: %v", r.reached, r.Err)
@@ -117,7 +117,7 @@ func TestAWorkerThatIsToldToStop(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	reports := make(chan report, 2)
-	w.do(t.Context(), stopped, assignment{jobs: []queue.Job{{ID: 1}, {ID: 2}}}, reports)
+	w.do(t.Context(), stopped, assignment{jobs: []queue.Job{{ID: 1}, {ID: 2}}}, nil, reports)
 	for range 2 {
 		if r := <-reports; r.reached || classify(r.Err) != ftpclient.ClassCancelled {
 			t.Errorf("report: %+v", r)

@@ -18,10 +18,10 @@ func (c *commit) worthConnections(name string, due int) (int, error) {
 	if s.concurrency.isFree(c.now) {
 		return limit, nil
 	}
-	reported := map[*assigned]int{}
+	reported := map[*seat]int{}
 	for _, r := range c.b.reports {
 		if !r.partial {
-			reported[c.d.outstanding[r.Job.ID]]++
+			reported[c.d.outstanding[r.Job.ID].seat]++
 		}
 	}
 	others := s.others(c.now, reported)
@@ -36,13 +36,16 @@ func (c *commit) worthConnections(name string, due int) (int, error) {
 	return worth, err
 }
 
+// busy is how many workers have jobs.
+func (s *server) busy() int { return len(s.seats) - len(s.idle) }
+
 // others counts the workers that have something else to do than transfers which follow each other; reported are the jobs of each that
 // were done since.
-func (s *server) others(now time.Time, reported map[*assigned]int) (others int) {
-	for a := range s.underWay {
-		switch done := reported[a]; {
-		case done == a.left:
-		case a.transfers == 0, done == 0 && now.Sub(a.moved) >= longTransfer:
+func (s *server) others(now time.Time, reported map[*seat]int) (others int) {
+	for _, at := range s.seats {
+		switch done := reported[at]; {
+		case done == at.left:
+		case at.transfers == 0, done == 0 && now.Sub(at.moved) >= longTransfer:
 			others++
 		}
 	}
@@ -52,7 +55,7 @@ func (s *server) others(now time.Time, reported map[*assigned]int) (others int) 
 // nextWorth is when the file of a worker may have taken too long for others to wait for it, at the latest what is given.
 func (c *commit) nextWorth(next time.Time) time.Time {
 	for _, s := range c.d.servers {
-		if !s.concurrency.isFree(c.now) && len(s.underWay)+len(c.assignments) > 0 {
+		if !s.concurrency.isFree(c.now) && s.busy()+len(c.assignments) > 0 {
 			next = earlier(next, c.now.Add(longTransfer))
 		}
 	}
@@ -62,12 +65,12 @@ func (c *commit) nextWorth(next time.Time) time.Time {
 // learnWorth takes what a batch has reported for what it says about how many transfers at a time are worth it.
 func (d *dispatcher) learnWorth(b batch, outcomes map[string]moment) {
 	for name, s := range d.servers {
-		if len(s.underWay) == 0 && s.concurrency.busy == 0 {
+		if s.busy() == 0 && s.concurrency.busy == 0 {
 			continue
 		}
 		now, limit := outcomes[name], s.limit(b.now)
 		others := s.others(b.now, nil)
-		now.now, now.busy, now.most, now.turn = b.now, len(s.underWay)-others, limit-others, s.pool.LoginCost().Turn
+		now.now, now.busy, now.most, now.turn = b.now, s.busy()-others, limit-others, s.pool.LoginCost().Turn
 		was, why := s.concurrency.worth(b.now, limit), ""
 		if s.concurrency, why = s.concurrency.after(now); why != "" {
 			d.agent.logger.Debug("how many transfers at a time are worth it", "server", name, "was", was, "is", s.concurrency.worth(b.now, limit), "reason", why)

@@ -2,6 +2,7 @@ package ftpclient
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -19,8 +20,12 @@ const (
 	aheadFails    = "no"
 )
 
-// retryAhead is after how long what was learned against questions behind transfers is doubted: servers are replaced, networks change.
-const retryAhead = 24 * time.Hour
+// retryLearned is after how long it is doubted what was learned against something that makes transfers faster: servers are replaced,
+// networks change.
+const retryLearned = 24 * time.Hour
+
+// outdated reports whether that time is over since learned, in seconds of Unix time.
+func outdated(learned int64) bool { return time.Since(time.Unix(learned, 0)) > retryLearned }
 
 // StoreAhead is Do of before, then Store of the whole file p, for one of many small files: Result.Size tells what SIZE says of it
 // afterwards. more says that another such transfer follows at once. On servers that are known to stand it all that takes two round
@@ -200,7 +205,7 @@ func (c *Conn) standsAhead(ctx context.Context, r request) (string, error) {
 // EPSV behind a transfer for the end of that. Where nobody knows, nothing is outstanding behind a transfer.
 func (c *Conn) stands() string {
 	learned := c.facts.Ahead
-	if learned == aheadDoubtful || learned != "" && learned != aheadWorks && time.Since(time.Unix(c.facts.AheadLearned, 0)) > retryAhead {
+	if learned == aheadDoubtful || learned != "" && learned != aheadWorks && outdated(c.facts.AheadLearned) {
 		learned = ""
 	}
 	switch {
@@ -241,10 +246,23 @@ func (t *Transfer) give(ctx context.Context, command control.Command, a around) 
 	return nil
 }
 
-// endsEarly reports whether this side of a download is to end as soon as it is open: ProFTPD waits for that end before it says 226, which
-// takes another round trip. Other servers may take it for an abort, and TLS has to say something at the end.
+// endsEarly reports whether this side of a download is to end as soon as it is open. Before they say 226, ProFTPD waits for that end, and vsftpd
+// for that of TLS, which takes another round trip. Other servers may take it for an abort; so does one that did not bring a file so.
 func (t *Transfer) endsEarly() bool {
-	return t.around.stands != "" && !t.request.upload && t.conn.tls == nil && t.conn.facts.Server == "proftpd"
+	if t.around.stands == "" || t.request.upload || t.conn.noEarlyEnd {
+		return false
+	}
+	return t.conn.facts.Server == "proftpd" || t.conn.facts.Server == "vsftpd" && t.conn.tls != nil
+}
+
+// endEarly ends this side of a download that begins, TLS before TCP. If it cannot be, the server waits for the end.
+func (t *Transfer) endEarly(o opened) {
+	if secured, ok := o.stream.(*tls.Conn); ok {
+		secured.CloseWrite()
+	}
+	if t.conn.facts.Server == "proftpd" {
+		o.guarded.CloseWrite()
+	}
 }
 
 // hear waits for the replies to what went in front of the command.

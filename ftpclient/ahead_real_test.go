@@ -2,6 +2,7 @@ package ftpclient_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -137,6 +138,46 @@ func retrieveStream(t *testing.T, p *place, files int) {
 		result, err := transfer.Finish(t.Context())
 		if err != nil || result.Size != int64(17*i) || !bytes.Equal(got, small(i)) || !look.Found || look.Err != nil {
 			t.Fatalf("file %d: %v, size %d, %d bytes, look %+v", i, err, result.Size, len(got), *look)
+		}
+	}
+}
+
+// TestARefusedUploadIsNoWordAboutItsDataConnection: with TLS a server that refuses the command also breaks off the handshake, which may be
+// noticed first. It was taken for a connection that does not work, and active mode was tried from then on, or nothing
+// sent ahead any more.
+func TestARefusedUploadIsNoWordAboutItsDataConnection(t *testing.T) {
+	ftptest.Leaks(t)
+	for _, name := range ftptest.RealServers {
+		for _, s := range []security{securities[0], securities[len(securities)-1]} {
+			t.Run(name+" "+s.name, func(t *testing.T) {
+				t.Parallel()
+				server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: s.version != 0})
+				seen := new(replyCodes)
+				o := optionsFor(server, s)
+				o.Logger = slog.New(seen)
+				conn := dial(t, t.Context(), server.Addr, o)
+				defer conn.Close()
+				p := &place{conn: conn, server: server, folder: conn.Absolute(""), disk: server.Root}
+				p.store(t, "first", []byte("x"))
+				for range 10 {
+					transfer, err := conn.StoreAhead(t.Context(), conn.NewBatch(), p.remote("missing/file"), true)
+					if err == nil {
+						transfer.ReadFrom(strings.NewReader("x"))
+						_, err = transfer.Finish(t.Context())
+					}
+					var refusal *ftpclient.Error
+					if !errors.As(err, &refusal) || refusal.Code/10 != 55 {
+						t.Fatalf("stored in a folder that is missing: %v", err)
+					}
+					p.store(t, "there", []byte("y"))
+				}
+				if text := seen.lines(); strings.Contains(text, "EPRT") || strings.Contains(text, "PORT") || strings.Contains(text, "NLST") {
+					t.Errorf("another way was looked for:\n%s", text)
+				}
+				if learned := conn.Facts().Ahead; learned != "" && learned != "yes" {
+					t.Errorf("commands around transfers: %q", learned)
+				}
+			})
 		}
 	}
 }

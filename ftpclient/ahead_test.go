@@ -2,7 +2,9 @@ package ftpclient_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -213,25 +215,70 @@ func TestDataGoBeforeTheFirstReply(t *testing.T) {
 	}
 }
 
-// TestADownloadFromProFTPDEndsOnThisSideFirst: it waits for that before it ends its own.
-func TestADownloadFromProFTPDEndsOnThisSideFirst(t *testing.T) {
+// TestADownloadEndsOnThisSideFirst on servers that wait for that before they end theirs.
+func TestADownloadEndsOnThisSideFirst(t *testing.T) {
+	for _, row := range []struct {
+		server string
+		tls    *ftptest.TLS
+	}{
+		{"proftpd", nil},
+		{"proftpd", &ftptest.TLS{Config: certified(t, tls.VersionTLS13)}},
+		{"vsftpd", &ftptest.TLS{Config: certified(t, tls.VersionTLS12)}},
+	} {
+		charset := map[string]steps{"vsftpd": talk("OPTS UTF8 ON", "200 always")}[row.server]
+		t.Run(fmt.Sprintf("%s, TLS %v", row.server, row.tls != nil), func(t *testing.T) {
+			t.Parallel()
+			waiting := &ftptest.Data{TLS: row.tls, Send: "one", Receive: ftptest.All, End: ftptest.Close}
+			script := steps{passive}.then(inOneWrite(ftptest.Step{Send: "150 go", Data: waiting}, "RETR /a", "SIZE /a")...).then(ftptest.Step{Send: "226 done\n213 3"})
+			whole, how := session("MLST type*;size*;", script), func(*ftpclient.Options) {}
+			if row.tls != nil {
+				whole, how = steps{{Send: "220 ready"}, {Expect: "AUTH TLS", Send: "234 go on", TLS: row.tls}}, secure
+				whole = whole.then(talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "211-Features\n MLST type*;size*;\n211 End")...).then(charset...)
+				whole = whole.then(talk("PBSZ 0", "200 ok", "PROT P", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 binary")...).then(script...).then(talk("QUIT", "221 bye")...)
+			}
+			conn, _ := connect(t, whole, knownServer, how, func(o *ftpclient.Options) { o.Facts.Server, o.Facts.LoginAtOnce = row.server, "broke" })
+			defer conn.Close()
+			if got, err := retrieveAhead(t, conn, "/a"); err != nil || got != "one" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestAServerThatTakesAnEarlyEndForAnAbort is not shown another one.
+func TestAServerThatTakesAnEarlyEndForAnAbort(t *testing.T) {
 	t.Parallel()
-	waiting := &ftptest.Data{Send: "one", Receive: ftptest.All, End: ftptest.Close}
-	script := steps{passive}.then(inOneWrite(ftptest.Step{Send: "150 go", Data: waiting}, "RETR /a", "SIZE /a")...).then(ftptest.Step{Send: "226 done\n213 3"})
-	conn, _ := connect(t, session("MLST type*;size*;", script), knownServer, func(o *ftpclient.Options) {
-		o.Facts.Server, o.Facts.LoginAtOnce = "proftpd", "broke"
-	})
+	abort := ftptest.Step{Send: "150 go", Data: &ftptest.Data{Send: "o", End: ftptest.Close}}
+	script := steps{passive}.then(inOneWrite(abort, "RETR /a", "SIZE /a")...).then(ftptest.Step{Send: "426 you have ended\n213 3"}, passive).
+		then(inOneWrite(ftptest.Step{Send: "150 go", Data: &ftptest.Data{Send: "one", End: ftptest.Close}}, "RETR /a", "SIZE /a")...).then(ftptest.Step{Send: "226 done\n213 3"})
+	conn, _ := connect(t, session("MLST type*;size*;", script), knownServer, func(o *ftpclient.Options) { o.Facts.Server, o.Facts.LoginAtOnce = "proftpd", "broke" })
 	defer conn.Close()
-	transfer, err := conn.RetrieveAhead(t.Context(), nil, "/a", false)
+	for i, want := range []string{"o", "one"} {
+		transfer, err := conn.RetrieveAhead(t.Context(), nil, "/a", false)
+		if err != nil && i == 0 { // the 426 was faster
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if transfer.EndsEarly() != (i == 0) {
+			t.Errorf("download %d has ended early: %v", i, transfer.EndsEarly())
+		}
+		got, _ := io.ReadAll(transfer)
+		if _, err := transfer.Finish(t.Context()); string(got) != want || (err == nil) != (i == 1) {
+			t.Errorf("download %d: %q, %v", i, got, err)
+		}
+	}
+}
+
+func retrieveAhead(t *testing.T, conn *ftpclient.Conn, p string) (string, error) {
+	t.Helper()
+	transfer, err := conn.RetrieveAhead(t.Context(), nil, p, false)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	if got, err := io.ReadAll(transfer); err != nil || string(got) != "one" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if result, err := transfer.Finish(t.Context()); err != nil || result.Size != 3 {
-		t.Errorf("%v, %+v", err, result)
-	}
+	got, _ := io.ReadAll(transfer) // its error is Finish's, too
+	_, err = transfer.Finish(t.Context())
+	return string(got), err
 }
 
 func TestListAhead(t *testing.T) {
@@ -300,13 +347,16 @@ func TestFindFile(t *testing.T) {
 		script steps
 		size   int64 // -1 for nothing found
 	}{
-		{"it is there", group("MLST /a", facts, "SIZE /a", "213 7", "DELE /x", "250 gone"), 7},
-		{"nothing is there", group("MLST /a", "550 No such file or directory", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
-		{"nothing is there, in words that may mean more", group("MLST /a", "550 'a' cannot be listed", "SIZE /a", "550 no", "DELE /x", "250 gone"), -1},
-		{"nobody may look at it", group("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "DELE /x", "250 gone").
+		{"it is there", group("SIZE /a", "213 7", "DELE /x", "250 gone", "DELE /y", "250 gone").then(talk("MLST /a", facts)...), 7},
+		{"nothing is there", group("SIZE /a", "550 /a: No such file or directory", "DELE /x", "250 gone", "DELE /y", "250 gone"), -1},
+		{"nothing is there, in words that may mean more", group("SIZE /a", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", "550 No such file or directory")...), -1},
+		{"a folder is there", group("SIZE /a", "550 /a: not a regular file", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", "250-here\r\n type=dir; a\r\n250 end")...), -1},
+		{"nobody may look at it", group("SIZE /a", "550 Permission denied", "DELE /x", "250 gone", "DELE /y", "250 gone").
 			then(talk("MLST /a", "550 Permission denied", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
-		{"the command is refused", group("MLST /a", "501 what?", "SIZE /a", "213 7", "DELE /x", "250 gone").
-			then(talk("MLST /a", "501 what?", "SIZE /a", "213 7", "MDTM /a", "213 20240102030405")...), 7},
+		{"the command is refused", group("SIZE /a", "501 what?", "DELE /x", "250 gone", "DELE /y", "250 gone").
+			then(talk("MLST /a", facts)...), 7},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -316,6 +366,7 @@ func TestFindFile(t *testing.T) {
 			batch := conn.NewBatch()
 			found := batch.FindFile("/a")
 			gone := batch.Remove("/x")
+			batch.Remove("/y")
 			if err := batch.Do(t.Context()); err != nil || gone.Err != nil {
 				t.Fatal(err, gone.Err)
 			}
@@ -326,10 +377,32 @@ func TestFindFile(t *testing.T) {
 	}
 }
 
+// TestFindFileWhereSizeIsVague: it is asked together with MLST from then on.
+func TestFindFileWhereSizeIsVague(t *testing.T) {
+	t.Parallel()
+	script := group("SIZE /a", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone").then(talk("MLST /a", "550 'a' cannot be listed", "SIZE /a", "550 no")...).
+		then(group("MLST /b", "550 'b' cannot be listed", "SIZE /b", "550 no", "DELE /x", "250 gone", "DELE /y", "250 gone")...).
+		then(group("MLST /c", "250-here\r\n type=file;size=7;modify=20240102030405; c\r\n250 end", "SIZE /c", "213 7", "DELE /x", "250 gone", "DELE /y", "250 gone")...)
+	conn, _ := connect(t, session("MLST type*;size*;modify*;", script), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
+	defer conn.Close()
+	for _, row := range []struct {
+		name  string
+		there bool
+	}{{"/a", false}, {"/b", false}, {"/c", true}} {
+		batch := conn.NewBatch()
+		found := batch.FindFile(row.name)
+		batch.Remove("/x")
+		batch.Remove("/y")
+		if err := batch.Do(t.Context()); err != nil || found.Err != nil || found.Found != row.there {
+			t.Errorf("%s: %+v, %v", row.name, found, err)
+		}
+	}
+}
+
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	script := group("RNFR /a", "550 no", "RNTO /b", "503 first RNFR", "DELE /c", "250 gone", "MKD /d", "257 made", "RMD /e", "550 not empty").
-		then(group("MKD /f", "550 exists", "SIZE /g", "213 7", "MDTM /g", "213 20240102030405")...)
+		then(group("MKD /l", "257 made", "MKD /r", "257 made")...).then(group("MKD /f", "550 exists", "SIZE /g", "213 7", "MDTM /g", "213 20240102030405")...)
 	conn, _ := connect(t, session("", script), knownServer)
 	defer conn.Close()
 	batch := conn.NewBatch()
@@ -340,6 +413,11 @@ func TestBatch(t *testing.T) {
 	var e *ftpclient.Error
 	if !errors.As(rename.Err, &e) || e.Code != 550 || remove.Err != nil || made.Err != nil || !errors.As(removed.Err, &e) || e.Code != 550 {
 		t.Errorf("%v, %v, %v, %v", rename.Err, remove.Err, made.Err, removed.Err)
+	}
+	batch = conn.NewBatch()
+	left, right := batch.MakeDir("/l"), batch.MakeDir("/r") // two are worth it where it is known
+	if err := batch.Do(t.Context()); err != nil || left.Err != nil || right.Err != nil {
+		t.Fatal(err, left.Err, right.Err)
 	}
 	batch = conn.NewBatch()
 	exists, found := batch.MakeDir("/f"), batch.StatFile("/g")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient/internal/control"
@@ -32,10 +33,11 @@ type step struct {
 }
 
 // Answer is what came of one change. Err is nil if it was made; until the Batch was sent it is ErrUnanswered. Reply is what the server
-// said last to that, as for Conn.LastReply.
+// said last to that, as for Conn.LastReply. ModTime is, of SetModTime, which time the server says that the file has now; zero if it does not.
 type Answer struct {
-	Err   error
-	Reply string
+	Err     error
+	Reply   string
+	ModTime time.Time
 }
 
 // StatAnswer is what StatFile would have said.
@@ -81,27 +83,38 @@ func (b *Batch) StatFile(p string) *StatAnswer {
 	return answer
 }
 
-// FindFile is StatFile for a file that is most likely not there. Servers say that in words which may mean something else; where SIZE shows no
-// file either, as asked for in the same write, it is taken for absent as by Conn.StatFile.
+// FindFile is StatFile for a file that is most likely not there: that is asked by SIZE alone, the cheapest question for a server, as long as
+// its refusal proves absence. Where it did not, MLST is asked in the same write, too: what neither shows is taken for absent as by Conn.StatFile.
 func (b *Batch) FindFile(p string) *StatAnswer {
 	c, answer := b.conn, b.StatFile(p)
 	s := b.steps[len(b.steps)-1]
 	size, fits, err := c.direct(line{verb: "SIZE"}, c.Absolute(p))
-	if len(s.commands) != 1 || err != nil || !fits { // it is SIZE already, or goes alone
+	if len(s.commands) == 0 || err != nil || !fits { // it goes alone
 		return answer
 	}
-	s.commands = append(s.commands, size)
-	s.read = func(replies []control.Reply) (sure bool) {
-		look, size := replies[0], replies[1]
-		if look.Completed() {
-			answer.Entry, answer.Found, sure = c.readStat(p, replies[:1])
-		} else if sure = size.Code == 550 || errors.Is(c.refusal("stat", p, "MLST", look), fs.ErrNotExist); sure {
-			answer.Entry, answer.Found = list.Entry{}, false
+	absent := func(is bool) bool {
+		if is {
+			answer.Entry, answer.Found, answer.Err = list.Entry{}, false, nil
 		}
-		if sure {
-			answer.Err = nil
+		return is
+	}
+	if c.hasMLST() && c.sizeIsVague {
+		stat := s.read
+		s.commands = append(s.commands, size)
+		s.read = func(replies []control.Reply) bool {
+			if look := replies[0]; !look.Completed() {
+				return absent(replies[1].Code == 550 || errors.Is(c.refusal("stat", p, "MLST", look), fs.ErrNotExist))
+			}
+			return stat(replies[:1])
 		}
-		return sure
+		return answer
+	}
+	s.commands = []control.Command{size}
+	s.read = func(replies []control.Reply) bool {
+		refused := replies[0].Code == 550
+		proven := refused && (!c.hasMLST() || errors.Is(c.refusal("stat", p, "SIZE", replies[0]), fs.ErrNotExist) && c.sureOf(p))
+		c.sizeIsVague = c.sizeIsVague || refused && !proven
+		return absent(proven)
 	}
 	return answer
 }
@@ -132,12 +145,31 @@ func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 	for _, setter := range timeSetters {
 		if setter.name == c.facts.TimeSetter {
 			l := setter.line(c.stamp(t))
-			return b.change("set time", []line{l}, []string{p}, func(replies []control.Reply) error {
+			var answer *Answer
+			answer = b.change("set time", []line{l}, []string{p}, func(replies []control.Reply) error {
+				answer.ModTime = c.timeTold(replies[0])
+				c.tellsTimeSet = answer.ModTime.Equal(t.Truncate(time.Second))
 				return c.unlessCompleted("set time", p, l.verb, replies[0])
 			}, alone)
+			return answer
 		}
 	}
 	return b.change("set time", nil, nil, nil, alone)
+}
+
+// TellsTimeSet reports whether the server named, in its reply to the last SetModTime of a Batch, the very time that was to be set.
+func (c *Conn) TellsTimeSet() bool { return c.tellsTimeSet }
+
+// timeTold is the time in a reply to MFMT, such as "213 Modify=20240301120224; /f" (draft-somers-ftp-mfxx, section 3.1); zero if there is none.
+// It counts where times are told as they are set.
+func (c *Conn) timeTold(reply control.Reply) time.Time {
+	fact, _, ok := strings.Cut(reply.Last(), ";")
+	if name, value, isFact := strings.Cut(fact, "="); ok && isFact && reply.Code == 213 && strings.EqualFold(name, "modify") && c.facts.SetterOffset == 0 {
+		if t, err := c.parseTime(value); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // SetsTimesInBatches reports whether it is known how to set times, or can be tried in a Batch. If not, Conn.SetModTime finds it out.

@@ -50,9 +50,12 @@ type Conn struct {
 	batchBuffer        []byte        // below TLS, the same
 	uploads, downloads *rate.Limiter // of this connection alone, nil without a limit
 	noSplice           bool          // a file could not be spliced to
+	noEarlyEnd         bool          // a download of which this side had ended was not brought to its end
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
 	failedMFMT         bool          // in a Batch
+	tellsTimeSet       bool          // see TellsTimeSet
+	sizeIsVague        bool          // its refusal of a missing file does not prove that it is missing
 
 	running running // what Close has to end
 }
@@ -139,7 +142,15 @@ func (c *Conn) Facts() Facts { return c.facts }
 func (c *Conn) LearnNoDotNames() { c.facts.NoDotNames = true }
 
 // LearnNoSegments notes that parts of one file that came over several connections did not fit together.
-func (c *Conn) LearnNoSegments() { c.facts.NoSegments = true }
+func (c *Conn) LearnNoSegments() {
+	c.facts.NoSegments, c.facts.SegmentsLearned = true, time.Now().Unix()
+}
+
+// TakesSegments reports whether parts of one file may be asked for over several connections: unless LearnNoSegments was called in the
+// last 24 hours.
+func (c *Conn) TakesSegments() bool {
+	return !c.facts.NoSegments || outdated(c.facts.SegmentsLearned)
+}
 
 // Turn is how soon the server has answered a command, at best: about the round trip time of the line. 0 before the first one that was
 // sent alone.
@@ -163,6 +174,13 @@ func (c *Conn) Close() error {
 	err := connection.Quit(quitPatience)
 	c.running.takeReady().Close()
 	return err
+}
+
+// ended reports whether the Conn is closed, or its connection is lost. Other than Usable it may be called by anybody at any time.
+func (c *Conn) ended() bool {
+	c.running.mu.Lock()
+	defer c.running.mu.Unlock()
+	return c.running.closed || c.control.Err() != nil
 }
 
 // kill gives the connection up: the reply to some command is not going to be read.

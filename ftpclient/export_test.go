@@ -53,3 +53,6 @@ func (c *Conn) AgeProofs(by time.Duration) {
 		c.proven[i].last = c.proven[i].last.Add(-by)
 	}
 }
+
+// EndsEarly reports whether this side of a download has ended as soon as it was open.
+func (t *Transfer) EndsEarly() bool { return t.endsEarly() }

@@ -57,8 +57,10 @@ type Facts struct {
 	StoreRestart string `json:"store_restart,omitempty"`
 	// Appending is the same for APPE.
 	Appending string `json:"appending,omitempty"`
-	// NoSegments: parts of one file that came over several connections did not fit together. Conn.LearnNoSegments notes it.
-	NoSegments bool `json:"no_segments,omitempty"`
+	// NoSegments: parts of one file that came over several connections did not fit together. Conn.LearnNoSegments notes it. It holds
+	// for a day from SegmentsLearned on, in seconds of Unix time: see Conn.TakesSegments.
+	NoSegments      bool  `json:"no_segments,omitempty"`
+	SegmentsLearned int64 `json:"segments_learned,omitempty"`
 	// RenameOver is what a rename does where a file has the new name: RenameReplaces or
 	// RenameRefuses, "" when unknown. Conn.LearnRenameOver notes it.
 	RenameOver string `json:"rename_over,omitempty"`

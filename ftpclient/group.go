@@ -59,9 +59,9 @@ func (c *Conn) StatFiles(ctx context.Context, paths []string) ([]FileStat, error
 	return answers, nil
 }
 
-// groups reports whether so many questions are asked in groups; for a few the proof is not worth it.
+// groups reports whether so many questions are asked in groups; for two the proof is not worth it.
 func (c *Conn) groups(ctx context.Context, questions int) (bool, error) {
-	if questions <= 2 {
+	if questions < 2 || questions == 2 && c.facts.Pipelining == "" && !orderly[c.facts.Server] {
 		return false, nil
 	}
 	return c.pipelines(ctx)
@@ -268,6 +268,8 @@ func answers(verb string, r control.Reply) bool {
 		return r.Code == 213 || r.Code >= 400
 	case "MLST":
 		return r.Code == 250 || r.Code >= 400
+	case "REST":
+		return r.Intermediate() || r.Code >= 400
 	case "RNFR":
 		return r.Intermediate() || r.Completed() || r.Code >= 400
 	case "EPSV":

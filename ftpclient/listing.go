@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -222,7 +223,10 @@ func (c *Conn) listWith(ctx context.Context, p, verb, argument, format string) (
 // readListing is the listing that comes by a transfer, which it ends.
 func (c *Conn) readListing(ctx context.Context, transfer *Transfer, format string) (Listing, error) {
 	p, argument := transfer.request.path, transfer.request.argument
-	text, err := io.ReadAll(io.LimitReader(transfer, c.listingLimit+1))
+	buffer := listingPool.Get().(*bytes.Buffer) // nothing of it is kept
+	defer giveBack(buffer)
+	_, err := buffer.ReadFrom(io.LimitReader(transfer, c.listingLimit+1))
+	text := buffer.Bytes()
 	if err == nil && int64(len(text)) > c.listingLimit {
 		transfer.Abort(ctx)
 		return Listing{}, &Error{Op: "list", Path: p, Err: fmt.Errorf("%w: more than %d bytes", ErrIncomplete, c.listingLimit)}
@@ -251,6 +255,19 @@ func (c *Conn) readListing(ctx context.Context, transfer *Transfer, format strin
 		c.facts.CloseNotify = true
 	}
 	return l, nil
+}
+
+// listingPool holds buffers for the text of a listing, which are as large as a folder of some hundred files needs.
+var listingPool = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 64<<10)) }}
+
+// mostPooled is the size of a buffer that is kept for another listing.
+const mostPooled = 1 << 20
+
+func giveBack(buffer *bytes.Buffer) {
+	if buffer.Cap() <= mostPooled {
+		buffer.Reset()
+		listingPool.Put(buffer)
+	}
 }
 
 func hasFacts(line string) bool {

@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -200,6 +201,36 @@ func TestAListingOverTheLimitIsGivenUp(t *testing.T) {
 	outcome{is: ftpclient.ErrIncomplete, class: ftpclient.ClassRetry}.check(t, err)
 	if !conn.Usable() {
 		t.Error("the connection is lost")
+	}
+}
+
+// TestListingsLeaveEachOtherAlone: what was read stays as it is while other texts are read into the same memory.
+func TestListingsLeaveEachOtherAlone(t *testing.T) {
+	const files = 500
+	text := func(prefix string) (lines string) {
+		for i := range files {
+			lines += "modify=20240102030405;perm=adfrw;size=5;type=file;unique=801U1E0B;UNIX.group=65534;UNIX.groupname=nogroup;UNIX.mode=0644;" +
+				fmt.Sprintf("UNIX.owner=106;UNIX.ownername=ftp; %s-%03d\r\n", prefix, i)
+		}
+		return lines
+	}
+	var script steps
+	for _, prefix := range []string{"first", "second", "third"} {
+		script = script.then(cwd).then(sent("MLSD", text(prefix))...)
+	}
+	conn, _ := connect(t, session("MLST type*;size*;modify*", script))
+	var all []ftpclient.Listing
+	for range 3 {
+		l, err := conn.List(t.Context(), "/d")
+		if err != nil || len(l.Entries) != files {
+			t.Fatalf("%d entries, %v", len(l.Entries), err)
+		}
+		all = append(all, l)
+	}
+	for i, prefix := range []string{"first", "second", "third"} {
+		if got, want := all[i].Entries[files-1].Name, fmt.Sprintf("%s-%03d", prefix, files-1); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

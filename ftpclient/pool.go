@@ -202,7 +202,7 @@ func (p *Pool) Put(conn *Conn) {
 	p.learn(known, conn.Facts())
 	// One that reads names in another way than the others is not lent again.
 	sameNames := conn.facts.Encoding == "" || conn.facts.Encoding == p.facts.Encoding
-	if conn.Usable() && sameNames && !p.closed && !p.retired && p.connected() < p.limit {
+	if conn.Usable() && sameNames && !p.closed && !p.retired && p.present() < p.limit {
 		p.idle = append(p.idle, idleConn{conn, time.Now(), conn.Facts()})
 		p.turn()
 		p.mu.Unlock()
@@ -312,7 +312,7 @@ func (p *Pool) accepted(conn *Conn, dialledWith Facts) bool {
 	p.lent[conn] = conn.Facts()
 	p.usedAt = time.Now()
 	p.cost = LoginCost{Login: conn.loginTook, Turn: conn.connectTook}
-	if n := p.connected(); n > p.limit {
+	if n := p.present(); n > p.limit {
 		p.setLimit(n) // the refusal that made it lower came while this one was on its way
 	} else if p.facts.ConnectionLimit > 0 && n > p.facts.ConnectionLimit {
 		p.setLimit(p.limit)
@@ -340,12 +340,12 @@ func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err er
 	again := false
 	switch {
 	case class != ClassBusy:
-	case now.Sub(p.closedAt) < lingering:
+	case p.closing > 0 || now.Sub(p.closedAt) < lingering:
 		p.quietUntil = now.Add(lingerDelay)
 		again = true
 	default:
 		if p.connected() > 0 || p.opening == 0 {
-			p.setLimit(max(1, p.connected()))
+			p.setLimit(max(1, p.present()))
 		}
 		again = p.connected()+p.opening > 0
 	}
@@ -401,6 +401,7 @@ func (p *Pool) learn(known, now Facts) {
 	p.facts.IdleLimit = shorter(p.facts.IdleLimit, idle) // experience before announcements
 }
 
+// connected is how many connections the server may count.
 func (p *Pool) connected() int { return len(p.lent) + len(p.idle) + p.closing }
 
 // turn gives those who wait what there is, in their order, and sets the timer for what comes

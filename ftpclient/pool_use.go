@@ -29,3 +29,20 @@ func (a *Addresses) Use() PoolUse {
 	}
 	return all
 }
+
+// present is how many connections there are for sure, which tells what the server takes: it may have let another one in for one that
+// has ended and is not back yet.
+func (p *Pool) present() int {
+	n := 0
+	for conn := range p.lent {
+		if !conn.ended() {
+			n++
+		}
+	}
+	for _, c := range p.idle {
+		if !c.conn.ended() {
+			n++
+		}
+	}
+	return n
+}

@@ -172,7 +172,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 		}
 		o := c.openStream(opening, pending, t.request.upload)
 		if o.err == nil && t.endsEarly() {
-			o.guarded.CloseWrite() // if it cannot be, the server waits for the end
+			t.endEarly(o)
 		}
 		if o.err != nil {
 			patience := explainPatience // the server's reply may tell the reason
@@ -226,6 +226,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			return c.connectionError(t.request.op, t.request.path, err)
 		}
 		if !last.Completed() && !t.opensLate(first, last, result, &o) {
+			t.blameEarlyEnd()
 			refusal := c.refusal(t.request.op, t.request.path, t.request.verb, last)
 			if t.request.op == "list" && first.Preliminary() {
 				refusal.Err = errUnseen
@@ -420,6 +421,10 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 		c.kill()
 		return e
 	}
+	if first, err := t.call.Started(waiting); err == nil && refusesFile(first) && !isOfTLS(cause) {
+		t.unopened = nil // the server had no use for a data connection
+		return c.refused(ctx, t.request, first)
+	}
 	if reply.Code >= 400 {
 		e.Code, e.Text = reply.Code, shorten(reply.Text())
 		if refusal := c.refusal("", "", "", reply); refusal.Err != nil {
@@ -432,6 +437,9 @@ func (t *Transfer) explainOpen(ctx context.Context, cause error) error {
 	}
 	return e
 }
+
+// refusesFile reports whether a first reply is about the file (RFC 959 section 4.2: x5z), and not about the data connection.
+func refusesFile(reply control.Reply) bool { return reply.Code >= 400 && reply.Code/10%10 == 5 }
 
 // dropSession gives up a connection whose TLS session the server does not let data
 // connections resume (any more): an expired ticket or a restarted server. Only a new control

@@ -212,6 +212,17 @@ func (t *Transfer) Mode() Mode { return t.way.Command }
 // An error that wraps ErrUnconfirmed says that everything went through and only the verdict
 // did not come: connect again and ask (VerifySize, SamePrefix) before sending all anew.
 func (t *Transfer) Finish(ctx context.Context) (Result, error) {
+	result, err := t.finish(ctx)
+	if err != nil && control.Ended(ctx) == nil {
+		t.blameEarlyEnd()
+	}
+	return result, err
+}
+
+// blameEarlyEnd has the next downloads end in the usual way, if this one has failed and was another.
+func (t *Transfer) blameEarlyEnd() { t.conn.noEarlyEnd = t.conn.noEarlyEnd || t.endsEarly() }
+
+func (t *Transfer) finish(ctx context.Context) (Result, error) {
 	if t.done {
 		return Result{}, &Error{Op: t.request.op, Path: t.request.path, Err: errors.New("the transfer has ended before")}
 	}

@@ -30,7 +30,7 @@ func Check(tx *state.Tx) error {
 			differ("%v", err)
 			return true, nil
 		}
-		for _, row := range indexRows(job) {
+		for _, row := range indexRows(&job) {
 			if other, ok := want[row.table][string(row.key)]; ok {
 				differ("%s: jobs %d and %d both belong at %q", row.table, idOf([]byte(other)), job.ID, row.key)
 			}

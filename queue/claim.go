@@ -30,6 +30,8 @@ type Request struct {
 	// Alone, if not nil, reports jobs that take long: one call hands out such a job only by
 	// itself. It must answer the same when asked again.
 	Alone func(Job) bool
+	// Behind: who gets the jobs has others to do before. None is handed out that goes by itself: it would wait for those, and those for it.
+	Behind bool
 	// Weight, if not nil, tells how much there is to do for a job; of jobs that are more than Most together, one call hands out the first
 	// ones that are not. One is handed out whatever it weighs.
 	Weight func(Job) int64
@@ -193,7 +195,7 @@ func find(tx *state.Tx, request Request) ([]Job, error) {
 			}
 		}
 		alone := job.Crashes > 0 || request.Alone != nil && request.Alone(job)
-		if !alone || len(jobs) == 0 {
+		if !alone || len(jobs) == 0 && !request.Behind {
 			jobs = append(jobs, job)
 		}
 		return !alone && len(jobs) < request.Limit, nil

@@ -65,8 +65,10 @@ func (c tally) encode() []byte {
 }
 
 func tallyOf(tx *state.Tx, sync string) tally {
-	return decodeTally(tx.Table(tableCounts).Get(state.Key(sync, "")))
+	return decodeTally(tx.Table(tableCounts).Get(tallyKey(sync)))
 }
+
+func tallyKey(sync string) []byte { return state.Key(sync, "") }
 
 // recount takes a job from one number of its sync to another; either may be nil.
 func recount(tx *state.Tx, old, job *Job) error {
@@ -83,13 +85,14 @@ func recount(tx *state.Tx, old, job *Job) error {
 	if c == (tally{}) {
 		return nil
 	}
-	for i, n := range tallyOf(tx, sync) {
+	counts, key := tx.Table(tableCounts), tallyKey(sync)
+	for i, n := range decodeTally(counts.Get(key)) {
 		c[i] += n
 	}
 	if c == (tally{}) {
-		return tx.Table(tableCounts).Delete(state.Key(sync, ""))
+		return counts.Delete(key)
 	}
-	return tx.Table(tableCounts).Put(state.Key(sync, ""), c.encode())
+	return counts.Put(key, c.encode())
 }
 
 // Summary returns the numbers of a sync, or of all together if sync is "". It looks at no job.

@@ -39,7 +39,7 @@
 // with them. Whoever meets a row that cannot be read, or an index that is wrong, makes them anew;
 // in the place of such a row there is a dead job then, and [Poison] has its bytes.
 //
-//	queue/jobs     id                                   the job as JSON
+//	queue/jobs     id                                   the job: see jobrow.go
 //	queue/wait     runAt id                             what becomes due next
 //	queue/due      server 00 sync 00 serial priority id -> sync: order of claims, a lane per sync
 //	queue/running  id                                   orphans after a crash

@@ -45,8 +45,7 @@ func Enqueue(tx *state.Tx, now time.Time, jobs ...New) (Enqueued, error) {
 	return done, nil
 }
 
-// check refuses what would not come back from its row as it was, since the indexes would no
-// longer fit.
+// check refuses names that are no text: configurations have none, and in the JSON that shows jobs they would be others.
 func (n New) check() error {
 	switch {
 	case n.Kind == "":

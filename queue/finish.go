@@ -182,7 +182,7 @@ func DropSync(tx *state.Tx, sync string) (int, error) {
 			}
 			if job.State == Running {
 				job.Next = nil
-				err = writeJob(tx, job)
+				err = writeJob(tx, &job)
 			} else {
 				dropped++
 				err = remove(tx, job)

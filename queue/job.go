@@ -63,7 +63,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// New describes work to be done. Kind, Sync and Path tell it from other work.
+// New describes work to be done. Kind, Sync and Path tell it from other work. The names for JSON, here and of Job, are those of rows
+// that older versions have written.
 type New struct {
 	// Kind names what is done, for example "upload". It must not be empty.
 	Kind string `json:"kind"`
@@ -82,8 +83,8 @@ type New struct {
 	Why string `json:"why,omitempty"`
 	// By names who alone asks for it, for whoever drops what nobody else wants; "" says nothing, and is what comes of several.
 	By string `json:"by,omitempty"`
-	// Payload is for the worker and must be JSON or empty.
-	Payload json.RawMessage `json:"payload,omitempty"`
+	// Payload is for the worker, in a form of its own.
+	Payload []byte `json:"-"`
 }
 
 // Job is one row of the queue.
@@ -121,30 +122,6 @@ type Job struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 }
 
-// jobRow is the form on disk, in which names survive that are not UTF-8. The path of Next is
-// that of the job.
-type jobRow struct {
-	Path state.Text `json:"path,omitempty"`
-	Temp state.Text `json:"temp,omitempty"`
-	Job
-}
-
-func decodeJob(t state.Table, key, value []byte) (Job, error) {
-	row, err := state.DecodeRow[jobRow](t, key, value)
-	if err == nil && (len(key) != 8 || row.ID != idOf(key) || !row.State.known() || row.Kind == "") {
-		err = fmt.Errorf("queue: row %q says job %d, state %q, kind %q: %w", key, row.ID, row.State, row.Kind, state.ErrBadRow)
-	}
-	if err != nil {
-		return Job{}, err
-	}
-	job := row.Job
-	job.Path, job.Temp = string(row.Path), string(row.Temp)
-	if job.Next != nil {
-		job.Next.Path = job.Path
-	}
-	return job, nil
-}
-
 func (s State) known() bool {
 	return s == Waiting || s == Due || s == Running || s == Dead
 }
@@ -177,15 +154,10 @@ func loadIndexed(tx *state.Tx, id ID, state State) (Job, error) {
 // replace writes the row and the indexes of a job in place of old, which has the same number,
 // kind, sync and path; nil if the job is new.
 func replace(tx *state.Tx, old *Job, job Job) error {
-	if err := writeJob(tx, job); err != nil {
+	if err := writeJob(tx, &job); err != nil {
 		return err
 	}
 	return reindex(tx, old, &job)
-}
-
-func writeJob(tx *state.Tx, job Job) error {
-	row := jobRow{Path: state.Text(job.Path), Temp: state.Text(job.Temp), Job: job}
-	return state.WriteRow(tx.Table(tableJobs), idKey(job.ID), row)
 }
 
 // remove deletes the row and the indexes of a job.
@@ -193,10 +165,11 @@ func remove(tx *state.Tx, job Job) error {
 	if err := reindex(tx, &job, nil); err != nil {
 		return err
 	}
-	if err := tx.Table(tablePoison).Delete(idKey(job.ID)); err != nil {
+	key := idKey(job.ID)
+	if err := tx.Table(tablePoison).Delete(key); err != nil {
 		return err
 	}
-	return tx.Table(tableJobs).Delete(idKey(job.ID))
+	return tx.Table(tableJobs).Delete(key)
 }
 
 // schedule makes the job waiting or due, whichever fits RunAt.

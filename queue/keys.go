@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/state"
@@ -24,7 +23,7 @@ const (
 // indexTables are what repair empties and fills again.
 var indexTables = []string{tableWait, tableDue, tableRunning, tableDead, tableSync, tableUnique, tableCounts}
 
-func idKey(id ID) []byte { return state.Key(uint64(id)) }
+func idKey(id ID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
 
 // idOf returns the number at the end of a key, or the one that is a whole value.
 func idOf(b []byte) ID {
@@ -46,26 +45,39 @@ func (r row) equal(other row) bool {
 	return r.table == other.table && bytes.Equal(r.key, other.key) && bytes.Equal(r.value, other.value)
 }
 
-// indexRows returns where a job stands in all indexes but the counts.
-func indexRows(job Job) []row {
+// indexRows returns where a job stands in all indexes but the counts: by what it is about, by its state, and among those of its sync.
+func indexRows(job *Job) [3]row {
 	id := uint64(job.ID)
-	rows := make([]row, 0, 3)
-	rows = append(rows, row{tableUnique, uniqueKey(job.Kind, job.Sync, job.Path), idKey(job.ID)})
-	var when time.Time
+	room := make([]byte, 0, 64+len(job.Kind)+len(job.Path)+len(job.Server)+4*len(job.Sync)) // for all of them
+	take := func(start int) []byte { return room[start:len(room):len(room)] }
+	key := func(parts ...any) []byte {
+		start := len(room)
+		room = state.AppendKey(room, parts...)
+		return take(start)
+	}
+	text := func(s string) []byte {
+		start := len(room)
+		room = append(room, s...)
+		return take(start)
+	}
+	ofState, when := row{}, time.Time{}
 	switch job.State {
 	case Waiting:
 		when = job.RunAt
-		rows = append(rows, row{tableWait, state.Key(when, id), nil})
+		ofState = row{tableWait, key(when, id), nil}
 	case Due:
-		key := state.Key(job.Server, job.Sync, serialByte(job.Serial), job.Priority, id)
-		rows = append(rows, row{tableDue, key, []byte(job.Sync)})
+		ofState = row{tableDue, key(job.Server, job.Sync, serialByte(job.Serial), job.Priority, id), text(job.Sync)}
 	case Running:
-		rows = append(rows, row{tableRunning, idKey(job.ID), nil})
+		ofState = row{tableRunning, key(id), nil}
 	case Dead:
 		when = job.Died
-		rows = append(rows, row{tableDead, state.Key(when, id), nil})
+		ofState = row{tableDead, key(when, id), nil}
 	}
-	return append(rows, row{tableSync, state.Key(job.Sync, stateByte(job.State), when, id), nil})
+	return [...]row{
+		{tableUnique, key(job.Kind, job.Sync, state.Shorten(job.Path)), key(id)},
+		ofState,
+		{tableSync, key(job.Sync, stateByte(job.State), when, id), nil},
+	}
 }
 
 // tailOfDue is what follows the lane in a key of queue/due: priority and id, the order of claims.
@@ -93,30 +105,39 @@ func stateByte(s State) uint8 {
 	return '?'
 }
 
+// stateOf is the other way round, "" for what is no state.
+func stateOf(b byte) State {
+	for _, s := range [...]State{Waiting, Due, Running, Dead} {
+		if stateByte(s) == b {
+			return s
+		}
+	}
+	return ""
+}
+
 // reindex takes a job from where it stood to where it stands. Either may be nil: new jobs stood
 // nowhere, removed ones stand nowhere.
 func reindex(tx *state.Tx, old, job *Job) error {
-	var before, after []row
+	var before, after [3]row
 	if old != nil {
-		before = indexRows(*old)
+		before = indexRows(old)
 	}
 	if job != nil {
-		after = indexRows(*job)
+		after = indexRows(job)
 	}
-	for _, row := range before {
-		if slices.ContainsFunc(after, row.equal) {
+	for i := range before {
+		if old != nil && job != nil && before[i].equal(after[i]) {
 			continue
 		}
-		if err := tx.Table(row.table).Delete(row.key); err != nil {
-			return err
+		if old != nil {
+			if err := tx.Table(before[i].table).Delete(before[i].key); err != nil {
+				return err
+			}
 		}
-	}
-	for _, row := range after {
-		if slices.ContainsFunc(before, row.equal) {
-			continue
-		}
-		if err := tx.Table(row.table).Put(row.key, row.value); err != nil {
-			return err
+		if job != nil {
+			if err := tx.Table(after[i].table).Put(after[i].key, after[i].value); err != nil {
+				return err
+			}
 		}
 	}
 	return recount(tx, old, job)

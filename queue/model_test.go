@@ -183,7 +183,7 @@ func (m *model) claim(request Request) []Job {
 			break
 		}
 		alone := request.Alone(*job) || job.Crashes > 0
-		if alone && len(claimed) > 0 {
+		if alone && (len(claimed) > 0 || request.Behind) {
 			break
 		}
 		job.State, job.Started, job.Temp = Running, m.now, "temp"

@@ -90,6 +90,7 @@ func (m *model) request(op, arg byte) Request {
 			return HeldTransfers
 		},
 		Alone:   func(job Job) bool { return job.Path == "c" },
+		Behind:  op&16 != 0,
 		Weight:  func(job Job) int64 { return int64(len(job.Path)) },
 		Most:    int64(arg & 3),
 		Prepare: func(job *Job) { job.Temp = "temp" },

@@ -124,7 +124,7 @@ func repair(tx *state.Tx, now time.Time) error {
 			return err
 		}
 		job.die(now)
-		if err := writeJob(tx, job); err != nil {
+		if err := writeJob(tx, &job); err != nil {
 			return err
 		}
 	}

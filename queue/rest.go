@@ -15,7 +15,7 @@ func Want(tx *state.Tx, now time.Time, id ID) error {
 	}
 	if err == nil {
 		job.Wanted = now.UTC()
-		err = writeJob(tx, job)
+		err = writeJob(tx, &job)
 	}
 	if err != nil {
 		return &Error{Op: "want", ID: id, Err: err}

@@ -33,7 +33,7 @@ type Baseline struct {
 // baselineKey is sync 00 folder 00 name: the children of a folder lie side by side.
 func baselineKey(sync, file string) []byte {
 	folder, name := splitPath(file)
-	return Key(sync, Shorten(folder), Shorten(name))
+	return AppendKey(make([]byte, 0, len(sync)+len(file)+2), sync, Shorten(folder), Shorten(name))
 }
 
 func splitPath(file string) (folder, name string) {
@@ -45,7 +45,9 @@ func splitPath(file string) (folder, name string) {
 }
 
 func baselineCount(sync string) count {
-	return count{key: Key(tableBaseline, sync), table: tableBaseline, prefix: Key(sync, "")}
+	key := Key(tableBaseline, sync)
+	both := AppendKey(key, sync, "")
+	return count{key: both[:len(key):len(key)], table: tableBaseline, prefix: both[len(key):]}
 }
 
 // readBaseline decodes a row, or says in it that it is bad.
@@ -76,10 +78,10 @@ func PutBaseline(tx *Tx, sync string, b Baseline) error {
 	if b.Path == "" || b.Path == "." || b.Path[0] == '/' || path.Clean(b.Path) != b.Path {
 		return t.fail("write to", fmt.Errorf("%q is not a relative path in its shortest form", b.Path))
 	}
-	if err := clearIntents(tx, sync, b.Path); err != nil {
+	key := baselineKey(sync, b.Path)
+	if err := clearIntents(tx, key); err != nil {
 		return err
 	}
-	key := baselineKey(sync, b.Path)
 	row, err := encodeBaseline(key, b)
 	if err != nil {
 		return t.failRow("write", key, err)
@@ -99,7 +101,7 @@ func DeleteBaseline(tx *Tx, sync, path string) error {
 	t := tx.Table(tableBaseline)
 	key := baselineKey(sync, path)
 	old := t.Get(key)
-	if err := errors.Join(clearIntents(tx, sync, path), DeleteAppended(tx, sync, path)); err != nil || old == nil {
+	if err := errors.Join(clearIntents(tx, key), tx.Table(tableAppended).Delete(key)); err != nil || old == nil {
 		return err
 	}
 	if err := t.Delete(key); err != nil {

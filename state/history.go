@@ -3,9 +3,11 @@ package state
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"math"
 	"slices"
 	"time"
+
+	"github.com/ftpferry/ftpferry/state/fields"
 )
 
 const tableHistory = "history"
@@ -39,16 +41,111 @@ type History struct {
 	Error string `json:"error,omitempty"`
 }
 
-type historyRow struct {
+// The fields of a row. A number never gets another meaning. The sync comes first: see whichSync.
+const (
+	historySync = iota + 1
+	historyWhen
+	historyServer
+	historyPath
+	historyOp
+	historyDirection
+	historyResult
+	historyJob
+	historyTries
+	historyBytes
+	historyDuration
+	historyMethod
+	historyVerified
+	historyReply
+	historyTemp
+	historyFinal
+	historyError
+)
+
+func (h *History) append(to []byte) []byte {
+	to = fields.Text(to, historySync, h.Sync)
+	to = fields.Time(to, historyWhen, h.When)
+	to = fields.Text(to, historyServer, h.Server)
+	to = fields.Text(to, historyPath, h.Path)
+	to = fields.Text(to, historyOp, h.Op)
+	to = fields.Text(to, historyDirection, h.Direction)
+	to = fields.Text(to, historyResult, h.Result)
+	to = fields.Uint(to, historyJob, h.Job)
+	to = fields.Uint(to, historyTries, uint64(h.Tries))
+	to = fields.Int(to, historyBytes, h.Bytes)
+	to = fields.Int(to, historyDuration, int64(h.Duration))
+	to = fields.Text(to, historyMethod, h.Method)
+	to = fields.Text(to, historyVerified, h.Verified)
+	to = fields.Text(to, historyReply, h.Reply)
+	to = fields.Text(to, historyTemp, h.Temp)
+	to = fields.Text(to, historyFinal, h.Final)
+	return fields.Text(to, historyError, h.Error)
+}
+
+// decodeHistory has no other errors than ErrBadRow.
+func decodeHistory(key, value []byte) (h History, err error) {
+	if !IsSealed(value) {
+		row, err := decodeJSON[historyJSON](value)
+		row.History.Path, row.History.Temp, row.History.Final = string(row.Path), string(row.Temp), string(row.Final)
+		return row.History, err
+	}
+	record, err := openSealed(key, value)
+	if err != nil {
+		return History{}, err
+	}
+	r := fields.Read(record)
+	texts := [...]*string{
+		historySync: &h.Sync, historyServer: &h.Server, historyPath: &h.Path, historyOp: &h.Op, historyDirection: &h.Direction, historyResult: &h.Result,
+		historyMethod: &h.Method, historyVerified: &h.Verified, historyReply: &h.Reply, historyTemp: &h.Temp, historyFinal: &h.Final, historyError: &h.Error,
+	}
+	for r.Next() {
+		switch r.Field {
+		case historyWhen:
+			h.When = r.Time()
+		case historyJob:
+			h.Job = r.Uint(math.MaxUint64)
+		case historyTries:
+			h.Tries = int(r.Uint(math.MaxInt))
+		case historyBytes:
+			h.Bytes = r.Int()
+		case historyDuration:
+			h.Duration = time.Duration(r.Int())
+		default:
+			if int(r.Field) >= len(texts) || texts[r.Field] == nil {
+				r.Bad()
+				continue
+			}
+			*texts[r.Field] = r.Text()
+		}
+	}
+	if r.Err() != nil {
+		return History{}, badSealed(r.Err())
+	}
+	return h, nil
+}
+
+// historyJSON is the form of older versions, in which names may be bytes that are not UTF-8.
+type historyJSON struct {
 	Path  Text `json:"path,omitempty"`
 	Temp  Text `json:"temp,omitempty"`
 	Final Text `json:"final,omitempty"`
 	History
 }
 
-func (r historyRow) history() History {
-	r.History.Path, r.History.Temp, r.History.Final = string(r.Path), string(r.Temp), string(r.Final)
-	return r.History
+// whichSync tells rows of other syncs without decoding them, which most are where few syncs are asked for.
+type whichSync struct{ sealed, json []byte }
+
+func newWhichSync(name string) (whichSync, error) {
+	text, err := json.Marshal(name)
+	return whichSync{fields.Text(NewRow(), historySync, name), append([]byte(`"sync":`), text...)}, err // names need no escapes
+}
+
+// mayBe reports whether a row may be one of the sync.
+func (w whichSync) mayBe(row []byte) bool {
+	if IsSealed(row) {
+		return bytes.HasPrefix(row, w.sealed)
+	}
+	return bytes.Contains(row, w.json)
 }
 
 var historyCount = count{key: Key(tableHistory), table: tableHistory}
@@ -61,8 +158,7 @@ func AppendHistory(tx *Tx, h History) error {
 		return err
 	}
 	h.When = h.When.UTC()
-	row := historyRow{Path: Text(h.Path), Temp: Text(h.Temp), Final: Text(h.Final), History: h}
-	if err := WriteRow(t, Key(h.When, id), row); err != nil {
+	if err := t.PutSealed(Key(h.When, id), h.append(NewRow())); err != nil {
 		return err
 	}
 	return addCount(tx, historyCount, 1)
@@ -126,14 +222,11 @@ func ReadHistory(tx *Tx, f HistoryFilter, from HistoryPosition, limit int) (rows
 	t := tx.Table(tableHistory)
 	looked := 0
 	last := from
-	// A text that all rows of the sync have saves decoding those of others, which is most of the time. Names need no escapes.
-	ofSyncs := make([][]byte, len(f.Syncs))
+	ofSyncs := make([]whichSync, len(f.Syncs))
 	for i, name := range f.Syncs {
-		text, err := json.Marshal(name)
-		if err != nil {
+		if ofSyncs[i], err = newWhichSync(name); err != nil {
 			return nil, "", err
 		}
-		ofSyncs[i] = append([]byte(`"sync":`), text...)
 	}
 	collect := func(key, value []byte) (bool, error) {
 		if !f.Newest && !f.Until.IsZero() && bytes.Compare(key, Key(f.Until)) >= 0 || f.Newest && bytes.Compare(key, Key(f.Since)) < 0 {
@@ -145,17 +238,13 @@ func ReadHistory(tx *Tx, f HistoryFilter, from HistoryPosition, limit int) (rows
 		}
 		looked++
 		last = HistoryPosition(key)
-		if len(ofSyncs) > 0 && !slices.ContainsFunc(ofSyncs, func(text []byte) bool { return bytes.Contains(value, text) }) {
+		if len(ofSyncs) > 0 && !slices.ContainsFunc(ofSyncs, func(of whichSync) bool { return of.mayBe(value) }) {
 			return true, nil
 		}
-		row, err := DecodeRow[historyRow](t, key, value)
-		if errors.Is(err, ErrBadRow) {
-			return true, nil
-		}
-		if h := row.history(); err == nil && f.wants(h) {
+		if h, err := decodeHistory(key, value); err == nil && f.wants(h) {
 			rows = append(rows, h)
 		}
-		return true, err
+		return true, nil
 	}
 	if f.Newest {
 		before := []byte(from)

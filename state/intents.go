@@ -1,9 +1,8 @@
 package state
 
 import (
-	"errors"
-
 	"github.com/ftpferry/ftpferry/state/entry"
+	"github.com/ftpferry/ftpferry/state/fields"
 )
 
 const tableIntents = "intents"
@@ -22,56 +21,96 @@ type Intent struct {
 	Down bool
 }
 
-// intentJSON is the form of an Intent in the state file.
-type intentJSON struct {
-	entry.Entry
-	Down bool `json:"down,omitempty"`
-}
+// The fields of the row of a path: up and down are entries, as often as there are intents. A number never gets another meaning.
+const (
+	fieldUp = iota + 1
+	fieldDown
+)
 
-type intentRow struct {
-	Sources []intentJSON `json:"sources"`
+// intentsJSON is the form of older versions.
+type intentsJSON struct {
+	Sources []struct {
+		entry.Entry
+		Down bool `json:"down,omitempty"`
+	} `json:"sources"`
 }
 
 // AddIntent notes that a transfer is about to begin.
 func AddIntent(tx *Tx, sync, path string, intent Intent) error {
-	t := tx.Table(tableIntents)
-	row, err := readIntents(tx, sync, path)
-	if err != nil {
-		return err
-	}
-	for _, known := range row.Sources {
-		if known.Down == intent.Down && entry.Equal(known.Entry, intent.Source) {
+	t, key := tx.Table(tableIntents), baselineKey(sync, path)
+	intents := readIntents(key, t.Get(key))
+	for _, known := range intents {
+		if known.Down == intent.Down && entry.Equal(known.Source, intent.Source) {
 			return nil
 		}
 	}
-	row.Sources = append(row.Sources, intentJSON{intent.Source, intent.Down})
-	row.Sources = row.Sources[max(0, len(row.Sources)-maxIntents):]
-	return WriteRow(t, baselineKey(sync, path), row)
+	intents = append(intents, intent)
+	row := NewRow()
+	for _, i := range intents[max(0, len(intents)-maxIntents):] {
+		field := byte(fieldUp)
+		if i.Down {
+			field = fieldDown
+		}
+		row = fields.Record(row, field, i.Source.Append)
+	}
+	return t.PutSealed(key, row)
 }
 
 // Intents returns the transfers of a path that were begun and did not lead to
 // a baseline yet. A row that cannot be read is none: then what such a transfer has left counts as somebody else's change.
-func Intents(tx *Tx, sync, path string) ([]Intent, error) {
-	row, err := readIntents(tx, sync, path)
-	if err != nil || len(row.Sources) == 0 {
+func Intents(tx *Tx, sync, path string) []Intent {
+	key := baselineKey(sync, path)
+	return readIntents(key, tx.Table(tableIntents).Get(key))
+}
+
+func readIntents(key, value []byte) []Intent {
+	if value == nil {
+		return nil
+	}
+	intents, err := decodeIntents(key, value)
+	if err != nil {
+		return nil
+	}
+	return intents
+}
+
+// decodeIntents has no other errors than ErrBadRow.
+func decodeIntents(key, value []byte) (intents []Intent, err error) {
+	if !IsSealed(value) {
+		row, err := decodeJSON[intentsJSON](value)
+		for _, known := range row.Sources {
+			intents = append(intents, Intent{known.Entry, known.Down})
+		}
+		return intents, err
+	}
+	record, err := openSealed(key, value)
+	if err != nil {
 		return nil, err
 	}
-	intents := make([]Intent, 0, len(row.Sources))
-	for _, known := range row.Sources {
-		intents = append(intents, Intent{known.Entry, known.Down})
+	r := fields.Read(record)
+	for r.Next() {
+		if r.Field != fieldUp && r.Field != fieldDown {
+			r.Bad()
+		}
+		source, err := entry.Read(r.Text())
+		if err != nil {
+			r.Bad()
+		}
+		intents = append(intents, Intent{source, r.Field == fieldDown})
+	}
+	if r.Err() != nil {
+		return nil, badSealed(r.Err())
 	}
 	return intents, nil
 }
 
-func readIntents(tx *Tx, sync, path string) (intentRow, error) {
-	row, _, err := ReadRow[intentRow](tx.Table(tableIntents), baselineKey(sync, path))
-	if errors.Is(err, ErrBadRow) {
-		return intentRow{}, nil
+func checkIntents(key, value []byte) error {
+	if err := checkParts(key, 3); err != nil {
+		return err
 	}
-	return row, err
+	_, err := decodeIntents(key, value)
+	return err
 }
 
 // clearIntents is part of every change to the baseline of a path.
-func clearIntents(tx *Tx, sync, path string) error {
-	return tx.Table(tableIntents).Delete(baselineKey(sync, path))
-}
+func clearIntents(tx *Tx, key []byte) error { return tx.Table(tableIntents).Delete(key) }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -21,8 +22,10 @@ const longest = 1024
 //
 // Servers may send any byte in a name, so 0x00 and 0x01 inside a string are escaped: different
 // parts never make the same key. Times before 1970 sort as 1970.
-func Key(parts ...any) []byte {
-	key := make([]byte, 0, 64)
+func Key(parts ...any) []byte { return AppendKey(make([]byte, 0, 64), parts...) }
+
+// AppendKey is Key, behind what is in key: several keys in one piece of memory are cheaper.
+func AppendKey(key []byte, parts ...any) []byte {
 	for i, part := range parts {
 		switch part := part.(type) {
 		case string:
@@ -44,6 +47,9 @@ func Key(parts ...any) []byte {
 }
 
 func appendEscaped(key []byte, s string) []byte {
+	if strings.IndexByte(s, 0) < 0 && strings.IndexByte(s, 1) < 0 {
+		return append(key, s...)
+	}
 	for i := range len(s) {
 		switch s[i] {
 		case 0:

@@ -5,6 +5,8 @@ import bolt "go.etcd.io/bbolt"
 const (
 	// giveBackAfter is how much of the memory map may become resident, in bytes by the count of Tx.touch.
 	giveBackAfter = 32 << 20
+	// smallFile is up to where it does no harm that all of a file is in memory.
+	smallFile = giveBackAfter / 4
 	// placeCost is the most that one place in a table makes resident: Linux maps 16 pages around the one that is wanted.
 	placeCost = 64 << 10
 )

@@ -24,7 +24,7 @@ var rowChecks = map[string]rowCheck{
 	tableDirty:     {row: checkDirty},
 	tableConflicts: {row: checkNote},
 	tableStaged:    {row: checkStaged, count: stagedNumber},
-	tableIntents:   {row: checkJSON[intentRow](3)},
+	tableIntents:   {row: checkIntents},
 	tableAppended:  {row: checkAppended},
 	tableFolders:   {row: checkFolder},
 	tableServers:   {row: checkJSON[Server](1)},
@@ -48,12 +48,19 @@ func badRow(format string, arguments ...any) error {
 // checkJSON is for rows of JSON whose key has so many strings.
 func checkJSON[Row any](strings int) func(key, value []byte) error {
 	return func(key, value []byte) error {
-		if got := bytes.Count(key, []byte{0}) + 1; got != strings {
-			return badRow("its key has %d parts instead of %d", got, strings)
+		if err := checkParts(key, strings); err != nil {
+			return err
 		}
 		_, err := decodeJSON[Row](value)
 		return err
 	}
+}
+
+func checkParts(key []byte, strings int) error {
+	if got := bytes.Count(key, []byte{0}) + 1; got != strings {
+		return badRow("its key has %d parts instead of %d", got, strings)
+	}
+	return nil
 }
 
 func checkMeta(key, value []byte) error {
@@ -120,7 +127,7 @@ func checkHistory(key, value []byte) error {
 	if len(key) != 16 {
 		return badRow("its key has %d bytes instead of 16", len(key))
 	}
-	row, err := decodeJSON[historyRow](value)
+	row, err := decodeHistory(key, value)
 	if err == nil && binary.BigEndian.Uint64(key) != nanoseconds(row.When) {
 		err = badRow("it is about another time, %v", row.When)
 	}

@@ -34,14 +34,18 @@ type Tx struct {
 	// inEngine is set while the engine runs, so that its panics can be told from those of
 	// the caller.
 	inEngine bool
-	// giveBack is told how much of the memory map was touched; touched is what it was not told yet.
-	giveBack func(tx *bolt.Tx, touched int64)
-	touched  int64
+	// giveBack is told how much of the memory map was touched; touched is what it was not told yet, told what it was.
+	giveBack      func(tx *bolt.Tx, touched int64)
+	touched, told int64
 }
 
 type openTable struct {
 	bucket *bolt.Bucket // nil: the table does not exist
-	scans  int          // scans under way
+	// cursor finds single rows; it is used over and over, as a new one takes four pieces of memory.
+	cursor *bolt.Cursor
+	// hot and appended: see the tables of that name.
+	hot, appended bool
+	scans         int // scans under way
 	// newest is the newest of the keys that noteNew was told of, added their number and ordered that of those above their
 	// predecessor.
 	newest         []byte
@@ -64,12 +68,20 @@ func (t Table) flush(table *openTable) error {
 	late := table.late
 	table.late = nil
 	for key, value := range late {
-		var err error
+		op := "write to"
 		if value == nil {
-			err = t.write("delete from", false, func(b *bolt.Bucket) error { return b.Delete([]byte(key)) })
-		} else {
-			err = t.write("write to", true, func(b *bolt.Bucket) error { return b.Put([]byte(key), value) })
+			op = "delete from"
 		}
+		err := t.change(op, func(table *openTable) error {
+			t.tx.touch(1, 0)
+			if value == nil {
+				return table.delete([]byte(key))
+			}
+			if err := t.create(table); err != nil {
+				return err
+			}
+			return table.bucket.Put([]byte(key), value)
+		})
 		if err != nil {
 			return err
 		}
@@ -81,15 +93,18 @@ func (t Table) flush(table *openTable) error {
 // wanted, and the rows from there on.
 func (tx *Tx) touch(places, bytes int) {
 	tx.touched += int64(places)*placeCost + int64(bytes)
-	if tx.touched >= giveBackAfter/4 {
+	if tx.touched >= smallFile {
 		tx.end()
 	}
 }
 
 // end hands on what was counted. The transaction must still be open.
 func (tx *Tx) end() {
+	if size := tx.engine.Size(); size <= smallFile {
+		tx.touched = min(tx.touched, size-tx.told) // the same places were touched over and over
+	}
 	tx.giveBack(tx.engine, tx.touched)
-	tx.touched = 0
+	tx.told, tx.touched = tx.told+tx.touched, 0
 }
 
 // isDamage tells a panic that is due to a damaged file from a bug of the caller. A fault with an
@@ -111,23 +126,52 @@ type Table struct {
 }
 
 // open finds the table. Only the engine runs in here, so the caller sets inEngine around it.
-func (t Table) open(create bool) (*openTable, error) {
+func (t Table) open() *openTable {
 	table, ok := t.tx.tables[t.name]
 	if !ok {
-		table = &openTable{bucket: t.tx.engine.Bucket([]byte(t.name))}
+		table = &openTable{hot: hot[t.name], appended: appendOnly[t.name]}
+		table.use(t.tx.engine.Bucket([]byte(t.name)))
 		t.tx.tables[t.name] = table
 	}
-	if table.bucket == nil && create {
-		bucket, err := t.tx.engine.CreateBucket([]byte(t.name))
-		if err != nil {
-			return nil, err
-		}
-		table.bucket = bucket
+	return table
+}
+
+// create makes the table if it does not exist.
+func (t Table) create(table *openTable) error {
+	if table.bucket != nil {
+		return nil
 	}
-	if table.bucket != nil && appendOnly[t.name] {
-		table.bucket.FillPercent = appendOnlyFill // the engine forgets it
+	bucket, err := t.tx.engine.CreateBucket([]byte(t.name))
+	if err == nil {
+		table.use(bucket)
 	}
-	return table, nil
+	return err
+}
+
+func (o *openTable) use(bucket *bolt.Bucket) {
+	if bucket == nil {
+		return
+	}
+	o.bucket, o.cursor = bucket, bucket.Cursor()
+	if o.appended {
+		bucket.FillPercent = appendOnlyFill // the engine forgets it
+	}
+}
+
+// find puts the cursor at key, and reports whether there is such a row. The table must exist.
+func (o *openTable) find(key []byte) (value []byte, found bool) {
+	at, value := o.cursor.Seek(key) // from the root, whatever was written since
+	return value, at != nil && bytes.Equal(at, key)
+}
+
+func (o *openTable) delete(key []byte) error {
+	if o.bucket == nil {
+		return nil
+	}
+	if _, found := o.find(key); !found {
+		return nil
+	}
+	return o.cursor.Delete()
 }
 
 func (t Table) fail(op string, err error) error {
@@ -138,13 +182,14 @@ func (t Table) fail(op string, err error) error {
 func (t Table) Get(key []byte) []byte {
 	var value []byte
 	t.tx.inEngine = true
-	if table, err := t.open(false); err == nil {
-		if late, ok := table.late[string(key)]; ok {
-			t.tx.inEngine = false
-			return late
-		}
-		if table.bucket != nil {
-			value = table.bucket.Get(key)
+	table := t.open()
+	if late, ok := table.late[string(key)]; ok {
+		t.tx.inEngine = false
+		return late
+	}
+	if table.bucket != nil {
+		if there, found := table.find(key); found {
+			value = there
 		}
 	}
 	t.tx.inEngine = false
@@ -163,18 +208,29 @@ func (t Table) Put(key, value []byte) error {
 	if value == nil {
 		value = []byte{} // so that Get can tell it from a missing key
 	}
-	if hot[t.name] {
-		return t.writeLate("write to", key, value)
-	}
-	return t.write("write to", true, func(b *bolt.Bucket) error { return b.Put(key, value) })
+	return t.change("write to", func(table *openTable) error {
+		if table.hot {
+			table.writeLate(key, value)
+			return nil
+		}
+		t.tx.touch(1, 0)
+		if err := t.create(table); err != nil {
+			return err
+		}
+		return table.bucket.Put(key, value)
+	})
 }
 
 // Delete removes key, which need not exist.
 func (t Table) Delete(key []byte) error {
-	if hot[t.name] {
-		return t.writeLate("delete from", key, nil)
-	}
-	return t.write("delete from", false, func(b *bolt.Bucket) error { return b.Delete(key) })
+	return t.change("delete from", func(table *openTable) error {
+		if table.hot {
+			table.writeLate(key, nil)
+			return nil
+		}
+		t.tx.touch(1, 0)
+		return table.delete(key)
+	})
 }
 
 // DeletePrefix removes every key that starts with prefix and returns how many there were. An
@@ -203,29 +259,17 @@ func (t Table) DeletePrefix(prefix []byte) (int, error) {
 	}
 }
 
-// write runs do on the bucket of the table, and refuses what would go wrong silently.
-func (t Table) write(op string, create bool, do func(*bolt.Bucket) error) error {
-	t.tx.touch(1, 0)
-	return t.change(op, create, func(table *openTable) error {
-		if table.bucket == nil {
-			return nil // nothing to delete from
-		}
-		return do(table.bucket)
-	})
-}
-
-// change is write with the table, whose bucket need not be there.
-func (t Table) change(op string, create bool, do func(*openTable) error) error {
+// change runs do on the table, whose bucket need not be there, and refuses what would go wrong silently.
+func (t Table) change(op string, do func(*openTable) error) error {
 	if !t.tx.writable {
 		return t.fail(op, ErrReadOnly)
 	}
 	t.tx.inEngine = true
-	table, err := t.open(create)
-	switch {
-	case err != nil:
-	case table.scans > 0:
+	table := t.open()
+	var err error
+	if table.scans > 0 {
 		err = errors.New("a scan of the same table is under way; collect first, then write")
-	default:
+	} else {
 		err = do(table)
 	}
 	t.tx.inEngine = false
@@ -235,15 +279,12 @@ func (t Table) change(op string, create bool, do func(*openTable) error) error {
 	return nil
 }
 
-// writeLate is write for a row of a hot table, with a nil value to remove it.
-func (t Table) writeLate(op string, key, value []byte) error {
-	return t.change(op, false, func(table *openTable) error {
-		if table.late == nil {
-			table.late = map[string][]byte{}
-		}
-		table.late[string(key)] = value
-		return nil
-	})
+// writeLate is for a row of a hot table, with a nil value to remove it.
+func (o *openTable) writeLate(key, value []byte) {
+	if o.late == nil {
+		o.late = map[string][]byte{}
+	}
+	o.late[string(key)] = value
 }
 
 // Scan calls fn in ascending order for every key that starts with prefix and is not below from,
@@ -298,8 +339,8 @@ func (t Table) Last(prefix []byte) (key, value []byte) {
 // walk calls fn for the rows from first on. order is what bytes.Compare says of one key and the next.
 func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byte), order int, fn func(key, value []byte) (bool, error)) error {
 	t.tx.inEngine = true
-	table, err := t.open(false)
-	if err == nil && len(table.late) > 0 {
+	table, err := t.open(), error(nil)
+	if len(table.late) > 0 {
 		err = t.flush(table) // out of the engine
 		t.tx.inEngine = true
 	}
@@ -335,8 +376,10 @@ func (t Table) walk(prefix []byte, first, next func(*bolt.Cursor) ([]byte, []byt
 // transaction has committed, so it must not leave the transaction before.
 func (t Table) NextID() (uint64, error) {
 	var id uint64
-	err := t.write("number a row of", true, func(b *bolt.Bucket) (err error) {
-		id, err = b.NextSequence()
+	err := t.change("number a row of", func(table *openTable) (err error) {
+		if err = t.create(table); err == nil {
+			id, err = table.bucket.NextSequence()
+		}
 		return err
 	})
 	return id, err
@@ -346,7 +389,7 @@ func (t Table) NextID() (uint64, error) {
 func (t Table) LastID() uint64 {
 	var id uint64
 	t.tx.inEngine = true
-	if table, err := t.open(false); err == nil && table.bucket != nil {
+	if table := t.open(); table.bucket != nil {
 		id = table.bucket.Sequence()
 	}
 	t.tx.inEngine = false

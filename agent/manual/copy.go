@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -237,13 +236,10 @@ func look(ctx context.Context, conn *ftpclient.Conn, t task, direct bool) (here,
 // carry has the worker of the agent carry the file, again and again while it is connections that break.
 func (c *copier) carry(ctx context.Context, b *borrower, t task, op plan.Op, source entry.Entry) (outcome work.Outcome) {
 	env := work.Env{Sync: c.sync(t), Connect: b.connect, State: stateless{source, t.action}, Logger: c.Logger, Live: new(work.Live)}
-	job := queue.Job{New: queue.New{Kind: string(op.Action), Sync: c.Name, Path: op.Path}, Claims: 1}
-	var err error
-	if job.Payload, err = json.Marshal(op); err != nil {
-		return work.Outcome{Err: err}
-	}
+	job := queue.Job{New: queue.New{Kind: string(op.Action), Sync: c.Name, Path: op.Path, Payload: op.Encode()}, Claims: 1}
 	env.Instance, job.ID = c.identity(t, source)
 	if c.Resume {
+		var err error
 		if job.Claims, err = c.takeUp(ctx, b, env, job); err != nil {
 			return work.Outcome{Err: err}
 		}

@@ -294,6 +294,34 @@ func TestWhatWasFoundIsHandedOverInTime(t *testing.T) {
 	})
 }
 
+// TestPartsDoNotGrowBitByBit: what one part has recorded is the room that the next one has from the beginning.
+func TestPartsDoNotGrowBitByBit(t *testing.T) {
+	const items, parts = 600, 3
+	var files []string
+	for i := range items * parts {
+		files = append(files, fmt.Sprintf("%04d", i))
+	}
+	r, _ := modelRig(t, plan.Up)
+	fill(t, r.local, files...)
+	var rooms []int
+	r.change = func(request *Request) {
+		request.Room, request.partItems = 10_000, items
+		request.Flush = func(_ context.Context, part *Result) (int, error) {
+			rooms = append(rooms, cap(part.Plan.Ops))
+			return 10_000, nil
+		}
+	}
+	r.scan()
+	if len(rooms) < parts-1 {
+		t.Fatalf("%d parts", len(rooms))
+	}
+	for i, room := range rooms[1:] {
+		if room > items*5/4 {
+			t.Errorf("part %d has room for %d operations instead of %d", i+1, room, items)
+		}
+	}
+}
+
 func TestAFailingFlushEndsTheScan(t *testing.T) {
 	r := newRig(t, plan.Up)
 	fill(t, r.local, "a", "b")

@@ -25,6 +25,8 @@ type Lender interface {
 	Put(conn Conn)
 	// Most is how many connections there may be beside that of the walk.
 	Most() int
+	// Login is about how long it takes until one more of them is there.
+	Login() time.Duration
 }
 
 const (
@@ -33,8 +35,8 @@ const (
 	mostAhead        = 5_000
 	mostInOne        = 20_000
 	mostFoldersAhead = 256
-	// worthHelp is how long a walk has to take alone for others to log in for it.
-	worthHelp = time.Second
+	// worthHelp is how much sooner a walk has to end for somebody to log in for it, beside what the login takes.
+	worthHelp = 30 * time.Millisecond
 )
 
 // errLarge: a folder is too large to be kept until the walk comes to it.
@@ -167,9 +169,13 @@ func (r *readAhead) left() (n int) {
 	return n
 }
 
-// isWorthIt reports whether the walk takes long if it is left alone.
+// isWorthIt reports whether one more helper saves more than its login takes, if all who list share evenly what is left.
 func (r *readAhead) isWorthIt(left int) bool {
-	return r.asked > 0 && r.spent+time.Duration(left)*(r.spent/time.Duration(r.asked)) >= worthHelp
+	if r.asked == 0 {
+		return false
+	}
+	alone, listing := time.Duration(left)*(r.spent/time.Duration(r.asked)), time.Duration(r.helpers+1)
+	return alone/(listing*(listing+1)) > r.lender.Login()+worthHelp
 }
 
 // took notes how long the walk itself had to wait for a folder.

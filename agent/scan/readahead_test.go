@@ -26,7 +26,8 @@ import (
 // farTree is a server in memory. Each listing takes a while, and each connection lists one folder at a time.
 type farTree struct {
 	takes time.Duration
-	files []string // folders end in a slash
+	login time.Duration // what a connection that is lent takes before that
+	files []string      // folders end in a slash
 	fails func(folder string, helper bool) error
 
 	mu    sync.Mutex // guards following
@@ -46,8 +47,13 @@ func (f *farTree) Spare(context.Context) (Conn, error) {
 	}
 	f.lent++
 	f.most = max(f.most, f.lent)
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	time.Sleep(f.login)
 	return &farConn{tree: f, helper: true}, nil
 }
+
+func (f *farTree) Login() time.Duration { return f.login }
 
 func (f *farTree) Awaited() bool {
 	f.mu.Lock()
@@ -185,7 +191,7 @@ func TestFoldersAreListedSideBySide(t *testing.T) {
 		"more than there may be":           {evenFolders(50, 3), 9, 14},
 		"a deep tree alone":                {deep(), 0, 81},
 		"a deep tree, three to spare":      {deep(), 3, 22},
-		"so few that nobody need log in":   {evenFolders(2, 3), 3, 3},
+		"few of them":                      {evenFolders(2, 3), 3, 3},
 		"a folder with a dot behind it":    {[]string{"a/x", "a.b/x", "a b/x", "a/b/x", "a/b.c/x"}, 3, 4},
 		"nothing there at all but a file":  {[]string{"file"}, 3, 1},
 		"a folder that holds more of them": {append(evenFolders(20, 1), "folder-010/sub/file"), 3, 7},
@@ -209,6 +215,35 @@ func TestFoldersAreListedSideBySide(t *testing.T) {
 					if n != 1 {
 						t.Errorf("%q was listed %d times", folder, n)
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestWhoHelpsHasToSaveMoreThanALogin: nobody logs in for what is done sooner alone, and there are fewer helpers where that is dear.
+func TestWhoHelpsHasToSaveMoreThanALogin(t *testing.T) {
+	const short, long = 12 * time.Millisecond, 200 * time.Millisecond // of folders, at hand and far away
+	for sentence, row := range map[string]struct {
+		folders      int
+		takes, login time.Duration
+		most         int           // connections lent
+		took         time.Duration // at most
+	}{
+		"a server at hand":                {50, short, 3 * time.Millisecond, 3, 220 * time.Millisecond},
+		"at hand, with dear logins":       {50, short, time.Second, 0, 612 * time.Millisecond},
+		"at hand, logins that pay once":   {50, short, 150 * time.Millisecond, 1, 400 * time.Millisecond},
+		"at hand, next to nothing":        {4, short, 3 * time.Millisecond, 0, 60 * time.Millisecond},
+		"far away":                        {50, long, 400 * time.Millisecond, 3, 3200 * time.Millisecond},
+		"far away, and less time is left": {6, long, 400 * time.Millisecond, 1, 1200 * time.Millisecond},
+		"far away, next to nothing":       {3, long, 400 * time.Millisecond, 0, 800 * time.Millisecond},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tree := &farTree{takes: row.takes, login: row.login, files: evenFolders(row.folders, 3), spare: 3}
+				_, took := aheadRig(t, tree, plan.Down, nil)
+				if tree.most != row.most || took > row.took {
+					t.Errorf("%d connections were lent, and it took %v; want %d and %v at most", tree.most, took, row.most, row.took)
 				}
 			})
 		})

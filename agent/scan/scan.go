@@ -386,7 +386,7 @@ func (w *walker) folder(ctx context.Context, rel string, local, remote presence,
 	}
 	open := func(found one) (plan.Item, bool) { return itemOf(found), !f.passed(found.name) }
 	quick := w.quickIn(local, remote, clash)
-	for found, times := range w.ahead(ctx, union(rel, here.Names, far.Names, base, f.under()), open) {
+	for found, times := range w.ahead(ctx, union(rel, here.Names, far.Names, base, f.under()), far.Names, open) {
 		if quick.passes(f, found) {
 			if err := w.end(ctx, f, found.name); err != nil {
 				return true, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
@@ -18,11 +19,11 @@ const lookahead = 256
 // exactTimes are the answers about files whose listed times are coarse, by path. An answer that is an error is one too.
 type exactTimes map[string]ftpclient.FileTime
 
-// ahead goes over the names of a folder and asks for the exact times of many at once. item says what is known of a name; those
-// it leaves out are not asked for.
-func (w *walker) ahead(ctx context.Context, names iter.Seq[one], item func(one) (plan.Item, bool)) iter.Seq2[one, exactTimes] {
+// ahead goes over the names of a folder and asks for the exact times of many at once, those of far which are coarse. item says what is
+// known of a name; those it leaves out are not asked for.
+func (w *walker) ahead(ctx context.Context, names iter.Seq[one], far []Named, item func(one) (plan.Item, bool)) iter.Seq2[one, exactTimes] {
 	return func(yield func(one, exactTimes) bool) {
-		if w.request.Remote == nil { // there is nobody to ask
+		if !slices.ContainsFunc(far, func(n Named) bool { return coarse(n.Entry) }) { // there is nothing to ask
 			for name := range names {
 				if !yield(name, nil) {
 					return

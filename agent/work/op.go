@@ -2,7 +2,6 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,11 +36,11 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 
 // newOp reads what a job is to do, opens the local folder, whose handle the caller closes, and gets the connection.
 func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
-	var planned plan.Op
-	if err := json.Unmarshal(job.Payload, &planned); err != nil {
+	planned, err := plan.DecodeOp(job.Payload)
+	if err != nil {
 		return nil, fmt.Errorf("%w: payload: %w", ErrUnknownKind, err)
 	}
-	planned.Path = job.Path // the payload is JSON, in which a name that is not UTF-8 suffers
+	planned.Path = job.Path
 	if err := errors.Join(inside(planned.Path), inside(planned.From), inside(planned.To)); err != nil {
 		return nil, err
 	}
@@ -65,7 +64,7 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 	case plan.Download: // no sync that does so has a template for names
 		o.remoteRel = e.Sync.remoteName(job.Path, planned.Remote.Entry.ModTime)
 	}
-	if planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal {
+	if e.Sync.Settle > 0 && (planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal) {
 		o.touched = o.source().LastTouched(job.Path)
 	}
 	return o, nil
@@ -95,7 +94,7 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
-	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows.
+	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows, or waits for a quiet time.
 	touched time.Time
 	// gone is where the source was moved to after its transfer, relative to the root of its side.
 	gone string

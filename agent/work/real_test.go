@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
@@ -97,17 +98,29 @@ func newBench(t *testing.T, server *ftptest.RealServer) *bench {
 	return b
 }
 
+// optionsFor has the login and the protection that the server was made for.
+func optionsFor(server *ftptest.RealServer) ftpclient.Options {
+	o := ftpclient.Options{User: server.User, Password: server.Password, TLS: ftpclient.TLSNone}
+	if server.CertPool != nil {
+		o.TLS, o.TLSConfig = ftpclient.TLSExplicit, &tls.Config{RootCAs: server.CertPool, ServerName: "localhost"}
+	}
+	return o
+}
+
 // connect is Env.Connect.
 func (b *bench) connect(ctx context.Context) (*ftpclient.Conn, error) {
 	if b.conn != nil && b.conn.Usable() {
 		return b.conn, nil
 	}
-	o := ftpclient.Options{User: b.server.User, Password: b.server.Password, TLS: ftpclient.TLSNone}
+	o, address := optionsFor(b.server), b.address
+	if o.TLS != ftpclient.TLSNone {
+		address = b.server.Addr // nobody can read along
+	}
 	if b.conn != nil {
 		o.Facts = b.conn.Facts()
 		b.conn.Close()
 	}
-	conn, err := ftpclient.Dial(ctx, b.address, o)
+	conn, err := ftpclient.Dial(ctx, address, o)
 	if err == nil {
 		b.conn = conn
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	// segmentSlice is how much comes before a stream looks up.
-	segmentSlice = 1 << 20
+	segmentSlice = 256 << 10
 	// segmentSeam is how much each stream reads of the next segment, to be compared: servers ignore offsets.
 	segmentSeam = 4 << 10
 )
@@ -38,7 +38,7 @@ type Spares struct {
 	Wanted func() bool
 	Get    func(ctx context.Context) (*ftpclient.Conn, func(), error)
 
-	decide func(rate float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
+	decide func(since time.Duration, own, all float64, left int64) segmentStep // of tests: in place of segmentPace, on any line and after each slice
 }
 
 // segmentation is a download by several streams. The file itself is always a whole beginning: its stream writes to it, and the others
@@ -54,13 +54,14 @@ type segmentation struct {
 	moved   atomic.Int64
 	yielded atomic.Bool // they are to give their connections back
 	streams sync.WaitGroup
-	used    int // segments that were joined
+	warm    chan struct{} // closed when connections for them are there, as far as any are to spare
+	used    int           // segments that were joined
 
-	looked time.Time
-	total  int64 // at that time
+	looked     time.Time
+	own, total int64 // at that time: what came to the file itself, and with what others have
 }
 
-// segment is a part of a file, at the end of which another one or that of the file stands. done is closed when its stream has ended;
+// segment is a part of a file, at the end of which another one or that of the file stands. done is closed when its stream brings no more;
 // nobody else looks at it before.
 type segment struct {
 	start, at, end int64
@@ -73,14 +74,14 @@ type segment struct {
 func (o *op) segments(from origin, reread *rereader, offset int64) bool {
 	spares := o.env.Spares
 	return spares.Most > 1 && reread == nil && canUnlinkOpen && !from.look.ModTime.IsZero() && from.look.Size-offset >= leastSegmented &&
-		(o.conn.Turn() >= shortLine || spares.decide != nil) && !o.conn.Facts().NoSegments
+		(o.conn.Turn() >= shortLine || spares.decide != nil) && o.conn.TakesSegments()
 }
 
 // fetchSegments does what pour and Finish do, for the file from offset on, and opens further streams when one alone does not get
 // faster, the connections are there, and the rest is large.
 func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient.Transfer, file *os.File, offset int64) (result ftpclient.Result, joined int, err error) {
 	helping, cancel := context.WithCancelCause(ctx)
-	s := &segmentation{o: o, from: from, file: file, at: offset, looked: time.Now(), total: offset, pace: segmentPace{turn: o.conn.Turn()}}
+	s := &segmentation{o: o, from: from, file: file, at: offset, looked: time.Now(), own: offset, total: offset, pace: newSegmentPace(o.conn.Turn()), warm: make(chan struct{})}
 	o.env.Live.beside(&s.moved)
 	defer func() {
 		cancel(ftpclient.ErrInterrupted)
@@ -88,6 +89,7 @@ func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient
 		s.drop()
 	}()
 	size, first := from.look.Size, true
+	s.warmUp(helping, size-offset)
 	began := time.Now()
 	for end := size; ; {
 		var seam []byte
@@ -110,11 +112,8 @@ func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient
 			last.Bytes, last.Duration = s.at-offset, time.Since(began)
 			return last, s.used, err
 		}
-		if result, err = transfer.Stop(ctx); err != nil {
-			return result, s.used, err
-		}
 		first = false
-		if end, err = s.join(ctx, seam); err != nil {
+		if result, end, err = s.stopAndJoin(ctx, transfer, seam); err != nil {
 			return result, s.used, err
 		}
 		if s.at == size {
@@ -125,6 +124,19 @@ func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient
 			return result, s.used, err
 		}
 	}
+}
+
+// stopAndJoin ends the stream of the file itself, which takes the server a round trip or two, and joins what others have brought meanwhile.
+func (s *segmentation) stopAndJoin(ctx context.Context, transfer *ftpclient.Transfer, seam []byte) (result ftpclient.Result, end int64, err error) {
+	var stopping sync.WaitGroup
+	var stopErr error
+	stopping.Go(func() { result, stopErr = transfer.Stop(ctx) })
+	end, err = s.join(ctx, seam)
+	stopping.Wait()
+	if errors.Is(err, errSeam) {
+		s.o.conn.LearnNoSegments()
+	}
+	return result, end, errors.Join(stopErr, err)
 }
 
 // pour is what the stream of the file itself does: it ends at end, or at what others have taken over meanwhile.
@@ -143,18 +155,18 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		now := time.Now()
 		since := now.Sub(s.looked)
 		decide := s.o.env.Spares.decide
-		if since < segmentLook && decide == nil {
+		if since < s.pace.every && decide == nil {
 			continue
 		}
 		if decide == nil {
-			decide = s.pace.look
+			decide = s.decide
 		}
 		total := s.at + s.moved.Load()
-		rate := float64(total-s.total) / since.Seconds()
-		s.looked, s.total = now, total
-		switch decide(rate, end-s.at) {
+		own, all := float64(s.at-s.own)/since.Seconds(), float64(total-s.total)/since.Seconds()
+		s.looked, s.own, s.total = now, s.at, total
+		switch decide(since, own, all, end-s.at) {
 		case segmentSplit:
-			end = s.fork(ctx, rate)
+			end = s.fork(ctx, own)
 		case segmentJoin:
 			s.o.env.Logger.Info("segments do not make the download faster", "path", s.o.Path)
 			s.yielded.Store(true)
@@ -181,10 +193,10 @@ func (s *segmentation) fork(ctx context.Context, rate float64) int64 {
 	size := s.from.look.Size
 	others := min(s.o.env.Spares.Most-1, s.o.env.Spares.Idle(), int((size-s.at)/(leastSegmented/4)))
 	if others <= 0 {
-		s.pace = segmentPace{turn: s.pace.turn} // perhaps later
+		s.pace = newSegmentPace(s.pace.turn) // perhaps later
 		return size
 	}
-	lead := min(int64(rate*(setUpTurns*s.pace.turn).Seconds()), (size-s.at)/2)
+	lead := min(int64(rate*(startTurns*s.pace.turn).Seconds()), (size-s.at)/2)
 	share := (size - s.at - lead) / int64(others+1)
 	s.o.env.Logger.Info("large download goes on in segments", "path", s.o.Path, "count", others+1)
 	for i := range int64(others) {
@@ -198,64 +210,61 @@ func (s *segmentation) fork(ctx context.Context, rate float64) int64 {
 			continue
 		}
 		s.streams.Go(func() {
-			defer close(span.done)
-			if err := s.fetch(ctx, span); err != nil {
+			end, err := s.fetch(ctx, span)
+			if err != nil {
 				s.o.env.Logger.Debug("segment ends early", "path", s.o.Path, "offset", span.at, "error", err)
 			}
+			close(span.done)
+			end()
 		})
 	}
 	return s.spans[0].start
 }
 
-// fetch brings a segment, or its beginning. An error is no matter: what is missing is fetched by the stream of the file.
-func (s *segmentation) fetch(ctx context.Context, span *segment) error {
+// fetch brings a segment, or its beginning. An error is no matter: what is missing is fetched by the stream of the file. The connection
+// is in step and given back when end has returned.
+func (s *segmentation) fetch(ctx context.Context, span *segment) (end func(), err error) {
 	conn, giveBack, err := s.o.env.Spares.Get(ctx)
 	if err != nil {
-		return err
+		return func() {}, err
 	}
-	defer giveBack()
 	size := s.from.look.Size
-	if err := conn.VerifySize(ctx, s.from.path, size); err != nil {
-		return err
-	}
-	transfer, err := conn.Retrieve(ctx, s.from.path, span.start)
+	transfer, err := conn.RetrievePart(ctx, s.from.path, span.start, size)
 	if err != nil {
-		return err
+		return giveBack, err
+	}
+	abort := func() {
+		transfer.Abort(ctx)
+		giveBack()
 	}
 	for span.at < span.end {
 		if s.yielded.Load() || ctx.Err() != nil {
-			transfer.Abort(ctx)
-			return context.Cause(ctx)
+			return abort, context.Cause(ctx)
 		}
 		n, err := transfer.ReceiveFile(span.file, min(segmentSlice, span.end-span.at))
 		span.at += n
 		s.moved.Add(n)
 		if err != nil || n == 0 {
-			transfer.Abort(ctx)
-			return errors.Join(err, io.ErrUnexpectedEOF)
+			return abort, errors.Join(err, io.ErrUnexpectedEOF)
 		}
 	}
 	if span.end < size {
 		if span.seam, err = readSeam(transfer, size-span.end); err != nil {
 			span.at = span.start
-			transfer.Abort(ctx)
-			return err
 		}
-		_, err = transfer.Stop(ctx)
-		return err
+		return abort, err
 	}
 	// A server that has ignored the offset has more to send.
 	n, err := io.ReadFull(transfer, make([]byte, 1))
 	if n == 0 && errors.Is(err, io.EOF) {
 		_, err = transfer.Finish(ctx)
 	} else {
-		transfer.Abort(ctx)
 		err = errors.Join(err, errSeam)
 	}
 	if err != nil {
 		span.at = span.start
 	}
-	return err
+	return abort, err // which does nothing to what has ended
 }
 
 // readSeam reads what stands behind a segment, of which the file has left more bytes.
@@ -288,7 +297,6 @@ func (s *segmentation) join(ctx context.Context, seam []byte) (end int64, err er
 			return 0, err
 		}
 		if err := next.fits(seam); err != nil {
-			s.o.conn.LearnNoSegments()
 			return 0, err
 		}
 		if err := s.append(next); err != nil {

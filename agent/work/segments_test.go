@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,36 +19,55 @@ import (
 func TestSegmentPace(t *testing.T) {
 	const mb = 1e6
 	turn := 100 * time.Millisecond
+	same := func(n int, rate float64) []float64 { return slices.Repeat([]float64{rate * mb}, n) }
+	starts := []float64{1 * mb, 2 * mb, 4 * mb}
 	tests := []struct {
 		name  string
 		turn  time.Duration
 		left  int64
-		rates []float64
-		want  segmentStep // of the last look; the ones before say wait, but for a split
-		split bool
+		own   []float64 // rates of the one stream
+		all   []float64 // and of all, from the look behind the split on
+		want  segmentStep
+		split int           // at which look; 0 for none
+		every time.Duration // looks are not more often
 	}{
-		{"a stream that gets faster is left alone", turn, 1 << 30, []float64{1 * mb, 5 * mb, 12 * mb, 25 * mb}, segmentWait, false},
-		{"one that does not is split", turn, 1 << 30, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
-		{"the first looks prove nothing", turn, 1 << 30, []float64{25 * mb, 25 * mb}, segmentWait, false},
-		{"what is left would be there before the others had begun", turn, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentWait, false},
-		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, segmentSplit, true},
-		{"nothing comes", turn, 1 << 30, []float64{0, 0, 0, 0}, segmentWait, false},
-		{"segments help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 18 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb, 30 * mb}, segmentWait, true},
-		{"segments do not help", turn / 10, 1 << 30, []float64{9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 9 * mb, 10 * mb, 9 * mb, 9 * mb, 9 * mb}, segmentJoin, true},
+		{"a stream that gets faster is left alone", turn, 30 << 20, []float64{1 * mb, 2 * mb, 4 * mb, 8 * mb, 16 * mb}, nil, segmentWait, 0, 0},
+		{"unless much is left: others have to get faster too", turn, 1 << 30, starts, nil, segmentSplit, 3, 0},
+		{"one that does not is split", turn, 32 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3, 0},
+		{"the first looks prove nothing", turn, 1 << 30, same(2, 25), nil, segmentWait, 0, 0},
+		{"what is left would be there before the others had begun", turn, 20 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentWait, 0, 0},
+		{"a shorter line is opened sooner", turn / 10, 30 << 20, []float64{1 * mb, 25 * mb, 26 * mb}, nil, segmentSplit, 3, 0},
+		{"nothing comes", turn, 1 << 30, same(4, 0), nil, segmentWait, 0, 0},
+		{"segments have their time to begin", turn / 10, 1 << 30, same(3+43, 9), same(43, 9), segmentWait, 3, 0},
+		{"segments do not help", turn / 10, 1 << 30, slices.Concat(same(5, 9), same(42, 2)), same(44, 9), segmentJoin, 3, 0},
+		{"segments help", turn / 10, 1 << 30, same(3+45, 9), slices.Concat(same(25, 9), same(20, 30)), segmentWait, 3, 0},
+		{"a moment of speed is no help", turn / 10, 1 << 30, same(3+44, 9), slices.Concat(same(42, 9), same(1, 30), same(1, 9)), segmentJoin, 3, 0},
+		{"the one stream would have come as far alone", turn / 10, 1 << 30, slices.Concat(starts, same(4, 9), same(40, 2)), same(44, 9), segmentJoin, 3, 0},
+		{"a line so slow that looks are rare", turn / 10, 1 << 30, same(7, .1), same(4, .1), segmentJoin, 3, time.Second / 2},
+		{"what was held up and came at once is not its speed", turn / 10, 1 << 30, slices.Concat(same(3, 9), same(3, 0), same(1, 36), same(41, 9)), same(45, 30), segmentWait, 3, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			p := segmentPace{turn: test.turn}
+			p, waits := newSegmentPace(test.turn), newSegmentPace(test.turn)
+			every := max(p.every, test.every)
 			var last segmentStep
-			split := false
-			for _, rate := range test.rates {
-				last = p.look(rate, test.left)
-				split = split || last == segmentSplit
+			split := 0
+			for i, own := range test.own {
+				all := own
+				if split > 0 {
+					all = test.all[i-split]
+				}
+				if last = p.look(every, own, all, test.left, true); last == segmentSplit {
+					split = i + 1
+				}
+				if waits.look(every, own, all, test.left, false) != segmentWait {
+					t.Error("it is split before others are there")
+				}
 			}
 			if last != test.want || split != test.split {
-				t.Errorf("%d, split %t; want %d, %t", last, split, test.want, test.split)
+				t.Errorf("%d, split at look %d; want %d, %d", last, split, test.want, test.split)
 			}
-			if last == segmentJoin && p.look(1, 1<<30) != segmentWait {
+			if last == segmentJoin && p.look(every, 1, 1, 1<<30, true) != segmentWait {
 				t.Error("it is split or joined twice")
 			}
 		})
@@ -72,7 +92,7 @@ func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
 	if h.refuse != nil && h.refuse(h.asked) {
 		return nil, nil, errors.New("none left")
 	}
-	conn, err := ftpclient.Dial(ctx, h.address, ftpclient.Options{User: h.server.User, Password: h.server.Password, TLS: ftpclient.TLSNone})
+	conn, err := ftpclient.Dial(ctx, h.address, optionsFor(h.server))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,9 +105,13 @@ func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
 	}, nil
 }
 
-// TestSegments downloads a file in segments. After each slice, what is there under the temporary name has to be a beginning of it: a
+func TestSegments(t *testing.T) { testSegments(t, ftptest.RealOptions{}) }
+
+func TestSegmentsByTLS(t *testing.T) { testSegments(t, ftptest.RealOptions{RequireTLS: true}) }
+
+// testSegments downloads a file in segments. After each slice, what is there under the temporary name has to be a beginning of it: a
 // program that is killed leaves that.
-func TestSegments(t *testing.T) {
+func testSegments(t *testing.T, o ftptest.RealOptions) {
 	const size = 18 << 20
 	content := noise(size, 5)
 	tests := []struct {
@@ -112,6 +136,20 @@ func TestSegments(t *testing.T) {
 					return h.asked > 0
 				}
 			}},
+		{name: "they do not help", says: "",
+			change: func(b *bench, h *helpers) {
+				looks := 0
+				b.spares.decide = func(time.Duration, float64, float64, int64) segmentStep {
+					b.isBeginning(content)
+					switch looks++; looks {
+					case 1:
+						return segmentSplit
+					case 3:
+						return segmentJoin
+					}
+					return segmentWait
+				}
+			}},
 		{name: "the server ignores offsets", fails: errSeam, ears: ftptest.Ears{Command: func(line string) (string, bool) {
 			if strings.HasPrefix(line, "REST") {
 				return "350 Restarting, says the firewall", true
@@ -119,18 +157,24 @@ func TestSegments(t *testing.T) {
 			return "", true
 		}}},
 	}
-	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+	onEach(t, o, func(t *testing.T, first *bench) {
 		for _, test := range tests {
+			if o.RequireTLS && test.ears.Command != nil {
+				continue // nobody can read along
+			}
 			t.Run(test.name, func(t *testing.T) {
 				b := first.again(t)
 				if test.ears.Command == nil {
 					test.ears.Command = func(string) (string, bool) { return "", true }
 				}
 				test.ears.Reply = func(string) bool { return true }
-				h := &helpers{t: t, server: b.server, address: ftptest.Relay(t, b.server.Addr, func() ftptest.Ears { return test.ears })}
+				h := &helpers{t: t, server: b.server, address: b.server.Addr}
+				if !o.RequireTLS {
+					h.address = ftptest.Relay(t, b.server.Addr, func() ftptest.Ears { return test.ears })
+				}
 				b.sync.Rules = plan.Rules{Direction: plan.Down}
 				looks := 0
-				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(float64, int64) segmentStep {
+				b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get, decide: func(time.Duration, float64, float64, int64) segmentStep {
 					if looks%5 == 0 {
 						b.isBeginning(content)
 					}
@@ -149,7 +193,7 @@ func TestSegments(t *testing.T) {
 						t.Fatal(o.Err)
 					}
 					b.isBeginning(content)
-					if !b.conn.Facts().NoSegments {
+					if b.conn.TakesSegments() {
 						t.Error("nothing was learned")
 					}
 					o := mustBe(t, Done, b.download(t.Context(), op, 2)) // goes on with what is whole, by one stream

@@ -257,21 +257,43 @@ func TestAStreamEndsAsEachJobByItself(t *testing.T) {
 
 // TestWhatAStreamAsksOfAServer is what one file costs between two others.
 func TestWhatAStreamAsksOfAServer(t *testing.T) {
+	const moves = "MFMT k-1.tmp, RNFR k-1.tmp, RNTO k-1, EPSV, STOR k.tmp, SIZE k.tmp"
+	noMLST := ftptest.Abilities{MDTM: true, MFMT: true}
+	untold := modern
+	untold.TimesUntold = true
+	vague := func(s *stream) {
+		s.server.Refuse = func(line string) string {
+			if name, ok := strings.CutPrefix(line, "SIZE "); ok && s.server.Files()[name] == "" {
+				return "550 no"
+			}
+			return ""
+		}
+	}
 	for name, row := range map[string]struct {
-		can  ftptest.Abilities
-		want []string
+		can      ftptest.Abilities
+		replaces bool
+		set      func(*stream)
+		want     string // beside moves
 	}{
-		"with MLST": {modern, []string{
-			"MFMT k-1.tmp", "RNFR k-1.tmp", "RNTO k-1", "MLST k-1", "MLST k", "SIZE k", "EPSV", "STOR k.tmp", "SIZE k.tmp",
-		}},
-		"without": {ftptest.Abilities{MDTM: true, MFMT: true}, []string{
-			"MFMT k-1.tmp", "RNFR k-1.tmp", "RNTO k-1", "SIZE k-1", "MDTM k-1", "SIZE k", "MDTM k", "EPSV", "STOR k.tmp", "SIZE k.tmp",
-		}},
+		"with MLST":          {modern, false, nil, "SIZE k"},
+		"without":            {noMLST, false, nil, "SIZE k"},
+		"files are replaced": {modern, true, nil, "MLST k, MLST k-1"},
+		"replaced, without":  {noMLST, true, nil, "SIZE k, MDTM k, SIZE k-1, MDTM k-1"},
+		"both sides change":  {modern, false, func(s *stream) { s.sync.Rules.Direction = plan.Both }, "SIZE k, MLST k-1"},
+		"the server does not tell which time it has set": {untold, false, nil, "SIZE k, MLST k-1"},
+		"SIZE does not prove that nothing is there":      {modern, false, vague, "SIZE k, MLST k"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStream(t, row.can)
+			if row.set != nil {
+				row.set(s)
+			}
 			for i := range 10 {
-				s.write(fmt.Sprint("file-", i), fmt.Sprint("content ", i))
+				if path, content := fmt.Sprint("file-", i), fmt.Sprint("content ", i); row.replaces {
+					s.replace(path, "old", content)
+				} else {
+					s.write(path, content)
+				}
 			}
 			s.streamed(1)
 			var got []string
@@ -295,7 +317,7 @@ func TestWhatAStreamAsksOfAServer(t *testing.T) {
 				got = append(got, verb)
 			}
 			slices.Sort(got) // where the questions about one file stand in the write is the client's affair
-			want := slices.Sorted(slices.Values(row.want))
+			want := slices.Sorted(slices.Values(strings.Split(moves+", "+row.want, ", ")))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("wanted (-), sent (+):\n%s", diff)
 			}

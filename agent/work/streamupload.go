@@ -30,7 +30,7 @@ type delivered struct {
 	how   string
 	// The answers to what gives it its final name.
 	timed, renamed *ftpclient.Answer
-	now            *ftpclient.StatAnswer
+	now            *ftpclient.StatAnswer // nil: not asked, the other answers tell what is there now
 }
 
 // opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
@@ -71,7 +71,11 @@ func (s *Stream) upload(u *outgoing, more bool) {
 	ctx := u.ctx
 	defer u.file.Close()
 	before := s.before(u.streamed)
-	there := before.FindFile(u.target())
+	ask := before.FindFile
+	if u.replaces() {
+		ask = before.StatFile
+	}
+	there := ask(u.target())
 	sent := stored{name: u.temp()}
 	transfer, err := u.conn.StoreAhead(ctx, before, sent.name, more)
 	if err == nil {
@@ -108,10 +112,15 @@ func (s *Stream) upload(u *outgoing, more bool) {
 	s.last = d
 }
 
+// replaces reports whether there should be a file at the target.
+func (u *outgoing) replaces() bool {
+	return u.Base != nil && (u.Remote.Knowledge == plan.Unknown || u.Remote.Entry.Kind == entry.File)
+}
+
 // mayReplace reports whether the answer about the target stands against nothing and asks for nothing: look knows all other cases.
 func (u *outgoing) mayReplace(there *ftpclient.StatAnswer) bool {
 	if there.Err != nil || !there.Found {
-		return there.Err == nil
+		return there.Err == nil && !u.replaces() // of a file that should be there, no is no proof
 	}
 	now := scan.RemoteEntry(there.Entry)
 	arrived, err := u.arrived(u.Local.Entry, now)
@@ -126,7 +135,15 @@ func (d *delivered) confirmIn(batch *ftpclient.Batch) {
 		d.timed = batch.SetModTime(d.s.name, d.local.ModTime) // a server that does not is none that fails
 	}
 	d.renamed = batch.Rename(d.s.name, d.target())
-	d.now = batch.StatFile(d.target())
+	if !d.isToldByTime() {
+		d.now = batch.StatFile(d.target())
+	}
+}
+
+// isToldByTime: this server says which time it has set, so that with its size all is known about a new file. Where others change the
+// server's side as well, its identity is wanted, too.
+func (d *delivered) isToldByTime() bool {
+	return d.timed != nil && d.old == nil && !d.s.unseen && d.env.Sync.Rules.Direction == plan.Up && d.conn.TellsTimeSet()
 }
 
 // wantsTime: the command by which most servers set times was tried and has failed, and there may be another one.
@@ -134,8 +151,19 @@ func (d *delivered) wantsTime() bool {
 	return d.timed != nil && d.timed.Err != nil && d.conn.Usable() && d.conn.Facts().TimeSetter == ""
 }
 
+// told is what is at the final name, by the answers to what was done; false if they do not say, or something was asked.
+func (d *delivered) told() (entry.Entry, bool) {
+	if d.now != nil || d.renamed.Err != nil || d.timed.Err != nil || !d.timed.ModTime.Equal(d.local.ModTime.Truncate(time.Second)) {
+		return entry.Entry{}, false
+	}
+	return entry.Entry{Kind: entry.File, Size: d.s.total(), ModTime: d.timed.ModTime, Precision: time.Second}, true
+}
+
 func (d *delivered) isConfirmed() bool {
-	return d.renamed.Err == nil && !d.wantsTime() && d.now.Err == nil && d.now.Found && (d.now.Entry.Size < 0 || d.now.Entry.Size == d.s.total()) && !d.wantsMode(d.now.Entry, d.old)
+	if _, ok := d.told(); ok {
+		return true
+	}
+	return d.now != nil && d.renamed.Err == nil && !d.wantsTime() && d.now.Err == nil && d.now.Found && (d.now.Entry.Size < 0 || d.now.Entry.Size == d.s.total()) && !d.wantsMode(d.now.Entry, d.old)
 }
 
 func (d *delivered) settle() Outcome {
@@ -146,8 +174,15 @@ func (d *delivered) settle() Outcome {
 	if !renamed {
 		return d.complete(d.ctx, d.s, d.local, d.old, d.how)
 	}
+	if remote, ok := d.told(); ok {
+		return d.uploaded(d.s, d.local, remote, d.how, "")
+	}
 	if !d.isConfirmed() && !d.conn.Usable() {
-		if err := d.reconnect(d.ctx, d.now.Err); err != nil {
+		cause := ftpclient.ErrUnanswered
+		if d.now != nil {
+			cause = d.now.Err
+		}
+		if err := d.reconnect(d.ctx, cause); err != nil {
 			return d.s.wrote(failed(err))
 		}
 	}
@@ -158,7 +193,7 @@ func (d *delivered) settle() Outcome {
 		}
 	}
 	var remote entry.Entry
-	if d.now.Err != nil || wantsTime {
+	if d.now == nil || d.now.Err != nil || wantsTime {
 		remote, err = d.final(d.ctx, d.s, d.old)
 	} else {
 		remote, err = d.finally(d.ctx, d.s, d.old, d.now.Entry, d.now.Found, nil)

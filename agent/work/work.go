@@ -4,7 +4,6 @@ package work
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -297,7 +296,8 @@ func Understands(job queue.Job) bool {
 		return true
 	}
 	_, known := kinds[job.Kind]
-	return known && json.Unmarshal(job.Payload, new(plan.Op)) == nil
+	_, err := plan.DecodeOp(job.Payload)
+	return known && err == nil
 }
 
 func withoutPayload(kind string) bool {

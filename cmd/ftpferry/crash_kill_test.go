@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -118,8 +117,8 @@ func (g *pair) cutOff() (cut bool) {
 	g.look(func(tx *state.Tx) error {
 		jobs, err := queue.List(tx, queue.Filter{State: queue.Running})
 		for _, job := range jobs {
-			var op plan.Op
-			if job.Temp == "" || json.Unmarshal(job.Payload, &op) != nil {
+			op, err := plan.DecodeOp(job.Payload)
+			if job.Temp == "" || err != nil {
 				continue
 			}
 			info, err := os.Stat(filepath.Join(g.target(), filepath.FromSlash(job.Temp)))

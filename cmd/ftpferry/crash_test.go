@@ -70,6 +70,10 @@ func newPair(t *testing.T, server *ftptest.RealServer, p plot) *pair {
 			t.Fatal(err)
 		}
 	}
+	secured := `tls = "none"`
+	if server.CAFile != "" {
+		secured = fmt.Sprintf("tls_ca = %q\ntls_server_name = \"localhost\"", server.CAFile)
+	}
 	write(t, g.config, fmt.Sprintf(`
 [agent]
 state_dir = %q
@@ -78,7 +82,7 @@ shutdown_grace = "1s"
 address = %q
 user = %q
 password = %q
-tls = "none"
+%s
 %s
 [sync.s]
 server = "real"
@@ -88,7 +92,7 @@ direction = %q
 delete = true
 settle = "0s"
 %s
-`, g.states, p.address, server.User, server.Password, p.settings, g.local, server.RemoteRoot+"/"+p.folder, p.direction, p.rules))
+`, g.states, p.address, server.User, server.Password, secured, p.settings, g.local, server.RemoteRoot+"/"+p.folder, p.direction, p.rules))
 	return g
 }
 

@@ -67,6 +67,8 @@ type Abilities struct {
 	NoUnique bool
 	// FolderTimes: the time of a folder follows every change of what is directly in it. Without it stays what it was.
 	FolderTimes bool
+	// TimesUntold: the reply to MFMT does not say which time was set.
+	TimesUntold bool
 	// Chmod takes SITE CHMOD.
 	Chmod bool
 	Zone  *time.Location

@@ -255,6 +255,9 @@ func (s *memorySession) change(verb, name, argument string) string {
 		}
 		node.modified = modified
 		m.written(m.key(file))
+		if m.Abilities.TimesUntold {
+			return "200 done"
+		}
 		return "213 Modify=" + stamp + "; " + file
 	}
 	if what, order, _ := strings.Cut(argument, " "); verb == "SITE" && m.Abilities.Chmod && strings.EqualFold(what, "CHMOD") {
@@ -278,8 +281,11 @@ func (m *Memory) chmod(order string) string {
 func (s *memorySession) look(verb, name string, node *memoryNode) string {
 	can := s.server.Abilities
 	if verb == "SIZE" || verb == "MDTM" && can.MDTM || verb == "MLST" && can.MLSD {
-		if node == nil || node.dir && verb != "MLST" {
+		switch {
+		case node == nil:
 			return "550 No such file or directory"
+		case node.dir && verb != "MLST":
+			return "550 not a plain file"
 		}
 	}
 	switch {
