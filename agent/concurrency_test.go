@@ -78,6 +78,23 @@ func (s *modelSeat) passes(step time.Duration, speed float64) bool {
 	return done
 }
 
+// next is how long it takes until something happens to a connection, at most what is given, and how fast each transfer is until then.
+func (l modelLine) next(seats []modelSeat, noise float64, most time.Duration) (step time.Duration, speed float64) {
+	sharing := 0
+	for _, s := range seats {
+		if s.left > 0 && s.wait <= 0 {
+			sharing++
+		}
+	}
+	speed = noise / (1 + l.crowd*float64(max(sharing-1, 0))) / float64(max(sharing, 1))
+	for _, s := range seats {
+		if s.left > 0 {
+			most = min(most, s.needs(speed))
+		}
+	}
+	return most, speed
+}
+
 // simulate lets transfers go on for so long, as many as are worth it or, unless it adapts, as many as may be.
 func simulate(t *testing.T, l modelLine, w modelLoad, last time.Duration, adapts bool, seed uint64) (m moved) {
 	t.Helper()
@@ -133,18 +150,7 @@ func simulate(t *testing.T, l modelLine, w modelLoad, last time.Duration, adapts
 			m.flaps++
 		}
 		for from, ended := at, false; at < tick && !ended; {
-			step, sharing := tick-at, 0
-			for i := range seats {
-				if seats[i].left > 0 && seats[i].wait <= 0 {
-					sharing++
-				}
-			}
-			speed := noise / (1 + l.crowd*float64(max(sharing-1, 0))) / float64(max(sharing, 1))
-			for i := range seats {
-				if seats[i].left > 0 {
-					step = min(step, seats[i].needs(speed))
-				}
-			}
+			step, speed := l.next(seats[:], noise, tick-at)
 			for i := range seats {
 				seat := &seats[i]
 				if seat.left == 0 || !seat.passes(step, speed) {
