@@ -48,6 +48,7 @@ type breaker struct {
 	keep   time.Duration            // how old the history may be, 0 for ages
 	rows   int                      // how long, 0 for any
 	serves bool                     // the next agent is a service, though nothing happens that the test does not tell it
+	before func(d *dispatcher)      // if not nil, changes the next dispatcher before it runs
 
 	mu    sync.Mutex // guards following
 	tries []try
@@ -136,6 +137,9 @@ func (b *breaker) run(use func()) {
 	}
 	for _, s := range d.servers {
 		d.hire(s, nil)
+	}
+	if b.before != nil {
+		b.before(d)
 	}
 	ctx, stop := context.WithCancel(b.t.Context())
 	ended := make(chan error)

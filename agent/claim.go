@@ -63,7 +63,10 @@ func (c *commit) claimFor(name string) error {
 	if err != nil {
 		return err
 	}
-	limit := c.worthLogins(s, due, s.limit(c.now))
+	limit, err := c.worthConnections(name, due)
+	if err != nil {
+		return err
+	}
 	if c.server(name).Failures > 0 {
 		limit = 1
 	}

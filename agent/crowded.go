@@ -23,6 +23,10 @@ type server struct {
 	workers []*worker // of the seats; the list stays as it is while the agent runs
 	idle    []*seat   // those without an assignment
 	moved   time.Time // when a job was last reported, or some were handed out while there were none
+	// concurrency is how many transfers at a time are worth it, and enough is what of it other goroutines see: so many do as well as all; 0:
+	// all are worth it.
+	concurrency concurrency
+	enough      atomic.Int64
 	// Until crowded ends nobody tries to connect; refusals counts those in a row.
 	crowded  time.Time
 	refusals int
@@ -46,6 +50,9 @@ type seat struct {
 	// sync is whose jobs were handed out here last, and streamed how many since the worker had none.
 	sync     string
 	streamed int
+	// transfers are those of files among them, and moved is when one was last reported, or some were handed out to a worker without any.
+	transfers int
+	moved     time.Time
 	// more: there were more jobs when some were handed out here last. alone: nothing is to wait behind those, or to begin beside them.
 	more, alone bool
 }

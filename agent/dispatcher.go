@@ -320,9 +320,11 @@ func (d *dispatcher) drain(b *batch) bool {
 
 // apply acts on a transition that is committed.
 func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
+	moved := map[string]moment{} // by server
 	for _, r := range b.reports {
 		a := d.outstanding[r.Job.ID]
 		d.servers[a.server].moved = b.now
+		moved[a.server] = moved[a.server].add(r)
 		if r.reached {
 			d.servers[a.server].refusals = 0
 		}
@@ -333,7 +335,9 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		delete(d.outstanding, r.Job.ID)
 		if isFileTransfer(r.Job.Kind) {
 			a.transfers--
+			a.seat.transfers--
 		}
+		a.seat.moved = b.now
 		if a.seat.left--; a.seat.left == 0 {
 			d.servers[a.server].idle = append(d.servers[a.server].idle, a.seat)
 		}
@@ -383,10 +387,12 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		if to == nil {
 			to, s.idle = s.idle[0], s.idle[1:]
 			to.streamed = 0
+			to.moved = b.now
 		}
 		to.sync, to.streamed = s.lastSync, to.streamed+len(next.jobs)
 		to.left, to.more, to.alone = to.left+len(next.jobs), next.more, slices.ContainsFunc(next.jobs, goesAlone)
 		a := &assigned{server: next.server, seat: to, sync: s.lastSync, transfers: countTransfers(next.jobs)}
+		to.transfers += a.transfers
 		next.syncs = d.agent.syncs
 		if first := turns[next.server]; next.behind == nil && (first != nil || makesFolders(next.jobs)) {
 			next.turn = first.behind()
@@ -397,6 +403,7 @@ func (d *dispatcher) apply(ctx context.Context, b batch, t *transition) error {
 		}
 		to.jobs <- next // at most endsSoon assignments are before it, so there is room
 	}
+	d.learnWorth(b, moved)
 	if t.hastened > 0 {
 		d.agent.logger.Info(hastenedMessage, "jobs", t.hastened)
 	}

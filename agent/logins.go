@@ -43,8 +43,9 @@ func (c *commit) worthLogins(s *server, due, most int) int {
 	return worthLogins(due, s.pool.Open(), most, s.pool.LoginCost(), quiet)
 }
 
-// nextLogin is when one more login may be worth it, at the latest what is given.
+// nextLogin is when one more login or transfer may be worth it, at the latest what is given.
 func (c *commit) nextLogin(next time.Time) (time.Time, error) {
+	next = c.nextWorth(next)
 	for name, s := range c.d.servers {
 		cost := s.pool.LoginCost()
 		if !isDear(cost) || s.pool.Open() >= s.limit(c.now) {

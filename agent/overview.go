@@ -98,7 +98,7 @@ func (a *Agent) serverStatus(d *dispatcher, name string, syncs []string, now tim
 		running := d.servers[name]
 		use := running.pool.Use()
 		s.Address, s.Connections, s.Busy, s.Limit, s.LastUsed = running.pool.InUse(), use.Open, use.Lent, use.Limit, use.LastUsed
-		facts = running.pool.Facts()
+		facts, s.Enough = running.pool.Facts(), int(running.enough.Load())
 		if c := running.crowding.Load(); c != nil && waits(c.until, now, maxCrowded) {
 			crowded = *c
 		}

@@ -116,6 +116,19 @@ func Claim(tx *state.Tx, now time.Time, request Request) ([]Job, error) {
 	return found, nil
 }
 
+// HasUrgent reports whether Claim would hand out an urgent job. It needs no more of the request than what says which jobs those may be.
+func HasUrgent(tx *state.Tx, now time.Time, request Request) (found bool, err error) {
+	err = healed(tx, now, func() error {
+		lanes, err := openLanes(tx, request)
+		found = slices.ContainsFunc(lanes, lane.urgent)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("queue: look for urgent jobs: %w", err)
+	}
+	return found, nil
+}
+
 // promote makes due what has waited long enough.
 func promote(tx *state.Tx, now time.Time) error {
 	var ids []ID

@@ -22,8 +22,20 @@ func (m *model) step(tx *state.Tx, op, arg byte) error {
 		m.enqueue(wanted)
 	case 2, 3:
 		request := m.request(op, arg)
-		var got []Job
-		got, err = Claim(tx, m.now, request)
+		if _, err := Claim(tx, m.now, Request{}); err != nil { // makes waiting jobs due
+			return err
+		}
+		urgent, err := HasUrgent(tx, m.now, request)
+		if err != nil {
+			return err
+		}
+		got, err := Claim(tx, m.now, request)
+		if err != nil {
+			return err
+		}
+		if handed := len(got) > 0 && got[0].Priority < Urgent; request.Limit > 0 && urgent != handed {
+			return fmt.Errorf("urgent: %t, but claimed were %v", urgent, got)
+		}
 		if diff := gocmp.Diff(m.claim(request), got); diff != "" {
 			return fmt.Errorf("claimed jobs differ (-want +got):\n%s", diff)
 		}

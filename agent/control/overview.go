@@ -79,6 +79,8 @@ type ServerStatus struct {
 	Connections int `json:"connections"`
 	Busy        int `json:"busy"`
 	Limit       int `json:"limit"`
+	// Enough, if not 0, is how many transfers at a time were found to move as much as all that there may be.
+	Enough int `json:"enough,omitempty"`
 	// Data is the way by which data connections worked last, such as "passive EPSV"; "" if none was needed yet.
 	Data string `json:"data,omitempty"`
 	// LastUsed is when a connection was last lent or given back by this process; zero if none was.

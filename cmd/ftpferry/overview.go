@@ -132,6 +132,9 @@ func printServer(l *jobList, s control.ServerStatus, told bool) {
 	text := name + word + "; " + oneLine(s.Address)
 	if !l.alone {
 		text += fmt.Sprintf("; connections %d of %d, %d busy", s.Connections, s.Limit, s.Busy)
+		if s.Enough > 0 {
+			text += fmt.Sprintf(", %d are enough", s.Enough)
+		}
 	}
 	if s.Data != "" {
 		text += "; data by " + oneLine(s.Data)

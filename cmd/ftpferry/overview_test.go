@@ -33,7 +33,7 @@ func anOverview() control.Overview {
 			{Sync: "dark", Server: "down", Direction: "down", State: control.StopPause, Jobs: control.SyncJobs{Stop: paused}},
 		},
 		Servers: []control.ServerStatus{
-			{Server: "acme", Address: "ftp.example.com:21", State: control.ServerUp, Connections: 3, Busy: 2, Limit: 4, Data: "passive EPSV"},
+			{Server: "acme", Address: "ftp.example.com:21", State: control.ServerUp, Connections: 3, Busy: 2, Limit: 4, Enough: 2, Data: "passive EPSV"},
 			{Server: "down", Address: "127.0.0.1:21", State: control.ServerPaused, Reason: paused.Reason, Until: paused.Until, Limit: 4},
 			{Server: "other", Address: "[::1]:21", State: control.ServerBlocked, Reason: "530 no\x1b[2J.", Limit: 1},
 		},
@@ -56,8 +56,8 @@ web: working; to acme, 12 paths in step; looked at in full 3h ago
   up       100%       10 B of 10 B              3 B/s         ends  z
 dark: server paused; from down, 0 paths in step; never looked at in full
   server paused: connection refused; next try in 30s
-server acme: up; ftp.example.com:21; connections 3 of 4, 2 busy; data by
-  passive EPSV
+server acme: up; ftp.example.com:21; connections 3 of 4, 2 busy, 2 are
+  enough; data by passive EPSV
 server down: paused; 127.0.0.1:21; connections 0 of 4, 0 busy
   next try in 30s
 server other: blocked; [::1]:21; connections 0 of 1, 0 busy

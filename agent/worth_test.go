@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
+	"github.com/ftpferry/ftpferry/state"
+)
+
+// crowd counts those who do something at the same time.
+type crowd struct {
+	mu        sync.Mutex // guards following
+	now, most int
+}
+
+func (c *crowd) do(what func()) {
+	c.mu.Lock()
+	c.now++
+	c.most = max(c.most, c.now)
+	c.mu.Unlock()
+	what()
+	c.mu.Lock()
+	c.now--
+	c.mu.Unlock()
+}
+
+// reset returns how many there were at the same time since the last one.
+func (c *crowd) reset() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := c.most
+	c.most = c.now
+	return most
+}
+
+// fill keeps uploads waiting for so long.
+func fill(b *breaker, last time.Duration) {
+	for began := time.Now(); time.Since(began) < last; time.Sleep(time.Second) {
+		if b.counts("up").Due < 100 {
+			b.enqueue(string(plan.Upload), "up", time.Now(), paths(fmt.Sprint(time.Now().Unix(), " "), 100)...)
+		}
+	}
+}
+
+// TestFewerTransfersWhereTheyDo: where one waits for the other, fewer connections are used after some minutes; where each has a server of its own,
+// as it were, all are.
+func TestFewerTransfersWhereTheyDo(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		shared bool
+		takes  time.Duration // at most
+		enough int64
+		most   int
+	}{
+		{"a server that does one thing at a time", true, 10 * time.Minute, 3, 3},
+		{"a server that lets everybody wait", false, 3 * time.Minute, 0, 4},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				turn := make(chan struct{}, 1)
+				var busy crowd
+				b := newBreaker(t, func(queue.Job) work.Outcome {
+					busy.do(func() {
+						if !row.shared {
+							time.Sleep(400 * time.Millisecond)
+							return
+						}
+						turn <- struct{}{}
+						time.Sleep(100 * time.Millisecond)
+						<-turn
+					})
+					return done
+				})
+				b.enqueue(string(plan.Upload), "up", time.Now(), paths("first", 100)...)
+				b.run(func() {
+					fill(b, time.Minute)
+					if most := busy.reset(); most != 4 {
+						t.Errorf("%d connections at first", most)
+					}
+					for began := time.Now(); time.Since(began) < row.takes && b.d.servers["acme"].enough.Load() == 0; {
+						fill(b, 5*time.Second)
+					}
+					if enough := b.d.servers["acme"].enough.Load(); enough != row.enough {
+						t.Fatalf("%d are enough, want %d", enough, row.enough)
+					}
+					if s, err := b.agent.serverStatus(b.d, "acme", nil, time.Now()); err != nil || s.Enough != int(row.enough) {
+						t.Errorf("the status says %+v, %v", s, err)
+					}
+					fill(b, 20*time.Second) // what is under way ends
+					busy.reset()
+					fill(b, 10*time.Second)
+					if most := busy.reset(); most != row.most {
+						t.Errorf("%d connections then, want %d", most, row.most)
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestFewerTransfersHoldUpNobody: while one transfer at a time is enough, nobody waits for a large file for long, and a person for nothing.
+func TestFewerTransfersHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var small crowd
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			switch {
+			case job.Path == "large":
+				time.Sleep(10 * time.Minute)
+			case job.Kind == string(plan.Upload):
+				small.do(func() { time.Sleep(time.Second) })
+			}
+			return done
+		})
+		b.before = func(d *dispatcher) {
+			d.servers["acme"].concurrency = concurrency{fewer: 1, proven: time.Now(), raised: time.Now()}
+		}
+		began := time.Now()
+		b.enqueue(string(plan.Upload), "up", began, "large")
+		b.enqueue(string(plan.Upload), "up2", began, paths("small ", 100)...)
+		b.run(func() {
+			time.Sleep(3 * time.Second)
+			if most := small.reset(); most != 0 {
+				t.Errorf("%d beside the first one", most)
+			}
+			time.Sleep(3 * longTransfer)
+			first := b.between(began, time.Now(), "up2")
+			if len(first) == 0 || first[0].at.Sub(began) > 2*longTransfer+time.Second {
+				t.Fatalf("a large file has held up others: %v", first)
+			}
+			asked := time.Now()
+			err := b.db.Update(func(tx *state.Tx) error {
+				_, err := queue.Enqueue(tx, asked, queue.New{Kind: work.KindLook, Sync: "down", Server: "acme", Priority: priorityRequest})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second)
+			if looks := b.between(asked, time.Now(), "down"); len(looks) != 1 || looks[0].at.Sub(asked) > 2*time.Second {
+				t.Errorf("a person has waited: %v", looks)
+			}
+			time.Sleep(time.Minute)
+			small.reset()
+			time.Sleep(10 * time.Second)
+			if most := small.reset(); most != 1 {
+				t.Errorf("%d small files at a time", most)
+			}
+		})
+	})
+}
