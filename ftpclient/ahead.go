@@ -24,8 +24,11 @@ const (
 // networks change.
 const retryLearned = 24 * time.Hour
 
-// outdated reports whether that time is over since learned, in seconds of Unix time.
-func outdated(learned int64) bool { return time.Since(time.Unix(learned, 0)) > retryLearned }
+// outdated reports whether that time is over since learned, in seconds of Unix time, or learned is yet to come: the clock was wrong.
+func outdated(learned int64) bool {
+	age := time.Since(time.Unix(learned, 0))
+	return age < 0 || age > retryLearned
+}
 
 // StoreAhead is Do of before, then Store of the whole file p, for one of many small files: Result.Size tells what SIZE says of it
 // afterwards. more says that another such transfer follows at once. On servers that are known to stand it all that takes two round
@@ -167,7 +170,7 @@ func (c *Conn) startAround(ctx context.Context, r request, a around, ready *read
 	}
 	t, err := c.begin(ctx, r, s.command, pending, way, a)
 	if err != nil {
-		if ready == nil {
+		if ready == nil || a.stands == "" && control.Ended(ctx) == nil { // nothing is asked behind it
 			c.doubt(way, t, err)
 		} else if t.hadNoData(err) && control.Ended(ctx) == nil {
 			c.learnAhead(aheadDoubtful)

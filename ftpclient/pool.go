@@ -333,6 +333,7 @@ func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err er
 		p.learn(dialledWith, *e.Facts)
 	}
 	if ctx.Err() != nil {
+		p.brokenOff()
 		return err
 	}
 	now := time.Now()
@@ -371,7 +372,7 @@ func (p *Pool) refused(ctx context.Context, w *waiter, dialledWith Facts, err er
 func (p *Pool) Lower() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.setLimit(max(1, p.connected()-1))
+	p.setLimit(max(1, p.present()-1))
 }
 
 // setLimit notes how many connections the server takes.
@@ -413,8 +414,7 @@ func (p *Pool) turn() {
 		if last := len(p.idle) - 1; last >= 0 {
 			g.idleConn = p.idle[last]
 			p.idle = p.idle[:last]
-			g.conn.adoptEncoding(p.facts.Encoding)
-			g.facts.Encoding = g.conn.facts.Encoding
+			g.facts = g.conn.adopt(g.facts, p.facts)
 			p.lent[g.conn] = g.facts
 			p.usedAt = now
 		} else if p.mayOpen(now) {

@@ -46,3 +46,21 @@ func (p *Pool) present() int {
 	}
 	return n
 }
+
+// adopt takes over from all what a connection that was idle has to know of the others, and returns with it what the pool knows of this one.
+func (c *Conn) adopt(known, all Facts) Facts {
+	c.adoptEncoding(all.Encoding)
+	known.Encoding = c.facts.Encoding
+	c.facts.NoSegments, c.facts.SegmentsLearned = all.NoSegments, all.SegmentsLearned
+	known.NoSegments, known.SegmentsLearned = all.NoSegments, all.SegmentsLearned
+	return known
+}
+
+// brokenOff notes that a connection was given up while it was being made. The server may have begun to count it; and a limit that was
+// learned meanwhile does not tell whether the server would have taken this one.
+func (p *Pool) brokenOff() {
+	p.closedAt = time.Now()
+	if p.present()+p.opening >= p.limit {
+		p.raiseAt = p.closedAt
+	}
+}

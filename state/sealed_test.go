@@ -1,6 +1,7 @@
 package state
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -20,8 +21,11 @@ func TestSealedRows(t *testing.T) {
 	db := openNew(t)
 	update(t, db, func(tx *Tx) error {
 		link := entry.Entry{Kind: entry.Link, Size: -1, ModTime: noon.Add(1), Precision: time.Second, ID: 1 << 63, Target: "a\xe9"}
+		intent := Intent{Source: link, Down: true}
+		mustBeFull(t, "History", reflect.ValueOf(fullHistory))
+		mustBeFull(t, "Intent", reflect.ValueOf(intent))
 		check(t, AppendHistory(tx, fullHistory))
-		check(t, AddIntent(tx, "web", "d/f", Intent{Source: link, Down: true}))
+		check(t, AddIntent(tx, "web", "d/f", intent))
 		check(t, AddIntent(tx, "web", "d/f", Intent{Source: entry.Entry{}}))
 		for _, test := range []struct {
 			table  string
@@ -29,7 +33,7 @@ func TestSealedRows(t *testing.T) {
 			want   any
 		}{
 			{tableHistory, func(key, value []byte) (any, error) { return decodeHistory(key, value) }, fullHistory},
-			{tableIntents, func(key, value []byte) (any, error) { return decodeIntents(key, value) }, []Intent{{link, true}, {}}},
+			{tableIntents, func(key, value []byte) (any, error) { return decodeIntents(key, value) }, []Intent{intent, {}}},
 		} {
 			key, value := tx.Table(test.table).Last(nil)
 			got, err := test.decode(key, value)
@@ -76,4 +80,19 @@ func FuzzSealedRows(f *testing.F) {
 			}
 		}
 	})
+}
+
+// mustBeFull reports each field within value that is zero: an encoding that forgets one that is new would not show.
+func mustBeFull(t *testing.T, name string, value reflect.Value) {
+	t.Helper()
+	switch _, isTime := value.Interface().(time.Time); {
+	case value.IsZero():
+		t.Errorf("a field that this test does not know: %s", name)
+	case value.Kind() == reflect.Pointer:
+		mustBeFull(t, name, value.Elem())
+	case value.Kind() == reflect.Struct && !isTime:
+		for i := range value.NumField() {
+			mustBeFull(t, name+"."+value.Type().Field(i).Name, value.Field(i))
+		}
+	}
 }

@@ -17,9 +17,11 @@ func fullOp() Op {
 	look := func(size int64) entry.Entry {
 		return entry.Entry{Kind: entry.Link, Size: size, ModTime: at, Precision: time.Second, ID: 5, Target: "t\xe9"}
 	}
+	agreed := look(2)
+	agreed.Target = "t"
 	return Op{
 		Action: Upload, Path: "p", Local: Side{Assumed, look(1)}, Remote: Side{Seen, look(-1)},
-		Base: &Base{Local: entry.Entry{Kind: entry.File, Size: 2, ModTime: at}, Remote: entry.Entry{Kind: entry.Link, Target: "t"}, When: at, Left: "left", Unreadable: true},
+		Base: &Base{Local: agreed, Remote: agreed, When: at, Left: "left", Unreadable: true},
 		From: "f\xe9", To: "t\xe9", Unproven: true, Rotated: true, Reason: "new", Extra: true, Approved: true, Replan: true, Touched: at.Add(1), Ready: true, Planned: at.Add(2),
 	}
 }
@@ -27,11 +29,7 @@ func fullOp() Op {
 // TestOpsSurviveThePayload in both forms, but for the path, which the job has.
 func TestOpsSurviveThePayload(t *testing.T) {
 	all := fullOp()
-	for i, value := 0, reflect.ValueOf(all); i < value.NumField(); i++ {
-		if value.Field(i).IsZero() {
-			t.Errorf("a field that this test does not know: %s", value.Type().Field(i).Name)
-		}
-	}
+	mustBeFull(t, "Op", reflect.ValueOf(all))
 	for what, op := range map[string]Op{"full": all, "empty": {}, "base": {Base: &Base{}}} {
 		older, err := json.Marshal(op)
 		if err != nil {
@@ -69,4 +67,19 @@ func FuzzOp(f *testing.F) {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
+}
+
+// mustBeFull reports each field within value that is zero: an encoding that forgets one that is new would not show.
+func mustBeFull(t *testing.T, name string, value reflect.Value) {
+	t.Helper()
+	switch _, isTime := value.Interface().(time.Time); {
+	case value.IsZero():
+		t.Errorf("a field that this test does not know: %s", name)
+	case value.Kind() == reflect.Pointer:
+		mustBeFull(t, name, value.Elem())
+	case value.Kind() == reflect.Struct && !isTime:
+		for i := range value.NumField() {
+			mustBeFull(t, name+"."+value.Type().Field(i).Name, value.Field(i))
+		}
+	}
 }

@@ -38,7 +38,8 @@ type bench struct {
 	hear     func(command string) // called before a command is passed on, if not nil
 	address  string               // of the relay that hears them
 	spares   Spares
-	line     *line // what data connections go through, if not nil
+	line     *line  // what data connections go through, if not nil
+	without  string // a command that the server does not know
 }
 
 // knownState is a state with what a test puts there.
@@ -76,6 +77,9 @@ func newBench(t *testing.T, server *ftptest.RealServer) *bench {
 				b.commands = append(b.commands, strings.TrimRight(line, "\r\n"))
 				if b.hear != nil {
 					b.hear(b.commands[len(b.commands)-1])
+				}
+				if b.without != "" && strings.HasPrefix(line, b.without+" ") {
+					return "X" + line, true
 				}
 				return "", true
 			},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/state/entry"
 )
 
 const (
@@ -70,10 +71,11 @@ type segment struct {
 	done           chan struct{}
 }
 
-// segments reports whether a download from offset on may be fetched in segments.
+// segments reports whether a download from offset on may be fetched in segments. The time of the file has to tell whether it is still the
+// same: what only a listing tells to the minute does not.
 func (o *op) segments(from origin, reread *rereader, offset int64) bool {
 	spares := o.env.Spares
-	return spares.Most > 1 && reread == nil && canUnlinkOpen && !from.look.ModTime.IsZero() && from.look.Size-offset >= leastSegmented &&
+	return spares.Most > 1 && reread == nil && canUnlinkOpen && !from.look.ModTime.IsZero() && from.look.Precision <= time.Second && from.look.Size-offset >= leastSegmented &&
 		(o.conn.Turn() >= shortLine || spares.decide != nil) && o.conn.TakesSegments()
 }
 
@@ -141,7 +143,7 @@ func (s *segmentation) stopAndJoin(ctx context.Context, transfer *ftpclient.Tran
 
 // pour is what the stream of the file itself does: it ends at end, or at what others have taken over meanwhile.
 func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, end int64, mayFork bool) (int64, error) {
-	for s.at < end {
+	for ; s.at < end; end = s.passOver(end) {
 		n, err := transfer.ReceiveFile(s.file, min(segmentSlice, end-s.at))
 		s.at += n
 		if err != nil || n == 0 {
@@ -178,6 +180,27 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		}
 	}
 	return end, nil
+}
+
+// passOver forgets the next segment if the file has come to it and nobody brings any of it: the stream of the file itself goes on, and has
+// not to be started once more. It returns where that one ends then.
+func (s *segmentation) passOver(end int64) int64 {
+	for s.at == end && len(s.spans) > 0 && s.spans[0].fruitless() {
+		end = s.spans[0].end
+		s.forget(s.spans[0])
+		s.spans = s.spans[1:]
+	}
+	return end
+}
+
+// fruitless reports whether the stream of a segment has ended before its first byte.
+func (p *segment) fruitless() bool {
+	select {
+	case <-p.done:
+		return p.at == p.start
+	default:
+		return false
+	}
 }
 
 func grewBy(n int64) error {
@@ -230,6 +253,9 @@ func (s *segmentation) fetch(ctx context.Context, span *segment) (end func(), er
 	}
 	size := s.from.look.Size
 	transfer, err := conn.RetrievePart(ctx, s.from.path, span.start, size)
+	if ftpclient.Classify(err) == ftpclient.ClassOffset {
+		conn.LearnNoSegments() // nor does it go on where a file was cut
+	}
 	if err != nil {
 		return giveBack, err
 	}
@@ -385,11 +411,15 @@ func (p *segment) close() error {
 // drop forgets the segments that were not joined. Their streams have ended.
 func (s *segmentation) drop() {
 	for _, span := range s.spans {
-		if err := span.close(); err != nil {
-			s.o.env.Logger.Debug("segment not closed", "path", s.o.Path, "error", err)
-		}
+		s.forget(span)
 	}
 	s.spans = nil
+}
+
+func (s *segmentation) forget(span *segment) {
+	if err := span.close(); err != nil {
+		s.o.env.Logger.Debug("segment not closed", "path", s.o.Path, "error", err)
+	}
 }
 
 // goOn starts the stream of the file itself once more, where a segment did not come to its end. What there is already of the file
@@ -400,7 +430,12 @@ func (s *segmentation) goOn(ctx context.Context) (*ftpclient.Transfer, error) {
 			return nil, err
 		}
 	}
-	transfer, offset, err := s.o.conn.ResumeRetrieve(ctx, s.from.path, s.from.look.Size, s.from.look.ModTime, s.file, s.at)
+	transfer, offset, err := s.resume(ctx, s.from.look.ModTime)
+	if s.o.refusesToTell(err) { // its time is known from MLST, and MDTM is not there
+		if err = s.unchanged(ctx); err == nil {
+			transfer, offset, err = s.resume(ctx, time.Time{})
+		}
+	}
 	if err == nil && offset != s.at {
 		transfer.Abort(ctx)
 		s.o.conn.LearnNoSegments()
@@ -410,6 +445,20 @@ func (s *segmentation) goOn(ctx context.Context) (*ftpclient.Transfer, error) {
 		return nil, err
 	}
 	return transfer, s.o.place(s.file, s.at)
+}
+
+func (s *segmentation) resume(ctx context.Context, modified time.Time) (*ftpclient.Transfer, int64, error) {
+	return s.o.conn.ResumeRetrieve(ctx, s.from.path, s.from.look.Size, modified, s.file, s.at)
+}
+
+// unchanged looks at the remote file once more. Where that does not tell its time, this is no server for segments.
+func (s *segmentation) unchanged(ctx context.Context) error {
+	now, err := s.o.statRemote(ctx, s.from.path)
+	if err == nil && (now.ModTime.IsZero() || !entry.Same(now, s.from.look)) {
+		s.o.conn.LearnNoSegments()
+		err = fmt.Errorf("%w: it is not known whether the file has changed", errSeam)
+	}
+	return err
 }
 
 // verifyJoined looks at more than the size of a file that came in segments, where the server computes a hash.

@@ -83,6 +83,7 @@ type helpers struct {
 	asked   int
 	refuse  func(n int) bool // the nth who asks gets none
 	out     int              // connections that were not given back
+	back    chan struct{}    // gets one for each that was, if not nil
 }
 
 func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
@@ -102,7 +103,27 @@ func (h *helpers) get(ctx context.Context) (*ftpclient.Conn, func(), error) {
 		defer h.mu.Unlock()
 		h.out--
 		conn.Close()
+		if h.back != nil {
+			h.back <- struct{}{}
+		}
 	}, nil
+}
+
+// whenAllAreBack has the stream of the file go on when the three others have ended.
+func whenAllAreBack(b *bench, h *helpers) {
+	h.back = make(chan struct{}, 3)
+	looks := 0
+	b.spares.decide = func(time.Duration, float64, float64, int64) segmentStep {
+		switch looks++; looks {
+		case 2:
+			return segmentSplit
+		case 3:
+			for range 3 {
+				<-h.back
+			}
+		}
+		return segmentWait
+	}
 }
 
 func TestSegments(t *testing.T) { testSegments(t, ftptest.RealOptions{}) }
@@ -120,6 +141,7 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 		ears   ftptest.Ears // of the connections of helpers
 		fails  error
 		says   string // how it was verified has to end so
+		begins int    // how often the stream of the file itself does, if not 0
 	}{
 		{name: "four streams", says: "in 4 segments"},
 		{name: "no connection is to spare", change: func(b *bench, _ *helpers) { b.spares.Idle = func() int { return 0 } }, says: "size"},
@@ -127,6 +149,12 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 		{name: "one to spare", change: func(b *bench, _ *helpers) { b.spares.Idle = func() int { return 1 } }, says: "in 2 segments"},
 		{name: "one in the middle gets no connection", says: "in 3 segments",
 			change: func(_ *bench, h *helpers) { h.refuse = func(n int) bool { return n == 2 } }},
+		{name: "there is no REST", says: "size", begins: 1, change: whenAllAreBack, ears: ftptest.Ears{Command: func(line string) (string, bool) {
+			if strings.HasPrefix(line, "REST") {
+				return "X" + line, true
+			}
+			return "", true
+		}}},
 		{name: "none gets one", says: "size", change: func(_ *bench, h *helpers) { h.refuse = func(int) bool { return true } }},
 		{name: "somebody wants the connections", says: "",
 			change: func(b *bench, h *helpers) {
@@ -204,6 +232,9 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 					t.Errorf("verified by %q, want %q; %d bytes", o.Verified, test.says, o.Bytes)
 				}
 				holds(t, b.local, map[string]string{"big.bin": content}) // and nothing else
+				if begun := len(b.said("RETR")); test.begins > 0 && !o.RequireTLS && begun != test.begins {
+					t.Errorf("the stream of the file begins %d times, want %d", begun, test.begins)
+				}
 				if h.out != 0 {
 					t.Errorf("%d connections were not given back", h.out)
 				}

@@ -22,7 +22,7 @@ func TestAKilledSegmentedDownloadGoesOn(t *testing.T) {
 		for _, secured := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/TLS %t", name, secured), func(t *testing.T) {
 				t.Parallel()
-				const size = 24 << 20
+				const size = 40 << 20 // of that much, connections are opened beforehand
 				server := ftptest.Real(t, name, ftptest.RealOptions{RequireTLS: secured, Throttle: 2 << 20})
 				g := newPair(t, server, plot{direction: "down", address: longLine(t, server.Addr, 20*time.Millisecond), settings: "connections = 4"})
 				number(t, filepath.Join(g.source(), "file"), size)
