@@ -109,6 +109,9 @@ func (s *Stream) upload(u *outgoing, more bool) {
 		sent.result, err = transfer.Finish(ctx)
 	}
 	s.settle()
+	if there.Err != nil && errors.Is(err, ftpclient.ErrUnconfirmed) { // all was sent: what was not answered is asked for once more
+		there = u.looksAgain(err)
+	}
 	// Also of a transfer that failed: perhaps there was nothing to send.
 	unexpected := !u.mayReplace(there) && (err == nil || there.Err == nil || errors.Is(err, ftpclient.ErrUnconfirmed))
 	if unexpected {
@@ -133,6 +136,15 @@ func (s *Stream) upload(u *outgoing, more bool) {
 		return
 	}
 	s.last = d
+}
+
+// looksAgain asks for what is at the target on a new connection, where cause has ended the last one.
+func (u *outgoing) looksAgain(cause error) *ftpclient.StatAnswer {
+	there := new(ftpclient.StatAnswer)
+	if there.Err = u.reconnect(u.ctx, cause); there.Err == nil {
+		there.Entry, there.Found, there.Err = u.conn.StatFile(u.ctx, u.target())
+	}
+	return there
 }
 
 // replaces reports whether there should be a file at the target.
