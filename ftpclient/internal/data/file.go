@@ -18,11 +18,6 @@ const (
 	mostPiece  = 4 << 20
 	// pieceTime is about how long a piece takes.
 	pieceTime = 250 * time.Millisecond
-	// mostUnsent is how much of a file this system takes in before it is sent. Without a limit that is megabytes on a slow line: they
-	// count as moved long before they are. And where the server is on the same machine, it has to send them in its own time, each
-	// time that it has read some: the sender sleeps and the server does the work of both. Less than this, and a sender that is
-	// not woken at once would leave a fast line idle; what is on its way does not count.
-	mostUnsent = 1 << 20
 )
 
 // nextPiece is how much is to move after a piece that took so long.
@@ -45,7 +40,6 @@ func (g *Guarded) SendFile(file *os.File, buffer func() []byte, count func(int64
 		return io.CopyBuffer(counted{g, count}, struct{ io.Reader }{file}, buffer())
 	}
 	var sent int64
-	limited := false // small files do without
 	piece, began := firstPiece, time.Now()
 	for {
 		if err := g.out.wait(g.closed); err != nil {
@@ -72,10 +66,6 @@ func (g *Guarded) SendFile(file *os.File, buffer func() []byte, count func(int64
 			if _, err := file.Seek(start+sent, io.SeekStart); err != nil {
 				return sent, err
 			}
-		}
-		if !limited && sent >= firstPiece {
-			g.limitUnsent()
-			limited = true
 		}
 		now := time.Now()
 		piece, began = nextPiece(piece, now.Sub(began)), now

@@ -128,21 +128,3 @@ func TestUnsent(t *testing.T) {
 		t.Error("known of a closed connection")
 	}
 }
-
-func TestAFileDoesNotCountAsMovedLongBeforeItIsSent(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 64<<20)); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	client, _ := connectedTCP(t) // nobody reads
-	// What the peer's system takes, unread, is far less than mostUnsent; what ours would is more, with the buffers that Linux has by default.
-	sent, err := Guard(client, 100*time.Millisecond).SendFile(file, newBuffer, func(int64) {})
-	if sent < firstPiece || sent > 2*mostUnsent || !errors.Is(err, ErrStalled) {
-		t.Errorf("%d, %v; want no more than about %d, and a stall", sent, err, mostUnsent)
-	}
-}

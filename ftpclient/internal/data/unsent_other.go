@@ -4,6 +4,3 @@ package data
 
 // Unsent would tell how many bytes have not reached the peer's system yet; here nobody knows.
 func (g *Guarded) Unsent() (count int, known bool) { return 0, false }
-
-// limitUnsent leaves to the system how much it takes in before it is sent.
-func (g *Guarded) limitUnsent() {}
