@@ -50,7 +50,7 @@ type concurrency struct {
 	steady time.Duration // how much was measured since the last trial
 	vain   int           // trials of fewer in a row that proved nothing
 	raised time.Time     // when one more was tried last, or fewer became enough
-	proven time.Time     // when something was measured last
+	proven time.Time     // when a window was complete last
 
 	at   time.Time // of the last moment
 	busy int       // from then on
@@ -128,7 +128,6 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 	if busy != c.window.busy || took <= 0 || took > maxSleep {
 		return c, why // too little to do, or what has begun with another number is still under way
 	}
-	c.proven = s.now
 	if c.window.skip > 0 {
 		c.window.skip -= took
 		return c, why
@@ -138,6 +137,7 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 	if c.window.took < windowTime || c.window.files < windowFiles {
 		return c, why
 	}
+	c.proven = s.now // not before: what takes so long that nothing can be measured must not keep what was found out with other files
 	if c.trial.step != 0 {
 		return c.compared(s)
 	}

@@ -248,6 +248,11 @@ func TestConcurrencyOnLines(t *testing.T) {
 				*l = modelLine{wait: 50 * ms}
 			}
 		}}, takes: 3 * time.Hour, least: .93, limited: [2]float64{.3, .45}, tries: 25, flaps: 6},
+		{name: "what was found out with small files does not hold for ones that take long each", line: busy, load: modelLoad{change: func(at time.Duration, l *modelLine) {
+			if at == time.Hour {
+				*l = modelLine{wait: 4 * time.Second}
+			}
+		}}, takes: 3 * time.Hour, least: .98, limited: [2]float64{.3, .4}, tries: 16, flaps: 4},
 		{name: "a server that takes fewer connections for a while", line: turns, load: modelLoad{most: func(at time.Duration) int {
 			if at%time.Hour < 20*time.Minute {
 				return 2
