@@ -45,6 +45,7 @@ const (
 // more: windows with and without it alternate, so that a load that comes and goes misleads nobody.
 type concurrency struct {
 	fewer  int // so many do as well as all; 0: all are worth it
+	of     int // how many all were, when fewer were tried first
 	trial  trial
 	window yield         // what is being measured
 	steady time.Duration // how much was measured since the last trial
@@ -94,7 +95,7 @@ func (t trial) result() (mean, error float64) {
 func (c concurrency) worth(now time.Time, most int) int {
 	worth := most
 	switch {
-	case c.isFree(now):
+	case c.isFree(now) || most > c.of:
 	case c.trial.step != 0:
 		worth = c.trial.number()
 	default:
@@ -116,6 +117,9 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 			why = "nothing was measured for long"
 		}
 		c = concurrency{proven: s.now}
+	}
+	if !c.isFree(s.now) && s.most > c.of {
+		c, why = concurrency{proven: s.now}, "there may be more than were compared"
 	}
 	c.at, c.busy = s.now, s.busy
 	number := c.worth(s.now, s.most)
@@ -144,6 +148,9 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 	window := c.window
 	c.window = newYield(number, s.now)
 	if step := c.next(s, window); step != 0 {
+		if window.busy != c.fewer {
+			c.of = window.busy
+		}
 		c.trial = trial{step: step, from: window.busy, before: window}
 		c.window = newYield(c.trial.number(), s.now)
 	}

@@ -176,8 +176,8 @@ func simulate(t *testing.T, l modelLine, w modelLoad, last time.Duration, adapts
 
 func TestConcurrencyWorth(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	two := concurrency{fewer: 2, proven: now}
-	trial := concurrency{trial: trial{step: -1, from: 3}, proven: now}
+	two := concurrency{fewer: 2, of: 4, proven: now}
+	trial := concurrency{of: 4, trial: trial{step: -1, from: 3}, proven: now}
 	for _, row := range []struct {
 		name string
 		is   concurrency
@@ -192,13 +192,15 @@ func TestConcurrencyWorth(t *testing.T) {
 		{"what has to be proven is tried", trial, now, 4, 2},
 		{"what is old is forgotten", two, now.Add(proofLasts), 4, 4},
 		{"a trial too", trial, now.Add(proofLasts), 4, 4},
+		{"what was proven beside others says nothing of more", two, now, 5, 5},
+		{"nor does a trial", trial, now, 5, 5},
 		{"a clock that was set back proves nothing", two, now.Add(-time.Hour), 4, 4},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := row.is.worth(row.now, row.most); got != row.want {
 				t.Errorf("%d, want %d", got, row.want)
 			}
-			if got := row.is.isFree(row.now); got != (row.want == row.most && row.most > 1) {
+			if got := row.is.isFree(row.now); got != (row.want == row.most && row.most > 1 && row.most <= row.is.of || row.is.of == 0) {
 				t.Errorf("free: %t", got)
 			}
 		})
@@ -253,6 +255,12 @@ func TestConcurrencyOnLines(t *testing.T) {
 				*l = modelLine{wait: 4 * time.Second}
 			}
 		}}, takes: 3 * time.Hour, least: .98, limited: [2]float64{.3, .4}, tries: 16, flaps: 4},
+		{name: "what was found out beside two large files is forgotten when those are over", line: busy, load: modelLoad{most: func(at time.Duration) int {
+			if at < time.Hour {
+				return 2
+			}
+			return 4
+		}}, takes: time.Hour + 20*time.Second, least: .98, limited: [2]float64{.5, 1}, tries: 8, flaps: 2},
 		{name: "a server that takes fewer connections for a while", line: turns, load: modelLoad{most: func(at time.Duration) int {
 			if at%time.Hour < 20*time.Minute {
 				return 2

@@ -71,9 +71,9 @@ func (d *dispatcher) learnWorth(b batch, outcomes map[string]moment) {
 		now, limit := outcomes[name], s.limit(b.now)
 		others := s.others(b.now, nil)
 		now.now, now.busy, now.most, now.turn = b.now, s.busy()-others, limit-others, s.pool.LoginCost().Turn
-		was, why := s.concurrency.worth(b.now, limit), ""
+		was, why := s.concurrency.worth(b.now, now.most), ""
 		if s.concurrency, why = s.concurrency.after(now); why != "" {
-			d.agent.logger.Debug("how many transfers at a time are worth it", "server", name, "was", was, "is", s.concurrency.worth(b.now, limit), "reason", why)
+			d.agent.logger.Debug("how many transfers at a time are worth it", "server", name, "was", was, "is", s.concurrency.worth(b.now, now.most), "reason", why)
 		}
 		s.enough.Store(int64(s.concurrency.fewer))
 	}

@@ -121,7 +121,7 @@ func TestFewerTransfersHoldUpNobody(t *testing.T) {
 			return done
 		})
 		b.before = func(d *dispatcher) {
-			d.servers["acme"].concurrency = concurrency{fewer: 1, proven: time.Now(), raised: time.Now()}
+			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: time.Now(), raised: time.Now()}
 		}
 		began := time.Now()
 		b.enqueue(string(plan.Upload), "up", began, "large")
