@@ -106,15 +106,17 @@ func TestFewerTransfersWhereTheyDo(t *testing.T) {
 	}
 }
 
-// TestFewerTransfersHoldUpNobody: while one transfer at a time is enough, nobody waits for a large file for long, and a person for nothing.
+// TestFewerTransfersHoldUpNobody: while one transfer at a time is enough, nobody waits for a slow file for long, for a look at all, and a person for nothing.
 func TestFewerTransfersHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var small crowd
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			switch {
-			case job.Path == "large":
+			case job.Path == "slow":
 				time.Sleep(10 * time.Minute)
+			case job.Path == "before":
+				time.Sleep(4 * time.Second)
 			case job.Kind == string(plan.Upload):
 				small.do(func() { time.Sleep(time.Second) })
 			}
@@ -124,17 +126,21 @@ func TestFewerTransfersHoldUpNobody(t *testing.T) {
 			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: time.Now(), raised: time.Now()}
 		}
 		began := time.Now()
-		b.enqueue(string(plan.Upload), "up", began, "large")
+		b.enqueue(work.KindLook, "down", began, "before")
+		b.enqueue(string(plan.Upload), "up", began, "slow")
 		b.enqueue(string(plan.Upload), "up2", began, paths("small ", 100)...)
 		b.run(func() {
 			time.Sleep(3 * time.Second)
 			if most := small.reset(); most != 0 {
 				t.Errorf("%d beside the first one", most)
 			}
+			if slow := b.between(began, began.Add(time.Second), "up"); len(slow) != 1 {
+				t.Error("a file has waited for a look")
+			}
 			time.Sleep(3 * longTransfer)
 			first := b.between(began, time.Now(), "up2")
-			if len(first) == 0 || first[0].at.Sub(began) > 2*longTransfer+time.Second {
-				t.Fatalf("a large file has held up others: %v", first)
+			if len(first) == 0 || first[0].at.Sub(began) > longTransfer+time.Second/2 {
+				t.Fatalf("a slow file has held up others: %v", first)
 			}
 			asked := time.Now()
 			err := b.db.Update(func(tx *state.Tx) error {
@@ -153,6 +159,43 @@ func TestFewerTransfersHoldUpNobody(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			if most := small.reset(); most != 1 {
 				t.Errorf("%d small files at a time", most)
+			}
+		})
+	})
+}
+
+// TestFewerTransfersAreOfSmallFiles: what was found out with those that follow each other says nothing of large ones.
+func TestFewerTransfersAreOfSmallFiles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var large crowd
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			large.do(func() { time.Sleep(time.Duration(1+job.ID%4) * time.Second) })
+			return done
+		})
+		b.before = func(d *dispatcher) {
+			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: time.Now(), raised: time.Now()}
+		}
+		err := b.db.Update(func(tx *state.Tx) error {
+			for _, path := range paths("large ", 20) {
+				if _, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: string(plan.Upload), Sync: "up", Server: "acme", Path: path, Priority: priorityBulk}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.run(func() {
+			time.Sleep(time.Second / 2)
+			if most := large.reset(); most != 4 {
+				t.Errorf("%d large files at a time", most)
+			}
+			time.Sleep(longTransfer)
+			large.reset()
+			if most := large.reset(); most != 4 {
+				t.Errorf("%d large files at a time later", most)
 			}
 		})
 	})
