@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -198,5 +200,41 @@ func TestFewerTransfersAreOfSmallFiles(t *testing.T) {
 				t.Errorf("%d large files at a time later", most)
 			}
 		})
+	})
+}
+
+// TestAPassWaitsForItsTurn: connections that nobody is to use do not mean that all that may begin has begun.
+func TestAPassWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Allowed = parseWindows(t, "22:00-23:00") }
+		now := time.Now()
+		b.enqueue(string(plan.DeleteRemote), "up", now, "old")
+		b.update(func(tx *state.Tx) error {
+			_, err := queue.Claim(tx, now, queue.Request{}) // makes it due
+			return err
+		})
+		b.before = func(d *dispatcher) {
+			s := d.servers["acme"]
+			idle, first := s.idle, *s.seats[0]
+			s.idle, s.seats[0].transfers, s.seats[0].moved = idle[1:], 1, now // a file of another sync
+			for fewer, want := range []bool{false, true} {
+				s.concurrency = concurrency{fewer: fewer, of: 4, proven: now}
+				err := d.agent.db.View(func(tx *state.Tx) error {
+					busy, err := d.busy(tx, &passSync{report: control.SyncReport{Sync: "up"}, moved: now}, s.row, now)
+					if busy != want {
+						t.Errorf("with %d transfers at a time: %t", fewer, busy)
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			s.idle, s.concurrency = idle, concurrency{}
+			s.seats[0].transfers, s.seats[0].moved = first.transfers, first.moved
+		}
+		b.run(func() {})
 	})
 }
