@@ -63,20 +63,21 @@ func (c *commit) claimFor(name string) error {
 	if err != nil {
 		return err
 	}
-	limit, err := c.worthConnections(name, due)
+	limit, most, err := c.worthConnections(name, due)
 	if err != nil {
 		return err
 	}
 	if c.server(name).Failures > 0 {
-		limit = 1
+		limit, most = 1, 1
 	}
 	length, careful := streamLength(due, limit), c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial)
 	if careful {
 		length = 1
 	}
 	after, left := s.lastSync, due
-	for _, behind := range c.freeSeats(name, limit, careful) {
-		before := ""
+	for seats := c.freeSeats(name, limit, careful); len(seats) > 0; {
+		behind, before := seats[0], ""
+		seats = seats[1:]
 		if behind != nil {
 			before = behind.sync
 		}
@@ -96,6 +97,9 @@ func (c *commit) claimFor(name string) error {
 			return nil
 		}
 		after, left = jobs[0].Sync, left-len(jobs)
+		if behind == nil && limit < most && !followEachOther(jobs) {
+			limit, seats = limit+1, append([]*seat{nil}, seats...)
+		}
 		c.tryOne(jobs)
 		if err := c.intend(jobs); err != nil {
 			return err

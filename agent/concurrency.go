@@ -45,12 +45,13 @@ const (
 // more: windows with and without it alternate, so that a load that comes and goes misleads nobody.
 type concurrency struct {
 	fewer  int // so many do as well as all; 0: all are worth it
+	of     int // how many all were, when fewer were tried first
 	trial  trial
 	window yield         // what is being measured
 	steady time.Duration // how much was measured since the last trial
 	vain   int           // trials of fewer in a row that proved nothing
 	raised time.Time     // when one more was tried last, or fewer became enough
-	proven time.Time     // when something was measured last
+	proven time.Time     // when a window was complete last
 
 	at   time.Time // of the last moment
 	busy int       // from then on
@@ -94,7 +95,7 @@ func (t trial) result() (mean, error float64) {
 func (c concurrency) worth(now time.Time, most int) int {
 	worth := most
 	switch {
-	case c.isFree(now):
+	case c.isFree(now) || most > c.of:
 	case c.trial.step != 0:
 		worth = c.trial.number()
 	default:
@@ -117,6 +118,9 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 		}
 		c = concurrency{proven: s.now}
 	}
+	if !c.isFree(s.now) && s.most > c.of {
+		c, why = concurrency{proven: s.now}, "there may be more than were compared"
+	}
 	c.at, c.busy = s.now, s.busy
 	number := c.worth(s.now, s.most)
 	switch late := s.now.Sub(c.window.began).Abs() > windowMost; {
@@ -128,7 +132,6 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 	if busy != c.window.busy || took <= 0 || took > maxSleep {
 		return c, why // too little to do, or what has begun with another number is still under way
 	}
-	c.proven = s.now
 	if c.window.skip > 0 {
 		c.window.skip -= took
 		return c, why
@@ -138,12 +141,16 @@ func (c concurrency) after(s moment) (_ concurrency, why string) {
 	if c.window.took < windowTime || c.window.files < windowFiles {
 		return c, why
 	}
+	c.proven = s.now // not before: what takes so long that nothing can be measured must not keep what was found out with other files
 	if c.trial.step != 0 {
 		return c.compared(s)
 	}
 	window := c.window
 	c.window = newYield(number, s.now)
 	if step := c.next(s, window); step != 0 {
+		if window.busy != c.fewer {
+			c.of = window.busy
+		}
 		c.trial = trial{step: step, from: window.busy, before: window}
 		c.window = newYield(c.trial.number(), s.now)
 	}

@@ -176,8 +176,8 @@ func simulate(t *testing.T, l modelLine, w modelLoad, last time.Duration, adapts
 
 func TestConcurrencyWorth(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	two := concurrency{fewer: 2, proven: now}
-	trial := concurrency{trial: trial{step: -1, from: 3}, proven: now}
+	two := concurrency{fewer: 2, of: 4, proven: now}
+	trial := concurrency{of: 4, trial: trial{step: -1, from: 3}, proven: now}
 	for _, row := range []struct {
 		name string
 		is   concurrency
@@ -192,13 +192,15 @@ func TestConcurrencyWorth(t *testing.T) {
 		{"what has to be proven is tried", trial, now, 4, 2},
 		{"what is old is forgotten", two, now.Add(proofLasts), 4, 4},
 		{"a trial too", trial, now.Add(proofLasts), 4, 4},
+		{"what was proven beside others says nothing of more", two, now, 5, 5},
+		{"nor does a trial", trial, now, 5, 5},
 		{"a clock that was set back proves nothing", two, now.Add(-time.Hour), 4, 4},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := row.is.worth(row.now, row.most); got != row.want {
 				t.Errorf("%d, want %d", got, row.want)
 			}
-			if got := row.is.isFree(row.now); got != (row.want == row.most && row.most > 1) {
+			if got := row.is.isFree(row.now); got != (row.want == row.most && row.most > 1 && row.most <= row.is.of || row.is.of == 0) {
 				t.Errorf("free: %t", got)
 			}
 		})
@@ -209,8 +211,14 @@ func TestConcurrencyOnLines(t *testing.T) {
 	const ms, mega = time.Millisecond, 1 << 20
 	upTo := func(most int64) func(*rand.Rand) int64 { return func(r *rand.Rand) int64 { return r.Int64N(most) } }
 	someLarge := func(r *rand.Rand) int64 { return int64(40_000 * math.Exp(2*r.NormFloat64())) }
-	turns := modelLine{wait: 210 * ms} // of 100 ms
-	busy := modelLine{costs: 10 * ms}
+	turns, busy := modelLine{wait: 210 * ms}, modelLine{costs: 10 * ms} // those of 100 ms
+	becomes := func(other modelLine) func(time.Duration, *modelLine) {
+		return func(at time.Duration, l *modelLine) {
+			if at == time.Hour {
+				*l = other
+			}
+		}
+	}
 	every := func(period, busy time.Duration) func(time.Duration) bool {
 		return func(at time.Duration) bool { return at%period >= busy }
 	}
@@ -243,11 +251,14 @@ func TestConcurrencyOnLines(t *testing.T) {
 		{name: "many bursts add up", line: busy, load: modelLoad{idle: every(time.Minute, 20*time.Second)}, takes: 4 * time.Hour, least: .99, fewer: [2]int{1, 1}, limited: [2]float64{.8, 1}, tries: 30, flaps: 4},
 		{name: "many bursts on a line of round trips", line: turns, load: modelLoad{idle: every(time.Minute, 20*time.Second)}, takes: 4 * time.Hour, least: .99, tries: 7},
 		{name: "what was found out is forgotten over an idle hour", line: busy, load: modelLoad{idle: func(at time.Duration) bool { return at >= time.Hour && at < 2*time.Hour }}, takes: 2*time.Hour + 10*time.Second, least: .99, limited: [2]float64{.4, .6}, tries: 9, flaps: 4},
-		{name: "a busy line becomes a long one: more again, one after the other", line: busy, load: modelLoad{change: func(at time.Duration, l *modelLine) {
-			if at == time.Hour {
-				*l = modelLine{wait: 50 * ms}
+		{name: "a busy line becomes a long one: more again, one after the other", line: busy, load: modelLoad{change: becomes(modelLine{wait: 50 * ms})}, takes: 3 * time.Hour, least: .93, limited: [2]float64{.3, .45}, tries: 25, flaps: 6},
+		{name: "what was found out with small files does not hold for ones that take long each", line: busy, load: modelLoad{change: becomes(modelLine{wait: 4 * time.Second})}, takes: 3 * time.Hour, least: .98, limited: [2]float64{.3, .4}, tries: 16, flaps: 4},
+		{name: "what was found out beside two large files is forgotten when those are over", line: busy, load: modelLoad{most: func(at time.Duration) int {
+			if at < time.Hour {
+				return 2
 			}
-		}}, takes: 3 * time.Hour, least: .93, limited: [2]float64{.3, .45}, tries: 25, flaps: 6},
+			return 4
+		}}, takes: time.Hour + 20*time.Second, least: .98, limited: [2]float64{.5, 1}, tries: 8, flaps: 2},
 		{name: "a server that takes fewer connections for a while", line: turns, load: modelLoad{most: func(at time.Duration) int {
 			if at%time.Hour < 20*time.Minute {
 				return 2

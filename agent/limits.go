@@ -34,24 +34,28 @@ func (b *bandwidth) limiter() *rate.Limiter {
 	return b.shared
 }
 
-// follow sets the rate of the hour, for what is under way too, and returns when it changes next; zero: never.
-func (b *bandwidth) follow(now time.Time) (until time.Time) {
+// follow sets the rate of the hour, for what is under way too, and reports whether it is another one than before.
+func (b *bandwidth) follow(now time.Time) (changed bool) {
 	if b == nil {
-		return time.Time{}
+		return false
 	}
-	perSecond, until := b.timetable.At(now)
-	if perSecond != b.holds {
-		ftpclient.SetRate(b.shared, perSecond)
-		b.holds = perSecond
+	perSecond, _ := b.timetable.At(now)
+	if perSecond == b.holds {
+		return false
 	}
-	return until
+	ftpclient.SetRate(b.shared, perSecond)
+	b.holds = perSecond
+	return true
 }
 
 // followTimetables sets the rates of the hour. The dispatcher calls it at least every maxSleep, so that it follows the clock on
 // the wall wherever that jumps.
 func (d *dispatcher) followTimetables(now time.Time) {
 	for _, s := range d.servers {
-		s.line.follow(now)
+		if s.line.follow(now) {
+			s.concurrency = concurrency{} // how many transfers fill the line has to be found out anew
+			s.enough.Store(0)
+		}
 	}
 }
 

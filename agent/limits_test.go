@@ -255,6 +255,10 @@ func TestBandwidthFollowsTheTimeOfDay(t *testing.T) {
 		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
 		b.adjust = func(cfg *config.Config) { cfg.Servers["acme"].Bandwidth = table }
 		time.Sleep(time.Until(began.Add(59 * time.Minute).UTC()))
+		b.before = func(d *dispatcher) {
+			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: began.Add(time.Hour)}
+			d.servers["acme"].enough.Store(1)
+		}
 		b.run(func() {
 			line := b.d.servers["acme"].line.limiter()
 			var mutex sync.Mutex
@@ -300,6 +304,9 @@ func TestBandwidthFollowsTheTimeOfDay(t *testing.T) {
 			}
 			connections.Wait()
 		})
+		if s := b.d.servers["acme"]; s.concurrency != (concurrency{}) || s.enough.Load() != 0 {
+			t.Errorf("how many transfers filled the line at another rate: %+v", s.concurrency)
+		}
 	})
 }
 

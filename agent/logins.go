@@ -43,12 +43,17 @@ func (c *commit) worthLogins(s *server, due, most int) int {
 	return worthLogins(due, s.pool.Open(), most, s.pool.LoginCost(), quiet)
 }
 
+// maySpareLogins reports whether workers may be idle just since logins are dear: not where fewer are enough anyway.
+func (s *server) maySpareLogins(now time.Time, cost ftpclient.LoginCost) bool {
+	return isDear(cost) && s.pool.Open() < s.limit(now) && s.concurrency.isFree(now)
+}
+
 // nextLogin is when one more login or transfer may be worth it, at the latest what is given.
 func (c *commit) nextLogin(next time.Time) (time.Time, error) {
 	next = c.nextWorth(next)
 	for name, s := range c.d.servers {
 		cost := s.pool.LoginCost()
-		if !isDear(cost) || s.pool.Open() >= s.limit(c.now) {
+		if !s.maySpareLogins(c.now, cost) {
 			continue
 		}
 		if due, err := c.dueAt(name); err != nil || due == 0 {

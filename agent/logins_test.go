@@ -2,9 +2,12 @@ package agent
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
 )
 
 func TestWorthLogins(t *testing.T) {
@@ -38,4 +41,24 @@ func TestWorthLogins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNobodyWaitsForALoginInVain: where fewer connections are enough, none more is looked for all the time.
+func TestNobodyWaitsForALoginInVain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.before = func(d *dispatcher) {
+			s, now := d.servers["acme"], time.Now()
+			dear := ftpclient.LoginCost{Login: time.Second}
+			if !s.maySpareLogins(now, dear) || s.maySpareLogins(now, ftpclient.LoginCost{}) {
+				t.Error("it is dear logins that are put off")
+			}
+			s.concurrency = concurrency{fewer: 1, of: 4, proven: now}
+			if s.maySpareLogins(now, dear) {
+				t.Error("one more login is waited for, where fewer transfers are enough")
+			}
+		}
+		b.run(func() {})
+	})
 }

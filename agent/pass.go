@@ -284,7 +284,7 @@ func (d *dispatcher) busy(tx *state.Tx, s *passSync, server state.Server, now ti
 		counts.Due--
 	}
 	held, _ := d.heldFor(sync, now)
-	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && len(from.idle) > 0 && server.Failures == 0 &&
+	if from := d.servers[d.agent.cfg.Syncs[sync].Server]; counts.Running == 0 && from.busy() < from.worth(now, from.limit(now), nil) && server.Failures == 0 &&
 		!waits(from.crowded, now, maxCrowded) && held != "" {
 		return false, nil // what could be begun beside the transfers has been begun
 	}

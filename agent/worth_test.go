@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/config"
+	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/queue"
@@ -106,35 +108,41 @@ func TestFewerTransfersWhereTheyDo(t *testing.T) {
 	}
 }
 
-// TestFewerTransfersHoldUpNobody: while one transfer at a time is enough, nobody waits for a large file for long, and a person for nothing.
+// TestFewerTransfersHoldUpNobody: while one transfer at a time is enough, nobody waits for a slow file for long, for a look at all, and a person for nothing.
 func TestFewerTransfersHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var small crowd
 		b := newBreaker(t, func(job queue.Job) work.Outcome {
 			switch {
-			case job.Path == "large":
+			case job.Path == "slow":
 				time.Sleep(10 * time.Minute)
+			case job.Path == "before":
+				time.Sleep(4 * time.Second)
 			case job.Kind == string(plan.Upload):
 				small.do(func() { time.Sleep(time.Second) })
 			}
 			return done
 		})
 		b.before = func(d *dispatcher) {
-			d.servers["acme"].concurrency = concurrency{fewer: 1, proven: time.Now(), raised: time.Now()}
+			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: time.Now(), raised: time.Now()}
 		}
 		began := time.Now()
-		b.enqueue(string(plan.Upload), "up", began, "large")
+		b.enqueue(work.KindLook, "down", began, "before")
+		b.enqueue(string(plan.Upload), "up", began, "slow")
 		b.enqueue(string(plan.Upload), "up2", began, paths("small ", 100)...)
 		b.run(func() {
 			time.Sleep(3 * time.Second)
 			if most := small.reset(); most != 0 {
 				t.Errorf("%d beside the first one", most)
 			}
+			if slow := b.between(began, began.Add(time.Second), "up"); len(slow) != 1 {
+				t.Error("a file has waited for a look")
+			}
 			time.Sleep(3 * longTransfer)
 			first := b.between(began, time.Now(), "up2")
-			if len(first) == 0 || first[0].at.Sub(began) > 2*longTransfer+time.Second {
-				t.Fatalf("a large file has held up others: %v", first)
+			if len(first) == 0 || first[0].at.Sub(began) > longTransfer+time.Second/2 {
+				t.Fatalf("a slow file has held up others: %v", first)
 			}
 			asked := time.Now()
 			err := b.db.Update(func(tx *state.Tx) error {
@@ -155,5 +163,78 @@ func TestFewerTransfersHoldUpNobody(t *testing.T) {
 				t.Errorf("%d small files at a time", most)
 			}
 		})
+	})
+}
+
+// TestFewerTransfersAreOfSmallFiles: what was found out with those that follow each other says nothing of large ones.
+func TestFewerTransfersAreOfSmallFiles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var large crowd
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			large.do(func() { time.Sleep(time.Duration(1+job.ID%4) * time.Second) })
+			return done
+		})
+		b.before = func(d *dispatcher) {
+			d.servers["acme"].concurrency = concurrency{fewer: 1, of: 4, proven: time.Now(), raised: time.Now()}
+		}
+		err := b.db.Update(func(tx *state.Tx) error {
+			for _, path := range paths("large ", 20) {
+				if _, err := queue.Enqueue(tx, time.Now(), queue.New{Kind: string(plan.Upload), Sync: "up", Server: "acme", Path: path, Priority: priorityBulk}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.run(func() {
+			time.Sleep(time.Second / 2)
+			if most := large.reset(); most != 4 {
+				t.Errorf("%d large files at a time", most)
+			}
+			time.Sleep(longTransfer)
+			large.reset()
+			if most := large.reset(); most != 4 {
+				t.Errorf("%d large files at a time later", most)
+			}
+		})
+	})
+}
+
+// TestAPassWaitsForItsTurn: connections that nobody is to use do not mean that all that may begin has begun.
+func TestAPassWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, func(queue.Job) work.Outcome { return done })
+		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Allowed = parseWindows(t, "22:00-23:00") }
+		now := time.Now()
+		b.enqueue(string(plan.DeleteRemote), "up", now, "old")
+		b.update(func(tx *state.Tx) error {
+			_, err := queue.Claim(tx, now, queue.Request{}) // makes it due
+			return err
+		})
+		b.before = func(d *dispatcher) {
+			s := d.servers["acme"]
+			idle, first := s.idle, *s.seats[0]
+			s.idle, s.seats[0].transfers, s.seats[0].moved = idle[1:], 1, now // a file of another sync
+			for fewer, want := range []bool{false, true} {
+				s.concurrency = concurrency{fewer: fewer, of: 4, proven: now}
+				err := d.agent.db.View(func(tx *state.Tx) error {
+					busy, err := d.busy(tx, &passSync{report: control.SyncReport{Sync: "up"}, moved: now}, s.row, now)
+					if busy != want {
+						t.Errorf("with %d transfers at a time: %t", fewer, busy)
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			s.idle, s.concurrency = idle, concurrency{}
+			s.seats[0].transfers, s.seats[0].moved = first.transfers, first.moved
+		}
+		b.run(func() {})
 	})
 }
