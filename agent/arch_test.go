@@ -22,6 +22,7 @@ const module = "github.com/ftpferry/ftpferry/"
 // ours is what each package may import of the project; imports run downwards only.
 var ours = map[string][]string{
 	"state/fields":               nil,
+	"state/fields/fieldstest":    nil,
 	"state/entry":                {"state/fields"},
 	"state":                      {"state/entry", "state/fields"},
 	"queue":                      {"state", "state/fields"},
@@ -64,7 +65,7 @@ var theirs = map[string][]string{
 	"github.com/fclairamb/ftpserverlib": {"cmd/demo"},
 	"golang.org/x/net/proxy":            {"ftpclient"},
 	"github.com/prometheus":             {"agent"},
-	"testing":                           {"cmd/ferrybench", "ftpclient/ftptest"},
+	"testing":                           {"cmd/ferrybench", "ftpclient/ftptest", "state/fields/fieldstest"},
 }
 
 // pure packages decide; they must not be able to touch anything.

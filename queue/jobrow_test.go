@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/state"
+	"github.com/ftpferry/ftpferry/state/fields/fieldstest"
 )
 
 // full has no field that is zero.
@@ -28,7 +29,7 @@ func full() Job {
 
 // TestJobRows: every field comes back, and a row at the key of another, with a byte changed, or cut, is no row.
 func TestJobRows(t *testing.T) {
-	mustBeFull(t, "Job", reflect.ValueOf(full()))
+	fieldstest.MustBeFull(t, "Job", reflect.ValueOf(full()))
 	db := openNew(t)
 	update(t, db, func(tx *state.Tx) error {
 		jobs := tx.Table(tableJobs)
@@ -93,19 +94,4 @@ func FuzzJobRecord(f *testing.F) {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
-}
-
-// mustBeFull reports each field within value that is zero: an encoding that forgets one that is new would not show.
-func mustBeFull(t *testing.T, name string, value reflect.Value) {
-	t.Helper()
-	switch _, isTime := value.Interface().(time.Time); {
-	case value.IsZero():
-		t.Errorf("a field that this test does not know: %s", name)
-	case value.Kind() == reflect.Pointer:
-		mustBeFull(t, name, value.Elem())
-	case value.Kind() == reflect.Struct && !isTime:
-		for i := range value.NumField() {
-			mustBeFull(t, name+"."+value.Type().Field(i).Name, value.Field(i))
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/state/entry"
+	"github.com/ftpferry/ftpferry/state/fields/fieldstest"
 )
 
 // fullHistory has no field that is zero.
@@ -22,8 +23,8 @@ func TestSealedRows(t *testing.T) {
 	update(t, db, func(tx *Tx) error {
 		link := entry.Entry{Kind: entry.Link, Size: -1, ModTime: noon.Add(1), Precision: time.Second, ID: 1 << 63, Target: "a\xe9"}
 		intent := Intent{Source: link, Down: true}
-		mustBeFull(t, "History", reflect.ValueOf(fullHistory))
-		mustBeFull(t, "Intent", reflect.ValueOf(intent))
+		fieldstest.MustBeFull(t, "History", reflect.ValueOf(fullHistory))
+		fieldstest.MustBeFull(t, "Intent", reflect.ValueOf(intent))
 		check(t, AppendHistory(tx, fullHistory))
 		check(t, AddIntent(tx, "web", "d/f", intent))
 		check(t, AddIntent(tx, "web", "d/f", Intent{Source: entry.Entry{}}))
@@ -80,19 +81,4 @@ func FuzzSealedRows(f *testing.F) {
 			}
 		}
 	})
-}
-
-// mustBeFull reports each field within value that is zero: an encoding that forgets one that is new would not show.
-func mustBeFull(t *testing.T, name string, value reflect.Value) {
-	t.Helper()
-	switch _, isTime := value.Interface().(time.Time); {
-	case value.IsZero():
-		t.Errorf("a field that this test does not know: %s", name)
-	case value.Kind() == reflect.Pointer:
-		mustBeFull(t, name, value.Elem())
-	case value.Kind() == reflect.Struct && !isTime:
-		for i := range value.NumField() {
-			mustBeFull(t, name+"."+value.Type().Field(i).Name, value.Field(i))
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/state/entry"
+	"github.com/ftpferry/ftpferry/state/fields/fieldstest"
 )
 
 // fullOp has no field that is zero.
@@ -29,7 +30,7 @@ func fullOp() Op {
 // TestOpsSurviveThePayload in both forms, but for the path, which the job has.
 func TestOpsSurviveThePayload(t *testing.T) {
 	all := fullOp()
-	mustBeFull(t, "Op", reflect.ValueOf(all))
+	fieldstest.MustBeFull(t, "Op", reflect.ValueOf(all))
 	for what, op := range map[string]Op{"full": all, "empty": {}, "base": {Base: &Base{}}} {
 		older, err := json.Marshal(op)
 		if err != nil {
@@ -67,19 +68,4 @@ func FuzzOp(f *testing.F) {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
-}
-
-// mustBeFull reports each field within value that is zero: an encoding that forgets one that is new would not show.
-func mustBeFull(t *testing.T, name string, value reflect.Value) {
-	t.Helper()
-	switch _, isTime := value.Interface().(time.Time); {
-	case value.IsZero():
-		t.Errorf("a field that this test does not know: %s", name)
-	case value.Kind() == reflect.Pointer:
-		mustBeFull(t, name, value.Elem())
-	case value.Kind() == reflect.Struct && !isTime:
-		for i := range value.NumField() {
-			mustBeFull(t, name+"."+value.Type().Field(i).Name, value.Field(i))
-		}
-	}
 }
