@@ -288,7 +288,11 @@ func TestWhatAStreamAsksOfAServer(t *testing.T) {
 		"both sides change":  {modern, false, func(s *stream) { s.sync.Rules.Direction = plan.Both }, "SIZE k, MLST k-1"},
 		"the server does not tell which time it has set": {untold, false, nil, "SIZE k, MLST k-1"},
 		"the server's disk keeps even seconds only":      {even, false, nil, "SIZE k, MLST k-1"},
-		"SIZE does not prove that nothing is there":      {modern, false, vague, "SIZE k, MLST k"},
+		"temporary files are in another folder": {modern, false, func(s *stream) {
+			s.sync.TempFolder = "/tmp"
+			s.server.MakeDir("/tmp")
+		}, "SIZE k, MLST k-1"},
+		"SIZE does not prove that nothing is there": {modern, false, vague, "SIZE k, MLST k"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStream(t, row.can)
