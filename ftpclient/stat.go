@@ -44,7 +44,6 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if reply.Completed() {
 		return list.Entry{Name: c.base(p), Type: list.Dir, Size: -1}, nil
 	}
-	// Another try would be costly: Pure-FTPd waits longer after each failed CWD.
 	if refusal := c.refusal("stat", p, "CWD", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
 		return list.Entry{}, refusal
 	}
