@@ -290,8 +290,8 @@ func TestListAhead(t *testing.T) {
 		}
 		return &ftptest.Data{Send: text.String(), End: ftptest.Close}
 	}
-	script := talk("CWD /a", "250 ok").then(passive).
-		then(inOneWrite(ftptest.Step{Send: "150 here", Data: lines("one")}, "MLSD", "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort).
+	script := steps{}.then(passive).
+		then(inOneWrite(ftptest.Step{Send: "250 ok\n150 here", Data: lines("one")}, "CWD /a", "MLSD", "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort).
 		then(inOneWrite(ftptest.Step{Send: "550 No such file or directory\n150 here", Data: &ftptest.Data{Send: "", End: ftptest.Close}}, "CWD /gone", "MLSD", "EPSV")...).
 		then(ftptest.Step{Send: "226 done"}, nextPort).
 		then(inOneWrite(ftptest.Step{Send: "250 ok\n150 here", Data: lines("two", "three")}, "CWD /b", "MLSD")...).then(ftptest.Step{Send: "226 done"})

@@ -26,11 +26,8 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 		if err != nil {
 			return list.Entry{}, err
 		}
-		if entry, ok := c.parseMLST(reply, p); ok {
-			return entry, nil
-		}
-		if refusal := c.refusal("stat", p, "MLST", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
-			return list.Entry{}, refusal
+		if entry, sure, err := c.readMLST(p, reply); sure {
+			return entry, err
 		}
 	}
 	entry, found, err := c.statBySize(ctx, p)
@@ -49,6 +46,15 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 		return list.Entry{}, refusal
 	}
 	return c.statInParent(ctx, p)
+}
+
+// readMLST is what Stat says after that reply to MLST, unless it has to ask on.
+func (c *Conn) readMLST(p string, reply control.Reply) (entry list.Entry, sure bool, err error) {
+	if entry, ok := c.parseMLST(reply, p); ok {
+		return entry, true, nil
+	}
+	refusal := c.refusal("stat", p, "MLST", reply)
+	return list.Entry{}, errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p), refusal
 }
 
 // sureOf reports whether the bytes by which p was asked for are those of its name: before the
