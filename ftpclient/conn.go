@@ -54,7 +54,7 @@ type Conn struct {
 	noEarlyEnd         bool          // a download of which this side had ended was not brought to its end
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
-	failedMFMT         bool          // in a Batch
+	failedSetter       bool          // of times, in a Batch
 	sizeIsVague        bool          // its refusal of a missing file does not prove that it is missing
 
 	running running // what Close has to end
