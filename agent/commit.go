@@ -393,10 +393,11 @@ func (c *commit) stale(r report) error {
 }
 
 // waitForContent lets the deletion of a folder wait for one in it that has failed, or die of the same. To look again would
-// find what is known, and bring the failed deletion back before its time, over and over.
+// find what is known, and bring the failed deletion back before its time, over and over. A folder goes behind content that came
+// into the queue after it: many of them would be due again whenever jobs are handed out, and no content ever be.
 func (c *commit) waitForContent(r report, content queue.Job) error {
 	r.Err = fmt.Errorf("%s: %q could not be deleted yet", r.Reason, content.Path)
-	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead}
+	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead, Behind: content.ID > r.Job.ID}
 	if soonest := c.now.Add(c.settle(r.Job.Sync)); failure.RetryAt.Before(soonest) {
 		failure.RetryAt = soonest
 	}

@@ -128,6 +128,9 @@ func (p *pass) trust(trusting map[string]bool) {
 }
 
 func (s *passSync) count(r report) {
+	if r.leaves() {
+		s.report.Skipped = appendBounded(s.report.Skipped, control.PathReason{Path: state.Text(r.Job.Path), Reason: r.Base.Left})
+	}
 	switch plan.Action(r.Job.Kind) {
 	case plan.Upload, plan.Download:
 		if !r.Already {

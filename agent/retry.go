@@ -29,6 +29,10 @@ const (
 	// busyDelay is the wait for one of too many connections to end, maxCrowded the longest one.
 	busyDelay  = 5 * time.Second
 	maxCrowded = 5 * time.Minute
+	// leastAwaiting and mostAwaiting bound the wait for what another transfer has still to bring: a quarter of the time that it was
+	// waited for already.
+	leastAwaiting = 2 * time.Second
+	mostAwaiting  = 5 * time.Minute
 	// deadRest is how long a dead job is left alone by scans that find nothing changed. It is less than a day, so that a
 	// daily scan tries again each day, and one every minute twice a day.
 	deadRest = 12 * time.Hour
@@ -62,6 +66,7 @@ type verdict struct {
 //   - busy: fewer connections, see [server.refused].
 //   - later: transfers to the same place are held for 15 minutes, see [state.Hold]; another job waits as long by itself.
 //   - permanent, parents, offset: the third time parks the job. Scans and looks are never parked: the changes stay.
+//   - what waits for another transfer is not to blame, and asks again by and by.
 //   - anything else is tried again for ever, after a random share of a time that grows to 15 minutes.
 func judge(err error, job queue.Job, serverFailures int, now time.Time, r float64) verdict {
 	retry := func(d time.Duration, uncounted bool) verdict {
@@ -73,6 +78,9 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		v := retry(d, true)
 		v.pause = d
 		return v
+	}
+	if errors.Is(err, work.ErrAwaited) {
+		return retry(min(max(now.Sub(job.Enqueued)/4, leastAwaiting), mostAwaiting), true)
 	}
 	switch classify(err) {
 	case ftpclient.ClassCancelled:
@@ -255,7 +263,7 @@ func classify(err error) ftpclient.Class {
 
 func classifyLocal(err error) ftpclient.Class {
 	switch {
-	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, work.ErrLeadsNowhere), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
 		return ftpclient.ClassPermanent
 	}
 	for _, local := range localClasses {

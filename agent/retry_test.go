@@ -107,6 +107,8 @@ func TestJudge(t *testing.T) {
 		{"a scan that is refused for good is never parked", looks, refused("list", "MLSD", 550, "Permission denied"), 9, 0, 0, again(256 * time.Second)},
 		{"a scan that may not read a folder here is never parked", looks, here(syscall.EACCES), 9, 0, 0, again(256 * time.Second)},
 		{"a missing source is looked for again and again", looks, fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, 0, again(2 * time.Second)},
+		{"a link to what has still to be sent is no failure", []string{"link_remote"}, fmt.Errorf("link: %w", work.ErrAwaited), 50, 2, 0, want{wait: mostAwaiting, uncounted: true}},
+		{"a link that leads nowhere is parked the third time", []string{"link_remote"}, fmt.Errorf("link: %w", work.ErrLeadsNowhere), 2, 2, 0, parked(2 * time.Second)},
 		{"a dropped connection is tried for ever", all, refused("store", "STOR", 426, "Failure reading network stream"), 50, 2, 0, again(longest)},
 		{"a file in use is tried for ever", all, refused("store", "STOR", 450, "File busy"), 50, 2, 0, again(longest)},
 		{"a silent server is tried for ever", all, &ftpclient.Error{Op: "store", Err: ftpclient.ErrTimeout}, 50, 0, 0, again(longest)},
@@ -132,6 +134,18 @@ func TestJudge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsAwaitedIsAskedForByAndBy: what comes soon is not waited for much longer, and what takes hours is not asked for all the time.
+func TestWhatIsAwaitedIsAskedForByAndBy(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for age, want := range map[time.Duration]time.Duration{
+		-time.Hour: leastAwaiting, 0: leastAwaiting, time.Minute: 15 * time.Second, 10 * time.Minute: 150 * time.Second, 24 * time.Hour: mostAwaiting,
+	} {
+		if got := judge(work.ErrAwaited, queue.Job{Enqueued: now.Add(-age)}, 0, now, 0.5).failure.RetryAt.Sub(now); got != want {
+			t.Errorf("after %v: %v, want %v", age, got, want)
+		}
 	}
 }
 

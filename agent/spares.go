@@ -39,6 +39,8 @@ func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
 
 func (l lender) Awaited() bool { return l.pool.Awaited() }
 
+func (l lender) Learned(conn scan.Conn) { l.pool.Learned(conn.(*ftpclient.Conn)) }
+
 func (l lender) Put(conn scan.Conn) { l.pool.Put(conn.(*ftpclient.Conn)) }
 
 func (l lender) Login() time.Duration {

@@ -58,7 +58,7 @@ func (c *Conn) startAhead(ctx context.Context, before *Batch, r request, more bo
 		}
 	}
 	var commands []control.Command
-	if stands != aheadFails && ready != nil {
+	if stands != aheadFails && (ready != nil || !r.named) { // a listing may wait for the way to be found
 		commands = before.group()
 	}
 	if commands == nil || bytesOf(commands) > mostAhead/2 {
@@ -93,7 +93,7 @@ func (c *Conn) startAhead(ctx context.Context, before *Batch, r request, more bo
 func (c *Conn) askReady(ctx context.Context, r request, before *Batch) (*ready, error) {
 	way, _ := data.Next(c.remembering(c.environment(), time.Now()), c.unreachable)
 	commands := before.group()
-	if commands == nil || c.facts.Channels.of(c.outlook.key).Way != way.String() {
+	if commands == nil || !c.isKnown(way) {
 		return nil, nil
 	}
 	passive, err := control.NewCommand(way.Command.String(), "")
@@ -115,9 +115,15 @@ func (c *Conn) askReady(ctx context.Context, r request, before *Batch) (*ready, 
 	return c.running.takeReady(), nil
 }
 
+// isKnown reports whether way is the one by which data came through last in this network.
+func (c *Conn) isKnown(way DataWay) bool {
+	return c.facts.Channels.of(c.outlook.key).Way == way.String()
+}
+
 // around is what goes with a transfer command.
 type around struct {
 	before []control.Command // in front of it, in the same write
+	heard  []control.Reply   // to those, if they went before
 	behind []control.Command // in the same write where that stands, in one of its own behind the transfer elsewhere
 	stands string            // aheadWorks, aheadPairs; "" for a transfer on its own
 	next   DataWay           // that of the data connection that is asked for behind, if one is
@@ -158,7 +164,9 @@ func (c *Conn) startAround(ctx context.Context, r request, a around, ready *read
 			return err
 		})
 		if err == nil && way.Method != data.Passive { // nothing goes around PORT: who reads along takes single commands
-			a = around{}
+			if a, err = c.goesBefore(ctx, r, a); err != nil {
+				pending.Close()
+			}
 		}
 	} else {
 		way = ready.way
@@ -181,6 +189,18 @@ func (c *Conn) startAround(ctx context.Context, r request, a around, ready *read
 		c.learnTaken(r.path)
 	}
 	return t, nil
+}
+
+// goesBefore has what goes in front of a transfer command carried out alone.
+func (c *Conn) goesBefore(ctx context.Context, r request, a around) (alone around, err error) {
+	for _, command := range a.before {
+		replies, err := c.doGroup(ctx, r.op, []control.Command{command})
+		if err != nil {
+			return around{}, err
+		}
+		alone.heard = append(alone.heard, replies...)
+	}
+	return alone, nil
 }
 
 // standsAhead tells how much may go around the command of a transfer.

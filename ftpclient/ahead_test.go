@@ -290,8 +290,8 @@ func TestListAhead(t *testing.T) {
 		}
 		return &ftptest.Data{Send: text.String(), End: ftptest.Close}
 	}
-	script := talk("CWD /a", "250 ok").then(passive).
-		then(inOneWrite(ftptest.Step{Send: "150 here", Data: lines("one")}, "MLSD", "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort).
+	script := steps{}.then(passive).
+		then(inOneWrite(ftptest.Step{Send: "250 ok\n150 here", Data: lines("one")}, "CWD /a", "MLSD", "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort).
 		then(inOneWrite(ftptest.Step{Send: "550 No such file or directory\n150 here", Data: &ftptest.Data{Send: "", End: ftptest.Close}}, "CWD /gone", "MLSD", "EPSV")...).
 		then(ftptest.Step{Send: "226 done"}, nextPort).
 		then(inOneWrite(ftptest.Step{Send: "250 ok\n150 here", Data: lines("two", "three")}, "CWD /b", "MLSD")...).then(ftptest.Step{Send: "226 done"})
@@ -324,7 +324,7 @@ func TestTheFirstTimeOfABatch(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			conn, _ := connect(t, session("MFMT,MDTM", group("MFMT 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")), knownServer)
+			conn, _ := connect(t, session("MFMT,MDTM,MLST type*;size*;", group("MFMT 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")), knownServer)
 			defer conn.Close()
 			batch := conn.NewBatch()
 			set, renamed := batch.SetModTime("/a", when), batch.Rename("/a", "/b")
@@ -333,6 +333,60 @@ func TestTheFirstTimeOfABatch(t *testing.T) {
 			}
 			if (set.Err == nil) != (test.learned != "") || conn.Facts().TimeSetter != test.learned || conn.SetsTimesInBatches() != (test.learned != "") {
 				t.Errorf("%v, learned %q", set.Err, conn.Facts().TimeSetter)
+			}
+		})
+	}
+}
+
+// TestTheFirstTimeByMDTM: vsftpd lists no command that sets times. In which zone it tells them is seen by the file that was written just now.
+func TestTheFirstTimeByMDTM(t *testing.T) {
+	t.Parallel()
+	when := time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC)
+	written := func(ahead time.Duration) string { return "213 " + time.Now().UTC().Add(ahead).Format("20060102150405") }
+	tests := []struct {
+		name, before, set, told string
+		learned                 string
+		zone                    int
+	}{
+		{"it is told as it was set", written(0), "213 File modification time set.", "213 20240203040506", "MDTM", 0},
+		{"in local time, both: it has to be set once more, allowing for that", written(time.Hour), "213 File modification time set.", "213 20240203040506", "", 3600},
+		{"told in local time only", written(time.Hour), "213 File modification time set.", "213 20240203050506", "MDTM", 3600},
+		{"it was a question", written(0), "550 Could not get file modification time.", "213 20261123000000", "", 0},
+		{"the clock is no clock", written(400 * time.Second), "213 File modification time set.", "213 20240203040506", "", -1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := group("MDTM /a", test.before, "MDTM 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")
+			if test.learned != "" { // from then on it takes one command
+				script = script.then(group("MDTM 20240203040506 /c", test.set, "RNFR /c", "350 on", "RNTO /d", "250 done")...)
+			}
+			hello := steps{{Send: "220 (vsFTPd 3.0.3)"}}.then(talk("USER ferry", "331 password?", "PASS secret", "230 in",
+				"FEAT", "211-Features:\n MDTM\n211 End", "OPTS UTF8 ON", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 ok")...)
+			conn, _ := connect(t, hello.then(script...).then(talk("QUIT", "221 bye")...), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
+			defer conn.Close()
+			if !conn.SetsTimesInBatches() {
+				t.Error("it is not tried in a batch")
+			}
+			batch := conn.NewBatch()
+			set, renamed := batch.SetModTime("/a", when), batch.Rename("/a", "/b")
+			if err := batch.Do(t.Context()); err != nil || renamed.Err != nil {
+				t.Fatal(err, renamed.Err)
+			}
+			facts := conn.Facts()
+			if (set.Err == nil) != (test.learned != "") || facts.TimeSetter != test.learned || conn.SetsTimesInBatches() != (test.learned != "") {
+				t.Errorf("%v, learned %q", set.Err, facts.TimeSetter)
+			}
+			if facts.MDTMZone.Known != (test.zone >= 0) || test.zone >= 0 && facts.MDTMZone.Offset != test.zone {
+				t.Errorf("zone: %+v", facts.MDTMZone)
+			}
+			if test.learned == "" {
+				return
+			}
+			batch = conn.NewBatch()
+			set, renamed = batch.SetModTime("/c", when), batch.Rename("/c", "/d")
+			if err := batch.Do(t.Context()); err != nil || set.Err != nil || renamed.Err != nil {
+				t.Error(err, set.Err, renamed.Err)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,11 +137,11 @@ func (b *Batch) Rename(from, to string) *Answer {
 }
 
 // SetModTime is Conn.SetModTime. It goes in a group once it is known which command does it, or with the question what came of it
-// where the server lists MFMT.
+// where there is one that most likely does. p must have been written just now, if the zone of the server's times is not known: see Conn.LearnTimeZone.
 func (b *Batch) SetModTime(p string, t time.Time) *Answer {
 	c := b.conn
 	if c.facts.TimeSetter == "" && c.SetsTimesInBatches() {
-		return b.tryMFMT(p, t)
+		return b.trySetter(p, t)
 	}
 	alone := func(ctx context.Context) error { return c.SetModTime(ctx, p, t) }
 	for _, setter := range timeSetters {
@@ -171,25 +172,49 @@ func (c *Conn) timeTold(reply control.Reply) time.Time {
 
 // SetsTimesInBatches reports whether it is known how to set times, or can be tried in a Batch. If not, Conn.SetModTime finds it out.
 func (c *Conn) SetsTimesInBatches() bool {
-	return c.facts.TimeSetter != "" || c.features.Has("MFMT") && c.features.Has("MDTM") && !c.failedMFMT
+	_, likely := c.likelySetter()
+	return c.facts.TimeSetter != "" || likely
 }
 
-// tryMFMT sets a time and looks whether that is what came of it. If not, nothing is learned: SetModTime knows what else there is.
-func (b *Batch) tryMFMT(p string, t time.Time) *Answer {
+// likelySetter is the command that is tried first in a Batch, unless it was, and how to see what came of it is known.
+func (c *Conn) likelySetter() (s timeSetter, likely bool) {
+	name := "MFMT"
+	if c.facts.Server == "vsftpd" { // which lists none, and takes this one
+		name = "MDTM"
+	}
+	i := slices.IndexFunc(timeSetters, func(s timeSetter) bool { return s.name == name })
+	return timeSetters[i], c.features.Has(name) && c.features.Has("MDTM") && !c.failedSetter
+}
+
+// trySetter sets a time and looks whether that is what came of it. If not, nothing is learned: SetModTime knows what else there is. Where only MDTM
+// tells times, and in a zone that is not known, the time of what was written just now is asked for before.
+func (b *Batch) trySetter(p string, t time.Time) *Answer {
 	c := b.conn
 	t = t.UTC().Truncate(time.Second)
-	lines := []line{timeSetters[0].line(c.stamp(t)), {verb: "MDTM"}}
-	return b.change("set time", lines, []string{p, p}, func(replies []control.Reply) error {
-		c.failedMFMT = true
+	setter, _ := c.likelySetter()
+	lines := []line{setter.line(c.stamp(t)), {verb: "MDTM"}}
+	zone := !c.facts.MDTMZone.Known && !c.hasMLST()
+	if zone {
+		lines = slices.Insert(lines, 0, line{verb: "MDTM"})
+	}
+	written := time.Now()
+	return b.change("set time", lines, slices.Repeat([]string{p}, len(lines)), func(replies []control.Reply) error {
+		c.failedSetter = true
+		if zone {
+			if told, err := c.readTime(p, replies[0]); err != nil || c.learnZoneOf(p, told, written) != nil {
+				return &Error{Op: "set time", Path: p, Err: fmt.Errorf("%w: the zone of the server's times is not known", ErrUnsupported)}
+			}
+			replies = replies[1:]
+		}
 		if !replies[0].Completed() {
-			return c.refusal("set time", p, "MFMT", replies[0])
+			return c.refusal("set time", p, setter.line("").verb, replies[0])
 		}
 		got, err := c.readTime(p, replies[1])
 		if err == nil && got.Sub(t).Abs() > coarsest {
 			err = &Error{Op: "set time", Path: p, Err: fmt.Errorf("%w: %s is told after %s was set", ErrMismatch, got, t)}
 		}
 		if err == nil {
-			c.facts.TimeSetter, c.failedMFMT = timeSetters[0].name, false
+			c.facts.TimeSetter, c.failedSetter = setter.name, false
 		}
 		return err
 	}, func(ctx context.Context) error { return c.SetModTime(ctx, p, t) })

@@ -38,6 +38,7 @@ type Conn struct {
 	unreachable  []data.Attempt
 	last         control.Reply // to the last command that was not one of a group
 	outlook      outlook
+	offer        offer
 	proven       []proof // active ways that were seen to work on this control connection
 	loginTook    time.Duration
 	connectTook  time.Duration
@@ -53,7 +54,7 @@ type Conn struct {
 	noEarlyEnd         bool          // a download of which this side had ended was not brought to its end
 	deflating          bool          // the server is in MODE Z
 	hashing            Algorithm     // of HASH, "" before it was chosen
-	failedMFMT         bool          // in a Batch
+	failedSetter       bool          // of times, in a Batch
 	sizeIsVague        bool          // its refusal of a missing file does not prove that it is missing
 
 	running running // what Close has to end

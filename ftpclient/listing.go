@@ -63,7 +63,7 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 		}
 		refused = err
 	}
-	l, err := c.listLines(ctx, p)
+	l, err := c.listLines(ctx, func(argument string) (Listing, error) { return c.listWith(ctx, p, "LIST", argument, "") })
 	switch {
 	case refused != nil && !brokenMLSD(refused) && c.Usable() && ctx.Err() == nil && (err != nil || len(l.Entries) == 0 && !l.Hidden):
 		// Servers show nothing by LIST of what may not be read: that proves nothing.
@@ -73,48 +73,6 @@ func (c *Conn) List(ctx context.Context, p string) (Listing, error) {
 	}
 	c.facts.MLSDBroken = c.facts.MLSDBroken || refused != nil // and it is not the folder
 	return l, c.fixTimes(ctx, c.Absolute(p), &l)
-}
-
-// ListAhead is List for one of many folders. more says that another one, or another transfer by StoreAhead or RetrieveAhead, follows at
-// once. Where the server stands that, and is known to list by one command, it takes two round trips.
-func (c *Conn) ListAhead(ctx context.Context, p string, more bool) (Listing, error) {
-	r := request{op: "list", path: p, verb: "MLSD"}
-	format := "mlsd"
-	switch {
-	case c.stands() != aheadWorks: // elsewhere it saves little
-		return c.List(ctx, p)
-	case c.hasMLSD():
-	case c.facts.ListAll == "yes":
-		r.verb, r.argument, format = "LIST", "-a", ""
-	case c.facts.ListAll == "no":
-		r.verb, format = "LIST", ""
-	default: // that has to be found out
-		return c.List(ctx, p)
-	}
-	if _, fits, err := c.direct(line{verb: "CWD"}, c.Absolute(p)); err != nil || !fits || c.naming.opaque != "" {
-		return c.List(ctx, p)
-	}
-	folder := c.NewBatch()
-	entered := folder.enter(p)
-	transfer, err := c.startAhead(ctx, folder, r, more)
-	if entered.Err != nil && !errors.Is(entered.Err, ErrUnanswered) {
-		if transfer != nil {
-			transfer.Abort(ctx) // it lists another folder
-		}
-		return Listing{}, entered.Err
-	}
-	var l Listing
-	if err == nil {
-		l, err = c.readListing(ctx, transfer, format)
-	}
-	if err == nil && r.verb == "LIST" {
-		l.Hidden = l.Hidden || r.argument != ""
-		err = c.fixTimes(ctx, c.Absolute(p), &l)
-	}
-	if err != nil && c.Usable() && ctx.Err() == nil || r.argument != "" && len(l.Entries) == 0 {
-		return c.List(ctx, p) // which knows all ways, and what refusals mean
-	}
-	return l, err
 }
 
 // brokenMLSD reports whether an error of MLSD is about the command. pyftpdlib says 501 of a
@@ -144,10 +102,10 @@ func refusedCommand(err error) bool {
 
 // listLines lists by LIST. Many servers leave hidden names out and show them on LIST -a;
 // others take -a for the name of a file. So the first folder is listed both ways, and -a is
-// used only if it shows everything that the plain listing shows.
-func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
+// used only if it shows everything that the plain listing shows. by lists the folder by LIST with an argument.
+func (c *Conn) listLines(ctx context.Context, by func(argument string) (Listing, error)) (Listing, error) {
 	if c.facts.ListAll == "yes" {
-		all, err := c.listWith(ctx, p, "LIST", "-a", "")
+		all, err := by("-a")
 		if err == nil && (len(all.Entries) > 0 || all.Hidden) {
 			all.Hidden = true
 			return all, nil
@@ -156,7 +114,7 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 			return Listing{}, err
 		}
 		// Nothing, or a refusal that may be about "-a": another server may be there by now.
-		plain, plainErr := c.listWith(ctx, p, "LIST", "", "")
+		plain, plainErr := by("")
 		switch {
 		case plainErr != nil:
 			return Listing{}, plainErr
@@ -166,7 +124,7 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 		}
 		return all, nil
 	}
-	plain, err := c.listWith(ctx, p, "LIST", "", "")
+	plain, err := by("")
 	if err != nil || c.facts.ListAll == "no" {
 		return plain, err
 	}
@@ -174,7 +132,7 @@ func (c *Conn) listLines(ctx context.Context, p string) (Listing, error) {
 		c.facts.ListAll = "no" // options are a matter of ls
 		return plain, nil
 	}
-	all, err := c.listWith(ctx, p, "LIST", "-a", "")
+	all, err := by("-a")
 	if err != nil {
 		if !c.Usable() || ctx.Err() != nil {
 			return Listing{}, err

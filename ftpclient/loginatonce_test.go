@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"strings"
@@ -158,13 +159,16 @@ type turnsOf struct {
 	mu    sync.Mutex
 	heard bool
 	turns int
+	// ends is set when the next write ends the handshake of TLS 1.3, and ended by that write. What comes before the write behind that are
+	// session tickets: the client waits for none, but a slow one may have them before it goes on, and that is no turn.
+	ends, ended bool
 }
 
 func (c *turnsOf) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard = c.heard || n > 0
+	c.heard = c.heard || n > 0 && !c.ended
 	return n, err
 }
 
@@ -174,8 +178,17 @@ func (c *turnsOf) Write(p []byte) (int, error) {
 		c.turns++
 		c.heard = false
 	}
+	c.ends, c.ended = false, c.ends
 	c.mu.Unlock()
 	return c.Conn.Write(p)
+}
+
+// verified is a tls.Config.VerifyConnection.
+func (c *turnsOf) verified(state tls.ConnectionState) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends = state.Version == tls.VersionTLS13
+	return nil
 }
 
 // TestLoginTurns counts what a login costs on a long line. On top of them come the opening of the connection and of TLS.
@@ -192,6 +205,9 @@ func TestLoginTurns(t *testing.T) {
 					conn, err := new(net.Dialer).DialContext(ctx, network, address)
 					counted = &turnsOf{Conn: conn}
 					return counted, err
+				}
+				if o.TLSConfig != nil {
+					o.TLSConfig.VerifyConnection = func(state tls.ConnectionState) error { return counted.verified(state) }
 				}
 				least := 1 // USER, the answer to which may be that TLS is needed
 				if s.version != 0 {

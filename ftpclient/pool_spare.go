@@ -79,6 +79,17 @@ func (p *Pool) Spares() int {
 	return spare
 }
 
+// Learned has the connections that are made from now on know what one that is lent has learned so far, before Put tells that. It is for
+// the one who has it.
+func (p *Pool) Learned(conn *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.lent[conn]; ok {
+		p.lent[conn] = conn.Facts()
+		p.learn(known, p.lent[conn])
+	}
+}
+
 // Awaited reports whether somebody waits for a connection.
 func (p *Pool) Awaited() bool {
 	p.mu.Lock()
@@ -97,6 +108,9 @@ func (a *Addresses) Spare(ctx context.Context) (*Conn, error) {
 	}
 	return conn, err
 }
+
+// Learned is Pool.Learned for the address in use, which a connection by another one tells nothing about.
+func (a *Addresses) Learned(conn *Conn) { a.current().Learned(conn) }
 
 // Spares is Pool.Spares for the address in use.
 func (a *Addresses) Spares() int { return a.current().Spares() }

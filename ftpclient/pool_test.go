@@ -450,6 +450,9 @@ func TestPoolPassesOnWhatItLearns(t *testing.T) {
 		if p.Facts().NoDotNames {
 			t.Error("learned from a connection that is in use")
 		}
+		if p.Learned(first); !p.Facts().NoDotNames {
+			t.Error("not learned from a connection that is in use")
+		}
 		p.Put(first)
 		p.Put(second) // knows less, and takes nothing back
 		if got := p.Facts(); !got.NoDotNames || got.Server != "pure-ftpd" {

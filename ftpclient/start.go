@@ -84,7 +84,7 @@ func (c *Conn) start(ctx context.Context, r request) (*Transfer, error) {
 // begin starts a transfer by its command, and what goes around it, over a data connection that is ready. With an error the
 // transfer tells no more than why the data connection did not open, if it did not, and what the answers in front of it were.
 func (c *Conn) begin(ctx context.Context, r request, command control.Command, pending data.Pending, way DataWay, a around) (*Transfer, error) {
-	t := &Transfer{conn: c, request: r, way: way, begun: time.Now(), size: -1}
+	t := &Transfer{conn: c, request: r, way: way, begun: time.Now(), size: -1, answers: a.heard}
 	t.moved.begin(t.begun)
 	if err := t.give(ctx, command, a); err != nil {
 		pending.Close()

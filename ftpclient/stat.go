@@ -26,11 +26,8 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 		if err != nil {
 			return list.Entry{}, err
 		}
-		if entry, ok := c.parseMLST(reply, p); ok {
-			return entry, nil
-		}
-		if refusal := c.refusal("stat", p, "MLST", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
-			return list.Entry{}, refusal
+		if entry, sure, err := c.readMLST(p, reply); sure {
+			return entry, err
 		}
 	}
 	entry, found, err := c.statBySize(ctx, p)
@@ -44,11 +41,19 @@ func (c *Conn) Stat(ctx context.Context, p string) (list.Entry, error) {
 	if reply.Completed() {
 		return list.Entry{Name: c.base(p), Type: list.Dir, Size: -1}, nil
 	}
-	// Another try would be costly: Pure-FTPd waits longer after each failed CWD.
 	if refusal := c.refusal("stat", p, "CWD", reply); errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p) {
 		return list.Entry{}, refusal
 	}
 	return c.statInParent(ctx, p)
+}
+
+// readMLST is what Stat says after that reply to MLST, unless it has to ask on.
+func (c *Conn) readMLST(p string, reply control.Reply) (entry list.Entry, sure bool, err error) {
+	if entry, ok := c.parseMLST(reply, p); ok {
+		return entry, true, nil
+	}
+	refusal := c.refusal("stat", p, "MLST", reply)
+	return list.Entry{}, errors.Is(refusal, fs.ErrNotExist) && c.sureOf(p), refusal
 }
 
 // sureOf reports whether the bytes by which p was asked for are those of its name: before the

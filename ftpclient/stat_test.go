@@ -3,6 +3,7 @@ package ftpclient_test
 import (
 	stdcmp "cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 )
 
@@ -312,5 +314,22 @@ func TestMLSTWithoutASizeIsNotEnough(t *testing.T) {
 	conn, _ := connect(t, session("MLST", talk("MLST /f", "250-Here\n type=file; f\n250 End", "SIZE /f", "213 5", "MDTM /f", "213 20240102030405")))
 	if entry, found, err := conn.StatFile(t.Context(), "/f"); err != nil || !found || entry.Size != 5 {
 		t.Errorf("%+v, %v, %v", entry, found, err)
+	}
+}
+
+// TestAbsenceIsFoundOutQuickly: each refusal that Pure-FTPd is given to say takes 100 ms longer than the one before.
+func TestAbsenceIsFoundOutQuickly(t *testing.T) {
+	t.Parallel()
+	server := ftptest.Real(t, "pure-ftpd", ftptest.RealOptions{})
+	conn := dial(t, t.Context(), server.Addr, optionsFor(server, security{}))
+	began := time.Now()
+	const files = 20
+	for i := range files {
+		if _, err := conn.Stat(t.Context(), fmt.Sprintf("/gone/%d", i)); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(began); took > files*200*time.Millisecond { // the sum of the waits would be 19 s
+		t.Errorf("that %d files are gone took %v", files, took)
 	}
 }

@@ -87,5 +87,5 @@ func (c *Conn) ReadLinks(ctx context.Context, p string) (Listing, error) {
 	if err != nil {
 		return Listing{}, err
 	}
-	return c.listLines(ctx, at)
+	return c.listLines(ctx, func(argument string) (Listing, error) { return c.listWith(ctx, at, "LIST", argument, "") })
 }

@@ -198,6 +198,11 @@ func (c *Conn) LearnTimeZone(ctx context.Context, p string, written time.Time) e
 	if err != nil {
 		return err
 	}
+	return c.learnZoneOf(p, told, written)
+}
+
+// learnZoneOf is LearnTimeZone, with the time that was told.
+func (c *Conn) learnZoneOf(p string, told, written time.Time) error {
 	offset, ok := zoneOffset(told.Sub(written), clocksDiffer)
 	if !ok {
 		return &Error{Op: "time", Path: p, Err: fmt.Errorf("%w: the zone of its times cannot be told, its clock is %s ahead", ErrUnsupported, told.Sub(written))}

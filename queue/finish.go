@@ -29,6 +29,8 @@ type Failure struct {
 	// Uncounted leaves Attempts alone: the job is not to blame, but a server that is down,
 	// a quota, or the end of the agent.
 	Uncounted bool
+	// Behind gives a job that does not die another number, so that it goes after all that is in the queue by now.
+	Behind bool
 }
 
 // Complete removes a running job. If it was enqueued again while it was running, a new job with
@@ -85,10 +87,27 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 		}
 		job.schedule(now)
 	}
-	if err := replace(tx, &old, job); err != nil {
+	if f.Behind && job.State != Dead {
+		err = renumber(tx, old, job)
+	} else {
+		err = replace(tx, &old, job)
+	}
+	if err != nil {
 		return "", &Error{Op: "fail", ID: id, Err: err}
 	}
 	return job.State, nil
+}
+
+// renumber is replace with another number for the job.
+func renumber(tx *state.Tx, old, job Job) error {
+	if err := remove(tx, old); err != nil {
+		return err
+	}
+	var err error
+	if job.ID, err = freeID(tx); err != nil {
+		return err
+	}
+	return replace(tx, nil, job)
 }
 
 // clip makes a text of a server's making fit for a row.

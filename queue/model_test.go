@@ -231,6 +231,12 @@ func (m *model) fail(job *Job, f Failure) {
 		}
 		m.place(job)
 	}
+	if f.Behind && job.State != Dead {
+		delete(m.jobs, job.ID)
+		job.ID = m.next
+		m.next++
+		m.jobs[job.ID] = job
+	}
 }
 
 func (m *model) recover() {

@@ -22,7 +22,7 @@ const (
 )
 
 // conflictMark is what ConflictName puts between stem and extension, and what Numbered makes of it.
-var conflictMark = regexp.MustCompile(`^(.+) \(conflict \d{4,}-\d\d-\d\d \d{6}(?: [^()]*)?\)(?: \d+)?$`)
+var conflictMark = regexp.MustCompile(`(?s)^(.+) \(conflict \d{4,}-\d\d-\d\d \d{6}(?: [^()]*)?\)(?: \d+)?$`)
 
 // ConflictName returns the path beside file under which a version of it is kept that lost a conflict:
 // "NAME (conflict YYYY-MM-DD HHMMSS HOST).EXT". when is the time of that version, written as it is in its own time zone. If file

@@ -23,6 +23,7 @@ func TestConflictName(t *testing.T) {
 		{"a conflict of a conflict takes its place", "a (conflict 2025-12-31 235959 other).txt", "box", "a (conflict 2026-03-01 090507 box).txt"},
 		{"also of one with a number", "a (conflict 2025-12-31 235959 other) 12.txt", "box", "a (conflict 2026-03-01 090507 box).txt"},
 		{"also of one without a host", "a (conflict 2025-12-31 235959).txt", "box", "a (conflict 2026-03-01 090507 box).txt"},
+		{"also with a line end in the name", "a\nb (conflict 2025-12-31 235959 other).txt", "box", "a\nb (conflict 2026-03-01 090507 box).txt"},
 		{"what only looks like one", "a (conflict of interest).txt", "box", "a (conflict of interest) (conflict 2026-03-01 090507 box).txt"},
 		{"one without a stem is a name like any other", " (conflict 2025-12-31 235959 x).txt", "box", " (conflict 2025-12-31 235959 x) (conflict 2026-03-01 090507 box).txt"},
 		{"a long name is cut at a letter", long + ".txt", "box", strings.Repeat("ä", 106) + " (conflict 2026-03-01 090507 box).txt"},

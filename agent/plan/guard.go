@@ -264,8 +264,12 @@ func (t *Totals) Count(item Item, d Decision) {
 			t.Extra++
 		}
 	}
-	t.Here.count(item.Local, item.Remote, item.Base, false)
-	t.There.count(item.Remote, item.Local, item.Base, true)
+	known := item.Base
+	if item.Recognized != nil { // a file of ours is no stranger for want of the commit
+		known = item.Recognized
+	}
+	t.Here.count(item.Local, item.Remote, known, false)
+	t.There.count(item.Remote, item.Local, known, true)
 	if item.Base == nil {
 		if item.Local.Entry.Kind == entry.File && equal(item.Local.Entry, item.Remote.Entry) {
 			t.Equal++

@@ -272,6 +272,8 @@ func TestContent(t *testing.T) {
 		{"new on one side", Item{Local: gone, Remote: seen(was)}, Content{}, Content{Strange: 1}, 0},
 		{"new and not the same", Item{Local: seen(file(6, 0)), Remote: seen(was)}, Content{Strange: 1}, Content{Strange: 1}, 0},
 		{"new and the same", Item{Local: seen(was), Remote: seen(was)}, Content{}, Content{}, 1},
+		{"ours without the commit, and new on the other side since", Item{Local: seen(was), Remote: seen(file(6, 0)), Recognized: known}, Content{Looked: 1, Held: 1}, Content{Looked: 1, Changed: 1}, 0},
+		{"ours without the commit, and gone on the other side since", Item{Local: seen(was), Remote: gone, Recognized: known}, Content{Looked: 1, Held: 1}, Content{Looked: 1, Gone: 1}, 0},
 		{"nobody looked at one side", Item{Local: gone, Base: known}, Content{Looked: 1, Gone: 1}, Content{}, 0},
 		{"nobody can tell what was in step", Item{Local: gone, Remote: seen(was), Base: &Base{Unreadable: true}}, Content{}, Content{Strange: 1}, 0},
 	} {

@@ -23,6 +23,8 @@ type Lender interface {
 	// Awaited reports whether somebody waits for a connection, who goes first.
 	Awaited() bool
 	Put(conn Conn)
+	// Learned has those that are made from now on know what conn, which the walk has, has learned about the server.
+	Learned(conn Conn)
 	// Most is how many connections there may be beside that of the walk.
 	Most() int
 	// Login is about how long it takes until one more of them is there.
@@ -413,5 +415,6 @@ func (r *Remote) list(ctx context.Context, rel string, base []state.Baseline) (f
 	began := time.Now()
 	listing, err := listNext(ctx, r.Conn, r.Path(rel))
 	r.ahead.took(time.Since(began))
+	r.ahead.lender.Learned(r.Conn)
 	return listing, err
 }

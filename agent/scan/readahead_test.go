@@ -67,6 +67,8 @@ func (f *farTree) Put(Conn) {
 	f.lent--
 }
 
+func (f *farTree) Learned(Conn) {}
+
 func (f *farTree) Most() int { return 3 }
 
 // farConn is a connection to a farTree.

@@ -130,9 +130,16 @@ func remoteEntries(l ftpclient.Listing) Entries {
 	return e
 }
 
-// exists proves whether the sync's folder is there, and tells its ID; an error means that nobody can tell.
-func (r Remote) exists(ctx context.Context) (id uint64, there bool, err error) {
-	e, err := r.Conn.Stat(ctx, r.Root)
+// exists proves whether the sync's folder is there, and tells its ID; an error means that nobody can tell. listed says that it is listed
+// next, which takes fewer round trips where the connection can ask for both.
+func (r Remote) exists(ctx context.Context, listed bool) (id uint64, there bool, err error) {
+	stat := r.Conn.Stat
+	if ahead, ok := r.Conn.(interface {
+		StatAhead(ctx context.Context, path string) (list.Entry, error)
+	}); ok && listed {
+		stat = ahead.StatAhead
+	}
+	e, err := stat(ctx, r.Root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}

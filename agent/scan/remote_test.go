@@ -437,3 +437,26 @@ func TestListingThatNamesAFileTwice(t *testing.T) {
 		t.Errorf("unknown: %q", got.Unknown)
 	}
 }
+
+// TestWhatIsTooYoungOnOneSide is told with the moment when it is old enough, which nothing else tells of: also by a look at both
+// sides, where it is missing on the other one.
+func TestWhatIsTooYoungOnOneSide(t *testing.T) {
+	both(t, func(t *testing.T, r *farRig) {
+		r.filter = NewFilter(FilterOptions{MinAge: 48 * time.Hour, MaxSize: 20})
+		source, _ := r.sourceAndTarget()
+		young := time.Now().Add(-time.Hour).Truncate(time.Minute)
+		for _, name := range []string{"young", "young, but too large for ever"} {
+			fill(t, source, name)
+			if err := os.Chtimes(filepath.Join(source, name), young, young); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found := r.scan()
+		r.want(found, "skip young")
+		for _, n := range found.Plan.Notes {
+			if !n.Held || !n.Until.Equal(young.Add(48*time.Hour)) || !strings.HasPrefix(n.Text, TooYoung) {
+				t.Errorf("%+v", n)
+			}
+		}
+	})
+}

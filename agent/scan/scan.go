@@ -233,7 +233,7 @@ func (w *walker) roots(ctx context.Context) error {
 	if r.Remote == nil {
 		return nil
 	}
-	id, exists, err := r.Remote.exists(ctx)
+	id, exists, err := r.Remote.exists(ctx, r.Paths == nil)
 	if err != nil {
 		return err
 	}

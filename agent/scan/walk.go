@@ -110,16 +110,18 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 		return w.probe(item), nil
 	}
 	limited := w.filter.limited(w.request.Rules.Direction, item)
-	if w.excluded(item.Path, isDir(item)) || limited && gone(item) {
+	excluded := w.excluded(item.Path, isDir(item))
+	if excluded || limited && gone(item) {
 		if err := w.forget(ctx, item, at); err != nil {
 			return true, err
 		}
-		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
-	if limited { // it may be within the limits again, and must not be a stranger then
+	if limited && !excluded { // it may be within the limits again; while it is on both sides, it must not be a stranger then
 		if young := w.young(item); young != nil {
 			w.note(item, *young)
 		}
+	}
+	if excluded || limited {
 		return w.target(item).Entry.Kind != entry.Absent, nil
 	}
 	if w.movedAway(item) {

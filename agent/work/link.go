@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,11 +10,19 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/state/entry"
+)
+
+// ErrAwaited: what a link points at takes part in the sync and is not on the server yet, where links lead only to what is there.
+// ErrLeadsNowhere: it will not come there.
+var (
+	ErrAwaited      = errors.New("not on the server yet")
+	ErrLeadsNowhere = errors.New("leads to nothing that takes part in the sync, and the server makes no such links: make what it points at, or leave out the link by a pattern")
 )
 
 // linkLocal makes the link that is on the server. Its target comes from there, so that it is made only if it stays within the
@@ -173,6 +182,9 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		done.Reason, done.Base.Remote = "was there already", remote
 		return done
 	case remote.Kind == entry.Link:
+		if err := o.leads(ctx, local.Target); err != nil { // the old one stays until the new one can be made
+			return failed(err)
+		}
 		if err := o.conn.Remove(ctx, o.target()); err != nil {
 			return failed(err)
 		}
@@ -184,6 +196,9 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 	if errors.Is(err, ftpclient.ErrUnsupported) {
 		return left(local, remote, err.Error())
 	}
+	if err != nil && o.conn.Usable() {
+		err = cmp.Or(o.leads(ctx, local.Target), err)
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -192,6 +207,26 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		done.Base.Remote, done.Verified = now, "listing"
 	}
 	return done
+}
+
+// leads says why the server cannot have a link to target here: nothing is there yet, or never will be.
+func (o *op) leads(ctx context.Context, target string) error {
+	look, err := o.statRemote(ctx, path.Join(path.Dir(o.target()), target))
+	if err != nil || look.Kind != entry.Absent {
+		return err
+	}
+	rel := path.Join(path.Dir(o.Path), target)
+	here, err := o.root.Stat(filepath.FromSlash(rel))
+	if err == nil && (here.Mode().IsRegular() || here.IsDir()) {
+		why, err := o.env.Sync.Filter.In(o.source(), time.Now()).WhyAnywhere(rel, here.IsDir())
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			return fmt.Errorf("the link points at %q, which is %w", target, ErrAwaited)
+		}
+	}
+	return fmt.Errorf("the link points at %q: it %w", target, ErrLeadsNowhere)
 }
 
 // left is the end of a link that is not made, while both sides stay as they are.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
+	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/ftpclient/ftptest"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
@@ -128,6 +129,47 @@ func TestNoLinkOnTheServerLeadsOutOfTheFolder(t *testing.T) {
 		}
 	}
 	holds(t, b.remote, map[string]string{"a.txt": "inside"})
+}
+
+// TestALinkWaitsForWhatItPointsAt: servers make links only to what is there. What is still to be sent comes, however long that takes, and
+// the link that it is to replace stays until then. What cannot come is for a person.
+func TestALinkWaitsForWhatItPointsAt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}}))
+	b.offer("d/old.bin", "old")
+	fill := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(b.local, "d", name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link(t, "old.bin", b.local, "d", "latest")
+	fill("new.bin")
+	mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, "d/latest"), 1))
+	os.Remove(filepath.Join(b.local, "d/latest"))
+	link(t, "new.bin", b.local, "d", "latest")
+	link(t, "new.bin", b.local, "d", "another")
+	for _, name := range []string{"d/latest", "d/another"} {
+		if o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, name), 1)); !errors.Is(o.Err, ErrAwaited) || !strings.Contains(o.Err.Error(), `"new.bin"`) {
+			t.Errorf("%s: %v", name, o.Err)
+		}
+	}
+	pointsTo(t, "/"+filepath.Base(b.remote)+"/d/old.bin", b.remote, "d", "latest")
+	b.offer("d/new.bin", "new")
+	for _, name := range []string{"d/latest", "d/another"} {
+		mustBe(t, Done, b.do(t.Context(), b.linked(plan.LinkRemote, name), 2))
+		pointsTo(t, "/"+filepath.Base(b.remote)+"/d/new.bin", b.remote, filepath.FromSlash(name))
+	}
+
+	b.sync.Filter = scan.NewFilter(scan.FilterOptions{Exclude: []string{"*.tmp"}})
+	fill("left.tmp")
+	for name, target := range map[string]string{"nowhere": "gone", "loop": "loop", "takes no part": "left.tmp"} {
+		link(t, target, b.local, "d", name)
+		o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, "d/"+name), 1))
+		if !errors.Is(o.Err, ErrLeadsNowhere) || errors.Is(o.Err, ErrAwaited) || !strings.Contains(o.Err.Error(), "leave out the link") {
+			t.Errorf("%s: %v", name, o.Err)
+		}
+	}
 }
 
 func TestAServerThatMakesNoLinksIsTold(t *testing.T) {

@@ -58,7 +58,7 @@ var (
 
 // opensUpload opens the local file of an upload; nil if anything about it is odd, or has to be found out on the server first.
 func (u streamed) opensUpload() *outgoing {
-	if !u.conn.SetsTimesInBatches() || u.wantsTimeZone() || u.hasOddName() {
+	if !u.conn.SetsTimesInBatches() || u.wantsTimeZone() && u.conn.Facts().TimeSetter != "" || u.hasOddName() { // a time that is tried tells the zone, too
 		return nil
 	}
 	if growth, err := u.grows(); err != nil || growth != nil {
