@@ -127,7 +127,7 @@ func (t *Transfer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom uploads all of r, by sendfile if r is an *os.File and the connection is plain.
+// ReadFrom uploads all of r, by sendfile if r is an *os.File and the connection is plain, unless that proves to be slower.
 // An error of r makes Finish abort the upload: a source that breaks off must not look like
 // a complete file.
 func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
