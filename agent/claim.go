@@ -11,7 +11,7 @@ import (
 )
 
 // claim hands jobs to idle workers. A server that failed last time gets one worker with one job
-// until it has answered.
+// until it has answered, see provenToWork.
 func (c *commit) claim() error {
 	if c.b.setBack {
 		hastened, err := c.d.hasten(c.tx, c.now)
@@ -47,7 +47,7 @@ func (c *commit) mustWait(name string) bool {
 // mayClaim reports whether a commit might hand out jobs that are due.
 func (c *commit) mayClaim() (bool, error) {
 	for name, s := range c.d.servers {
-		if c.mustWait(name) || len(s.idle) == 0 {
+		if c.mustWait(name) || len(s.idle) == 0 || c.probing(name) {
 			continue
 		}
 		if due, err := c.dueAt(name); err != nil || due > 0 {
@@ -68,7 +68,8 @@ func (c *commit) claimFor(name string) error {
 		return err
 	}
 	if c.server(name).Failures > 0 {
-		limit, most = 1, 1
+		limit = min(max(limit, 1), 1+c.underWayBefore(name))
+		most = limit
 	}
 	length, careful := streamLength(due, limit), c.server(name).Failures > 0 || slices.ContainsFunc(c.placesOf(name), c.onTrial)
 	if careful {
@@ -231,7 +232,7 @@ func (c *commit) planWake() error {
 	if next, ok := queue.NextDue(c.tx); ok && next.Before(c.wake) {
 		c.wake = next
 	}
-	c.wake = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(c.wake))))
+	c.wake = c.nextProbe(c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(c.wake)))))
 	var err error
 	c.wake, err = c.nextLogin(c.wake)
 	return err

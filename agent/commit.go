@@ -84,6 +84,9 @@ func (c *commit) run() error {
 	if err := c.keepLooking(); err != nil {
 		return err
 	}
+	if err := c.anyProvenWorks(); err != nil {
+		return fmt.Errorf("end the pause of a server: %w", err)
+	}
 	if err := c.endPauses(); err != nil {
 		return fmt.Errorf("end pauses: %w", err)
 	}

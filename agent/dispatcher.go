@@ -236,8 +236,8 @@ func (d *dispatcher) anythingDue(now time.Time) (ready bool, next time.Time, err
 		if err != nil {
 			return err
 		}
-		ready = ready || len(rested) > 0 || d.anyRunOver() || d.anyPauseOver(now) || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
-		next = c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next))))
+		ready = ready || slices.ContainsFunc(d.serverNames(), c.provenToWork) || len(rested) > 0 || d.anyRunOver() || d.anyPauseOver(now) || !waits(d.nextTrim, now, trimInterval) || !c.nextMissed(c.nextGrownUp(now.Add(maxSleep))).After(now)
+		next = c.nextProbe(c.nextMissed(c.nextGrownUp(c.nextChange(c.nextTry(next)))))
 		if !counts.NextDue.IsZero() {
 			ready = ready || !counts.NextDue.After(now)
 			next = earlier(next, counts.NextDue)

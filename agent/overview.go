@@ -162,7 +162,7 @@ func (a *Agent) allClosed(syncs []string, now time.Time) (until time.Time, close
 // underway is the job that a worker has at hand.
 type underway struct {
 	job    queue.Job
-	live   work.Live
+	live   *work.Live
 	cancel context.CancelCauseFunc // breaks it off
 }
 

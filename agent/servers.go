@@ -128,16 +128,22 @@ func (c *commit) reachable(r report) error {
 			return nil
 		}
 	}
+	return c.worksAgain(r.Job.Server)
+}
+
+// worksAgain ends what keeps a server from being used, and tells those who were told of it.
+func (c *commit) worksAgain(name string) error {
+	row := c.server(name)
 	wasTold := row.Told.Result == resultPaused || row.Told.Result == resultBlocked
 	if row.BlockedBy != "" || row.Failures > 0 || wasTold {
 		text := "the server can be used again"
 		if wasTold {
 			text += ", after " + max(c.now.Sub(row.Told.Since), 0).Round(time.Second).String()
 		}
-		c.happened(Activity{Kind: ActivityCleared, Server: r.Job.Server, Text: text})
+		c.happened(Activity{Kind: ActivityCleared, Server: name, Text: text})
 	}
-	c.open(r.Job.Server)
-	return c.serverHistory(r.Job.Server, resultWorks, nil)
+	c.open(name)
+	return c.serverHistory(name, resultWorks, nil)
 }
 
 // learn keeps what the connections to a server have found out, those included that died of it:

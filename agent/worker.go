@@ -130,7 +130,7 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 	job := a.jobs[i]
 	ctx, cancel := work.Interruptible(ctx)
 	defer cancel(nil)
-	now := &underway{job: job, cancel: cancel}
+	now := &underway{job: job, live: new(work.Live), cancel: cancel}
 	w.current.Store(now)
 	defer w.current.Store(nil)
 	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync, or drops a job, and then breaks off what is under way misses none
@@ -144,7 +144,7 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 	}
 	env := w.env(begin, job)
 	env.Dropped = isDropped
-	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), &now.live
+	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), now.live
 	more := a.more // most likely of the same kind, and soon enough for the data connection that is ready then
 	if i+1 < len(a.jobs) {
 		more = work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1])
