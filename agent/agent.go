@@ -20,6 +20,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/control"
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/work"
+	"github.com/ftpferry/ftpferry/queue"
 	"github.com/ftpferry/ftpferry/state"
 )
 
@@ -81,9 +82,9 @@ type lasting struct {
 	alive     atomic.Pointer[time.Time]         // when the dispatcher gave its last sign of life; nil before the first
 	putOffs   atomic.Pointer[map[string]putOff] // those of the dispatcher, as of its last commit
 	feed      *feed
-	stopped   atomic.Pointer[map[string]bool] // the syncs of which workers begin nothing; set by the dispatcher
-	dropping  atomic.Pointer[drops]           // those of the dispatcher
-	started   time.Time                       // when New was called
+	stopped   atomic.Pointer[map[string]queue.Held] // what workers are not to begin, by sync; set by the dispatcher
+	dropping  atomic.Pointer[drops]                 // those of the dispatcher
+	started   time.Time                             // when New was called
 	metrics   *metrics
 	lookout   *lookout
 	listening atomic.Pointer[string] // the address of what listen has served; nil if nothing is

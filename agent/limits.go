@@ -48,13 +48,19 @@ func (b *bandwidth) follow(now time.Time) (changed bool) {
 	return true
 }
 
-// followTimetables sets the rates of the hour. The dispatcher calls it at least every maxSleep, so that it follows the clock on
+// followTimetables sets the rates of the hour, and has workers begin nothing in windows that have closed. The dispatcher calls it at least every maxSleep, so that it follows the clock on
 // the wall wherever that jumps.
 func (d *dispatcher) followTimetables(now time.Time) {
 	for _, s := range d.servers {
 		if s.line.follow(now) {
 			s.concurrency = concurrency{} // how many transfers fill the line has to be found out anew
 			s.enough.Store(0)
+		}
+	}
+	for name := range d.agent.syncs {
+		if len(d.agent.cfg.Syncs[name].Allowed) > 0 {
+			d.tellWorkers(now)
+			return
 		}
 	}
 }

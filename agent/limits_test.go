@@ -114,6 +114,53 @@ func TestChangesWaitForTheirWindow(t *testing.T) {
 	})
 }
 
+// TestAStreamEndsWithItsWindow: what a worker was given before the window closed, and has not begun, waits for the next one. Looks go on.
+func TestAStreamEndsWithItsWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		window := time.Now().Add(time.Hour)
+		var mu sync.Mutex
+		var begun []time.Duration
+		looks := 0
+		var b *breaker
+		b = newBreaker(t, func(job queue.Job) work.Outcome {
+			if b.agent.isStopped(job) {
+				return work.Outcome{Err: suspended{}}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if isScanning(job.Kind) {
+				looks++
+				return done
+			}
+			begun = append(begun, time.Since(window))
+			mu.Unlock()
+			time.Sleep(time.Minute)
+			mu.Lock()
+			return done
+		})
+		b.adjust = func(cfg *config.Config) { cfg.Syncs["up"].Allowed = parseWindows(t, "01:00-01:20") }
+		b.enqueue(string(plan.Upload), "up", b.now(), paths("file ", 200)...)
+		b.run(func() {
+			time.Sleep(90 * time.Minute)
+			b.enqueue(work.KindScan, "up", b.now(), "")
+			time.Sleep(22 * time.Hour)
+		})
+		if len(begun) < 60 || len(begun) > 84 { // by four workers
+			t.Errorf("%d jobs were begun", len(begun))
+		}
+		if last := slices.Max(begun); last > 20*time.Minute {
+			t.Errorf("a job was begun %s after the window opened", last)
+		}
+		if looks != 1 {
+			t.Errorf("%d looks outside of the window", looks)
+		}
+		if counts := b.counts("up"); counts.Running != 0 || counts.Dead != 0 || counts.Due+counts.Waiting != 200-len(begun) {
+			t.Errorf("left: %+v", counts)
+		}
+	})
+}
+
 // TestAPassOutsideOfTheWindow ends when it has looked, and says until when the rest waits.
 func TestAPassOutsideOfTheWindow(t *testing.T) {
 	t.Parallel()

@@ -125,7 +125,7 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 }
 
 // brokenOff is the reason of jobs that were under way, or just to begin.
-const brokenOff = "broken off by a stop or a pause: it is done when it is its turn again"
+const brokenOff = "broken off by a stop, a pause or the end of the allowed times: it is done when it is its turn again"
 
 // isTransfer reports whether jobs of a kind need room at their target.
 func isTransfer(kind string) bool {

@@ -17,7 +17,7 @@ import (
 // mostWords bounds the name and the reason that a person gives, in bytes.
 const mostWords = 1000
 
-// suspended is why a job of a sync that is stopped was not begun, or was broken off. It counts for nothing, and the connection goes
+// suspended is why a job of a sync that is stopped, or whose window has closed, was not begun, or was broken off. It counts for nothing, and the connection goes
 // on.
 type suspended struct{}
 
@@ -315,24 +315,33 @@ func (d *dispatcher) anyPauseOver(now time.Time) bool {
 
 func isOver(p state.Pause, now time.Time) bool { return !p.Since.IsZero() && !p.Holds(now) }
 
-// tellWorkers has them begin nothing of the syncs that are stopped.
+// tellWorkers has them begin nothing of the syncs that are stopped, and no changes of those whose window has closed.
 func (d *dispatcher) tellWorkers(now time.Time) {
-	stopped := map[string]bool{}
+	stopped := map[string]queue.Held{}
 	for name := range d.agent.syncs {
-		if d.paused[name].Holds(now) || d.pausedServers[d.agent.cfg.Syncs[name].Server].Holds(now) {
-			stopped[name] = true
+		s := d.agent.cfg.Syncs[name]
+		if d.paused[name].Holds(now) || d.pausedServers[s.Server].Holds(now) || d.leaving.includes(name) {
+			stopped[name] = queue.HeldAll
+		} else if _, closed := closedUntil(s, now); closed {
+			stopped[name] = queue.HeldChanges
 		}
-	}
-	if d.leaving != nil {
-		maps.Copy(stopped, d.leaving.syncs)
 	}
 	d.agent.stopped.Store(&stopped)
 }
 
-// isStopped reports whether workers are to begin nothing of a sync. Any goroutine may ask.
-func (a *Agent) isStopped(sync string) bool {
+// isStopped reports whether workers are not to begin a job that they have. Any goroutine may ask.
+func (a *Agent) isStopped(job queue.Job) bool {
 	stopped := a.stopped.Load()
-	return stopped != nil && (*stopped)[sync]
+	if stopped == nil {
+		return false
+	}
+	switch (*stopped)[job.Sync] {
+	case queue.HeldAll:
+		return true
+	case queue.HeldChanges:
+		return job.Serial || changes.Includes(job.Priority)
+	}
+	return false
 }
 
 // breakOff ends what is under way of these syncs. Any goroutine may ask for it.

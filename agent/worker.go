@@ -45,8 +45,8 @@ type worker struct {
 	logger *slog.Logger
 	// segments is how many connections one download may use.
 	segments int
-	// stopped, if not nil, reports whether nothing of a sync is to be begun.
-	stopped func(sync string) bool
+	// stopped, if not nil, reports whether a job is not to be begun now.
+	stopped func(job queue.Job) bool
 	// dropped, if not nil, reports whether a job is to be gone.
 	dropped func(id queue.ID) bool
 
@@ -133,7 +133,7 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 	now := &underway{job: job, live: new(work.Live), cancel: cancel}
 	w.current.Store(now)
 	defer w.current.Store(nil)
-	if w.stopped != nil && w.stopped(job.Sync) { // asked behind the Store: who stops a sync, or drops a job, and then breaks off what is under way misses none
+	if w.stopped != nil && w.stopped(job) { // asked behind the Store: who stops a sync, or drops a job, and then breaks off what is under way misses none
 		tell(work.Outcome{Job: job, Err: suspended{}})
 		return
 	}

@@ -62,6 +62,9 @@ const (
 // Band is a range of priorities, both ends included.
 type Band struct{ First, Last uint8 }
 
+// Includes reports whether a priority is one of them.
+func (b Band) Includes(priority uint8) bool { return b.First <= priority && priority <= b.Last }
+
 // Urgent is the priority below which jobs do not wait for the turn of their sync: a person asked
 // for them.
 const Urgent = 10
@@ -168,7 +171,7 @@ type lane struct {
 	held *Band
 }
 
-func (b *Band) holds(tail []byte) bool { return b != nil && b.First <= tail[0] && tail[0] <= b.Last }
+func (b *Band) holds(tail []byte) bool { return b != nil && b.Includes(tail[0]) }
 
 func (l lane) urgent() bool { return l.first[0] < Urgent }
 
