@@ -263,7 +263,8 @@ func classify(err error) ftpclient.Class {
 
 func classifyLocal(err error) ftpclient.Class {
 	switch {
-	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, work.ErrLeadsNowhere), errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, work.ErrTwin), errors.Is(err, work.ErrLeadsNowhere),
+		errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
 		return ftpclient.ClassPermanent
 	}
 	for _, local := range localClasses {

@@ -104,6 +104,7 @@ func TestJudge(t *testing.T) {
 		{"failures for other reasons do not count for that", operations, denied, 9, 1, 0, no(256 * time.Second)},
 		{"a folder missing on the way is parked the third time", transfers, refused("store", "STOR", 550, "No such file or directory"), 2, 2, 0, parked(2 * time.Second)},
 		{"an offset that is refused is parked the third time", transfers, refused("retrieve", "REST", 554, "Restart offset"), 2, 2, 0, parked(2 * time.Second)},
+		{"a file of somebody else that only looks like the source is left to a person the third time", transfers, work.ErrTwin, 2, 2, 0, parked(2 * time.Second)},
 		{"a scan that is refused for good is never parked", looks, refused("list", "MLSD", 550, "Permission denied"), 9, 0, 0, again(256 * time.Second)},
 		{"a scan that may not read a folder here is never parked", looks, here(syscall.EACCES), 9, 0, 0, again(256 * time.Second)},
 		{"a missing source is looked for again and again", looks, fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, 0, again(2 * time.Second)},

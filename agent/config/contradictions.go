@@ -57,6 +57,9 @@ func (l *loader) contradictions(at key, sync *Sync, file *rawSync) {
 	if sync.Claim && sync.AfterDownload == (After{}) && sync.Direction == Down {
 		l.warn(at.child("claim"), `is of little use with after_download = "keep": the file gets its name back, and others take it, too`)
 	}
+	if name := sync.RemoteName; sync.AfterUpload != (After{}) && name.uses(placeStem) && !name.uses(placeName) && !name.uses(placeExt) {
+		l.warn(at.child("remote_name"), "leaves out the extension: with after_upload a file replaces one on the server that had another extension here and has gone: add {ext}")
+	}
 	if sync.AfterUpload != (After{}) && sync.Direction == Up && !sync.Atomic {
 		l.warn(at.child("after_upload"), "with upload.atomic = false: a server that shows nothing of what it has proves by its final reply alone that the file is there, before it goes here")
 	}

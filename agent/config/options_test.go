@@ -392,6 +392,25 @@ agent.toml:19: sync.up.remote_name: "latest{ext}" holds nothing of the local nam
 agent.toml:21: sync.up.hooks.shell: has no effect without before, after or on_error`)
 }
 
+// TestNamesThatFilesShareOneAfterTheOther: while both are here neither is sent, but nothing knows any more of one that has gone.
+func TestNamesThatFilesShareOneAfterTheOther(t *testing.T) {
+	for settings, shared := range map[string]bool{
+		"remote_name = \"{stem}\"\nafter_upload = \"delete\"\n":                   true,
+		"remote_name = \"{stem}.dat\"\nafter_upload = { move = \"done\" }\n":      true,
+		"remote_name = \"{stem}\"\n":                                              false,
+		"remote_name = \"{stem}_{mtime:2006}{ext}\"\nafter_upload = \"delete\"\n": false,
+		"remote_name = \"{name}\"\nafter_upload = \"delete\"\n":                   false,
+		"after_upload = \"delete\"\n":                                             false,
+	} {
+		cfg := mustLoad(t, server+sync("web", "local = \".\"\nremote = \"r\"\ndirection = \"up\"\nschedule = \"@daily\"\n"+settings), nil)
+		want := ""
+		if shared {
+			want = "agent.toml:9: sync.web.remote_name: leaves out the extension: with after_upload a file replaces one on the server that had another extension here and has gone: add {ext}"
+		}
+		expectProblems(t, &Error{cfg.Warnings}, want)
+	}
+}
+
 // TestWhatADropBoxProves: what goes here may have nothing but the word of the server.
 func TestWhatADropBoxProves(t *testing.T) {
 	for settings, want := range map[string]string{

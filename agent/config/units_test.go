@@ -45,6 +45,9 @@ func TestSizes(t *testing.T) {
 		{"4 GiB", 4 << 30},
 		{"1TB", 1e12},
 		{"100kB", 1e5},
+		{"1B", 1}, // a min_size that leaves out empty files alone
+		{"B", -1},
+		{"5kiB", -1},
 		{"1.5GiB", -1},
 		{"-1GiB", -1},
 		{"GiB", -1},

@@ -199,7 +199,7 @@ func (t threeWay) conflict() Decision {
 	order, known := t.order()
 	switch {
 	case resolution == ResolveAsk:
-		return t.item.conflict(what + "; left alone until a person deletes one of them, or makes both the same")
+		return t.item.conflict(what + "; left alone" + t.untilOne())
 	case resolution == ResolveLocal:
 		return t.pass(t.local, what+"; the local one wins")
 	case resolution == ResolveRemote:
@@ -251,9 +251,26 @@ func (t threeWay) setAside(loser end, what string) Decision {
 	if zone == nil {
 		zone = time.UTC
 	}
-	op := t.op(loser.actions.setAside, fmt.Sprintf("%s; both are kept, the one %s under another name", what, loser.place))
+	reason := fmt.Sprintf("%s; both are kept, the one %s under another name", what, loser.place)
+	if local, remote := t.local.Entry, t.remote.Entry; t.areFiles() && local.Size >= 0 && local.Size == remote.Size {
+		reason += ", unless they hold the same" // whoever carries it out compares them first
+	}
+	op := t.op(loser.actions.setAside, reason)
 	op.To = ConflictName(t.item.Path, when.In(zone), t.rules.Host)
 	return Decision{Op: op, Keeps: true}
+}
+
+func (t threeWay) areFiles() bool {
+	return t.local.Entry.Kind == entry.File && t.remote.Entry.Kind == entry.File
+}
+
+// untilOne says how a conflict ends that is left to a person.
+func (t threeWay) untilOne() string {
+	text := " until a person deletes one of them, or makes both the same"
+	if t.areFiles() {
+		text += ` ("ftpferry put -f" sends the one from here, "ftpferry get -f" fetches the other)`
+	}
+	return text
 }
 
 // clash decides about a path that is a file, a link and a folder at the same time, two of them.
@@ -270,7 +287,7 @@ func (t threeWay) clash() Decision {
 	}
 	what := fmt.Sprintf("a %s here, a %s on the server", kindWord(t.local.Entry), kindWord(t.remote.Entry))
 	if t.rules.Conflict != ResolveCopy && t.rules.Conflict != "" {
-		return t.item.conflict(what + "; left alone until a person deletes one of them, or makes both the same")
+		return t.item.conflict(what + "; left alone" + t.untilOne())
 	}
 	loser := t.loser()
 	if loser.isDir() {

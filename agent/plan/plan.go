@@ -216,6 +216,22 @@ func (o Op) MayReplace(rules Rules, now entry.Entry) bool {
 	return same(now, target.Entry)
 }
 
+// KeepsTwin reports whether the file at the target has to stay if it does not hold what the source does: nothing but its size and time
+// made the plan take it for that, and what somebody else has put there is not to be replaced.
+func (o Op) KeepsTwin(rules Rules) bool {
+	target := o.target()
+	if !rules.keepsForeign() || target.Knowledge != Seen || target.Entry.Kind != entry.File || !equal(o.Local.Entry, o.Remote.Entry) {
+		return false
+	}
+	switch {
+	case o.Base == nil:
+		return true
+	case rules.Direction == Down:
+		return !same(target.Entry, o.Base.Local)
+	}
+	return !same(target.Entry, o.Base.Remote)
+}
+
 // Agreement is a path found in step without anything to do.
 type Agreement struct {
 	Path string `json:"path"`

@@ -324,3 +324,39 @@ func TestAConflictSaysHowItEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestAConflictInBothDirectionsSaysHowItEnds, and what may come of it otherwise than planned.
+func TestAConflictInBothDirectionsSaysHowItEnds(t *testing.T) {
+	const one = " until a person deletes one of them, or makes both the same"
+	const cure = ` ("ftpferry put -f" sends the one from here, "ftpferry get -f" fetches the other)`
+	file := func(size int64, second int64) Side {
+		return Side{Knowledge: Seen, Entry: entry.Entry{Kind: entry.File, Size: size, ModTime: time.Unix(second, 0)}}
+	}
+	folder := Side{Knowledge: Seen, Entry: entry.Entry{Kind: entry.Dir}}
+	base := &Base{Local: file(1, 1).Entry, Remote: file(1, 1).Entry}
+	for _, row := range []struct {
+		sentence string
+		rule     Resolution
+		item     Item
+		want     string
+	}{
+		{"a person decides between two files", ResolveAsk, Item{Local: file(2, 2), Remote: file(3, 3), Base: base}, "changed on both sides; left alone" + one + cure},
+		{"also at first contact", ResolveAsk, Item{Local: file(2, 2), Remote: file(3, 3)}, "differs on both sides; left alone" + one + cure},
+		{"a folder is neither sent nor fetched over a file", ResolveAsk, Item{Local: file(2, 2), Remote: folder}, "a file here, a folder on the server; left alone" + one},
+		{"files of the same size may be the same", ResolveCopy, Item{Local: file(2, 2), Remote: file(2, 3)}, "differs on both sides; both are kept, the one here under another name, unless they hold the same"},
+		{"others are not", ResolveCopy, Item{Local: file(2, 2), Remote: file(3, 3)}, "differs on both sides; both are kept, the one here under another name"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			d := Decide(Rules{Direction: Both, Conflict: row.rule}, row.item)
+			got := ""
+			if d.Note != nil && d.Note.Conflict {
+				got = d.Note.Text
+			} else if d.Op != nil {
+				got = d.Op.Reason
+			}
+			if got != row.want {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}

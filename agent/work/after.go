@@ -59,6 +59,9 @@ func (o *op) consume(done Outcome) Outcome {
 // errReplaced: the local file is not the one that was sent.
 var errReplaced = errors.New("the local file is another one than was sent")
 
+// ErrTwin: what somebody else has put at the target looks like the source, and nothing proves that it holds the same. Neither goes, and neither is replaced.
+var ErrTwin = errors.New("somebody else's file with the same size and time is at the target, and is not proven to hold the same; both are kept until a person deletes or renames one of them")
+
 // letGo moves or deletes the local file that was sent. Programs replace files at any moment, so that it gets another name first
 // and is looked at under that: what is not the file that was sent gets its name back, or one with a number if that was taken
 // meanwhile. The error is errReplaced then, and back the name.
@@ -159,10 +162,10 @@ func (o *op) mayGo(ctx context.Context, source, target entry.Entry, arrived bool
 }
 
 // sameWhole reports whether the file p on the server is the first size bytes of local, all of them: one of the two is to go for
-// that. Where the server computes no hash it is read back if the attempt before has most likely brought it there, or if it is
-// small and would come here; else to transfer it once more costs less than to be wrong.
+// that. Where the server computes no hash it is read back if the attempt before has most likely brought it there, if it is
+// small and would come here, or if it is not to be replaced; else to transfer it once more costs less than to be wrong.
 func (o *op) sameWhole(ctx context.Context, p string, local io.ReaderAt, size int64) (bool, error) {
-	return o.identical(ctx, p, local, size, o.retried() || o.Action != plan.Upload && size <= comparedWhole)
+	return o.identical(ctx, p, local, size, o.retried() || o.Action != plan.Upload && size <= comparedWhole || o.KeepsTwin(o.env.Sync.Rules))
 }
 
 // identical is sameWhole. back: where the server computes no hash, the file is read back; else it is not the same.

@@ -52,6 +52,9 @@ func download(ctx context.Context, o *op) Outcome {
 	if reason := o.overtaken(local, from); reason != "" {
 		return o.withdraw(ctx, from, stale(reason))
 	}
+	if o.KeepsTwin(o.env.Sync.Rules) {
+		return o.withdraw(ctx, from, failed(ErrTwin))
+	}
 	if why := o.unsettled(from.look); why != "" {
 		return o.withdraw(ctx, from, Outcome{Result: Stale, Reason: why, Replan: true, Held: why})
 	}

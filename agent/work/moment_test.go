@@ -1,6 +1,8 @@
 package work
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -180,6 +182,46 @@ func TestNothingGoesForAFileThatOnlyEndsLikeIt(t *testing.T) {
 				holds(t, b.remote, map[string]string{"a.bin": content})
 			}
 		})
+	}, "vsftpd", "pure-ftpd")
+}
+
+// TestAFileThatOnlyLooksLikeTheSourceIsKept where somebody else's files are not to be replaced, and so is the source. If they hold the
+// same, the source goes.
+func TestAFileThatOnlyLooksLikeTheSourceIsKept(t *testing.T) {
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, row := range []struct {
+			foreign plan.Foreign
+			action  plan.Action
+			size    int
+		}{
+			{plan.ForeignKeep, plan.Upload, 100}, {plan.ForeignConflict, plan.Upload, 200 << 10},
+			{plan.ForeignKeep, plan.Download, 200 << 10}, {plan.ForeignConflict, plan.Download, 100},
+		} {
+			t.Run(fmt.Sprint(row.action, row.size), func(t *testing.T) {
+				content := noise(row.size, 3)
+				other := "X" + content[1:]
+				b := first.again(t)
+				b.sync.Rules.Foreign, b.sync.Rules.Consume = row.foreign, true
+				source, target := b.local, b.remote
+				if row.action == plan.Upload {
+					b.sync.Rules.Direction, b.sync.Upload.After = plan.Up, After{Delete: true}
+				} else {
+					b.sync.Rules.Direction, b.sync.Download.After = plan.Down, After{Delete: true}
+					source, target = target, source
+				}
+				b.write("a.bin", content)
+				b.offer("a.bin", other)
+				if o := mustBe(t, Failed, b.do(t.Context(), b.planned(row.action, "a.bin"), 1)); !errors.Is(o.Err, ErrTwin) {
+					t.Error(o.Err)
+				}
+				holds(t, b.local, map[string]string{"a.bin": content})
+				holds(t, b.remote, map[string]string{"a.bin": other})
+				b.offer("a.bin", content)
+				mustBe(t, Done, b.do(t.Context(), b.planned(row.action, "a.bin"), 1))
+				holds(t, source, nil)
+				holds(t, target, map[string]string{"a.bin": content})
+			})
+		}
 	}, "vsftpd", "pure-ftpd")
 }
 

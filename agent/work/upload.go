@@ -99,6 +99,10 @@ func (o *op) look(ctx context.Context, local entry.Entry) (old *list.Entry, end 
 				return nil, end
 			}
 		}
+		if !changed && o.KeepsTwin(o.env.Sync.Rules) && o.expected(now) {
+			*end = failed(ErrTwin)
+			return nil, end
+		}
 	}
 	if changed {
 		*end = moving("the local file changed since it was planned", o.Local.Entry, local)
