@@ -51,6 +51,7 @@ func (d *dispatcher) commit(b batch) (*transition, error) {
 	var t *transition
 	update := func(tx *state.Tx) error {
 		t = newTransition()
+		t.activities = make([]Activity, 0, b.size())
 		t.rooms = maps.Clone(d.rooms)
 		t.deletions, t.untold, t.young = d.deletions, cloneUntold(d.untold), maps.Clone(d.young)
 		maps.Copy(t.putOffs, d.putOffs)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ftpferry/ftpferry/agent/work"
@@ -8,6 +9,9 @@ import (
 
 // gatherTime is the longest that a report waits for others, to share their commit.
 const gatherTime = 100 * time.Millisecond
+
+// usualBatch is about how many reports a commit has where small files go to a server nearby.
+const usualBatch = 32
 
 // gather waits for more to go into the next commit as long as nobody waits for that: as long as all in b was reported by workers
 // who have more to do. A commit costs as much as a small file, and two waits for the disk; who ends in between of a crash has
@@ -22,6 +26,7 @@ func (d *dispatcher) gather(b *batch, done <-chan struct{}) {
 			return
 		}
 	}
+	b.reports = slices.Grow(b.reports, usualBatch)
 	enough := time.NewTimer(min(gatherTime, d.wake.Sub(d.now())))
 	defer enough.Stop()
 	for b.size() < maxBatch {

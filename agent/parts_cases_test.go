@@ -466,7 +466,7 @@ func TestALookInParts(t *testing.T) {
 				b.scan = func(job queue.Job, room int) work.Outcome {
 					sync, parts := b.agent.syncs["up"], 0
 					sync.Local = root
-					flush := (&worker{}).flush(job, b.d.reports)
+					flush := (&worker{}).flush(&job, b.d.reports)
 					first := len(job.Progress) == 0 && looks == 0 && row.again
 					if len(job.Progress) == 0 {
 						looks++

@@ -17,7 +17,7 @@ import (
 func TestAPartWaitsForItsAnswer(t *testing.T) {
 	job := queue.Job{ID: 7, New: queue.New{Kind: work.KindScan, Sync: "s"}}
 	reports := make(chan report, 1)
-	flush := (&worker{}).flush(job, reports)
+	flush := (&worker{}).flush(&job, reports)
 	go func() {
 		r := <-reports
 		if !r.partial || r.Job.ID != job.ID || r.Result != work.Done {

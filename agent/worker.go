@@ -137,14 +137,15 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 		tell(work.Outcome{Job: job, Err: suspended{}})
 		return
 	}
-	isDropped := func() bool { return w.dropped != nil && w.dropped(job.ID) }
+	id := job.ID // so that the job is not copied for the closure
+	isDropped := func() bool { return w.dropped != nil && w.dropped(id) }
 	if isDropped() {
 		tell(work.Outcome{Job: job, Err: dropped{}})
 		return
 	}
 	env := w.env(begin, job)
 	env.Dropped = isDropped
-	env.Room, env.Flush, env.Live = a.room, w.flush(job, reports), now.live
+	env.Room, env.Flush, env.Live = a.room, w.flush(&now.job, reports), now.live
 	more := a.more // most likely of the same kind, and soon enough for the data connection that is ready then
 	if i+1 < len(a.jobs) {
 		more = work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1])
@@ -175,10 +176,10 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 
 // flush returns what hands over a part of a scan and waits until it is committed. It ends with its
 // context, which is broken off when nobody commits any more.
-func (w *worker) flush(job queue.Job, reports chan<- report) func(context.Context, work.Outcome) (int, error) {
+func (w *worker) flush(job *queue.Job, reports chan<- report) func(context.Context, work.Outcome) (int, error) {
 	return func(ctx context.Context, part work.Outcome) (int, error) {
 		answer := make(chan int, 1)
-		part.Job, part.Result = job, work.Done
+		part.Job, part.Result = *job, work.Done
 		r := report{Outcome: part, reached: w.used && w.conn != nil && w.conn.Usable(), partial: true, answer: answer}
 		select {
 		case reports <- r:

@@ -382,16 +382,27 @@ const (
 
 // prepareReady dials the port that the server has named.
 func (c *Conn) prepareReady(ctx context.Context, reply control.Reply, way DataWay) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it is for the next one
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(readyPatience, c.options.ConnectTimeout)) // it is for the next one
 	r := &ready{way: way, cancel: cancel, opened: make(chan struct{})}
 	r.expire = time.AfterFunc(readyLifetime, r.giveUp)
-	ends, options := c.endpoint, c.dataOptions(min(readyPatience, c.options.ConnectTimeout))
+	ends, options := c.endpoint, c.dataOptions(0)
 	go func() {
 		defer close(r.opened)
+		defer cancel()
 		ask := func(context.Context, string, string) (control.Reply, error) { return reply, nil }
 		r.pending, r.err = data.Prepare(ctx, way, ends, ask, options)
 	}()
 	c.running.keepReady(r)
+}
+
+// isOpen reports whether the connection is there.
+func (r *ready) isOpen() bool {
+	select {
+	case <-r.opened:
+		return r.err == nil
+	default:
+		return false
+	}
 }
 
 // Open waits until the connection is there.
@@ -427,12 +438,8 @@ func (r *ready) giveUp() {
 
 // Target is the address of the server's port, once that is connected.
 func (r *ready) Target() string {
-	select {
-	case <-r.opened:
-		if r.pending != nil {
-			return r.pending.Target()
-		}
-	default:
+	if r.isOpen() {
+		return r.pending.Target()
 	}
 	return ""
 }

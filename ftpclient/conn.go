@@ -223,7 +223,7 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 	began := time.Now()
 	call, err := c.control.Send(ctx, command)
 	if err == nil {
-		reply, err = await(ctx, call)
+		reply, err = await(ctx, call, patience)
 	}
 	if err != nil {
 		c.kill()
@@ -236,10 +236,10 @@ func (c *Conn) doPatiently(ctx context.Context, op, p string, command control.Co
 	return reply, nil
 }
 
-// await waits for the final reply to a command that was sent alone or in a group. A ctx that is interrupted does not cost the
+// await waits for the final reply to a command that was sent alone or in a group, for as long as patience. A ctx that is interrupted does not cost the
 // connection if the reply comes soon: then that is what counts, and the next command is not sent.
-func await(ctx context.Context, call *control.Call) (control.Reply, error) {
-	reply, err := call.Wait(ctx)
+func await(ctx context.Context, call *control.Call, patience time.Duration) (control.Reply, error) {
+	reply, err := call.WaitFor(ctx, patience, ErrTimeout)
 	if errors.Is(err, ErrInterrupted) {
 		waiting, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), abortPatience, context.Cause(ctx))
 		defer stop()

@@ -254,9 +254,7 @@ func (c *Conn) doGroup(ctx context.Context, op string, commands []control.Comman
 }
 
 func (c *Conn) awaitCall(ctx context.Context, call *control.Call) (control.Reply, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout, ErrTimeout)
-	defer cancel()
-	return await(ctx, call)
+	return await(ctx, call, c.options.ReplyTimeout)
 }
 
 // answers reports whether a reply can be one to the command verb. Refusals can be to any.

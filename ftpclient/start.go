@@ -153,6 +153,9 @@ type opened struct {
 // and a refusal instead of the 150 must end the handshake.
 func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	c := t.conn
+	if ready, ok := pending.(*ready); ok && c.tls == nil && t.sendsAtOnce() && ready.isOpen() { // there is nothing to wait for
+		return t.uses(ctx, c.openStream(ctx, pending, true))
+	}
 	// From the command on: a server may take long to get at the file before it goes on.
 	opening, cancel := context.WithTimeoutCause(ctx, c.options.ReplyTimeout+2*c.options.ConnectTimeout, ErrTimeout)
 	defer cancel()
@@ -194,7 +197,7 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	}
 	var first control.Reply
 	var err error
-	if t.around.stands == "" || !t.request.upload { // else what is there is sent at once, as the answer would take a round trip
+	if !t.sendsAtOnce() {
 		first, err = t.call.Started(waiting)
 	}
 	if err != nil {
@@ -245,9 +248,18 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 			o = <-result
 		}
 	}
+	return t.uses(ctx, o)
+}
+
+// sendsAtOnce: what is there is sent before the first reply is, as that would take a round trip.
+func (t *Transfer) sendsAtOnce() bool { return t.around.stands != "" && t.request.upload }
+
+// uses goes on with the data connection, or explains why there is none.
+func (t *Transfer) uses(ctx context.Context, o opened) error {
 	if o.err != nil {
 		return t.explainOpen(ctx, o.err)
 	}
+	c := t.conn
 	t.guarded, t.batch, t.stream = o.guarded, o.batch, o.stream
 	if c.deflating {
 		t.zlib = newZlibStream(o.stream, t.request.upload)
@@ -287,14 +299,18 @@ func (t *Transfer) opensLate(first, last control.Reply, result chan opened, o *o
 // merely lost ends nothing: the data may well come through.
 func (t *Transfer) watch(ctx context.Context) {
 	stop, ended := make(chan struct{}), make(chan struct{})
-	beating, stopBeating := context.WithCancel(ctx)
+	beat, stopBeats := t.conn.options.beats()
+	if len(t.behind) > 0 {
+		stopBeats()
+		beat = nil // their answers are enough to wait for
+	}
+	beating, stopBeating := ctx, func() {}
+	if beat != nil {
+		beating, stopBeating = context.WithCancel(ctx)
+	}
 	go func() {
 		defer close(ended)
-		beat, stopBeats := t.conn.options.beats()
 		defer stopBeats()
-		if len(t.behind) > 0 {
-			beat = nil // their answers are enough to wait for
-		}
 		finished := t.call.Finished()
 		var patience <-chan time.Time
 		for {

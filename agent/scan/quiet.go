@@ -46,6 +46,15 @@ func (l Local) LastTouched(rel string) time.Time {
 	return touched(info)
 }
 
+// LastTouched is Local.LastTouched of an open file.
+func LastTouched(file *os.File) time.Time {
+	info, err := file.Stat()
+	if err != nil {
+		return time.Time{}
+	}
+	return touched(info)
+}
+
 // IsWritten reports whether some program has the file at rel open for writing, or mapped into its memory for that. Where that
 // cannot be found out it is false: only Linux tells, of files on its own disks and to their owner.
 func (l Local) IsWritten(rel string) bool {

@@ -29,11 +29,13 @@ func (o *op) grows() (*growth, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what was sent: %w", err)
 	}
-	if row == nil && (o.env.Sync.Appends == nil || !o.env.Sync.Appends(o.Path)) {
+	if row == nil && !o.growsByName() {
 		return nil, nil
 	}
 	return &growth{row: row}, nil
 }
+
+func (o *op) growsByName() bool { return o.env.Sync.Appends != nil && o.env.Sync.Appends(o.Path) }
 
 // isStill reports whether a file that is being sent, or is about to be, is what the look was at. One that grows may have become
 // longer since.

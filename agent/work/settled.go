@@ -29,6 +29,14 @@ func (o *op) unsettled(source entry.Entry) string {
 	return ""
 }
 
+// lastTouched is when an open source was touched last, for disturbed; zero if that waits for nothing.
+func (o *op) lastTouched(file *os.File) time.Time {
+	if o.env.Sync.Settle <= 0 {
+		return time.Time{}
+	}
+	return scan.LastTouched(file)
+}
+
 // disturbed says why what was just read may be torn though size and time of the file are as before, "" if it is not: a program may
 // set times back, and what is written to a file that is mapped into memory need not show in them.
 func (o *op) disturbed(file *os.File, touched time.Time) string {

@@ -39,6 +39,7 @@ type stream struct {
 	dropped map[string]bool
 	ops     []plan.Op
 	ids     map[string]queue.ID
+	asked   atomic.Int32
 
 	facts ftpclient.Facts
 	conn  *ftpclient.Conn
@@ -55,9 +56,17 @@ type stream struct {
 type basedState struct {
 	noState
 	bases map[string]*state.Baseline
+	asked *atomic.Int32 // how often what was sent before was asked for, if not nil
 }
 
 func (s basedState) At(rel string) (*state.Baseline, error) { return s.bases[rel], nil }
+
+func (s basedState) Appended(string) (*state.Appended, error) {
+	if s.asked != nil {
+		s.asked.Add(1)
+	}
+	return nil, nil
+}
 
 // oddly is a time that not all file systems can keep.
 var oddly = stamped.Add(time.Second)
@@ -154,7 +163,7 @@ func (s *stream) job(i int, attempt int) queue.Job {
 
 func (s *stream) env(job queue.Job) Env {
 	return Env{
-		Sync: s.sync, State: basedState{bases: s.bases}, Instance: instance, Connect: s.dial, Live: new(Live),
+		Sync: s.sync, State: basedState{bases: s.bases, asked: &s.asked}, Instance: instance, Connect: s.dial, Live: new(Live),
 		Logger:  slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Dropped: func() bool { return s.dropped[job.Path] },
 	}
@@ -307,6 +316,9 @@ func TestWhatAStreamAsksOfAServer(t *testing.T) {
 				}
 			}
 			s.streamed(1)
+			if asked := s.asked.Load(); asked > 1 && !row.replaces { // the first file may go by itself
+				t.Errorf("%d transactions for what was sent of new files", asked)
+			}
 			var got []string
 			within := false
 			for _, command := range s.commands {

@@ -61,11 +61,17 @@ func (u streamed) opensUpload() *outgoing {
 	if !u.conn.SetsTimesInBatches() || u.wantsTimeZone() && u.conn.Facts().TimeSetter != "" || u.hasOddName() { // a time that is tried tells the zone, too
 		return nil
 	}
-	if growth, err := u.grows(); err != nil || growth != nil {
+	last, err := u.env.State.At(u.Path)
+	if err != nil || last != nil && entry.Same(last.Local, u.Local.Entry) {
+		return nil // it may have been sent since it was planned: that is asked first
+	}
+	if u.growsByName() {
 		return nil
 	}
-	if last, err := u.env.State.At(u.Path); err != nil || last != nil && entry.Same(last.Local, u.Local.Entry) {
-		return nil // it may have been sent since it was planned: that is asked first
+	if last != nil { // else nothing is known of what was sent, either
+		if growth, err := u.grows(); err != nil || growth != nil {
+			return nil
+		}
 	}
 	local, err := u.source().Stat(u.Path)
 	if err != nil || local.Kind != entry.File || local.Size > smallFile || !entry.Same(local, u.Local.Entry) || u.unsettled(local) != "" {
@@ -75,7 +81,7 @@ func (u streamed) opensUpload() *outgoing {
 	if end != nil {
 		return nil
 	}
-	return &outgoing{u, file, local, u.source().LastTouched(u.Path)}
+	return &outgoing{u, file, local, u.lastTouched(file)}
 }
 
 // hasOddName reports whether it has to be found out first that the server keeps a name on the path.

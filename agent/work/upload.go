@@ -198,7 +198,7 @@ func (o *op) openSource(local entry.Entry) (file *os.File, end *Outcome) {
 
 // sendOpen sends the file that is open.
 func (o *op) sendOpen(ctx context.Context, file *os.File, local entry.Entry, old *list.Entry, resumes bool) Outcome {
-	touched := o.source().LastTouched(o.Path)
+	touched := o.lastTouched(file)
 	s, err := o.store(ctx, file, local.Size, resumes)
 	how, end := o.proves(ctx, &s, err, file, local, touched)
 	if end != nil {

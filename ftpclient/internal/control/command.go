@@ -44,8 +44,8 @@ func NewCommand(verb, argument string) (Command, error) {
 			return Command{}, fmt.Errorf("%w: %q holds a line end or NUL", ErrUnsendable, part)
 		}
 	}
-	if len(c.line()) > MaxCommand {
-		return Command{}, fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, len(c.line()), MaxCommand)
+	if c.Len() > MaxCommand {
+		return Command{}, fmt.Errorf("%w: command of %d bytes, the limit is %d", ErrUnsendable, c.Len(), MaxCommand)
 	}
 	return c, nil
 }
@@ -66,13 +66,21 @@ func (c Command) Secret() Command {
 func (c Command) Verb() string { return c.verb }
 
 // Len is the length of the command line in bytes, with its line end.
-func (c Command) Len() int { return len(c.line()) }
-
-func (c Command) line() string {
+func (c Command) Len() int {
 	if c.argument == "" {
-		return c.verb + "\r\n"
+		return len(c.verb) + len("\r\n")
 	}
-	return c.verb + " " + c.argument + "\r\n"
+	return len(c.verb) + len(" ") + len(c.argument) + len("\r\n")
+}
+
+// appendTo adds the command line to lines.
+func (c Command) appendTo(lines []byte) []byte {
+	lines = append(lines, c.verb...)
+	if c.argument != "" {
+		lines = append(lines, ' ')
+		lines = append(lines, c.argument...)
+	}
+	return append(lines, "\r\n"...)
 }
 
 // String returns the command as logs may show it.

@@ -34,6 +34,7 @@ type Conn struct {
 	done   chan struct{} // closed when the reader has ended
 
 	sending sync.Mutex // held over noting and writing a command, so that both have one order
+	lines   []byte     // those that are written; guarded by sending
 
 	mu sync.Mutex // guards following
 	// matcher and calls know the same commands: a call leaves when its final reply is in.
@@ -64,7 +65,9 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		c.logger.Debug("reply", "code", reply.Code, "text", maskAll(reply.Text(), c.secrets()))
+		if c.logger.Enabled(context.Background(), slog.LevelDebug) {
+			c.logger.Debug("reply", "code", reply.Code, "text", maskAll(reply.Text(), c.secrets()))
+		}
 		if err := c.deliver(reply); err != nil {
 			c.fail(err)
 			return
@@ -208,15 +211,18 @@ func (c *Conn) send(commands []Command, deadline time.Time, write func([]byte) (
 	if err != nil {
 		return nil, err
 	}
-	var lines []byte
+	logs := c.logger.Enabled(context.Background(), slog.LevelDebug)
+	c.lines = c.lines[:0]
 	for _, command := range commands {
-		c.logger.Debug("command", "line", command.String())
-		lines = append(lines, command.line()...)
+		if logs {
+			c.logger.Debug("command", "line", command.String())
+		}
+		c.lines = command.appendTo(c.lines)
 	}
 	written := 0
 	err = c.nc.SetWriteDeadline(deadline)
 	if err == nil {
-		written, err = write(lines)
+		written, err = write(c.lines)
 	}
 	if err != nil {
 		whole := c.unsent(commands, first, written)
@@ -258,15 +264,21 @@ func (c *Conn) note(commands []Command) (calls []*Call, first uint64, err error)
 		return nil, 0, fmt.Errorf("%w: %w", ErrNotSent, c.err)
 	}
 	first = c.last + 1
-	for _, command := range commands {
+	made := make([]Call, len(commands))
+	calls = make([]*Call, len(commands))
+	for i, command := range commands {
 		c.last++
-		call := newCall()
+		call := &made[i]
+		call.finished = make(chan struct{})
+		if command.role == Transfer {
+			call.started = make(chan struct{})
+		}
 		if command.secret {
 			call.secret = command.argument
 		}
 		c.matcher.Push(c.last, command)
 		c.calls[c.last] = call
-		calls = append(calls, call)
+		calls[i] = call
 	}
 	return calls, first, nil
 }
@@ -277,7 +289,7 @@ func (c *Conn) unsent(commands []Command, first uint64, written int) (whole int)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, command := range commands {
-		if written -= len(command.line()); written >= 0 {
+		if written -= command.Len(); written >= 0 {
 			whole++
 		} else if call := c.calls[first+uint64(i)]; call != nil {
 			call.unsent = true
@@ -288,7 +300,7 @@ func (c *Conn) unsent(commands []Command, first uint64, written int) (whole int)
 
 // Call is a command on its way. Waiting twice is allowed and gives the same answer.
 type Call struct {
-	started  chan struct{} // closed at the first reply of any kind
+	started  chan struct{} // closed at the first reply of any kind; nil where the role is another one than Transfer
 	finished chan struct{} // closed at the final reply, or when there will be none
 	first    Reply
 	final    Reply
@@ -298,17 +310,13 @@ type Call struct {
 	order    uint64 // of the final reply among all
 }
 
-func newCall() *Call {
-	return &Call{started: make(chan struct{}), finished: make(chan struct{})}
-}
-
 // deliver and fail are called by one goroutine at a time, under Conn.mu.
 func (call *Call) deliver(r Reply, final bool) {
-	select {
-	case <-call.started:
-	default:
+	if call.first.Code == 0 {
 		call.first = r
-		close(call.started)
+		if call.started != nil {
+			close(call.started)
+		}
 	}
 	if final {
 		call.final = r
@@ -324,8 +332,8 @@ func (call *Call) fail(err error) {
 	close(call.finished)
 }
 
-// Started waits for the first reply, preliminary or final. When ctx ends first the command
-// stays owed its reply: the caller has to give up the connection.
+// Started waits for the first reply, preliminary or final, to a Transfer; to others for the final one. When ctx ends first the
+// command stays owed its reply: the caller has to give up the connection.
 func (call *Call) Started(ctx context.Context) (Reply, error) {
 	select {
 	case <-call.started:
@@ -336,12 +344,10 @@ func (call *Call) Started(ctx context.Context) (Reply, error) {
 	case <-call.started:
 		return call.first, nil
 	case <-call.finished:
-		select {
-		case <-call.started:
+		if call.first.Code != 0 {
 			return call.first, nil
-		default:
-			return Reply{}, call.err
 		}
+		return Reply{}, call.err
 	case <-ctx.Done():
 		return Reply{}, Ended(ctx)
 	}
@@ -359,7 +365,21 @@ func Ended(ctx context.Context) error {
 
 // Wait waits for the final reply. As with Started, a ctx that ends first makes the
 // connection unusable.
-func (call *Call) Wait(ctx context.Context) (Reply, error) {
+func (call *Call) Wait(ctx context.Context) (Reply, error) { return call.wait(ctx, nil, nil) }
+
+// WaitFor is Wait that ends with the error late when patience is over. To Wait with a context for that costs much more.
+func (call *Call) WaitFor(ctx context.Context, patience time.Duration, late error) (Reply, error) {
+	select {
+	case <-call.finished:
+		return call.final, call.err
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	return call.wait(ctx, timer.C, late)
+}
+
+func (call *Call) wait(ctx context.Context, expired <-chan time.Time, late error) (Reply, error) {
 	select {
 	case <-call.finished:
 		return call.final, call.err
@@ -370,6 +390,8 @@ func (call *Call) Wait(ctx context.Context) (Reply, error) {
 		return call.final, call.err
 	case <-ctx.Done():
 		return Reply{}, Ended(ctx)
+	case <-expired:
+		return Reply{}, late
 	}
 }
 

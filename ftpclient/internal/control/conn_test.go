@@ -100,6 +100,51 @@ func TestAReplyIsWaitedFor(t *testing.T) {
 	})
 }
 
+func TestAReplyIsWaitedForAsLongAsPatience(t *testing.T) {
+	pair(t, func(t *testing.T, c *Conn, server *peer) {
+		late := errors.New("too late")
+		call := send(t, c, server, "PWD")
+		began := time.Now()
+		if _, err := call.WaitFor(t.Context(), time.Minute, late); err != late || time.Since(began) != time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := call.WaitFor(ctx, time.Minute, late); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			server.say("257 \"/\"\r\n")
+		}()
+		for range 2 { // also with the reply there
+			if reply, err := call.WaitFor(t.Context(), time.Minute, late); err != nil || reply.Code != 257 {
+				t.Errorf("%v, %v", reply, err)
+			}
+		}
+	})
+}
+
+// TestTheCostOfAGroup is about what each small file pays for its commands.
+func TestTheCostOfAGroup(t *testing.T) {
+	client, server := net.Pipe()
+	c := New(client, bufio.NewReader(client), slog.New(slog.DiscardHandler))
+	defer c.Close()
+	go io.Copy(io.Discard, server)
+	group := commands(t, "MFMT", "RNFR", "RNTO", "SIZE", "STOR", "SIZE", "EPSV")
+	group[4] = group[4].As(Transfer)
+	const most = 20
+	if cost := testing.AllocsPerRun(100, func() {
+		if _, err := c.SendGroup(t.Context(), group); err != nil {
+			t.Fatal(err)
+		}
+	}); cost > most {
+		t.Errorf("%v allocations for %d commands, want at most %d", cost, len(group), most)
+	} else {
+		t.Logf("%v allocations", cost)
+	}
+}
+
 func TestTwoCommandsOnTheirWayGetTheirOwnReplies(t *testing.T) {
 	pair(t, func(t *testing.T, c *Conn, server *peer) {
 		first, second := send(t, c, server, "PWD"), send(t, c, server, "NOOP")

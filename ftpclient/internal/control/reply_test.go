@@ -173,8 +173,8 @@ func TestNewCommand(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || command.line() != test.line {
-				t.Errorf("%q, %v; want %q", command.line(), err, test.line)
+			if line := string(command.appendTo(nil)); err != nil || line != test.line || command.Len() != len(line) {
+				t.Errorf("%q of %d bytes, %v; want %q", line, command.Len(), err, test.line)
 			}
 		})
 	}
@@ -189,7 +189,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 		if got := command.Secret().String(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-		if argument != "" && !strings.Contains(command.Secret().line(), argument) {
+		if argument != "" && !strings.Contains(string(command.Secret().appendTo(nil)), argument) {
 			t.Error("the secret is not sent")
 		}
 		if got := command.String(); argument != "" && got != "PASS hush" {

@@ -60,7 +60,8 @@ func (g *Guarded) SendFile(file *os.File, buffer func() []byte, count func(int64
 		if err := g.Conn.SetWriteDeadline(g.deadline()); err != nil {
 			return sent, err
 		}
-		n, err := readerFrom.ReadFrom(&io.LimitedReader{R: file, N: int64(g.out.piece(piece))})
+		wanted := int64(g.out.piece(piece))
+		n, err := readerFrom.ReadFrom(&io.LimitedReader{R: file, N: wanted})
 		sent += n
 		g.moved.Add(n)
 		count(n)
@@ -70,7 +71,7 @@ func (g *Guarded) SendFile(file *os.File, buffer func() []byte, count func(int64
 		switch {
 		case err != nil && !g.lateButMoving(err, n, before):
 			return sent, g.explain(err)
-		case err == nil && n == 0:
+		case err == nil && n < wanted: // that was the end
 			return sent, nil
 		case err != nil:
 			// More may have been read than was written.

@@ -207,12 +207,8 @@ func dial(ctx context.Context, ends Endpoints, to netip.AddrPort, o Options) (Pe
 		}
 		return connected{conn, target}, nil
 	}
-	dialer := net.Dialer{
-		Timeout:        o.Patience,
-		LocalAddr:      net.TCPAddrFromAddrPort(netip.AddrPortFrom(ends.Local.Addr(), 0)),
-		ControlContext: latePort,
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", to.String())
+	dialer := net.Dialer{Timeout: o.Patience, ControlContext: latePort}
+	conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPortFrom(ends.Local.Addr(), 0), to)
 	if err != nil {
 		return nil, dialError{err}
 	}

@@ -210,6 +210,33 @@ func (h *hasty) ReadFrom(r io.Reader) (int64, error) {
 	return int64(written), err
 }
 
+// counting is a connection that counts how often it is given something to send.
+type counting struct {
+	stuttering
+	times int
+}
+
+func (c *counting) ReadFrom(r io.Reader) (int64, error) {
+	c.times++
+	return io.Copy(io.Discard, r)
+}
+
+func TestASmallFileIsSentInOnePiece(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	client := &counting{}
+	if sent, err := Guard(client, stall).SendFile(file, newBuffer, func(int64) {}); err != nil || sent != 5 || client.times != 1 {
+		t.Errorf("%d bytes in %d pieces, %v", sent, client.times, err)
+	}
+}
+
 // silent is a connection that the system gives up by itself.
 type silent struct{ net.Conn }
 
