@@ -48,4 +48,8 @@ func (l lender) Login() time.Duration {
 	return cost.Turn + cost.Login
 }
 
+func (l lender) Wanted(transfers int) int {
+	return min(transfers, worthLogins(transfers, l.pool.Open(), l.pool.Use().Limit, l.pool.LoginCost(), 0)) - 1
+}
+
 func (l lender) Most() int { return l.pool.Use().Limit - 1 }

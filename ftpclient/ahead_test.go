@@ -1,6 +1,7 @@
 package ftpclient_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -347,22 +348,24 @@ func TestTheFirstTimeByMDTM(t *testing.T) {
 		name, before, set, told string
 		learned                 string
 		zone                    int
+		listed                  string // MDTM alone if empty
 	}{
-		{"it is told as it was set", written(0), "213 File modification time set.", "213 20240203040506", "MDTM", 0},
-		{"in local time, both: it has to be set once more, allowing for that", written(time.Hour), "213 File modification time set.", "213 20240203040506", "", 3600},
-		{"told in local time only", written(time.Hour), "213 File modification time set.", "213 20240203050506", "MDTM", 3600},
-		{"it was a question", written(0), "550 Could not get file modification time.", "213 20261123000000", "", 0},
-		{"the clock is no clock", written(400 * time.Second), "213 File modification time set.", "213 20240203040506", "", -1},
+		{"it is told as it was set", written(0), "213 File modification time set.", "213 20240203040506", "MDTM", 0, ""},
+		{"one that lists a better one", written(0), "213 ok", "213 20240203040506", "MFMT", 0, "MFMT"},
+		{"in local time, both: it has to be set once more, allowing for that", written(time.Hour), "213 File modification time set.", "213 20240203040506", "", 3600, ""},
+		{"told in local time only", written(time.Hour), "213 File modification time set.", "213 20240203050506", "MDTM", 3600, ""},
+		{"it was a question", written(0), "550 Could not get file modification time.", "213 20261123000000", "", 0, ""},
+		{"the clock is no clock", written(400 * time.Second), "213 File modification time set.", "213 20240203040506", "", -1, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			script := group("MDTM /a", test.before, "MDTM 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")
+			script := group("MDTM /a", test.before, cmp.Or(test.listed, "MDTM")+" 20240203040506 /a", test.set, "MDTM /a", test.told, "RNFR /a", "350 on", "RNTO /b", "250 done")
 			if test.learned != "" { // from then on it takes one command
-				script = script.then(group("MDTM 20240203040506 /c", test.set, "RNFR /c", "350 on", "RNTO /d", "250 done")...)
+				script = script.then(group(test.learned+" 20240203040506 /c", test.set, "RNFR /c", "350 on", "RNTO /d", "250 done")...)
 			}
 			hello := steps{{Send: "220 (vsFTPd 3.0.3)"}}.then(talk("USER ferry", "331 password?", "PASS secret", "230 in",
-				"FEAT", "211-Features:\n MDTM\n211 End", "OPTS UTF8 ON", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 ok")...)
+				"FEAT", "211-Features:\n MDTM\n "+cmp.Or(test.listed, "SIZE")+"\n211 End", "OPTS UTF8 ON", "200 ok", "PWD", `257 "/"`, "TYPE I", "200 ok")...)
 			conn, _ := connect(t, hello.then(script...).then(talk("QUIT", "221 bye")...), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
 			defer conn.Close()
 			if !conn.SetsTimesInBatches() {

@@ -179,7 +179,7 @@ func (c *Conn) SetsTimesInBatches() bool {
 // likelySetter is the command that is tried first in a Batch, unless it was, and how to see what came of it is known.
 func (c *Conn) likelySetter() (s timeSetter, likely bool) {
 	name := "MFMT"
-	if c.facts.Server == "vsftpd" { // which lists none, and takes this one
+	if c.facts.Server == "vsftpd" && !c.features.Has(name) { // which lists none, and takes this one
 		name = "MDTM"
 	}
 	i := slices.IndexFunc(timeSetters, func(s timeSetter) bool { return s.name == name })

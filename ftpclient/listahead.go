@@ -11,11 +11,13 @@ import (
 )
 
 // ListAhead is List for one of many folders. more says that another one, or another transfer by StoreAhead or RetrieveAhead, follows at
-// once. Where the server stands that it takes two round trips, and two more while it is not known by which command it lists all.
+// once. Where the server stands that it takes two round trips, three where nothing may be outstanding behind a transfer, and twice that while it is not known
+// by which command it lists all.
 func (c *Conn) ListAhead(ctx context.Context, p string, more bool) (Listing, error) {
-	if c.stands() != aheadWorks || c.naming.opaque != "" { // elsewhere it saves little
+	if !c.goesAhead() {
 		return c.List(ctx, p)
 	}
+	more = more && c.stands() == aheadWorks // elsewhere the next one is asked for when its folder is entered
 	if _, fits, err := c.direct(line{verb: "CWD"}, c.Absolute(p)); err != nil || !fits {
 		return c.List(ctx, p)
 	}
@@ -51,6 +53,11 @@ func (c *Conn) ListAhead(ctx context.Context, p string, more bool) (Listing, err
 		return c.List(ctx, p) // which knows all ways, and what refusals mean
 	}
 	return l, err
+}
+
+// goesAhead reports whether looks and listings may go in groups, without a proof of that.
+func (c *Conn) goesAhead() bool {
+	return c.stands() != aheadFails && c.naming.opaque == "" && (c.facts.Pipelining == "yes" || c.facts.Pipelining == "" && orderly[c.facts.Server])
 }
 
 // listBehind lists the folder that before enters, in the same write, which is told by entered.
@@ -89,10 +96,10 @@ func (o *offer) take(way DataWay, now time.Time) control.Reply {
 // StatAhead is Stat of a folder that ListAhead lists next: where the server stands that, the data connection of the listing is asked for in
 // the same write.
 func (c *Conn) StatAhead(ctx context.Context, p string) (list.Entry, error) {
-	if c.stands() != aheadWorks || c.naming.opaque != "" {
+	if !c.goesAhead() {
 		return c.Stat(ctx, p)
 	}
-	if stands, err := c.standsAhead(ctx, request{op: "stat", path: p}); err != nil || stands != aheadWorks {
+	if stands, err := c.standsAhead(ctx, request{op: "stat", path: p}); err != nil || stands == aheadFails {
 		if err != nil {
 			return list.Entry{}, err
 		}

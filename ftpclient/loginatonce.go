@@ -11,9 +11,10 @@ import (
 )
 
 // takeLoginAtOnce are servers that are known to answer a login in one write in order, with and without TLS.
-var takeLoginAtOnce = []string{"vsftpd", "proftpd", "pure-ftpd"}
+var takeLoginAtOnce = []string{"vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"}
 
 // answersLate tells servers that answer a refused password behind what stands after it: pyftpdlib makes the client wait, and reads on.
+// Nothing goes behind the password there before it was taken.
 var answersLate = []string{"pyftpdlib"}
 
 // What Facts.LoginAtOnce says.
@@ -30,7 +31,7 @@ func (c *Conn) loginsAtOnce() bool {
 	o, f := c.options, c.facts
 	known := slices.Contains(takeLoginAtOnce, f.Server)
 	return o.VirtualHost == "" && o.Account == "" && f.LoginAtOnce != loginBroke && f.Pipelining != "no" && f.BrokeOff == "" &&
-		(known || f.Pipelining == "yes" && !slices.Contains(answersLate, f.Server))
+		(known || f.Pipelining == "yes")
 }
 
 // loginStep is a command of a login in one write: fits tells whether a reply can be one to it, and take makes use of that.
@@ -57,6 +58,12 @@ func (c *Conn) loginAtOnce(ctx context.Context, loggedIn bool) error {
 			if steps = steps[1:]; in {
 				steps = nil
 			}
+		}
+		if slices.Contains(answersLate, c.facts.Server) {
+			if err := c.exchange(ctx, steps); err != nil {
+				return err
+			}
+			steps = nil
 		}
 	}
 	steps = append(steps, c.featureStep())

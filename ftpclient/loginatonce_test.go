@@ -50,6 +50,7 @@ func TestLoginAtOnce(t *testing.T) {
 		s[len(s)-1].End = ftptest.Close
 		return s
 	}
+	late := steps{{Send: "220 pyftpdlib 1.5.7 ready."}}.then(talk("USER ferry", "331 password?", "PASS secret", "230 in")...)
 	tests := []struct {
 		name   string
 		facts  func(*ftpclient.Facts)
@@ -115,8 +116,8 @@ func TestLoginAtOnce(t *testing.T) {
 			script: oneByOne.then(bye...)},
 		{name: "an unknown server that is proven to stand groups", facts: func(f *ftpclient.Facts) { f.Pipelining = "yes" },
 			script: steps{{Send: "220 ready"}}.then(first[1:]...).then(write(arrival...)...).then(bye...), wishes: "CLNT|OPTS UTF8 ON"},
-		{name: "pyftpdlib is proven to stand groups, but refuses passwords late", facts: func(f *ftpclient.Facts) { f.Pipelining = "yes" },
-			script: steps{{Send: "220 pyftpdlib 1.5.7 ready."}}.then(oneByOne[1:]...).then(bye...)},
+		{name: "pyftpdlib refuses passwords late: nothing goes behind that", script: late.then(write(append([]string{"FEAT", features}, arrival[:4]...)...)...).
+			then(write(arrival[4:]...)...).then(bye...), facts: func(f *ftpclient.Facts) { f.LoginWishes = "CLNT|OPTS UTF8 ON" }, wishes: "CLNT|OPTS UTF8 ON"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -194,7 +195,7 @@ func (c *turnsOf) verified(state tls.ConnectionState) error {
 // TestLoginTurns counts what a login costs on a long line. On top of them come the opening of the connection and of TLS.
 func TestLoginTurns(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"vsftpd", "proftpd", "pure-ftpd"} {
+	for name, more := range map[string]int{"vsftpd": 0, "proftpd": 0, "pure-ftpd": 0, "pyftpdlib": 1} { // which is told nothing before the password is taken
 		for _, s := range []security{securities[0], securities[1], securities[2]} {
 			t.Run(name+" "+s.name, func(t *testing.T) {
 				t.Parallel()
@@ -213,7 +214,7 @@ func TestLoginTurns(t *testing.T) {
 				if s.version != 0 {
 					least = 3 // AUTH TLS, and the two flights of the handshake in TLS 1.2
 				}
-				for i, most := range []int{2, 1} {
+				for i, most := range []int{2 + more, 1 + more} {
 					conn := dial(t, t.Context(), server.Addr, o)
 					counted.mu.Lock()
 					turns := counted.turns

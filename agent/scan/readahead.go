@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
 	"github.com/ftpferry/ftpferry/ftpclient/list"
 	"github.com/ftpferry/ftpferry/state"
@@ -29,6 +30,8 @@ type Lender interface {
 	Most() int
 	// Login is about how long it takes until one more of them is there.
 	Login() time.Duration
+	// Wanted is how many of them so many transfers are going to have, once they are jobs.
+	Wanted(transfers int) int
 }
 
 const (
@@ -65,6 +68,7 @@ type readAhead struct {
 	held    int  // entries in ahead
 	helpers int  // under way
 	most    int  // how many there may be; fewer once connections were lost
+	wanted  int  // connections that the transfers which were found so far are going to have
 	off     bool // nothing is listed ahead any more
 	// asked is how many folders the walk has listed itself, which took spent.
 	asked int
@@ -132,10 +136,12 @@ func (r *readAhead) close() {
 	r.group.Wait()
 }
 
-// offer says which folders of one that the walk is in it comes to next, in its order.
-func (r *readAhead) offer(folder string, names []string) {
+// offer says which folders of one that the walk is in it comes to next, in its order, and how many transfers it has found.
+func (r *readAhead) offer(folder string, names []string, transfers int) {
+	wanted := r.lender.Wanted(transfers)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.wanted = wanted
 	r.add(folder, names)
 	r.hire()
 }
@@ -171,10 +177,11 @@ func (r *readAhead) left() (n int) {
 	return n
 }
 
-// isWorthIt reports whether one more helper saves more than its login takes, if all who list share evenly what is left.
+// isWorthIt reports whether one more helper saves more than its login takes, if all who list share evenly what is left, or logs in for what
+// would need that connection anyway.
 func (r *readAhead) isWorthIt(left int) bool {
-	if r.asked == 0 {
-		return false
+	if r.asked == 0 || r.helpers < r.wanted {
+		return r.asked > 0
 	}
 	alone, listing := time.Duration(left)*(r.spent/time.Duration(r.asked)), time.Duration(r.helpers+1)
 	return alone/(listing*(listing+1)) > r.lender.Login()+worthHelp
@@ -376,7 +383,21 @@ func (w *walker) comesTo(folder string, far []Named, f *frame) {
 			names = append(names, e.Name)
 		}
 	}
-	remote.ahead.offer(folder, names)
+	remote.ahead.offer(folder, names, w.transfersFound())
+}
+
+// mostCounted is more transfers than there are connections for.
+const mostCounted = 64
+
+// transfersFound is how many of the operations that were found last are transfers.
+func (w *walker) transfersFound() (n int) {
+	ops := w.result.Plan.Ops
+	for _, op := range ops[max(0, len(ops)-mostCounted):] {
+		if op.Action == plan.Upload || op.Action == plan.Download {
+			n++
+		}
+	}
+	return n
 }
 
 // lists has the folders of the server listed ahead, on what connections can be had, unless it is known which ones need not be listed.

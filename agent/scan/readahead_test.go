@@ -28,15 +28,18 @@ type farTree struct {
 	takes time.Duration
 	login time.Duration // what a connection that is lent takes before that
 	files []string      // folders end in a slash
+	wants int           // connections for the transfers that were found
 	fails func(folder string, helper bool) error
 
-	mu    sync.Mutex // guards following
-	asked map[string]int
-	helps int // listings on lent connections
-	lent  int
-	most  int // lent at a time
-	spare int // how many may be
-	waits bool
+	mu      sync.Mutex // guards following
+	asked   map[string]int
+	helps   int // listings on lent connections
+	lent    int
+	learned int
+	looked  int // for a folder that is listed next
+	most    int // lent at a time
+	spare   int // how many may be
+	waits   bool
 }
 
 func (f *farTree) Spare(context.Context) (Conn, error) {
@@ -67,7 +70,14 @@ func (f *farTree) Put(Conn) {
 	f.lent--
 }
 
-func (f *farTree) Learned(Conn) {}
+func (f *farTree) Learned(Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.learned++
+}
+
+// Wanted is one for each transfer, up to wants.
+func (f *farTree) Wanted(transfers int) int { return min(transfers, f.wants) }
 
 func (f *farTree) Most() int { return 3 }
 
@@ -93,6 +103,13 @@ func (c *farConn) Stat(_ context.Context, p string) (list.Entry, error) {
 		}
 	}
 	return list.Entry{}, fs.ErrNotExist
+}
+
+func (c *farConn) StatAhead(ctx context.Context, p string) (list.Entry, error) {
+	c.tree.mu.Lock()
+	c.tree.looked++
+	c.tree.mu.Unlock()
+	return c.Stat(ctx, p)
 }
 
 func (c *farConn) ModTimes(_ context.Context, paths []string) ([]ftpclient.FileTime, error) {
@@ -229,21 +246,26 @@ func TestWhoHelpsHasToSaveMoreThanALogin(t *testing.T) {
 	for sentence, row := range map[string]struct {
 		folders      int
 		takes, login time.Duration
+		wants        int           // for the transfers
 		most         int           // connections lent
 		took         time.Duration // at most
 	}{
-		"a server at hand":                {50, short, 3 * time.Millisecond, 3, 220 * time.Millisecond},
-		"at hand, with dear logins":       {50, short, time.Second, 0, 612 * time.Millisecond},
-		"at hand, logins that pay once":   {50, short, 150 * time.Millisecond, 1, 400 * time.Millisecond},
-		"at hand, next to nothing":        {4, short, 3 * time.Millisecond, 0, 60 * time.Millisecond},
-		"far away":                        {50, long, 400 * time.Millisecond, 3, 3200 * time.Millisecond},
-		"far away, and less time is left": {6, long, 400 * time.Millisecond, 1, 1200 * time.Millisecond},
-		"far away, next to nothing":       {3, long, 400 * time.Millisecond, 0, 800 * time.Millisecond},
+		"a server at hand":                       {50, short, 3 * time.Millisecond, 0, 3, 220 * time.Millisecond},
+		"at hand, with dear logins":              {50, short, time.Second, 0, 0, 612 * time.Millisecond},
+		"at hand, logins that pay once":          {50, short, 150 * time.Millisecond, 0, 1, 400 * time.Millisecond},
+		"at hand, next to nothing":               {4, short, 3 * time.Millisecond, 0, 0, 60 * time.Millisecond},
+		"far away":                               {50, long, 400 * time.Millisecond, 0, 3, 3200 * time.Millisecond},
+		"far away, and less time is left":        {6, long, 400 * time.Millisecond, 0, 1, 1200 * time.Millisecond},
+		"the same, and what was found needs two": {6, long, 400 * time.Millisecond, 2, 2, 1200 * time.Millisecond},
+		"far away, next to nothing":              {3, long, 400 * time.Millisecond, 0, 0, 800 * time.Millisecond},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tree := &farTree{takes: row.takes, login: row.login, files: evenFolders(row.folders, 3), spare: 3}
+				tree := &farTree{takes: row.takes, login: row.login, files: evenFolders(row.folders, 3), spare: 3, wants: row.wants}
 				_, took := aheadRig(t, tree, plan.Down, nil)
+				if tree.learned == 0 || tree.looked != 1 {
+					t.Errorf("what the connection of the walk has learned was told %d times, and it looked ahead of %d listings", tree.learned, tree.looked)
+				}
 				if tree.most != row.most || took > row.took {
 					t.Errorf("%d connections were lent, and it took %v; want %d and %v at most", tree.most, took, row.most, row.took)
 				}
@@ -393,7 +415,7 @@ func TestWhatIsAheadIsBounded(t *testing.T) {
 	for i := range 2 * mostFoldersAhead {
 		names = append(names, fmt.Sprintf("%05d", i))
 	}
-	r.offer("", names)
+	r.offer("", names, 0)
 	r.mu.Lock()
 	for range names {
 		r.begin()
