@@ -10,8 +10,12 @@ const probeLasts = 5 * time.Second
 
 // underWayBefore is how many workers of a server that failed are at jobs that they had before. These prove nothing, and may go on for hours.
 func (c *commit) underWayBefore(name string) (n int) {
+	rested := c.server(name).NotBefore
+	if rested.After(c.now) { // the clock was set back: which are which is not known
+		return 0
+	}
 	for _, w := range c.d.servers[name].workers {
-		if u := w.current.Load(); u != nil && u.job.Started.Before(c.server(name).NotBefore) {
+		if u := w.current.Load(); u != nil && u.job.Started.Before(rested) {
 			n++
 		}
 	}

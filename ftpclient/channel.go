@@ -246,9 +246,7 @@ func (c *Conn) prepare(ctx context.Context, r request, command control.Command, 
 			return control.Reply{}, &Error{Op: r.op, Path: r.path, Err: err}
 		}
 		sent = argument
-		if attempt.Reply, err = c.offer.take(way, time.Now()), nil; attempt.Reply.Code == 0 {
-			attempt.Reply, err = c.doCommand(ctx, r.op, r.path, command)
-		}
+		attempt.Reply, err = c.doCommand(ctx, r.op, r.path, command)
 		return attempt.Reply, err
 	}
 	began := time.Now()

@@ -38,7 +38,6 @@ type Conn struct {
 	unreachable  []data.Attempt
 	last         control.Reply // to the last command that was not one of a group
 	outlook      outlook
-	offer        offer
 	proven       []proof // active ways that were seen to work on this control connection
 	loginTook    time.Duration
 	connectTook  time.Duration

@@ -75,26 +75,8 @@ func (c *Conn) listBehind(ctx context.Context, before *Batch, entered *Answer, r
 	return c.readListing(ctx, transfer, format)
 }
 
-// offer is a reply to a question for a data connection that was asked ahead, by a way that is not known to work. It waits for the search,
-// which knows what to do if it does not.
-type offer struct {
-	way   DataWay
-	reply control.Reply
-	at    time.Time
-}
-
-// take is the reply for a way, zero if there is none, or none of use any more.
-func (o *offer) take(way DataWay, now time.Time) control.Reply {
-	taken := *o
-	*o = offer{}
-	if taken.way != way || now.Sub(taken.at) > readyLifetime {
-		return control.Reply{}
-	}
-	return taken.reply
-}
-
 // StatAhead is Stat of a folder that ListAhead lists next: where the server stands that, the data connection of the listing is asked for in
-// the same write.
+// the same write, if its way is known to work: a firewall that reads along may answer that question itself, and before the server has answered the other.
 func (c *Conn) StatAhead(ctx context.Context, p string) (list.Entry, error) {
 	if !c.goesAhead() {
 		return c.Stat(ctx, p)
@@ -112,17 +94,15 @@ func (c *Conn) StatAhead(ctx context.Context, p string) (list.Entry, error) {
 	questions := c.questions([]string{p}, verbs...)
 	way, _ := data.Next(c.remembering(c.environment(), time.Now()), c.unreachable)
 	passive, err := control.NewCommand(way.Command.String(), "")
-	if len(questions) == 0 || err != nil {
+	if len(questions) == 0 || err != nil || !c.isKnown(way) {
 		return c.Stat(ctx, p)
 	}
 	replies, err := c.doGroup(ctx, "stat", append(questions[0], passive))
 	if err != nil {
 		return list.Entry{}, err
 	}
-	if last := replies[len(replies)-1]; c.isKnown(way) && last.Completed() {
+	if last := replies[len(replies)-1]; last.Completed() {
 		c.prepareReady(ctx, last, way)
-	} else {
-		c.offer = offer{way, last, time.Now()}
 	}
 	if c.hasMLST() {
 		if entry, sure, err := c.readMLST(p, replies[0]); sure {

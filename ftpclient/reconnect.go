@@ -42,7 +42,7 @@ func (c *Conn) reconnect(ctx context.Context) error {
 	c.endpoint, c.tls, c.leaf, c.session = fresh.endpoint, fresh.tls, fresh.leaf, fresh.session
 	c.features, c.system, c.utf8, c.facts = fresh.features, fresh.system, fresh.utf8, fresh.facts
 	c.wishes, c.naming = fresh.wishes, fresh.naming
-	c.deflating, c.hashing, c.proven, c.offer = false, "", nil, offer{}
+	c.deflating, c.hashing, c.proven = false, "", nil
 	if moved {
 		c.outlook = outlook{}
 	}

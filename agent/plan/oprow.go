@@ -30,6 +30,7 @@ const (
 	opTouched
 	opReady
 	opPlanned
+	opOurs
 )
 
 // The fields of its Base.
@@ -62,7 +63,8 @@ func (o *Op) Encode() []byte {
 	to = fields.Bool(to, opReplan, o.Replan)
 	to = fields.Time(to, opTouched, o.Touched)
 	to = fields.Bool(to, opReady, o.Ready)
-	return fields.Time(to, opPlanned, o.Planned)
+	to = fields.Time(to, opPlanned, o.Planned)
+	return fields.Bool(to, opOurs, o.Ours)
 }
 
 func (b *Base) append(to []byte) []byte {
@@ -127,6 +129,8 @@ func readOp(record string) (o Op, err error) {
 			o.Ready = r.Bool()
 		case opPlanned:
 			o.Planned = r.Time()
+		case opOurs:
+			o.Ours = r.Bool()
 		default:
 			r.Bad()
 		}

@@ -23,7 +23,7 @@ func fullOp() Op {
 	return Op{
 		Action: Upload, Path: "p", Local: Side{Assumed, look(1)}, Remote: Side{Seen, look(-1)},
 		Base: &Base{Local: agreed, Remote: agreed, When: at, Left: "left", Unreadable: true},
-		From: "f\xe9", To: "t\xe9", Unproven: true, Rotated: true, Reason: "new", Extra: true, Approved: true, Replan: true, Touched: at.Add(1), Ready: true, Planned: at.Add(2),
+		From: "f\xe9", To: "t\xe9", Unproven: true, Rotated: true, Reason: "new", Extra: true, Approved: true, Replan: true, Touched: at.Add(1), Ready: true, Planned: at.Add(2), Ours: true,
 	}
 }
 

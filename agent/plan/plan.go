@@ -190,6 +190,8 @@ type Op struct {
 	Ready bool `json:"ready,omitempty"`
 	// Planned is when it went into the queue; zero in rows of older versions.
 	Planned time.Time `json:"planned,omitzero"`
+	// Ours: what is at the target has been brought there by a transfer of ours that was cut off before it could report.
+	Ours bool `json:"ours,omitempty"`
 }
 
 // target is the side that the operation changes.
@@ -220,7 +222,7 @@ func (o Op) MayReplace(rules Rules, now entry.Entry) bool {
 // made the plan take it for that, and what somebody else has put there is not to be replaced.
 func (o Op) KeepsTwin(rules Rules) bool {
 	target := o.target()
-	if !rules.keepsForeign() || target.Knowledge != Seen || target.Entry.Kind != entry.File || !equal(o.Local.Entry, o.Remote.Entry) {
+	if o.Ours || !rules.keepsForeign() || target.Knowledge != Seen || target.Entry.Kind != entry.File || !equal(o.Local.Entry, o.Remote.Entry) {
 		return false
 	}
 	switch {
@@ -302,7 +304,7 @@ func (i Item) isAs(base Base) bool {
 }
 
 func (i Item) op(action Action, reason string) *Op {
-	return &Op{Action: action, Path: i.Path, Local: i.Local, Remote: i.Remote, Base: i.Base, Reason: reason}
+	return &Op{Action: action, Path: i.Path, Local: i.Local, Remote: i.Remote, Base: i.Base, Reason: reason, Ours: i.Recognized != nil}
 }
 
 // agree says that both sides are in step as they are.

@@ -400,3 +400,22 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/items, "ns/item")
 }
+
+// TestOurOwnIsNoTwin: a transfer that was cut off behind its rename has put there what looks like the source.
+func TestOurOwnIsNoTwin(t *testing.T) {
+	file := entry.Entry{Kind: entry.File, Size: 7, ModTime: time.Unix(1_600_000_000, 0), Precision: time.Second}
+	rules := Rules{Direction: Up, Foreign: ForeignKeep, Consume: true}
+	item := Item{Path: "a", Local: Side{Knowledge: Seen, Entry: file}, Remote: Side{Knowledge: Seen, Entry: file}}
+	for _, ours := range []bool{false, true} {
+		if ours {
+			item.Recognized = &Base{Local: file, Remote: file}
+		}
+		op := Decide(rules, item).Op
+		if op == nil {
+			t.Fatalf("ours: %v, nothing is planned", ours)
+		}
+		if got := op.KeepsTwin(rules); got == ours {
+			t.Errorf("ours: %v, kept as somebody else's: %v", ours, got)
+		}
+	}
+}

@@ -242,7 +242,8 @@ func TestTimesAreAskedForTogether(t *testing.T) {
 		{Expect: "MDTM /site/d", Raw: exact + "\r\n550 No.\r\n" + other + "\r\n" + exact + "\r\n"}}
 	r := scripted(t, plan.Up, ftpclient.Facts{ListAll: "yes", Pipelining: "yes", LoginAtOnce: "broke"}, session("",
 		[]step{{Expect: "SIZE /site", Send: "550 Not a file."}, {Expect: "CWD /site", Send: "250 Here."}},
-		lists("LIST -a", "/site", lines, fine), asked))
+		[]step{{Expect: "EPSV", Passive: true}, {Expect: "CWD /site", Send: "250 Here."},
+			{Expect: "LIST -a", Send: "150 Listing.", Data: &ftptest.Data{Send: lines, End: ftptest.Close}}, {Send: fine}}, asked))
 	r.filter = NewFilter(FilterOptions{Exclude: []string{"left.out"}})
 	fill(t, r.local, "a", "b", "c", "d", "larger", "left.out")
 	r.want(r.scan(), "upload c", "upload larger", "agree a", "agree b", "agree d")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type Conn struct {
 	nc     net.Conn
 	br     *bufio.Reader
 	logger *slog.Logger
+	logs   atomic.Bool   // whether the logger takes what commands and replies say, as of the last command
 	done   chan struct{} // closed when the reader has ended
 
 	sending sync.Mutex // held over noting and writing a command, so that both have one order
@@ -49,6 +51,7 @@ type Conn struct {
 // been reading, and starts the reader. Close ends it and waits for it.
 func New(nc net.Conn, br *bufio.Reader, logger *slog.Logger) *Conn {
 	c := &Conn{nc: nc, br: br, logger: logger, done: make(chan struct{}), calls: make(map[uint64]*Call)}
+	c.logs.Store(true)
 	go c.read()
 	return c
 }
@@ -65,7 +68,7 @@ func (c *Conn) read() {
 			c.fail(fmt.Errorf("control connection: %w", err))
 			return
 		}
-		if c.logger.Enabled(context.Background(), slog.LevelDebug) {
+		if c.logs.Load() {
 			c.logger.Debug("reply", "code", reply.Code, "text", maskAll(reply.Text(), c.secrets()))
 		}
 		if err := c.deliver(reply); err != nil {
@@ -202,6 +205,7 @@ func (c *Conn) Send(ctx context.Context, command Command) (*Call, error) {
 func (c *Conn) SendGroup(ctx context.Context, commands []Command) ([]*Call, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	c.logs.Store(c.logger.Enabled(ctx, slog.LevelDebug))
 	return c.send(commands, time.Now().Add(sendPatience), func(lines []byte) (int, error) { return c.writeUntil(ctx, lines) })
 }
 
@@ -211,7 +215,7 @@ func (c *Conn) send(commands []Command, deadline time.Time, write func([]byte) (
 	if err != nil {
 		return nil, err
 	}
-	logs := c.logger.Enabled(context.Background(), slog.LevelDebug)
+	logs := c.logs.Load()
 	c.lines = c.lines[:0]
 	for _, command := range commands {
 		if logs {
