@@ -18,7 +18,9 @@ func TestLookAndListing(t *testing.T) {
 	asked := func(reply string, lines ...string) steps { // for a look and a data connection
 		return inOneWrite(ftptest.Step{Passive: true, Send: reply + "229 Entering Extended Passive Mode (|||{port}|)"}, lines...)
 	}
-	alone := func(dialogue ...string) steps { return talk(dialogue...).then(ftptest.Step{Expect: "EPSV", Passive: true}) }
+	alone := func(dialogue ...string) steps {
+		return talk(dialogue...).then(ftptest.Step{Expect: "EPSV", Passive: true})
+	}
 	listed := func(before, text string, lines ...string) steps {
 		data := &ftptest.Data{Send: text, End: ftptest.Close}
 		return inOneWrite(ftptest.Step{Send: before + "150 here", Data: data}, append(lines, "EPSV")...).then(ftptest.Step{Send: "226 done"}, nextPort)
