@@ -53,6 +53,7 @@ type Activity struct {
 	Took     time.Duration
 	Verified string
 	Method   string
+	Already  bool // done, and there was nothing to do
 	// Line names the line of a schedule that has begun a run, and Late says how long after its time.
 	Line string
 	Late time.Duration

@@ -356,7 +356,7 @@ func (c *commit) appended(r report) error {
 func (c *commit) activityOf(r report, kind ActivityKind) Activity {
 	return Activity{
 		Kind: kind, Sync: r.Job.Sync, Server: r.Job.Server, Path: r.Job.Path, Job: uint64(r.Job.ID), Action: r.Job.Kind,
-		Text: r.Reason, Bytes: r.Bytes, Took: r.Duration, Verified: r.Verified, Method: r.Method,
+		Text: r.Reason, Bytes: r.Bytes, Took: r.Duration, Verified: r.Verified, Method: r.Method, Already: r.Already,
 	}
 }
 

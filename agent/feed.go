@@ -132,6 +132,6 @@ func (a *Agent) Events(ctx context.Context, after uint64, each func(control.Even
 func (a Activity) event(now time.Time) control.Event {
 	return control.Event{
 		When: now, Kind: string(a.Kind), Sync: a.Sync, Server: a.Server, Path: state.Text(a.Path), Job: a.Job, Action: a.Action,
-		Text: a.Text, Bytes: a.Bytes, TookMS: a.Took.Milliseconds(), Verified: a.Verified, Data: a.Method,
+		Text: a.Text, Bytes: a.Bytes, TookMS: a.Took.Milliseconds(), Verified: a.Verified, Data: a.Method, Already: a.Already,
 	}
 }

@@ -34,6 +34,8 @@ type Event struct {
 	// Verified says how it was made sure that all bytes arrived, Data which data channel they took.
 	Verified string `json:"verified,omitempty"`
 	Data     string `json:"data,omitempty"`
+	// Already says of a job that is done that there was nothing to do: what it was to bring about was there.
+	Already bool `json:"already,omitempty"`
 	// Missed, of an event of the kind EventLost, is how many events before this one were forgotten before the reader got to
 	// them.
 	Missed uint64 `json:"missed,omitempty"`

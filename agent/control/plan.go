@@ -1,6 +1,8 @@
 package control
 
 import (
+	"math"
+
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
@@ -71,7 +73,8 @@ type Halt struct {
 type PlanTotals struct {
 	// Actions is how many operations there are of each kind.
 	Actions map[string]int `json:"actions"`
-	// BytesUp and BytesDown are to be transferred at most, see Op.
+	// BytesUp and BytesDown are to be transferred at most, see Op. They end at the largest number there is: a server may tell
+	// any sizes.
 	BytesUp   int64 `json:"bytes_up"`
 	BytesDown int64 `json:"bytes_down"`
 	// Deletes is how many files are to be deleted. Folders do not count: they are empty when they go.
@@ -89,10 +92,10 @@ func Planned(ops []plan.Op) ([]Op, PlanTotals) {
 		switch o.Action {
 		case plan.Upload:
 			shown.Bytes = max(o.Local.Entry.Size, 0) // -1 is unknown
-			totals.BytesUp += shown.Bytes
+			totals.BytesUp = sum(totals.BytesUp, shown.Bytes)
 		case plan.Download:
 			shown.Bytes = max(o.Remote.Entry.Size, 0)
-			totals.BytesDown += shown.Bytes
+			totals.BytesDown = sum(totals.BytesDown, shown.Bytes)
 		}
 		if o.DeletesFile() {
 			totals.Deletes++
@@ -101,6 +104,14 @@ func Planned(ops []plan.Op) ([]Op, PlanTotals) {
 		list = append(list, shown)
 	}
 	return list, totals
+}
+
+// sum adds two sizes that are not negative.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func side(s plan.Side) Side { return Side{s.Knowledge.String(), s.Entry} }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ftpferry/ftpferry/agent/config"
 	"github.com/ftpferry/ftpferry/agent/control"
 )
 
@@ -29,5 +30,22 @@ func TestAnAccountIsToldOnce(t *testing.T) {
 	text := out.String()
 	if strings.Count(text, "no answer") != 1 || strings.Count(text, "for a closer look") != 1 || !strings.Contains(text, "another reason") {
 		t.Error(text)
+	}
+}
+
+// TestWhatWasThereAlreadyIsNoTransfer: nothing was sent, and the report does not count it.
+func TestWhatWasThereAlreadyIsNoTransfer(t *testing.T) {
+	var out bytes.Buffer
+	o := &onceProgress{cfg: &config.Config{}, lines: &out, more: make(chan struct{}, 1)}
+	for _, e := range []control.Event{
+		{Kind: "done", Sync: "web", Action: "upload", Path: "empty", Data: "EPSV"},
+		{Kind: "done", Sync: "web", Action: "upload", Path: "sent before", Already: true},
+	} {
+		if err := o.tell(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "web: upload empty: 0 B in 0s\n"; out.String() != want || o.seen.Load() != 1 {
+		t.Errorf("got %q, counted %d, want %q", out.String(), o.seen.Load(), want)
 	}
 }

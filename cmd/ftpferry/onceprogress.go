@@ -71,7 +71,7 @@ func (o *onceProgress) about(sync string) bool {
 }
 
 func (o *onceProgress) tell(e control.Event) error {
-	transfer := e.Action == "upload" || e.Action == "download"
+	transfer := (e.Action == "upload" || e.Action == "download") && !e.Already // which the report does not count either
 	switch {
 	case e.When.Before(o.began):
 		return nil
