@@ -118,3 +118,46 @@ func TestALongTransferDoesNotHoldAServer(t *testing.T) {
 		})
 	}
 }
+
+// TestOneTrialAtATimeThoughTheClockWasSetBack: what began after that did so before the end of the pause, as the clock tells, and is a trial all
+// the same.
+func TestOneTrialAtATimeThoughTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		workers := make(chan *worker, 4)
+		var tries, most atomic.Int64
+		b := newBreaker(t, func(job queue.Job) work.Outcome {
+			w := <-workers
+			w.current.Store(&underway{job: job, live: new(work.Live)})
+			tries.Add(1)
+			most.Store(max(most.Load(), int64(cap(workers)-len(workers))))
+			time.Sleep(30 * time.Second)
+			w.current.Store(nil)
+			workers <- w
+			return work.Outcome{Err: errDown}
+		})
+		b.before = func(d *dispatcher) {
+			for range cap(workers) {
+				w := &worker{}
+				d.servers["acme"].workers = append(d.servers["acme"].workers, w)
+				workers <- w
+			}
+		}
+		b.enqueue(work.KindSweepRemote, "up", time.Now(), paths("a", cap(workers))...)
+		b.run(func() {
+			for len(workers) > 0 { // all are at it before it is known that the server is down
+				time.Sleep(time.Second)
+			}
+			for len(workers) < cap(workers) {
+				time.Sleep(time.Millisecond)
+			}
+			b.step.Store(int64(-5 * time.Hour))
+			tries.Store(0)
+			most.Store(0)
+			time.Sleep(time.Hour)
+			if tries.Load() < 4 || most.Load() != 1 {
+				t.Errorf("%d trials, up to %d at a time", tries.Load(), most.Load())
+			}
+		})
+	})
+}
