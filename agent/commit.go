@@ -401,7 +401,7 @@ func (c *commit) stale(r report) error {
 // into the queue after it: many of them would be due again whenever jobs are handed out, and no content ever be.
 func (c *commit) waitForContent(r report, content queue.Job) error {
 	r.Err = fmt.Errorf("%s: %q could not be deleted yet", r.Reason, content.Path)
-	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead, Behind: content.ID > r.Job.ID}
+	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead, Behind: &content}
 	if soonest := c.now.Add(c.settle(r.Job.Sync)); failure.RetryAt.Before(soonest) {
 		failure.RetryAt = soonest
 	}
