@@ -41,8 +41,15 @@ func TestFoldersDoNotKeepTheirContentWaiting(t *testing.T) {
 				t.Errorf("left: %+v", left)
 			}
 		})
-		if tries := len(b.between(time.Time{}, time.Now(), "up")); tries > 3*folders {
-			t.Errorf("%d tries to delete %d folders with a file each", tries, folders)
+		tries, numbers := b.between(time.Time{}, time.Now(), "up"), map[string]queue.ID{}
+		if len(tries) > 3*folders {
+			t.Errorf("%d tries to delete %d folders with a file each", len(tries), folders)
+		}
+		for _, try := range tries {
+			if was, known := numbers[try.job.Path]; known && was != try.job.ID {
+				t.Fatalf("%q was job %d, under which people know it, and is %d", try.job.Path, was, try.job.ID)
+			}
+			numbers[try.job.Path] = try.job.ID
 		}
 	})
 }

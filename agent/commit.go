@@ -401,7 +401,7 @@ func (c *commit) stale(r report) error {
 // into the queue after it: many of them would be due again whenever jobs are handed out, and no content ever be.
 func (c *commit) waitForContent(r report, content queue.Job) error {
 	r.Err = fmt.Errorf("%s: %q could not be deleted yet", r.Reason, content.Path)
-	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead, Behind: content.ID > r.Job.ID}
+	failure := queue.Failure{Reason: r.Err.Error(), RetryAt: content.RunAt, Dead: content.State == queue.Dead, Behind: &content}
 	if soonest := c.now.Add(c.settle(r.Job.Sync)); failure.RetryAt.Before(soonest) {
 		failure.RetryAt = soonest
 	}
@@ -432,7 +432,10 @@ func (c *commit) settle(sync string) time.Duration {
 	return max(c.d.agent.syncs[sync].Settle, time.Second)
 }
 
-func (c *commit) failed(r report) error {
+func (c *commit) failed(r report) (err error) {
+	if r.Err, err = c.awaits(r.Err, r.Job); err != nil {
+		return err
+	}
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, share(c.b.random, r.Job.ID))
 	told := v.pause > 0 || v.blocked // by pause and block: it is the server's failure, not that of each job
@@ -450,7 +453,6 @@ func (c *commit) failed(r report) error {
 			return err
 		}
 	case v.full:
-		var err error
 		if told, err = c.noRoom(r); err != nil {
 			return err
 		}

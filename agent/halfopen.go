@@ -5,7 +5,8 @@ import "time"
 // A server that failed gets one job until that was reported. One that takes long would keep all others waiting, and people in doubt, though the
 // server works: a transfer that has gone on for a while proves that before its end.
 
-// probeLasts is for how long.
+// probeLasts is for how long: bytes still have to move then. A line may be dead behind a connection that opens, and the first of what is sent
+// moves no further than this machine.
 const probeLasts = 5 * time.Second
 
 // underWayBefore is how many workers of a server that failed are at jobs that they had before. These prove nothing, and may go on for hours.
@@ -51,7 +52,7 @@ func (c *commit) provenToWork(name string) bool {
 		if u == nil || u.job.Started.Before(row.NotBefore) {
 			continue
 		}
-		if live, ok := u.live.At(c.now); ok && c.now.Sub(live.Began) >= probeLasts {
+		if live, ok := u.live.At(c.now); ok && live.Flowed >= probeLasts {
 			return true
 		}
 	}

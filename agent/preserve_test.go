@@ -120,6 +120,22 @@ func TestLinksArePreserved(t *testing.T) {
 	}
 }
 
+// TestALinkToWhatIsNotSentEndsThePass: it is for a person then, and a link to what comes does not suffer.
+func TestALinkToWhatIsNotSentEndsThePass(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ftptest.Real(t, "proftpd", ftptest.RealOptions{Modules: []string{"site_misc"}}), "up", "symlinks = \"preserve\"\nmax_size = \"10B\"")
+	fill(t, r.local, map[string]string{"a": "a", "large": "more than ten bytes"})
+	pointLink(t, "a", r.local, "to a")
+	pointLink(t, "large", r.local, "to large")
+	report := r.once()
+	if len(report.Dead) != 1 || report.Dead[0].Path != "to large" || !strings.Contains(report.Dead[0].Reason, "limits of size") {
+		t.Errorf("%+v", report.Dead)
+	}
+	if diff := cmp.Diff(map[string]string{"a": "a", "to a": "-> a"}, linkedTree(t, r.server, r.remote)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestALinkThatCannotBeMadeIsLeft: it is told in each pass, tried once, and made when it points at something else.
 func TestALinkThatCannotBeMadeIsLeft(t *testing.T) {
 	for _, direction := range []string{"up", "down", "both"} {

@@ -66,7 +66,7 @@ type verdict struct {
 //   - busy: fewer connections, see [server.refused].
 //   - later: transfers to the same place are held for 15 minutes, see [state.Hold]; another job waits as long by itself.
 //   - permanent, parents, offset: the third time parks the job. Scans and looks are never parked: the changes stay.
-//   - what waits for another transfer is not to blame, and asks again by and by.
+//   - what waits for another transfer is not to blame, and asks again by and by; see commit.awaits.
 //   - anything else is tried again for ever, after a random share of a time that grows to 15 minutes.
 func judge(err error, job queue.Job, serverFailures int, now time.Time, r float64) verdict {
 	retry := func(d time.Duration, uncounted bool) verdict {
@@ -79,7 +79,7 @@ func judge(err error, job queue.Job, serverFailures int, now time.Time, r float6
 		v.pause = d
 		return v
 	}
-	if errors.Is(err, work.ErrAwaited) {
+	if _, waits := errors.AsType[*work.AwaitedError](err); waits {
 		return retry(min(max(now.Sub(job.Enqueued)/4, leastAwaiting), mostAwaiting), true)
 	}
 	switch classify(err) {
@@ -263,7 +263,7 @@ func classify(err error) ftpclient.Class {
 
 func classifyLocal(err error) ftpclient.Class {
 	switch {
-	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, work.ErrTwin), errors.Is(err, work.ErrLeadsNowhere),
+	case errors.Is(err, work.ErrUnknownKind), errors.Is(err, work.ErrUnsafe), errors.Is(err, work.ErrTwin), errors.Is(err, work.ErrLeadsNowhere), errors.Is(err, errNotComing),
 		errors.Is(err, scan.ErrSourceMissing), errors.Is(err, fs.ErrPermission):
 		return ftpclient.ClassPermanent
 	}

@@ -108,7 +108,8 @@ func TestJudge(t *testing.T) {
 		{"a scan that is refused for good is never parked", looks, refused("list", "MLSD", 550, "Permission denied"), 9, 0, 0, again(256 * time.Second)},
 		{"a scan that may not read a folder here is never parked", looks, here(syscall.EACCES), 9, 0, 0, again(256 * time.Second)},
 		{"a missing source is looked for again and again", looks, fmt.Errorf("local: %w", scan.ErrSourceMissing), 2, 0, 0, again(2 * time.Second)},
-		{"a link to what has still to be sent is no failure", []string{"link_remote"}, fmt.Errorf("link: %w", work.ErrAwaited), 50, 2, 0, want{wait: mostAwaiting, uncounted: true}},
+		{"a link to what has still to be sent is no failure", []string{"link_remote"}, fmt.Errorf("link: %w", &work.AwaitedError{}), 50, 2, 0, want{wait: mostAwaiting, uncounted: true}},
+		{"a link to what does not come is parked the third time", []string{"link_remote"}, fmt.Errorf("link: %w", errNotComing), 2, 2, 0, parked(2 * time.Second)},
 		{"a link that leads nowhere is parked the third time", []string{"link_remote"}, fmt.Errorf("link: %w", work.ErrLeadsNowhere), 2, 2, 0, parked(2 * time.Second)},
 		{"a dropped connection is tried for ever", all, refused("store", "STOR", 426, "Failure reading network stream"), 50, 2, 0, again(longest)},
 		{"a file in use is tried for ever", all, refused("store", "STOR", 450, "File busy"), 50, 2, 0, again(longest)},
@@ -144,7 +145,7 @@ func TestWhatIsAwaitedIsAskedForByAndBy(t *testing.T) {
 	for age, want := range map[time.Duration]time.Duration{
 		-time.Hour: leastAwaiting, 0: leastAwaiting, time.Minute: 15 * time.Second, 10 * time.Minute: 150 * time.Second, 24 * time.Hour: mostAwaiting,
 	} {
-		if got := judge(work.ErrAwaited, queue.Job{Enqueued: now.Add(-age)}, 0, now, 0.5).failure.RetryAt.Sub(now); got != want {
+		if got := judge(&work.AwaitedError{}, queue.Job{Enqueued: now.Add(-age)}, 0, now, 0.5).failure.RetryAt.Sub(now); got != want {
 			t.Errorf("after %v: %v, want %v", age, got, want)
 		}
 	}

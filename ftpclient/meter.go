@@ -15,9 +15,11 @@ const (
 // meter counts the bytes of a transfer. One goroutine counts; any may read.
 type meter struct {
 	total atomic.Int64
-	mu    sync.Mutex // guards marks
+	last  atomic.Int64 // how long after the beginning bytes moved last, a time.Duration
+	mu    sync.Mutex   // guards marks
 	marks marks
-	next  time.Time // when marks gets the next one; only for the one who counts
+	begun time.Time // this and next only for the one who counts
+	next  time.Time // when marks gets the next one
 }
 
 // begin has the meter count from zero.
@@ -25,6 +27,8 @@ func (m *meter) begin(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total.Store(0)
+	m.last.Store(0)
+	m.begun = now
 	m.marks = marks{list: [marksKept]mark{{at: now}}, count: 1}
 	m.next = now.Add(meterStep)
 }
@@ -34,7 +38,9 @@ func (m *meter) add(n int64) {
 		return
 	}
 	total := m.total.Add(n)
-	if now := time.Now(); !now.Before(m.next) {
+	now := time.Now()
+	m.last.Store(int64(now.Sub(m.begun)))
+	if !now.Before(m.next) {
 		m.next = now.Add(meterStep)
 		m.mu.Lock()
 		m.marks.add(mark{now, total})

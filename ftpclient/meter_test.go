@@ -58,3 +58,22 @@ func TestRateFollows(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatFlowedIsKnown: the time of the last byte, not of the one who asks.
+func TestWhatFlowedIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m meter
+		for range 2 { // a meter that begins anew
+			if m.begin(time.Now()); m.last.Load() != 0 {
+				t.Error("something has flowed before the beginning")
+			}
+			time.Sleep(7 * time.Second)
+			m.add(1)
+			time.Sleep(time.Minute)
+			m.add(0)
+			if got := time.Duration(m.last.Load()); got != 7*time.Second {
+				t.Errorf("for %v", got)
+			}
+		}
+	})
+}

@@ -199,6 +199,10 @@ func (t *Transfer) fail(err error) {
 // Bytes is the number of bytes of content that went through so far. It may be called at any time, by any goroutine.
 func (t *Transfer) Bytes() int64 { return t.moved.total.Load() }
 
+// Flowed is how long after the beginning of the transfer bytes went through last, under the same conditions as Bytes. Of an upload these
+// may be on the way: what the network takes without the other side is through in a moment.
+func (t *Transfer) Flowed() time.Duration { return time.Duration(t.moved.last.Load()) }
+
 // Rate is how many bytes of content a second went through in the last seconds before now, under the same conditions as Bytes.
 func (t *Transfer) Rate(now time.Time) float64 { return t.moved.rate(now) }
 

@@ -29,8 +29,8 @@ type Failure struct {
 	// Uncounted leaves Attempts alone: the job is not to blame, but a server that is down,
 	// a quota, or the end of the agent.
 	Uncounted bool
-	// Behind gives a job that does not die another number, so that it goes after all that is in the queue by now.
-	Behind bool
+	// Behind, if not nil, is another job: this one, if it does not die, gets a priority by which it goes after that, unless there is none.
+	Behind *Job
 }
 
 // Complete removes a running job. If it was enqueued again while it was running, a new job with
@@ -87,27 +87,24 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 		}
 		job.schedule(now)
 	}
-	if f.Behind && job.State != Dead {
-		err = renumber(tx, old, job)
-	} else {
-		err = replace(tx, &old, job)
+	if f.Behind != nil && job.State != Dead {
+		job.goBehind(*f.Behind)
 	}
-	if err != nil {
+	if err := replace(tx, &old, job); err != nil {
 		return "", &Error{Op: "fail", ID: id, Err: err}
 	}
 	return job.State, nil
 }
 
-// renumber is replace with another number for the job.
-func renumber(tx *state.Tx, old, job Job) error {
-	if err := remove(tx, old); err != nil {
-		return err
+// goBehind lowers the priority until the other job goes first.
+func (j *Job) goBehind(other Job) {
+	if j.Priority > other.Priority || j.Priority == other.Priority && j.ID >= other.ID {
+		return
 	}
-	var err error
-	if job.ID, err = freeID(tx); err != nil {
-		return err
+	j.Priority = other.Priority
+	if j.ID < other.ID && j.Priority < math.MaxUint8 {
+		j.Priority++
 	}
-	return replace(tx, nil, job)
 }
 
 // clip makes a text of a server's making fit for a row.

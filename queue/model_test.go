@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -231,12 +232,14 @@ func (m *model) fail(job *Job, f Failure) {
 		}
 		m.place(job)
 	}
-	if f.Behind && job.State != Dead {
-		delete(m.jobs, job.ID)
-		job.ID = m.next
-		m.next++
-		m.jobs[job.ID] = job
+	for f.Behind != nil && job.State != Dead && job.Priority < math.MaxUint8 && before(job, f.Behind) {
+		job.Priority++
 	}
+}
+
+// before reports whether a goes before b, if both may.
+func before(a, b *Job) bool {
+	return a.Priority < b.Priority || a.Priority == b.Priority && a.ID < b.ID
 }
 
 func (m *model) recover() {

@@ -34,6 +34,32 @@ func TestLifeOfJobs(t *testing.T) {
 			show 1                                     => waiting at=2s priority=1
 			enqueue up web a priority=9                => merged 1
 			show 1                                     => due priority=1`},
+		{"a job that goes behind another one keeps its number, under which people know it", `
+			enqueue delete web d   priority=200  => added 1
+			enqueue delete web e   priority=200  => added 2
+			enqueue delete web d/f priority=200  => added 3
+			claim acme 1                         => 1
+			fail 1 behind=3                      => due
+			claim acme 9                         => 2 3 1
+			fail 2 behind=1                      => due
+			fail 3 behind=2 retry=5s             => waiting
+			fail 1 behind=2                      => due
+			wait 6s
+			claim acme 9                         => 2 3 1
+			fail 3 behind=3                      => due
+			fail 2 dead behind=3                 => dead
+			fail 1 behind=3                      => due
+			claim acme 9                         => 3 1
+			fail 1                               => due
+			drop 1                               =>
+			retry 2                              =>
+			claim acme 9                         => 2`},
+		{"there is a last place", `
+			enqueue delete web a priority=255  => added 1
+			enqueue delete web b priority=255  => added 2
+			claim acme 1                       => 1
+			fail 1 behind=2                    => due
+			claim acme 9                       => 1 2`},
 		{"what is due stays due when the new time is later", `
 			enqueue up web a        => added 1
 			enqueue up web a in=9s  => merged 1

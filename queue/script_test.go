@@ -45,7 +45,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 //	claim SERVER LIMIT [hold=SYNC] [transfers=SYNC] [after=SYNC] [temp=NAME]  => numbers in order
 //	save ID [JSON]
 //	yield ID in=DURATION
-//	fail ID [why=TEXT] [reply=TEXT] [retry=DURATION] [dead] [uncounted]       => state
+//	fail ID [why=TEXT] [reply=TEXT] [retry=DURATION] [dead] [uncounted] [behind=ID]  => state
 //	show ID                                                                  => what is not zero
 //	list, pages [sync=S] [server=S] [kind=K] [state=S] [path=P] [limit=N]    => numbers in order
 type script struct {
@@ -156,9 +156,15 @@ func (s *script) run(tx *state.Tx, command string, args []string) (string, error
 		return "", err
 	case "fail":
 		o := parseOptions(args[1:])
-		became, err := Fail(tx, s.now, s.id(args[0]), Failure{
-			Reason: o["why"], Reply: o["reply"], RetryAt: s.after(o["retry"]), Dead: o.has("dead"), Uncounted: o.has("uncounted"),
-		})
+		f := Failure{Reason: o["why"], Reply: o["reply"], RetryAt: s.after(o["retry"]), Dead: o.has("dead"), Uncounted: o.has("uncounted")}
+		if o.has("behind") {
+			other, _, err := Get(tx, s.id(o["behind"]))
+			if err != nil {
+				return "", err
+			}
+			f.Behind = &other
+		}
+		became, err := Fail(tx, s.now, s.id(args[0]), f)
 		return string(became), err
 	case "recover":
 		done, err := Recover(tx, s.now)

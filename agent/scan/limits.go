@@ -46,6 +46,11 @@ func (f *Filtering) oldEnough(direction plan.Direction, item plan.Item) (at time
 	return at
 }
 
+// LimitedForGood reports whether the size or the age of a file that stays as it is keeps it out of the sync: it is not only too young.
+func (f *Filtering) LimitedForGood(direction plan.Direction, item plan.Item) bool {
+	return f.limited(direction, item) && f.oldEnough(direction, item).IsZero()
+}
+
 // TooYoung begins what is said of a file that is not old enough.
 const TooYoung = "too young until "
 

@@ -14,10 +14,11 @@ func TestFolderForTemporaryFiles(t *testing.T) {
 		r := newRig(t, direction)
 		fill(t, r.local, "in/file", "in/parts/mine")
 		form := TempForm{"up-", ".part"}
-		dead, alive := form.Name("a", "0badcafe", 1, 3), form.Name("a", "0badcafe", 2, 3)
+		dead, alive, link := form.Name("a", "0badcafe", 1, 3), form.Name("a", "0badcafe", 2, 3), form.Name("link", "0badcafe", 1, 3)
 		r.remote = &Remote{Root: "/site", Conn: model{
 			"in": {Kind: entry.Dir}, "in/file": farFile(7, 0), "in/parts": {Kind: entry.Dir}, "in/parts/" + dead: farFile(1, 0),
 			"in/parts/" + alive: farFile(1, 0), "in/parts/sub": {Kind: entry.Dir}, "in/parts/sub/x": farFile(1, 0), "in/" + dead: farFile(1, 0),
+			"in/parts/" + link: {Kind: entry.Link}, "in/" + link: {Kind: entry.Link},
 		}}
 		r.change = func(request *Request) {
 			request.TempFolder = "in/parts"
@@ -25,7 +26,7 @@ func TestFolderForTemporaryFiles(t *testing.T) {
 				return instance == "0badcafe" && job == 1 && attempt == 3
 			}
 		}
-		r.want(r.scan(), "agree in", "agree in/file", "sweep remote in/"+dead, "sweep remote in/parts/"+dead)
+		r.want(r.scan(), "agree in", "agree in/file", "sweep remote in/"+dead, "sweep remote in/"+link, "sweep remote in/parts/"+dead, "sweep remote in/parts/"+link)
 		r.remember("in/", "in/file")
 		r.want(r.scan("in/parts/mine", "in/parts/sub/x"))
 	}

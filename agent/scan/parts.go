@@ -171,7 +171,7 @@ func (w *walker) leftBehind(ctx context.Context) error {
 		return nil
 	}
 	for _, e := range found.Names[:min(len(found.Names), mostLeftBehind)] {
-		if instance, job, attempt, temp := parseTempName(e.Name); temp && e.Kind == entry.File && r.Orphan(instance, job, attempt) {
+		if instance, job, attempt, temp := parseTempName(e.Name); temp && ourKind(e.Kind) && r.Orphan(instance, job, attempt) {
 			w.result.Orphans = append(w.result.Orphans, Orphan{Path: path.Join(r.TempFolder, e.Name), Remote: true})
 		}
 	}

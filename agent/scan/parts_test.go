@@ -81,8 +81,11 @@ func (model) ReadLink(context.Context, string) (list.Entry, error) {
 }
 
 func listed(name string, e entry.Entry) list.Entry {
-	if e.Kind == entry.Dir {
+	switch e.Kind {
+	case entry.Dir:
 		return list.Entry{Name: name, Type: list.Dir}
+	case entry.Link:
+		return list.Entry{Name: name, Type: list.Link, Target: e.Target}
 	}
 	return list.Entry{Name: name, Type: list.File, Size: e.Size, ModTime: e.ModTime, Precision: time.Second}
 }

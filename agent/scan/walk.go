@@ -317,14 +317,17 @@ func (w *walker) temporary(item plan.Item, instance string, job uint64, attempt 
 	if w.request.Orphan == nil || !w.request.Orphan(instance, job, attempt) {
 		return target != entry.Absent
 	}
-	if item.Remote.Knowledge == plan.Seen && item.Remote.Entry.Kind == entry.File {
+	if item.Remote.Knowledge == plan.Seen && ourKind(item.Remote.Entry.Kind) {
 		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path, Remote: true})
 	}
-	if item.Local.Knowledge == plan.Seen && item.Local.Entry.Kind == entry.File {
+	if item.Local.Knowledge == plan.Seen && ourKind(item.Local.Entry.Kind) {
 		w.result.Orphans = append(w.result.Orphans, Orphan{Path: item.Path})
 	}
-	return target != entry.Absent && target != entry.File
+	return target != entry.Absent && !ourKind(target)
 }
+
+// ourKind reports whether jobs make such a thing under a temporary name.
+func ourKind(k entry.Kind) bool { return k == entry.File || k == entry.Link }
 
 // probe notes a folder that tried a name on the server: it is no part of the sync. Those that
 // upload make them, and sweep up what a crash has left.

@@ -330,13 +330,17 @@ func TestOrphansAreThoseOfJobsThatAreNoMore(t *testing.T) {
 	r := newRig(t, plan.Up)
 	const dead, alive, foreign = ".dead.ftpferry-0badcafe-1", "sub/.alive.ftpferry-0badcafe-2", ".foreign.ftpferry-12345678-1"
 	fill(t, r.local, dead, alive, foreign, ".folder.ftpferry-0badcafe-1/file")
+	const link = ".link.ftpferry-0badcafe-1"
+	if err := os.Symlink("nowhere", filepath.Join(r.local, link)); err != nil {
+		t.Fatal(err)
+	}
 	r.remember("sub/")
 	r.want(r.scan())
 	r.change = func(request *Request) {
 		request.Orphan = func(instance string, job uint64, _ int) bool { return instance == "0badcafe" && job == 1 }
 	}
-	r.want(r.scan(), "sweep local "+dead)
-	r.want(r.scan(dead, alive), "sweep local "+dead)
+	r.want(r.scan(), "sweep local "+dead, "sweep local "+link)
+	r.want(r.scan(dead, alive, link), "sweep local "+dead, "sweep local "+link)
 }
 
 // TestTemporaryFilesOfOthersKeepTheirFolder: a folder can go when all that is left in it is

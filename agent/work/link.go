@@ -18,12 +18,19 @@ import (
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
-// ErrAwaited: what a link points at takes part in the sync and is not on the server yet, where links lead only to what is there.
-// ErrLeadsNowhere: it will not come there.
-var (
-	ErrAwaited      = errors.New("not on the server yet")
-	ErrLeadsNowhere = errors.New("leads to nothing that takes part in the sync, and the server makes no such links: make what it points at, or leave out the link by a pattern")
-)
+// ErrLeadsNowhere: what a link points at does not come to the server, where links lead only to what is there.
+var ErrLeadsNowhere = errors.New("leads to nothing that takes part in the sync, and the server makes no such links: make what it points at, or leave out the link by a pattern")
+
+// AwaitedError: what a link points at takes part in the sync and is not on the server yet, where links lead only to what is there.
+// Whether anything is about to bring it is not known here.
+type AwaitedError struct {
+	Target string // as the link has it
+	Path   string // of the same, relative to the root of the sync
+}
+
+func (e *AwaitedError) Error() string {
+	return fmt.Sprintf("the link points at %q, which is not on the server yet", e.Target)
+}
 
 // linkLocal makes the link that is on the server. Its target comes from there, so that it is made only if it stays within the
 // folder of the sync, whatever links there are on the way.
@@ -182,8 +189,8 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 		done.Reason, done.Base.Remote = "was there already", remote
 		return done
 	case remote.Kind == entry.Link:
-		if err := o.leads(ctx, local.Target); err != nil { // the old one stays until the new one can be made
-			return failed(err)
+		if err = o.tryLink(ctx, local.Target); err != nil {
+			break // the old one stays until the new one can be made
 		}
 		if err := o.conn.Remove(ctx, o.target()); err != nil {
 			return failed(err)
@@ -192,7 +199,9 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 	case remote.Kind != entry.Absent:
 		return stale("something that is no link, as far as the server shows, is in the way")
 	}
-	err = o.conn.Symlink(ctx, local.Target, o.target())
+	if err == nil {
+		err = o.conn.Symlink(ctx, local.Target, o.target())
+	}
 	if errors.Is(err, ftpclient.ErrUnsupported) {
 		return left(local, remote, err.Error())
 	}
@@ -209,6 +218,14 @@ func linkRemote(ctx context.Context, o *op) Outcome {
 	return done
 }
 
+// tryLink finds out beside the link that is there whether the server makes one to target here: some do for what is not there, too.
+func (o *op) tryLink(ctx context.Context, target string) error {
+	if err := o.conn.Symlink(ctx, path.Join(path.Dir(o.target()), target), o.temp()); err != nil {
+		return err
+	}
+	return o.conn.Remove(ctx, o.temp())
+}
+
 // leads says why the server cannot have a link to target here: nothing is there yet, or never will be.
 func (o *op) leads(ctx context.Context, target string) error {
 	look, err := o.statRemote(ctx, path.Join(path.Dir(o.target()), target))
@@ -217,16 +234,36 @@ func (o *op) leads(ctx context.Context, target string) error {
 	}
 	rel := path.Join(path.Dir(o.Path), target)
 	here, err := o.root.Stat(filepath.FromSlash(rel))
-	if err == nil && (here.Mode().IsRegular() || here.IsDir()) {
-		why, err := o.env.Sync.Filter.In(o.source(), time.Now()).WhyAnywhere(rel, here.IsDir())
-		if err != nil {
-			return err
-		}
-		if why == "" {
-			return fmt.Errorf("the link points at %q, which is %w", target, ErrAwaited)
-		}
+	if err != nil || !here.Mode().IsRegular() && !here.IsDir() {
+		return fmt.Errorf("the link points at %q: it %w", target, ErrLeadsNowhere)
 	}
-	return fmt.Errorf("the link points at %q: it %w", target, ErrLeadsNowhere)
+	why, err := o.keptFromServer(rel, here.IsDir())
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		return fmt.Errorf("the link points at %q (%s): it %w", target, why, ErrLeadsNowhere)
+	}
+	return &AwaitedError{Target: target, Path: rel}
+}
+
+// keptFromServer says why what is at rel here does not come to the server under that name, "" if it may.
+func (o *op) keptFromServer(rel string, isDir bool) (why string, err error) {
+	filter := o.env.Sync.Filter.In(o.source(), time.Now())
+	if why, err = filter.WhyAnywhere(rel, isDir); why != "" || err != nil {
+		return why, err
+	}
+	e, err := scan.StatLocal(o.root, rel)
+	if err != nil || e.Kind != entry.File {
+		return "", err
+	}
+	if filter.LimitedForGood(o.env.Sync.Rules.Direction, plan.Item{Path: rel, Local: plan.Side{Knowledge: plan.Seen, Entry: e}}) {
+		return "beyond the limits of size or age", nil
+	}
+	if name := o.env.Sync.remoteName(rel, e.ModTime); name != rel {
+		return fmt.Sprintf("called %q on the server", path.Base(name)), nil
+	}
+	return "", nil
 }
 
 // left is the end of a link that is not made, while both sides stay as they are.

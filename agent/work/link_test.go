@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
@@ -150,7 +152,8 @@ func TestALinkWaitsForWhatItPointsAt(t *testing.T) {
 	link(t, "new.bin", b.local, "d", "latest")
 	link(t, "new.bin", b.local, "d", "another")
 	for _, name := range []string{"d/latest", "d/another"} {
-		if o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, name), 1)); !errors.Is(o.Err, ErrAwaited) || !strings.Contains(o.Err.Error(), `"new.bin"`) {
+		o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, name), 1))
+		if awaited, ok := errors.AsType[*AwaitedError](o.Err); !ok || *awaited != (AwaitedError{Target: "new.bin", Path: "d/new.bin"}) {
 			t.Errorf("%s: %v", name, o.Err)
 		}
 	}
@@ -161,14 +164,69 @@ func TestALinkWaitsForWhatItPointsAt(t *testing.T) {
 		pointsTo(t, "/"+filepath.Base(b.remote)+"/d/new.bin", b.remote, filepath.FromSlash(name))
 	}
 
-	b.sync.Filter = scan.NewFilter(scan.FilterOptions{Exclude: []string{"*.tmp"}})
-	fill("left.tmp")
-	for name, target := range map[string]string{"nowhere": "gone", "loop": "loop", "takes no part": "left.tmp"} {
-		link(t, target, b.local, "d", name)
+	b.sync.Filter = scan.NewFilter(scan.FilterOptions{Exclude: []string{"*.tmp"}, MaxSize: 10, MinAge: time.Hour})
+	b.sync.RemoteName = func(rel string, _ time.Time) string { return strings.Replace(rel, "other", "another", 1) }
+	hourAgo := time.Now().Add(-time.Hour)
+	for _, name := range []string{"left.tmp", "too large.bin", "other"} {
+		fill(name)
+		if err := os.Chtimes(filepath.Join(b.local, "d", name), hourAgo, hourAgo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct{ target, why string }{
+		"nowhere": {"gone", ""}, "loop": {"loop", ""}, "takes no part": {"left.tmp", "*.tmp"}, "to what is too large": {"too large.bin", "limits of size"},
+		"to another name": {"other", `called "another"`},
+	} {
+		link(t, test.target, b.local, "d", name)
 		o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, "d/"+name), 1))
-		if !errors.Is(o.Err, ErrLeadsNowhere) || errors.Is(o.Err, ErrAwaited) || !strings.Contains(o.Err.Error(), "leave out the link") {
+		if !errors.Is(o.Err, ErrLeadsNowhere) || !strings.Contains(o.Err.Error(), "leave out the link") || !strings.Contains(o.Err.Error(), test.why) {
 			t.Errorf("%s: %v", name, o.Err)
 		}
+	}
+	fill("young")
+	link(t, "young", b.local, "d", "to what is too young")
+	o := mustBe(t, Failed, b.do(t.Context(), b.linked(plan.LinkRemote, "d/to what is too young"), 1))
+	if _, ok := errors.AsType[*AwaitedError](o.Err); !ok {
+		t.Errorf("too young: %v", o.Err)
+	}
+}
+
+// TestALinkStaysUntilTheServerHasMadeTheNext, which is tried beside it: some servers make links to what is not there.
+func TestALinkStaysUntilTheServerHasMadeTheNext(t *testing.T) {
+	t.Parallel()
+	here := []step{{Expect: "CWD /site", Send: "250 Here."}}
+	plain := []step{{Expect: "EPSV", Passive: true}, {Expect: "LIST -a", Send: "501 No options."}}
+	lists := func(target string) []step {
+		line := "lrwxrwxrwx 1 u u 3 Jan 1 2024 a.txt -> " + target + "\r\n"
+		return []step{{Expect: "EPSV", Passive: true}, {Expect: "LIST", Send: "150 Here.", Data: &ftptest.Data{Send: line, End: ftptest.Close}}, {Send: "226 Done."}}
+	}
+	try := func(reply string) []step {
+		return []step{{Expect: "SITE SYMLINK /site/new /site/" + temp, Send: reply}}
+	}
+	for name, test := range map[string]struct {
+		steps []step
+		want  Result
+		left  bool // both sides are as they are
+	}{
+		"where nothing is there yet": {slices.Concat(try("200 Made."), []step{{Expect: "DELE /site/" + temp, Send: "250 Gone."},
+			{Expect: "DELE /site/a.txt", Send: "250 Gone."}, {Expect: "SITE SYMLINK /site/new /site/a.txt", Send: "200 Made."}}, here, lists("new")), Done, false},
+		"on a server that makes only those to what is there": {slices.Concat(try("550 No such file."), absent("/site/new"), []step{{Expect: "CWD /site/new", Send: "550 No such folder."}}, here, lists("old")), Failed, false},
+		"on a server that makes none":                        {try("500 Not understood."), Done, true},
+		"on one that keeps the old one": {slices.Concat(try("200 Made."), []step{{Expect: "DELE /site/" + temp, Send: "250 Gone."},
+			{Expect: "DELE /site/a.txt", Send: "550 Denied."}}), Failed, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			link(t, "new", dir, "a.txt")
+			if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := mustBe(t, test.want, do(t, dir, plan.Op{Action: plan.LinkRemote, Path: "a.txt"}, 1, nil, slices.Concat(here, lists("old"), plain, test.steps)...))
+			if left := o.Base != nil && o.Base.Left != "" && o.Base.Remote.Target == "old"; left != test.left {
+				t.Errorf("%+v", o.Base)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,8 @@ type LiveTransfer struct {
 	Size, Done, Resumed int64
 	Rate                float64 // bytes a second, over the last seconds
 	Began               time.Time
-	Method              string // data channel
+	Flowed              time.Duration // from the beginning of the first stream until its last byte so far
+	Method              string        // data channel
 }
 
 // set notes a transfer that begins at the offset resumed.
@@ -60,7 +61,8 @@ func (l *Live) At(now time.Time) (LiveTransfer, bool) {
 		return LiveTransfer{}, false
 	}
 	shown := LiveTransfer{
-		Size: t.size, Done: t.resumed + t.Bytes(), Resumed: t.resumed, Rate: t.Rate(now), Began: t.began, Method: t.Mode().String(),
+		Size: t.size, Done: t.resumed + t.Bytes(), Resumed: t.resumed, Rate: t.Rate(now), Began: t.began, Flowed: t.Flowed(),
+		Method: t.Mode().String(),
 	}
 	if t.others != nil {
 		shown.Done += t.others.Load()
