@@ -29,6 +29,9 @@ type Failure struct {
 	// Uncounted leaves Attempts alone: the job is not to blame, but a server that is down,
 	// a quota, or the end of the agent.
 	Uncounted bool
+	// Unbegun takes the claim back: nothing was done, so that an attempt has left nothing which the next one would have to look for, or
+	// might take for its own.
+	Unbegun bool
 	// Behind gives a job that does not die another number, so that it goes after all that is in the queue by now.
 	Behind bool
 }
@@ -65,6 +68,9 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 	}
 	if f.Refused {
 		job.Refusals++
+	}
+	if f.Unbegun {
+		job.Claims--
 	}
 	job.LastError, job.LastReply = clip(f.Reason), clip(f.Reply)
 	if job.LastError == "" {
