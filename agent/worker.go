@@ -159,7 +159,7 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 }
 
 func (w *worker) env(begin context.Context, job queue.Job) work.Env {
-	return work.Env{
+	env := work.Env{
 		Sync: w.syncs[job.Sync],
 		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
 			if !w.used { // a job without a connection is not begun: the wait for one ends with begin
@@ -173,12 +173,15 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 			w.begun = w.begun || err == nil
 			return conn, err
 		},
-		Lender:   lender{w.pool},
 		Spares:   w.spares(),
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,
 	}
+	if isScanning(job.Kind) {
+		env.Lender = w.lender(job)
+	}
+	return env
 }
 
 // flush returns what hands over a part of a scan and waits until it is committed. It ends with its
