@@ -438,6 +438,7 @@ func (c *commit) failed(r report) (err error) {
 	}
 	row := c.server(r.Job.Server)
 	v := judge(r.Err, r.Job, row.Failures, c.now, share(c.b.random, r.Job.ID))
+	v.failure.Unbegun = r.unbegun
 	told := v.pause > 0 || v.blocked // by pause and block: it is the server's failure, not that of each job
 	switch {
 	case v.busy:

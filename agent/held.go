@@ -104,7 +104,7 @@ func (c *commit) quietAt(sync string, op plan.Op, at time.Time) (time.Time, erro
 		return later(at, c.now.Add(settle)), nil
 	}
 	before, err := plan.DecodeOp(old.Payload)
-	if old.State != queue.Waiting || old.Claims > 0 || err != nil {
+	if old.State != queue.Waiting || old.Claims > 0 || old.LastError != "" || err != nil {
 		return at, nil
 	}
 	was, now := before.Local.Entry, op.Local.Entry

@@ -71,7 +71,7 @@ const longestRest = time.Hour
 
 // isForLater reports a look that has a time of its own, and has neither begun nor failed: what is due before does not wait for it.
 func isForLater(job queue.Job, now time.Time) bool {
-	return job.State == queue.Waiting && job.RunAt.After(now) && job.Claims == 0 && len(job.Progress) == 0
+	return job.State == queue.Waiting && job.RunAt.After(now) && job.Claims == 0 && job.LastError == "" && len(job.Progress) == 0
 }
 
 // localIsEnough reports whether the server need not be asked for a look at everything. It has to be when it may have changes of its

@@ -8,6 +8,7 @@ import (
 	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/agent/work"
 	"github.com/ftpferry/ftpferry/ftpclient"
+	"github.com/ftpferry/ftpferry/queue"
 )
 
 var errNoneToSpare = errors.New("no connection is to spare")
@@ -27,7 +28,17 @@ func (w *worker) spares() work.Spares {
 }
 
 // lender lends connections of a pool that nobody else wants.
-type lender struct{ pool *ftpclient.Addresses }
+type lender struct {
+	pool *ftpclient.Addresses
+	// idle reports whether no transfers may follow now.
+	idle func() bool
+}
+
+// lender is for a job that looks at a sync. What it finds is transferred unless it only looks, or that is not the time for it.
+func (w *worker) lender(job queue.Job) lender {
+	surveys, found := isSurvey(job.New), queue.Job{New: queue.New{Sync: job.Sync, Priority: prioritySmall}}
+	return lender{w.pool, func() bool { return surveys || w.stopped != nil && w.stopped(found) }}
+}
 
 func (l lender) Spare(ctx context.Context) (scan.Conn, error) {
 	conn, err := l.pool.Spare(ctx)
@@ -49,6 +60,9 @@ func (l lender) Login() time.Duration {
 }
 
 func (l lender) Wanted(transfers int) int {
+	if l.idle() {
+		return 0
+	}
 	return min(transfers, worthLogins(transfers, l.pool.Open(), l.pool.Use().Limit, l.pool.LoginCost(), 0)) - 1
 }
 

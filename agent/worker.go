@@ -31,6 +31,8 @@ type report struct {
 	work.Outcome
 	// reached: the job has used a connection, which still works.
 	reached bool
+	// unbegun: nothing was done for the job, not even asked of its server.
+	unbegun bool
 	// partial: the job goes on when answer has brought it, once this is committed, the room that
 	// it has then; 0 ends it. answer takes one value without anybody waiting.
 	partial bool
@@ -50,10 +52,11 @@ type worker struct {
 	// dropped, if not nil, reports whether a job is to be gone.
 	dropped func(id queue.ID) bool
 
-	conn *ftpclient.Conn // nil until the assignment needs it
-	turn *turn           // of the jobs at hand, nil once it was taken
-	hand queue.ID        // the job at hand
-	used bool            // it asked for the connection
+	conn  *ftpclient.Conn // nil until the assignment needs it
+	turn  *turn           // of the jobs at hand, nil once it was taken
+	hand  queue.ID        // the job at hand
+	used  bool            // it asked for the connection
+	begun bool            // it has all that it needs, and may have done something
 
 	current atomic.Pointer[underway] // the job at hand, for other goroutines; nil if there is none
 }
@@ -80,7 +83,8 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 			}
 		}
 		// What is told of another job than the one at hand has waited for its end, on the connection.
-		r := report{Outcome: o, reached: (w.used || o.Job.ID != w.hand) && w.conn != nil && w.conn.Usable()}
+		others := o.Job.ID != w.hand
+		r := report{Outcome: o, reached: (w.used || others) && w.conn != nil && w.conn.Usable(), unbegun: !w.begun && !others}
 		if left--; left == 0 {
 			w.release() // first: the pool knows by then what was learned
 		}
@@ -98,7 +102,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 			w.turn = a.turn
 		}
 		for i, job := range a.jobs {
-			w.hand, w.used = job.ID, false
+			w.hand, w.used, w.begun = job.ID, false, false
 			switch {
 			case ctx.Err() != nil || begin.Err() != nil:
 				tell(work.Outcome{Job: job, Err: context.Canceled})
@@ -150,11 +154,12 @@ func (w *worker) carryOut(ctx, begin context.Context, a assignment, i int, strea
 	if i+1 < len(a.jobs) {
 		more = work.IsStreamed(w.syncs[a.jobs[i+1].Sync], a.jobs[i+1])
 	}
+	w.begun = !work.NeedsConnection(job.Kind)
 	stream.Do(ctx, env, job, more)
 }
 
 func (w *worker) env(begin context.Context, job queue.Job) work.Env {
-	return work.Env{
+	env := work.Env{
 		Sync: w.syncs[job.Sync],
 		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
 			if !w.used { // a job without a connection is not begun: the wait for one ends with begin
@@ -164,14 +169,19 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 				ctx = waiting
 			}
 			w.used = true
-			return w.connect(ctx)
+			conn, err := w.connect(ctx)
+			w.begun = w.begun || err == nil
+			return conn, err
 		},
-		Lender:   lender{w.pool},
 		Spares:   w.spares(),
 		State:    reader{w.db, job.Sync},
 		Instance: w.db.Instance(),
 		Logger:   w.logger,
 	}
+	if isScanning(job.Kind) {
+		env.Lender = w.lender(job)
+	}
+	return env
 }
 
 // flush returns what hands over a part of a scan and waits until it is committed. It ends with its

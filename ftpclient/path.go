@@ -250,7 +250,9 @@ func (c *Conn) makeUp(ctx context.Context, op, p string) error {
 	}
 	root, err := control.NewCommand("CWD", "/")
 	if err == nil {
+		refusal := c.last
 		_, err = c.doCommand(ctx, op, p, root)
+		c.last = refusal // nobody has asked for the other one
 	}
 	return err
 }

@@ -333,3 +333,15 @@ func TestAbsenceIsFoundOutQuickly(t *testing.T) {
 		t.Errorf("that %d files are gone took %v", files, took)
 	}
 }
+
+// TestTheLastReplyIsTheRefusal, and not what makes up for it at Pure-FTPd.
+func TestTheLastReplyIsTheRefusal(t *testing.T) {
+	script := steps{{Send: "220 Welcome to Pure-FTPd"}}.then(talk("USER ferry", "331 password?", "PASS secret", "230 in", "FEAT", "500 what?",
+		"PWD", `257 "/"`, "TYPE I", "200 binary", "CWD /gone", "550 no such folder", "CWD /", "250 ok", "QUIT", "221 bye")...)
+	conn, _ := connect(t, script)
+	_, err := conn.List(t.Context(), "/gone")
+	outcome{code: 550, class: ftpclient.ClassPermanent}.check(t, err)
+	if got := conn.LastReply(); got != "550 no such folder" {
+		t.Errorf("it is %q", got)
+	}
+}

@@ -29,6 +29,9 @@ type Failure struct {
 	// Uncounted leaves Attempts alone: the job is not to blame, but a server that is down,
 	// a quota, or the end of the agent.
 	Uncounted bool
+	// Unbegun takes the claim back: nothing was done, so that an attempt has left nothing which the next one would have to look for, or
+	// might take for its own.
+	Unbegun bool
 	// Behind, if not nil, is another job: this one, if it does not die, gets a priority by which it goes after that, unless there is none.
 	Behind *Job
 }
@@ -65,6 +68,9 @@ func Fail(tx *state.Tx, now time.Time, id ID, f Failure) (State, error) {
 	}
 	if f.Refused {
 		job.Refusals++
+	}
+	if f.Unbegun {
+		job.Claims--
 	}
 	job.LastError, job.LastReply = clip(f.Reason), clip(f.Reply)
 	if job.LastError == "" {

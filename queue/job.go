@@ -98,7 +98,7 @@ type Job struct {
 	Refusals int `json:"refusals,omitempty"`
 	// Crashes counts how often in a row the agent went down while the job was running.
 	Crashes int `json:"crashes,omitempty"`
-	// Claims counts all starts.
+	// Claims counts all starts, without those of which nothing came: see Failure.Unbegun.
 	Claims int `json:"claims,omitempty"`
 	// Temp is the temporary name that Claim stored before the work began. It outlives
 	// failures, since that file may still be there.

@@ -215,6 +215,9 @@ func (m *model) fail(job *Job, f Failure) {
 	if f.Refused {
 		job.Refusals++
 	}
+	if f.Unbegun {
+		job.Claims--
+	}
 	retryAt := f.RetryAt
 	if retryAt.IsZero() {
 		retryAt = m.now

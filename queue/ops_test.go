@@ -117,7 +117,7 @@ func (m *model) report(tx *state.Tx, op, arg byte) error {
 			m.complete(job)
 		}
 	case 5:
-		f := Failure{Reason: "reason", Reply: "550 no", Dead: arg>>4&3 == 3, Uncounted: arg>>6&1 == 1, Refused: arg>>3&1 == 1}
+		f := Failure{Reason: "reason", Reply: "550 no", Dead: arg>>4&3 == 3, Uncounted: arg>>6&1 == 1, Refused: arg>>3&1 == 1, Unbegun: arg>>2&1 == 1}
 		if op > 127 {
 			other := *jobs[int(arg>>2)%len(jobs)]
 			f.Behind = &other
@@ -308,7 +308,8 @@ func FuzzOps(f *testing.F) {
 	f.Add([]byte{0, 0x20, 12, 1, 12, 0, 2, 1, 5, 0x38, 12, 0x80, 7, 0x80})               // hastened, wanted
 	f.Add([]byte{0, 0, 0, 2, 0, 4, 0, 6, 2, 1, 5, 0x30, 10, 0x2a, 10, 0x88, 10, 0xf8})
 	f.Add([]byte{0, 0x30, 6, 0x80, 0, 0x10, 2, 7, 6, 0x9c, 0, 0x20, 5, 0})
-	f.Add([]byte{0, 0, 0, 2, 2, 1, 0, 0, 135, 4, 2, 1, 135, 5, 2, 1, 4, 0}) // goes behind others
+	f.Add([]byte{0, 0, 0, 2, 2, 1, 0, 0, 135, 4, 2, 1, 135, 5, 2, 1, 4, 0})         // goes behind others
+	f.Add([]byte{0, 0, 0, 2, 0, 4, 2, 7, 5, 0x04, 2, 7, 7, 0, 2, 1, 5, 0x44, 2, 7}) // handed back unbegun
 	db := openNew(f)
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		done := errors.New("done")

@@ -30,7 +30,7 @@ type Lender interface {
 	Most() int
 	// Login is about how long it takes until one more of them is there.
 	Login() time.Duration
-	// Wanted is how many of them so many transfers are going to have, once they are jobs.
+	// Wanted is how many of them so many transfers are going to have, once they are jobs; 0 where they are not to be begun.
 	Wanted(transfers int) int
 }
 
@@ -389,8 +389,13 @@ func (w *walker) comesTo(folder string, far []Named, f *frame) {
 // mostCounted is more transfers than there are connections for.
 const mostCounted = 64
 
-// transfersFound is how many of the operations that were found last are transfers.
+// transfersFound is how many of the operations that were found last are transfers. There are none in a plan that is not carried out, as far as
+// that is seen by now.
 func (w *walker) transfersFound() (n int) {
+	atTheEnd := func(int, int) bool { return true } // it is seen whether its deletions are too many
+	if plan.Guard(w.result.Totals, plan.Limits{AllowsDeletes: atTheEnd}) != nil {
+		return 0
+	}
 	ops := w.result.Plan.Ops
 	for _, op := range ops[max(0, len(ops)-mostCounted):] {
 		if op.Action == plan.Upload || op.Action == plan.Download {

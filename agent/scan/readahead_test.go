@@ -247,22 +247,28 @@ func TestWhoHelpsHasToSaveMoreThanALogin(t *testing.T) {
 		folders      int
 		takes, login time.Duration
 		wants        int           // for the transfers
+		halts        bool          // the guard is going to have the last word
 		most         int           // connections lent
 		took         time.Duration // at most
 	}{
-		"a server at hand":                       {50, short, 3 * time.Millisecond, 0, 3, 220 * time.Millisecond},
-		"at hand, with dear logins":              {50, short, time.Second, 0, 0, 612 * time.Millisecond},
-		"at hand, logins that pay once":          {50, short, 150 * time.Millisecond, 0, 1, 400 * time.Millisecond},
-		"at hand, next to nothing":               {4, short, 3 * time.Millisecond, 0, 0, 60 * time.Millisecond},
-		"far away":                               {50, long, 400 * time.Millisecond, 0, 3, 3200 * time.Millisecond},
-		"far away, and less time is left":        {6, long, 400 * time.Millisecond, 0, 1, 1200 * time.Millisecond},
-		"the same, and what was found needs two": {6, long, 400 * time.Millisecond, 2, 2, 1200 * time.Millisecond},
-		"far away, next to nothing":              {3, long, 400 * time.Millisecond, 0, 0, 800 * time.Millisecond},
+		"a server at hand":                       {50, short, 3 * time.Millisecond, 0, false, 3, 220 * time.Millisecond},
+		"at hand, with dear logins":              {50, short, time.Second, 0, false, 0, 612 * time.Millisecond},
+		"at hand, logins that pay once":          {50, short, 150 * time.Millisecond, 0, false, 1, 400 * time.Millisecond},
+		"at hand, next to nothing":               {4, short, 3 * time.Millisecond, 0, false, 0, 60 * time.Millisecond},
+		"far away":                               {50, long, 400 * time.Millisecond, 0, false, 3, 3200 * time.Millisecond},
+		"far away, and less time is left":        {6, long, 400 * time.Millisecond, 0, false, 1, 1200 * time.Millisecond},
+		"the same, and what was found needs two": {6, long, 400 * time.Millisecond, 2, false, 2, 1200 * time.Millisecond},
+		"the same, of a plan that is halted":     {6, long, 400 * time.Millisecond, 2, true, 1, 1200 * time.Millisecond},
+		"far away, next to nothing":              {3, long, 400 * time.Millisecond, 0, false, 0, 800 * time.Millisecond},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tree := &farTree{takes: row.takes, login: row.login, files: evenFolders(row.folders, 3), spare: 3, wants: row.wants}
-				_, took := aheadRig(t, tree, plan.Down, nil)
+				_, took := aheadRig(t, tree, plan.Down, func(r *Request) {
+					if row.halts {
+						r.Known = 100 // of which nothing is here
+					}
+				})
 				if tree.learned == 0 || tree.looked != 1 {
 					t.Errorf("what the connection of the walk has learned was told %d times, and it looked ahead of %d listings", tree.learned, tree.looked)
 				}

@@ -49,7 +49,7 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 		return nil, err
 	}
 	o := &op{Op: planned, env: e, job: job, root: root, remoteRel: job.Path}
-	if planned.Action != plan.MakeLocalDir { // that has no need of the server, and a login for it would be in vain
+	if NeedsConnection(string(planned.Action)) {
 		conn, err := e.Connect(ctx)
 		if err != nil {
 			root.Close()

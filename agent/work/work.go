@@ -308,6 +308,11 @@ func withoutPayload(kind string) bool {
 	return false
 }
 
+// NeedsConnection reports the kinds of jobs that do nothing at all before they have a connection.
+func NeedsConnection(kind string) bool {
+	return !withoutPayload(kind) && kind != string(plan.MakeLocalDir) // for that one a login would be in vain
+}
+
 // ErrUnknownKind: the row was written by another version, or is damaged.
 var ErrUnknownKind = errors.New("unknown kind of job")
 
