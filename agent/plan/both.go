@@ -199,7 +199,7 @@ func (t threeWay) conflict() Decision {
 	order, known := t.order()
 	switch {
 	case resolution == ResolveAsk:
-		return t.item.conflict(what + "; left alone" + t.untilOne())
+		return t.item.unlessSame(what, "; left alone"+t.untilOne())
 	case resolution == ResolveLocal:
 		return t.pass(t.local, what+"; the local one wins")
 	case resolution == ResolveRemote:

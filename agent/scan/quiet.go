@@ -74,7 +74,7 @@ func (w *walker) hold(ctx context.Context, item plan.Item, d plan.Decision) (pla
 	}
 	source, remote := item.Local, false
 	switch d.Op.Action {
-	case plan.Upload, plan.SetAsideLocal:
+	case plan.Upload, plan.SetAsideLocal, plan.Compare:
 	case plan.Download:
 		source, remote = item.Remote, true
 	default:
