@@ -69,7 +69,7 @@ func TestWhatMayBeTheSameIsComparedFirst(t *testing.T) {
 			t.Errorf("%s: %+v", row.sentence, d.Op)
 		}
 		told := d.Op.DecideDifferent(row.rules)
-		if !after.Note.Compared || !told.Compared || told.Text != after.Note.Text || !told.Conflict || told.Local != d.Op.Local || told.Remote != d.Op.Remote {
+		if !after.Note.Compared || !told.Compared || told.Text != after.Note.Text || !told.Conflict || told.Path != "a" || told.Local != d.Op.Local || told.Remote != d.Op.Remote {
 			t.Errorf("%s: told as %+v, and at the next look as %+v", row.sentence, told, after.Note)
 		}
 	}

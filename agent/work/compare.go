@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
-	"github.com/ftpferry/ftpferry/agent/scan"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -29,7 +28,7 @@ func compare(ctx context.Context, o *op) Outcome {
 	if why := o.unsettled(local); why != "" {
 		return Outcome{Result: Stale, Reason: why, Settling: true, Held: why}
 	}
-	same, err := o.hashesTheSame(ctx, local.Size)
+	same, err := o.holdTheSame(ctx, local.Size, false)
 	if err != nil {
 		return failed(fmt.Errorf("compare both versions: %w", err))
 	}
@@ -48,16 +47,11 @@ func compare(ctx context.Context, o *op) Outcome {
 	}
 }
 
+// different leaves the path to a person, if the rules still say so.
 func (o *op) different(reason string) Outcome {
 	note := o.DecideDifferent(o.env.Sync.Rules)
-	return Outcome{Result: Done, Reason: reason, Conflict: &note}
-}
-
-func (o *op) hashesTheSame(ctx context.Context, size int64) (bool, error) {
-	file, err := scan.OpenLocal(o.root, o.Path)
-	if err != nil {
-		return false, err
+	if note == nil {
+		return stale("the rules are others than those that called for a comparison")
 	}
-	defer file.Close()
-	return o.identical(ctx, o.target(), file, size, false)
+	return Outcome{Result: Done, Reason: reason, Conflict: note}
 }
