@@ -75,6 +75,42 @@ func TestWhatMayBeTheSameIsComparedFirst(t *testing.T) {
 	}
 }
 
+// TestWhoeverWinsMayHoldTheSame: the plan says that a transfer does not happen if both hold the same, where the server can tell that.
+func TestWhoeverWinsMayHoldTheSame(t *testing.T) {
+	agreed := &Base{Local: file(3, 9*time.Hour), Remote: file(3, 9*time.Hour)}
+	here, there, longer := file(10, 5*time.Hour), file(10, time.Hour), file(11, time.Hour)
+	for _, row := range []struct {
+		sentence string
+		conflict Resolution
+		remote   entry.Entry
+		base     *Base
+		contents Contents
+		reason   string
+	}{
+		{"the local one wins, changed on both sides", ResolveLocal, there, agreed, Comparable, "changed on both sides; the local one wins, unless both hold the same"},
+		{"the local one wins, at first contact", ResolveLocal, there, nil, Comparable, "differs on both sides; the local one wins, unless both hold the same"},
+		{"the one on the server wins", ResolveRemote, there, agreed, Comparable, "changed on both sides; the one on the server wins, unless both hold the same"},
+		{"the newer one wins", ResolveNewer, there, agreed, Comparable, "changed on both sides; the one on the server is newer, unless both hold the same"},
+		{"the server offers no hashes", ResolveLocal, there, agreed, Untold, "changed on both sides; the local one wins"},
+		{"they are of other sizes", ResolveLocal, longer, agreed, Comparable, "changed on both sides; the local one wins"},
+	} {
+		d := Decide(Rules{Direction: Both, Conflict: row.conflict}, Item{Path: "a", Local: seen(here), Remote: seen(row.remote), Base: row.base, Contents: row.contents})
+		if d.Op == nil || d.Op.Reason != row.reason {
+			t.Errorf("%s: %+v", row.sentence, d.Op)
+		}
+	}
+}
+
+// TestRulesThatLeaveNothingToAPerson end a comparison that other rules have called for without a conflict.
+func TestRulesThatLeaveNothingToAPerson(t *testing.T) {
+	op := Decide(Rules{Direction: Both, Conflict: ResolveAsk}, Item{Path: "a", Local: seen(file(1, 0)), Remote: seen(file(1, time.Hour)), Contents: Comparable}).Op
+	for _, rules := range []Rules{{Direction: Both}, {Direction: Both, Conflict: ResolveLocal}, {Direction: Up}} {
+		if note := op.DecideDifferent(rules); note != nil {
+			t.Errorf("%+v: %+v", rules, note)
+		}
+	}
+}
+
 // said is what a decision says in a word.
 func said(d Decision) string {
 	switch {
