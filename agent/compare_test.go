@@ -92,8 +92,12 @@ func TestEqualFilesAreNoConflict(t *testing.T) {
 				t.Errorf("%d hashes later, told %d times, %d of what is the same", now-asked, m.conflictsTold("d/other"), m.conflictsTold("d/same"))
 			}
 			m.tellsOf("after three passes", "conflict", "d/other", "longer")
-			fill(t, m.remote, map[string]string{"d/other": "content"})
-			older(t, filepath.Join(m.remote, "d/other"), 50*time.Hour)
+			side, content := m.remote, "content"
+			if sync.direction == "down" {
+				side, content = m.local, "another"
+			}
+			fill(t, side, map[string]string{"d/other": content})
+			older(t, filepath.Join(side, "d/other"), 50*time.Hour)
 			if report := m.once(); report.Adopted != 1 || !slices.Equal(pathsOf(report.Conflicts), []string{"longer"}) {
 				t.Errorf("after a person has made both the same: %+v", report)
 			}
