@@ -292,6 +292,9 @@ func (c *commit) report(r report) error {
 			return err
 		}
 	}
+	if n := r.Conflict; n != nil {
+		return c.tell(r.Job.Sync, seeing(state.Note{Path: n.Path, Text: n.Text, Compared: n.Compared}, n.Local, n.Remote, c.now))
+	}
 	if err := state.DropNote(c.tx, r.Job.Sync, r.Job.Path); err != nil {
 		return err
 	}

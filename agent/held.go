@@ -72,7 +72,7 @@ func (c *commit) isWaitedFor(sync, path string) bool {
 }
 
 // heldKinds are the actions that wait until a file is complete.
-var heldKinds = []plan.Action{plan.Upload, plan.Download, plan.SetAsideLocal, plan.SetAsideRemote}
+var heldKinds = []plan.Action{plan.Upload, plan.Download, plan.SetAsideLocal, plan.SetAsideRemote, plan.Compare}
 
 func mayBeHeld(kind string) bool {
 	for _, held := range heldKinds {

@@ -39,8 +39,8 @@ func TestWhatIsSeenToChange(t *testing.T) {
 	for _, row := range []struct {
 		sync   string
 		action plan.Action
-	}{{"up", plan.Upload}, {"down", plan.Download}} {
-		t.Run(row.sync, func(t *testing.T) {
+	}{{"up", plan.Upload}, {"down", plan.Download}, {"up", plan.Compare}} {
+		t.Run(row.sync+" "+string(row.action), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				now := func() plan.Side {
@@ -49,7 +49,7 @@ func TestWhatIsSeenToChange(t *testing.T) {
 				}
 				planned := func() plan.Op {
 					op := plan.Op{Action: row.action, Path: "a", Reason: "new"}
-					if row.action == plan.Upload {
+					if row.action != plan.Download {
 						op.Local = now()
 					} else {
 						op.Remote = now()

@@ -150,7 +150,7 @@ func (c *commit) notes(s *scanning, result *scan.Result) error {
 		case n.Held:
 			kind = state.NoteHeld
 		}
-		note := seeing(state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until}, n.Local, n.Remote, c.now)
+		note := seeing(state.Note{Path: n.Path, Kind: kind, Text: n.Text, Until: n.Until, Compared: n.Compared}, n.Local, n.Remote, c.now)
 		if err := c.note(s, note); err != nil {
 			return err
 		}
@@ -173,7 +173,12 @@ func (c *commit) note(s *scanning, n state.Note) error {
 	if n.Kind == state.NoteHeld {
 		return c.noteHeld(s.sync(), n)
 	}
-	news, err := state.PutNote(c.tx, s.sync(), n, c.now)
+	return c.tell(s.sync(), n)
+}
+
+// tell writes a note down, and says so if it is news.
+func (c *commit) tell(sync string, n state.Note) error {
+	news, err := state.PutNote(c.tx, sync, n, c.now)
 	if err != nil || !news {
 		return err
 	}
@@ -184,13 +189,13 @@ func (c *commit) note(s *scanning, n state.Note) error {
 	case state.NoteUnknown:
 		kind = ActivityUnknown
 	}
-	c.happened(Activity{Kind: kind, Sync: s.sync(), Path: n.Path, Text: n.Text})
+	c.happened(Activity{Kind: kind, Sync: sync, Path: n.Path, Text: n.Text})
 	if n.Kind != state.NoteConflict {
 		return nil
 	}
-	configured := c.d.agent.cfg.Syncs[s.sync()]
+	configured := c.d.agent.cfg.Syncs[sync]
 	return state.AppendHistory(c.tx, state.History{
-		When: c.now, Sync: s.sync(), Server: configured.Server, Path: n.Path, Direction: string(configured.Direction), Op: "plan", Result: resultConflict,
+		When: c.now, Sync: sync, Server: configured.Server, Path: n.Path, Direction: string(configured.Direction), Op: "plan", Result: resultConflict,
 		Error: brief(n.Text),
 	})
 }

@@ -143,7 +143,10 @@ func (s *passSync) count(r report) {
 		s.report.Folders++
 	case plan.MoveRemote, plan.MoveLocal:
 		s.report.Renamed++
-	case plan.SetAsideRemote, plan.SetAsideLocal:
+	case plan.SetAsideRemote, plan.SetAsideLocal, plan.Compare:
+		if n := r.Conflict; n != nil {
+			s.report.Conflicts = appendBounded(s.report.Conflicts, control.PathReason{Path: state.Text(n.Path), Reason: n.Text})
+		}
 		if r.Already {
 			s.report.Adopted++
 		}

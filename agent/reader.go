@@ -48,6 +48,15 @@ func (r reader) Count() (n int, err error) {
 	return n, err
 }
 
+func (r reader) Different(rel string, local, remote entry.Entry) (different bool, err error) {
+	err = r.view(func(tx *state.Tx) error {
+		n, ok := state.GetNote(tx, r.sync, rel)
+		different = ok && n.Compared && n.Local != nil && n.Remote != nil && entry.Same(n.Local.Entry, local) && entry.Same(n.Remote.Entry, remote)
+		return nil
+	})
+	return different, err
+}
+
 func (r reader) Intents(rel string) (intents []state.Intent, err error) {
 	err = r.view(func(tx *state.Tx) error {
 		intents = state.Intents(tx, r.sync, rel)

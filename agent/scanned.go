@@ -60,10 +60,10 @@ func (c *commit) deferConflicts(sync string, found *scan.Result) (*scan.Result, 
 	return &result, nil
 }
 
-// operationsOnOnePath are the kinds of jobs that may change what is at their path.
+// operationsOnOnePath are the kinds of jobs that may change what is at their path, or what is known of it.
 var operationsOnOnePath = []plan.Action{
 	plan.Upload, plan.Download, plan.DeleteRemote, plan.DeleteLocal, plan.SetAsideRemote, plan.SetAsideLocal,
-	plan.MoveRemote, plan.MoveLocal, plan.LinkRemote, plan.LinkLocal,
+	plan.MoveRemote, plan.MoveLocal, plan.LinkRemote, plan.LinkLocal, plan.Compare,
 }
 
 // dropObsolete removes the jobs that were dead before a full scan began and that it did not ask for
@@ -300,6 +300,11 @@ func (c *commit) readyAt(sync string, op plan.Op, full bool) time.Time {
 			return c.nextTail(sync, op)
 		}
 	case plan.SetAsideLocal:
+	case plan.Compare: // what is in step must not be what one of them was a moment ago
+		if op.Remote.Entry.ModTime.After(source.ModTime) {
+			source = op.Remote.Entry
+		}
+		settle = max(settle, min(op.Remote.Entry.Precision, time.Second))
 	case plan.Download, plan.SetAsideRemote:
 		source = op.Remote.Entry
 		// A second version within the unit of the server's times would not show.

@@ -56,6 +56,7 @@ func (s *simulation) drawServer(t *testing.T) *ftptest.Memory {
 	can := ftptest.Abilities{
 		MLSD: random.IntN(3) > 0, MDTM: true, MFMT: random.IntN(3) > 0, Restart: random.IntN(4) > 0,
 		NoReplace: random.IntN(6) == 0, HideDots: random.IntN(6) == 0, NoUnique: random.IntN(3) == 0, IgnoreCase: random.IntN(8) == 0, Chmod: random.IntN(2) == 0,
+		Hashes: random.IntN(2) == 0,
 	}
 	if !can.MLSD {
 		can.Zone = pick(random, time.UTC, time.FixedZone("far", 5*3600+1800))

@@ -29,6 +29,8 @@ func (s *simulation) edit(n int, local, remote bool) {
 			s.editLink()
 		case local && remote && s.random.IntN(8) == 0:
 			s.editFolder(here)
+		case local && remote && s.random.IntN(8) == 0:
+			s.bringOver(here)
 		case here && local || !remote:
 			s.editLocal()
 		default:
@@ -116,6 +118,54 @@ func (s *simulation) editFolder(here bool) {
 	}
 	s.server.Rename(source, target)
 	fmt.Fprintf(s, "%s PERSON renames folder %s to %s there\n", time.Now().Format("15:04:05.000"), from, to)
+}
+
+// bringOver has a person put what one side has at a name there on the other side, too, at another time and by other means.
+func (s *simulation) bringOver(fromHere bool) {
+	here, far := s.localFiles(), s.remoteFiles()
+	from, to := here, far
+	if !fromHere {
+		from, to = far, here
+	}
+	name := pick(s.random, simulatedNames...)
+	content, exists := from[name]
+	old, replaced := to[name]
+	// What goes when it has arrived, gets permissions or another name there, or grows, has to be brought by the agent.
+	if s.consumes() || s.sync.Mode != 0 || !s.sync.RemoteName.IsZero() || s.server.Abilities.IgnoreCase || s.links || s.grows(name) || !exists || content == old {
+		return
+	}
+	side := "here"
+	if fromHere {
+		side = "there"
+		for above := name; above != "."; above = path.Dir(above) {
+			if _, isFile := far[above]; isFile && above != name || slices.Contains(s.server.Folders(), "/site/"+name) {
+				return
+			}
+		}
+		s.server.Put("/site/"+name, content, time.Now())
+	} else {
+		aside, full := filepath.Join(s.folder, "aside"), filepath.Join(s.local, filepath.FromSlash(name))
+		if os.MkdirAll(filepath.Dir(full), 0o700) != nil {
+			return // a file is in the way
+		}
+		if err := os.WriteFile(aside, []byte(content), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		now := time.Now()
+		if err := os.Chtimes(aside, now, now); err != nil {
+			s.t.Fatal(err)
+		}
+		if os.Rename(aside, full) != nil {
+			return // a folder has the name
+		}
+		defer s.tell(name)
+	}
+	s.touch(content, true)
+	s.touch(content, false)
+	if replaced {
+		s.waste(old)
+	}
+	fmt.Fprintf(s, "%s PERSON brings version %d of %s over: it is %s, too\n", time.Now().Format("15:04:05.000"), s.versions[content], name, side)
 }
 
 // content is one that nobody has written before, with that beginning.

@@ -44,6 +44,8 @@ type Note struct {
 	// older version wrote the row.
 	Local  *Look `json:"local,omitempty"`
 	Remote *Look `json:"remote,omitempty"`
+	// Compared: a conflict about two files that were compared as Local and Remote have them, and nothing proves that they hold the same.
+	Compared bool `json:"compared,omitempty"`
 }
 
 // Look is what one side of a path was, and when that was seen. It is for people: of the target of a link, bytes that are not UTF-8
@@ -85,6 +87,7 @@ func PutNote(tx *Tx, sync string, n Note, now time.Time) (news bool, err error) 
 		tx.noteChanged(sync)
 	}
 	noted.Last, noted.Until, noted.Local, noted.Remote = now, n.Until, cmp.Or(n.Local, looks.Local), cmp.Or(n.Remote, looks.Remote)
+	noted.Compared = n.Compared
 	return news, WriteRow(t, key, noteRow{Path: Text(n.Path), Note: noted})
 }
 

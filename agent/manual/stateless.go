@@ -28,4 +28,6 @@ func (stateless) Folders() (state.FolderTimes, error)                     { retu
 func (stateless) Folder(string) (row state.Folder, known bool, err error) { return row, false, nil }
 func (stateless) Live(uint64, int) bool                                   { return false }
 
+func (stateless) Different(string, entry.Entry, entry.Entry) (bool, error) { return false, nil }
+
 func (stateless) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }

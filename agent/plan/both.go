@@ -199,17 +199,25 @@ func (t threeWay) conflict() Decision {
 	order, known := t.order()
 	switch {
 	case resolution == ResolveAsk:
-		return t.item.conflict(what + "; left alone" + t.untilOne())
+		return t.item.unlessSame(what, "; left alone"+t.untilOne())
 	case resolution == ResolveLocal:
-		return t.pass(t.local, what+"; the local one wins")
+		return t.wins(t.local, what+"; the local one wins")
 	case resolution == ResolveRemote:
-		return t.pass(t.remote, what+"; the one on the server wins")
+		return t.wins(t.remote, what+"; the one on the server wins")
 	case resolution == ResolveNewer && known && order > 0:
-		return t.pass(t.local, what+"; the local one is newer")
+		return t.wins(t.local, what+"; the local one is newer")
 	case resolution == ResolveNewer && known && order < 0:
-		return t.pass(t.remote, what+"; the one on the server is newer")
+		return t.wins(t.remote, what+"; the one on the server is newer")
 	}
 	return t.setAside(t.loser(), what)
+}
+
+// wins passes one of two versions on.
+func (t threeWay) wins(winner end, reason string) Decision {
+	if t.item.Contents == Comparable && t.item.mayHoldSame() {
+		reason += ", unless both hold the same" // whoever carries it out compares them first
+	}
+	return t.pass(winner, reason)
 }
 
 // zones is how far apart two tellings of one time may be if nobody knows the zone of one of them.
@@ -252,7 +260,7 @@ func (t threeWay) setAside(loser end, what string) Decision {
 		zone = time.UTC
 	}
 	reason := fmt.Sprintf("%s; both are kept, the one %s under another name", what, loser.place)
-	if local, remote := t.local.Entry, t.remote.Entry; t.areFiles() && local.Size >= 0 && local.Size == remote.Size {
+	if t.item.mayHoldSame() {
 		reason += ", unless they hold the same" // whoever carries it out compares them first
 	}
 	op := t.op(loser.actions.setAside, reason)

@@ -15,7 +15,7 @@ const randomWorlds = 3000
 // check holds an operation against the rules and against what truly is there.
 func (m *model) check(t *testing.T, op Op) {
 	t.Helper()
-	allowed := map[Direction][]Action{Up: {Upload, MakeRemoteDir, DeleteRemote, LinkRemote}, Down: {Download, MakeLocalDir, DeleteLocal, LinkLocal}}
+	allowed := map[Direction][]Action{Up: {Upload, MakeRemoteDir, DeleteRemote, LinkRemote, Compare}, Down: {Download, MakeLocalDir, DeleteLocal, LinkLocal, Compare}}
 	if m.rules.Direction != Both && !slices.Contains(allowed[m.rules.Direction], op.Action) {
 		t.Errorf("%s %s changes the source", op.Action, op.Path)
 	}
@@ -34,6 +34,9 @@ func (m *model) check(t *testing.T, op Op) {
 		if op.Local.Knowledge != Seen || op.Remote.Knowledge != Seen {
 			t.Errorf("%s %s: nobody saw both", op.Action, op.Path)
 		}
+		return
+	case Compare:
+		m.checkCompares(t, op)
 		return
 	case DeleteLocal, DeleteRemote:
 	default:
@@ -58,6 +61,21 @@ func (m *model) check(t *testing.T, op Op) {
 	}
 	if base != nil && (base.Unreadable || !(op.Replan && toSide.Entry.Kind == entry.Dir) && !same(was, toSide.Entry)) {
 		t.Errorf("%s %s: it is not what both sides agreed on", op.Action, op.Path)
+	}
+}
+
+// checkCompares: only what would be left to a person is compared, and only where that can tell something.
+func (m *model) checkCompares(t *testing.T, op Op) {
+	t.Helper()
+	item := m.item(op.Path, true, true)
+	here, there := op.Local, op.Remote
+	if !m.hashes || m.different[op.Path] || here.Knowledge != Seen || there.Knowledge != Seen || here.Entry.Kind != entry.File || there.Entry.Kind != entry.File ||
+		here.Entry.Size < 0 || here.Entry.Size != there.Entry.Size {
+		t.Errorf("compare %s: that tells nothing", op.Path)
+	}
+	item.Contents = Untold
+	if d := Decide(m.rules, item); d.Note == nil || !d.Note.Conflict {
+		t.Errorf("compare %s: it would not be left to a person, but %+v", op.Path, d)
 	}
 }
 
@@ -108,6 +126,9 @@ func (m *model) carryOut(t *testing.T, op Op) bool {
 	switch op.Action {
 	case SetAsideLocal, SetAsideRemote:
 		return m.setAside(to, op)
+	case Compare:
+		m.compare(op.Path)
+		return true
 	case DeleteLocal, DeleteRemote:
 		if len(to.children(op.Path)) > 0 {
 			return false
@@ -132,6 +153,16 @@ func (m *model) carryOut(t *testing.T, op Op) bool {
 		delete(m.base, op.Path)
 	}
 	return true
+}
+
+// compare changes nothing but what is known.
+func (m *model) compare(p string) {
+	if here, there := m.local[p], m.remote[p]; here.content == there.content {
+		m.base[p] = Base{Local: here.Entry, Remote: there.Entry}
+		delete(m.recognized, p)
+		return
+	}
+	m.different[p] = true
 }
 
 func (m *model) setAside(side tree, op Op) bool {

@@ -62,8 +62,10 @@ type model struct {
 	// unread are folders that would not list, by side. blind: nobody looks at the far side.
 	unreadLocal, unreadRemote map[string]bool
 	blind                     bool
-	keepsTimes                bool // files keep their times when they are sent
-	forgetsAside              bool // what is set aside loses its baseline
+	keepsTimes                bool            // files keep their times when they are sent
+	forgetsAside              bool            // what is set aside loses its baseline
+	hashes                    bool            // the server tells what files hold
+	different                 map[string]bool // what was compared in vain
 	clock                     time.Time
 	removed                   []string // what is not at its path any more, of which side
 }
@@ -95,6 +97,7 @@ func newModel(data []byte) *model {
 		local: tree{}, remote: tree{}, base: map[string]Base{}, recognized: map[string]Base{},
 		unreadLocal: map[string]bool{}, unreadRemote: map[string]bool{},
 		keepsTimes: flags&8 != 0, blind: flags&0x70 == 0x70, forgetsAside: flags&128 != 0, clock: noon,
+		hashes: links&4 != 0, different: map[string]bool{},
 	}
 	m.rules.Consume = links&2 != 0 && !m.rules.Delete && m.rules.Direction != Both
 	for _, p := range modelPaths {
@@ -112,7 +115,7 @@ func newModel(data []byte) *model {
 		m.remember(p, was, wasRemote, more)
 		m.local.put(p, m.node(p, local, func(b Base) entry.Entry { return b.Local }))
 		m.remote.put(p, m.node(p, remote, func(b Base) entry.Entry { return b.Remote }))
-		if n, twin := m.remote[p], m.local[p]; n.content != "" && equal(n.Entry, twin.Entry) {
+		if n, twin := m.remote[p], m.local[p]; n.content != "" && (equal(n.Entry, twin.Entry) || unread&12 == 8 && m.mayBeTwins(p)) {
 			n.content = twin.content
 			m.remote[p] = n
 		}
@@ -148,6 +151,12 @@ func (m *model) node(p string, e entry.Entry, side func(Base) entry.Entry) node 
 		n.content = fmt.Sprintf("%s to %s", e.Kind, e.Target)
 	}
 	return n
+}
+
+// mayBeTwins reports two files of one size, neither of which is what both sides agreed on.
+func (m *model) mayBeTwins(p string) bool {
+	here, there := m.local[p], m.remote[p]
+	return here.Kind == entry.File && there.Kind == entry.File && here.Size == there.Size && here.content != "agreed "+p && there.content != "agreed "+p
 }
 
 // recognize has the target hold what a transfer of ours has put there unreported.
@@ -206,11 +215,12 @@ func agreedOn(a Action, base Base) (from, to entry.Entry) {
 func (m *model) clone() *model {
 	c := *m
 	c.local, c.remote, c.base, c.recognized = maps.Clone(m.local), maps.Clone(m.remote), maps.Clone(m.base), maps.Clone(m.recognized)
+	c.different = maps.Clone(m.different)
 	return &c
 }
 
 func (m *model) String() string {
-	text := fmt.Sprintf("%+v, keeps times %v, blind %v, forgets aside %v\n", m.rules, m.keepsTimes, m.blind, m.forgetsAside)
+	text := fmt.Sprintf("%+v, keeps times %v, blind %v, forgets aside %v, hashes %v\n", m.rules, m.keepsTimes, m.blind, m.forgetsAside, m.hashes)
 	show := func(e entry.Entry) string {
 		if e.Kind == entry.File {
 			return fmt.Sprintf("file of %d at %s", e.Size, e.ModTime.Format(time.DateTime))
@@ -219,6 +229,9 @@ func (m *model) String() string {
 	}
 	for _, p := range modelPaths {
 		text += fmt.Sprintf("%s: local %s (unread %v), remote %s (unread %v)", p, show(m.local[p].Entry), m.unreadLocal[p], show(m.remote[p].Entry), m.unreadRemote[p])
+		if here, there := m.local[p].content, m.remote[p].content; here != "" && here == there {
+			text += ", which hold the same"
+		}
 		if base := m.effective(p); base != nil {
 			text += fmt.Sprintf(", base %s and %s, unreadable %v", show(base.Local), show(base.Remote), base.Unreadable)
 		}
@@ -258,6 +271,12 @@ func (m *model) item(p string, canSeeLocal, canSeeRemote bool) Item {
 	}
 	if base, known := m.recognized[p]; known {
 		item.Recognized = &base
+	}
+	switch {
+	case m.different[p]:
+		item.Contents = Different
+	case m.hashes:
+		item.Contents = Comparable
 	}
 	return item
 }
@@ -374,6 +393,9 @@ func (m *model) checkEqual(t *testing.T, p *Plan) {
 	both := maps.Clone(m.local)
 	maps.Copy(both, m.remote)
 	for p := range both {
+		if m.hashes && m.mayBeTwins(p) && m.local[p].content == m.remote[p].content && noted[p] {
+			t.Errorf("%s is left to a person, and the server can tell that both sides hold the same", p)
+		}
 		left := false
 		for at := p; at != "."; at = path.Dir(at) {
 			left = left || noted[at] && !(at != p && m.local[at].Kind == entry.Dir && m.remote[at].Kind == entry.Dir)

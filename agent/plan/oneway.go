@@ -218,6 +218,16 @@ func (d decider) untilSame() string {
 	return text + " or deletes both"
 }
 
+// unlessSame is a conflict about two versions, unless they may hold the same: see Item.unlessSame. A source that goes when it has
+// arrived is looked at again for that.
+func (d decider) unlessSame(reason string) Decision {
+	decision := d.item.unlessSame(reason, "; kept"+d.untilSame())
+	if decision.Op != nil {
+		decision.Op.Replan = d.rules.Consume
+	}
+	return decision
+}
+
 // untilBoth is untilSame for what is on one side only, and is missing on the other.
 func (d decider) untilBoth(there Side, has, lacks string) string {
 	text := fmt.Sprintf(" until a person deletes it %s too, or brings it back %s", has, lacks)
@@ -269,15 +279,15 @@ func (d decider) versions() Decision {
 	case d.base == nil && d.target.Entry.Kind == entry.Link && d.target.Entry.Target == "":
 		return d.item.skip(noTarget)
 	case d.base == nil && d.foreign():
-		return d.item.conflict(fmt.Sprintf("differs %s, and was never in step; kept", d.targetName()) + d.untilSame())
+		return d.unlessSame(fmt.Sprintf("differs %s, and was never in step", d.targetName()))
 	case d.base == nil:
 		return d.transfer("differs " + d.targetName())
 	case sourceChanged && d.foreign():
-		return d.item.conflict("both changed; kept" + d.untilSame())
+		return d.unlessSame("both changed")
 	case sourceChanged:
 		return d.transfer("changed")
 	case d.rules.Foreign == ForeignConflict:
-		return d.item.conflict(fmt.Sprintf("changed %s by somebody else; kept", d.targetName()) + d.untilSame())
+		return d.unlessSame(fmt.Sprintf("changed %s by somebody else", d.targetName()))
 	case d.foreign():
 		return d.item.skip(fmt.Sprintf("changed %s by somebody else; left alone until it changes %s", d.targetName(), d.sourceName()))
 	}

@@ -131,7 +131,21 @@ type Item struct {
 	// Recognized, if not nil, is the agreement that a transfer of ours has brought about and
 	// could not report because it was cut off. It counts in place of Base.
 	Recognized *Base
+	// Contents is what is known of what two files hold.
+	Contents Contents
 }
+
+// Contents says whether it can be told what two files hold that are on both sides.
+type Contents uint8
+
+const (
+	// Untold: only by reading them.
+	Untold Contents = iota
+	// Comparable: the server offers hashes.
+	Comparable
+	// Different: they were compared as they are now, and nothing proves that they hold the same.
+	Different
+)
 
 // Action is what an Op does.
 type Action string
@@ -155,6 +169,8 @@ const (
 	// LinkRemote and LinkLocal make a symbolic link to what the link on the other side points at.
 	LinkRemote Action = "link_remote"
 	LinkLocal  Action = "link_local"
+	// Compare has the server hash a file before a person is asked which of two versions is right, and changes neither side.
+	Compare Action = "compare"
 )
 
 // Deletes reports whether the action removes something.
@@ -256,6 +272,8 @@ type Note struct {
 	// Local and Remote are what the look that found it knows of both sides.
 	Local  Side `json:"local,omitzero"`
 	Remote Side `json:"remote,omitzero"`
+	// Compared: the conflict is about two files that were compared as they are.
+	Compared bool `json:"compared,omitempty"`
 }
 
 // Decision is what Decide says about one path: at most one of Op, Agree, Forget and Note.

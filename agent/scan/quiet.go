@@ -77,6 +77,10 @@ func (w *walker) hold(ctx context.Context, item plan.Item, d plan.Decision) (pla
 	case plan.Upload, plan.SetAsideLocal:
 	case plan.Download:
 		source, remote = item.Remote, true
+	case plan.Compare: // of what is taken from one side only, a file beside it says there that it is complete
+		if w.request.Rules.Direction == plan.Down {
+			source, remote = item.Remote, true
+		}
 	default:
 		return d, nil
 	}

@@ -50,6 +50,8 @@ type Remote struct {
 	// Follow: of a symbolic link is told what it points at, as far as the server lets that be found out. It is for what is only
 	// read: nothing may be deleted behind a link.
 	Follow bool
+	// Hashes: the server tells hashes of files, so that two versions can be compared without a transfer.
+	Hashes bool
 	// Targets: links are told as such, though most servers answer questions about one path with what is behind it.
 	Targets bool
 	// links are those to folders that were met, by their paths, with where they lead without another link on the way.

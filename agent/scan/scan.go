@@ -37,6 +37,8 @@ type Request struct {
 	// Intents returns what transfers of a path were about to put at their targets and did not
 	// report; nil means that there are none.
 	Intents func(rel string) ([]state.Intent, error)
+	// Different tells of two files that look different whether they were compared as they look, in vain: see plan.Different. nil: none was.
+	Different func(rel string, local, remote entry.Entry) (bool, error)
 	// Identified finds, by what it is, something that the baseline may know under another path; nil: what was renamed on one side
 	// is not looked for. See state.Identified.
 	Identified func(side state.Side, e entry.Entry, limit int) ([]string, error)

@@ -173,7 +173,11 @@ func (w *walker) decide(ctx context.Context, item plan.Item, times exactTimes, a
 	if moved, err := w.findMove(ctx, item); err != nil || moved {
 		return true, err // what is in it is looked at under its new name
 	}
-	d := w.keepsBehindLinks(plan.Decide(w.request.Rules, item))
+	d, err := w.judge(item)
+	if err != nil {
+		return true, err
+	}
+	d = w.keepsBehindLinks(d)
 	if asked {
 		d = w.renew(listed, item, d)
 	}

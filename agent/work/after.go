@@ -13,6 +13,7 @@ import (
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/agent/scan"
+	"github.com/ftpferry/ftpferry/state"
 	"github.com/ftpferry/ftpferry/state/entry"
 )
 
@@ -185,13 +186,16 @@ func (o *op) identical(ctx context.Context, p string, local io.ReaderAt, size in
 	return err == nil, err
 }
 
-// meetsItself reports whether a file that is on both sides and was never in step is the same on both, whatever its times are: then
-// there is nothing to transfer. Only a server that computes hashes is asked: reading costs as much as the transfer.
+// meetsItself reports whether a file that is on both sides and was never in step, or has changed on both since, is the same on both,
+// whatever its times are: then there is nothing to transfer. Only a server that computes hashes is asked: reading costs as much as the
+// transfer.
 func (o *op) meetsItself(ctx context.Context, p string, source, target entry.Entry) (bool, error) {
-	if source.Kind != entry.File || target.Kind != entry.File || source.Size <= 0 || source.Size != target.Size || len(o.conn.Hashes()) == 0 {
-		return false, nil
+	local, remote := source, target
+	if o.Action == plan.Download {
+		local, remote = target, source
 	}
-	if last, err := o.env.State.At(o.Path); err != nil || last != nil || o.Base != nil {
+	last, err := o.env.State.At(o.Path)
+	if err != nil || !o.mayMeetItself(local, remote, last) {
 		return false, err
 	}
 	file, err := o.source().Open(o.Path)
@@ -200,6 +204,14 @@ func (o *op) meetsItself(ctx context.Context, p string, source, target entry.Ent
 	}
 	defer file.Close()
 	return o.identical(ctx, p, file, source.Size, false)
+}
+
+// mayMeetItself reports whether meetsItself has to ask, by what both sides look like and what they last agreed on; nil is nothing.
+func (o *op) mayMeetItself(local, remote entry.Entry, last *state.Baseline) bool {
+	if local.Kind != entry.File || remote.Kind != entry.File || local.Size <= 0 || local.Size != remote.Size || len(o.conn.Hashes()) == 0 {
+		return false
+	}
+	return last == nil || !entry.Same(local, last.Local) && !entry.Same(remote, last.Remote) // what did not change holds the old content
 }
 
 // comparedWhole is up to what size a file is read back to find out whether it has to be transferred.

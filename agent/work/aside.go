@@ -73,7 +73,7 @@ func (o *op) sameAfterAll(ctx context.Context, local, remote entry.Entry) *Outco
 	if local.Kind != entry.File || remote.Kind != entry.File || local.Size < 0 || local.Size != remote.Size {
 		return nil
 	}
-	same, err := o.readsTheSame(ctx, local.Size)
+	same, err := o.holdTheSame(ctx, local.Size, true)
 	if err != nil {
 		return ended(failed(fmt.Errorf("compare both versions: %w", err)))
 	}
@@ -95,16 +95,17 @@ func (o *op) sameAfterAll(ctx context.Context, local, remote entry.Entry) *Outco
 	}
 }
 
-func (o *op) readsTheSame(ctx context.Context, size int64) (bool, error) {
+// holdTheSame compares two files of one size. back: as for identical.
+func (o *op) holdTheSame(ctx context.Context, size int64, back bool) (bool, error) {
 	if size == 0 {
 		return true, nil
 	}
-	file, err := scan.OpenLocal(o.root, o.Path)
+	file, err := o.source().Open(o.Path)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	return o.identical(ctx, o.target(), file, size, true)
+	return o.identical(ctx, o.target(), file, size, back)
 }
 
 func setAside(name string) Outcome {
@@ -133,9 +134,9 @@ func (o *op) setAsideBefore(look func(rel string) (entry.Entry, error)) Outcome 
 	return stale("what was to be set aside is gone")
 }
 
-// bothSides looks at both sides of the path.
+// bothSides looks at both sides of the path, as scans do.
 func (o *op) bothSides(ctx context.Context) (local, remote entry.Entry, err error) {
-	if local, err = scan.StatLocal(o.root, o.Path); err != nil {
+	if local, err = o.source().Stat(o.Path); err != nil {
 		return local, remote, err
 	}
 	remote, err = o.statRemote(ctx, o.target())

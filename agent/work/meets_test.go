@@ -11,20 +11,24 @@ import (
 	"github.com/ftpferry/ftpferry/state"
 )
 
-// TestEqualFilesThatWereNeverInStep are not transferred, whatever their times are, where the server says what they hold.
+// TestEqualFilesThatWereNeverInStep, or that have changed on both sides since, are not transferred, whatever their times are, where the server says what they hold.
 func TestEqualFilesThatWereNeverInStep(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name        string
 		modules     []string
 		here, there string
-		known       bool // what was in step before
+		known       string // of which sides it was known when they were in step that they held something else
 		adopted     bool
 	}{
-		{"equal, and the server computes hashes", []string{"digest"}, "content", "content", false, true},
-		{"of equal size alone", []string{"digest"}, "content", "another", false, false},
-		{"equal, but one was in step with something else", []string{"digest"}, "content", "content", true, false},
-		{"equal, and the server computes none", nil, "content", "content", false, false},
+		{"equal, and the server computes hashes", []string{"digest"}, "content", "content", "", true},
+		{"of equal size alone", []string{"digest"}, "content", "another", "", false},
+		{"equal, and both have changed", []string{"digest"}, "content", "content", "both", true},
+		{"of equal size alone, and both have changed", []string{"digest"}, "content", "another", "both", false},
+		{"equal, but the one here is as it was, with something else there", []string{"digest"}, "content", "content", "there", false},
+		{"equal, but the one there is as it was, with something else here", []string{"digest"}, "content", "content", "here", false},
+		{"equal, and the server computes none", nil, "content", "content", "", false},
+		{"equal, both have changed, and the server computes none", nil, "content", "content", "both", false},
 	} {
 		for action, verb := range map[plan.Action]string{plan.Upload: "STOR", plan.Download: "RETR"} {
 			t.Run(string(action)+" "+row.name, func(t *testing.T) {
@@ -44,9 +48,14 @@ func TestEqualFilesThatWereNeverInStep(t *testing.T) {
 					t.Fatal(err)
 				}
 				op := b.planned(action, "a.txt")
-				if row.known {
+				if row.known != "" {
 					base := plan.Base{Local: op.Local.Entry, Remote: op.Remote.Entry}
-					base.Local.Size, base.Remote.Size = 3, 3
+					if row.known != "there" {
+						base.Local.Size = 3
+					}
+					if row.known != "here" {
+						base.Remote.Size = 3
+					}
 					op.Base, b.state.base = &base, &state.Baseline{Path: "a.txt", Local: base.Local, Remote: base.Remote}
 				}
 				o := mustBe(t, Done, b.do(t.Context(), op, 1))

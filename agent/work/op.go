@@ -59,12 +59,12 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 		o.remote = scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 	}
 	switch planned.Action {
-	case plan.Upload:
+	case plan.Upload, plan.Compare:
 		o.remoteRel = e.Sync.remoteName(job.Path, planned.Local.Entry.ModTime)
 	case plan.Download: // no sync that does so has a template for names
 		o.remoteRel = e.Sync.remoteName(job.Path, planned.Remote.Entry.ModTime)
 	}
-	if e.Sync.Settle > 0 && (planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal) {
+	if e.Sync.Settle > 0 && (planned.Action == plan.Upload || planned.Action == plan.SetAsideLocal || planned.Action == plan.Compare) {
 		o.touched = o.source().LastTouched(job.Path)
 	}
 	return o, nil

@@ -32,6 +32,8 @@ type bench struct {
 	conn   *ftpclient.Conn
 	// dropped: no job is tried again.
 	dropped bool
+	// failed is how many attempts the job has behind it that have failed.
+	failed int
 
 	mu       sync.Mutex // guards commands and hear
 	commands []string
@@ -189,7 +191,7 @@ func (b *bench) do(ctx context.Context, op plan.Op, attempt int) Outcome {
 	b.mu.Lock()
 	b.commands = nil
 	b.mu.Unlock()
-	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: attempt}
+	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: attempt, Attempts: b.failed}
 	return Do(ctx, Env{
 		Sync: b.sync, State: b.state, Spares: b.spares, Instance: instance, Connect: b.connect, Dropped: func() bool { return b.dropped },
 		Logger: slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),

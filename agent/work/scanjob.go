@@ -233,7 +233,7 @@ func requestOf(e Env) scan.Request {
 	request := scan.Request{
 		Rules: rules, Filter: e.Sync.Filter, Marker: e.Sync.Marker, TempFolder: e.Sync.TempFolder, RemoteName: e.Sync.RemoteName,
 		DropBox:  e.Sync.Direct && rules.Direction == plan.Up && !rules.Delete,
-		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents,
+		Children: e.State.Children, At: e.State.At, Intents: e.State.Intents, Different: e.State.Different,
 		Settling: scan.Settling{Quiet: e.Sync.Settle, Grows: e.Sync.Appends},
 		Instance: e.Instance,
 		Orphan: func(instance string, job uint64, attempt int) bool {
@@ -263,7 +263,7 @@ func run(ctx context.Context, e Env, request scan.Request, look bool) (*scan.Res
 		if err != nil {
 			return nil, err
 		}
-		request.Remote = &scan.Remote{Conn: conn, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
+		request.Remote = &scan.Remote{Conn: conn, Hashes: len(conn.Hashes()) > 0, Root: conn.Absolute(e.Sync.Remote), Follow: e.Sync.followsRemote(), Targets: e.Sync.Rules.Links == plan.LinksPreserve}
 	}
 	return scan.Run(ctx, request)
 }

@@ -50,6 +50,7 @@ func (noState) Intents(string) ([]state.Intent, error)                    { retu
 func (noState) Appended(string) (*state.Appended, error)                  { return nil, nil }
 func (noState) Dirty(int) ([]state.Dirty, error)                          { return nil, nil }
 func (noState) Mark() (uint64, error)                                     { return 0, nil }
+func (noState) Different(string, entry.Entry, entry.Entry) (bool, error)  { return false, nil }
 func (noState) Identified(state.Side, entry.Entry, int) ([]string, error) { return nil, nil }
 func (noState) Folders() (state.FolderTimes, error)                       { return state.FolderTimes{}, nil }
 func (noState) Folder(string) (state.Folder, bool, error)                 { return state.Folder{}, false, nil }

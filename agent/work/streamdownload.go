@@ -34,6 +34,11 @@ func (u streamed) opensDownload() *incoming {
 	if err != nil || local.Kind != entry.Absent && (local.Kind != entry.File || u.Base == nil) {
 		return nil
 	}
+	if local.Kind == entry.File {
+		if last, err := u.env.State.At(u.Path); err != nil || u.mayMeetItself(local, planned, last) {
+			return nil
+		}
+	}
 	from := origin{path: u.target(), look: planned}
 	if arrived, err := u.hasArrived(u.ctx, local, from); err != nil || arrived {
 		return nil

@@ -65,7 +65,7 @@ func (u streamed) opensUpload() *outgoing {
 	if err != nil || last != nil && entry.Same(last.Local, u.Local.Entry) {
 		return nil // it may have been sent since it was planned: that is asked first
 	}
-	if u.growsByName() {
+	if u.growsByName() || u.mayMeetItself(u.Local.Entry, u.Remote.Entry, last) {
 		return nil
 	}
 	if last != nil { // else nothing is known of what was sent, either

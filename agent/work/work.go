@@ -113,6 +113,8 @@ type State interface {
 	After(place []byte, limit int) ([]state.BaselineRow, error)
 	// Count is the number of paths in the baseline.
 	Count() (int, error)
+	// Different reports whether both sides of a path were compared as they are now, and are left alone for that: see plan.Different.
+	Different(rel string, local, remote entry.Entry) (bool, error)
 	// Intents returns what transfers of a path were about to put at their targets.
 	Intents(rel string) ([]state.Intent, error)
 	// Appended returns what was sent of a file that only ever grows (nil: nothing is known).
@@ -197,6 +199,8 @@ type Outcome struct {
 	Moved string
 	// Instead, if not nil, is to be done in place of the job.
 	Instead *plan.Op
+	// Conflict, if not nil, is why the path is left alone until a person has decided.
+	Conflict *plan.Note
 	// NotEmpty: Stale, because something is in the folder that was to be deleted.
 	NotEmpty bool
 	// Settling: the source is not complete yet. Only that side has to be looked at again.
@@ -278,6 +282,7 @@ var kinds = map[string]action{
 	string(plan.SetAsideLocal):  operation(setAsideLocal),
 	string(plan.LinkRemote):     operation(linkRemote),
 	string(plan.LinkLocal):      operation(linkLocal),
+	string(plan.Compare):        operation(compare),
 }
 
 // FileKinds returns the kinds of jobs that do something to a path, sorted.

@@ -113,7 +113,7 @@ func actionText(action string) string { return strings.ReplaceAll(action, "_", "
 func totalsText(totals control.PlanTotals) string {
 	var parts []string
 	for _, action := range []string{"upload", "download", "link_remote", "link_local", "make_remote_dir", "make_local_dir", "move_remote", "move_local",
-		"set_aside_remote", "set_aside_local", "delete_remote", "delete_local"} {
+		"set_aside_remote", "set_aside_local", "compare", "delete_remote", "delete_local"} {
 		if totals.Actions[action] == 0 {
 			continue
 		}

@@ -59,6 +59,8 @@ type Abilities struct {
 	MLSD, MDTM, MFMT, Restart bool
 	// NoRename refuses RNFR, NoReplace an RNTO to the name of a file.
 	NoRename, NoReplace bool
+	// Hashes has it tell the SHA-256 of files (XSHA256).
+	Hashes bool
 	// HideDots leaves names that begin with a dot out of listings.
 	HideDots bool
 	// IgnoreCase takes names that differ in case only for one, and keeps the case of the first.

@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (s *memorySession) features() {
 	if can.NoUnique {
 		facts = " MLST type*;size*;modify*;"
 	}
-	for feature, has := range map[string]bool{" AUTH TLS": s.server.TLS != nil, facts: can.MLSD, " MDTM": can.MDTM, " MFMT": can.MFMT, " REST STREAM": can.Restart} {
+	for feature, has := range map[string]bool{" AUTH TLS": s.server.TLS != nil, facts: can.MLSD, " MDTM": can.MDTM, " MFMT": can.MFMT, " REST STREAM": can.Restart, " XSHA256": can.Hashes} {
 		if has {
 			text += "\n" + feature
 		}
@@ -282,7 +283,7 @@ func (m *Memory) chmod(order string) string {
 // look answers questions about one path. The server is locked.
 func (s *memorySession) look(verb, name string, node *memoryNode) string {
 	can := s.server.Abilities
-	if verb == "SIZE" || verb == "MDTM" && can.MDTM || verb == "MLST" && can.MLSD {
+	if verb == "SIZE" || verb == "MDTM" && can.MDTM || verb == "MLST" && can.MLSD || verb == "XSHA256" && can.Hashes {
 		switch {
 		case node == nil:
 			return "550 No such file or directory"
@@ -293,6 +294,8 @@ func (s *memorySession) look(verb, name string, node *memoryNode) string {
 	switch {
 	case verb == "SIZE":
 		return fmt.Sprintf("213 %d", len(node.content))
+	case verb == "XSHA256" && can.Hashes:
+		return fmt.Sprintf("250 %X", sha256.Sum256([]byte(node.content)))
 	case verb == "MDTM" && can.MDTM:
 		return "213 " + node.modified.UTC().Format("20060102150405")
 	case verb == "MLST" && can.MLSD:
