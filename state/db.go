@@ -45,10 +45,12 @@ type DB struct {
 	file     *os.File
 	instance string
 	epoch    uint64
-	// touched says how much of the memory map may have become resident since it was given back.
-	touched    atomic.Int64
-	identities *identities
-	notes      noteChanges
+	// touched says how much of the memory map may have become resident since somebody looked; mostResident is the constant of
+	// that name, but for tests.
+	touched      atomic.Int64
+	mostResident int64
+	identities   *identities
+	notes        noteChanges
 	// broken is the first error after which the truth is unknown; nil while all is well.
 	broken atomic.Pointer[brokenError]
 }
@@ -67,7 +69,7 @@ type brokenError struct {
 func Open(path string, o Options) (*DB, error) { return open(path, o, migrations) }
 
 func open(path string, o Options, steps []migration) (*DB, error) {
-	db := &DB{path: path, readOnly: o.ReadOnly, identities: newIdentities()}
+	db := &DB{path: path, readOnly: o.ReadOnly, identities: newIdentities(), mostResident: mostResident}
 	err := db.prepare(o)
 	if err == nil {
 		err = db.openEngine(o)

@@ -43,6 +43,7 @@ func rowAt(i, version uint64, length int) []byte {
 
 func TestReadingALargeFileTakesLittleMemory(t *testing.T) {
 	db := openNew(t)
+	_, db.mostResident = resident(t)
 	const rows, length = 16 << 10, 8 << 10 // 128 MiB
 	for from := uint64(0); from < rows; from += 1 << 10 {
 		update(t, db, func(tx *Tx) error {
@@ -71,8 +72,8 @@ func TestReadingALargeFileTakesLittleMemory(t *testing.T) {
 		if read != rows {
 			t.Errorf("%s: %d rows, want %d", name, read, rows)
 		}
-		if most > 2*giveBackAfter {
-			t.Errorf("%s: %d MiB of the file came to be in memory, the bound is %d", name, most>>20, 2*giveBackAfter>>20)
+		if most > 2*lookAfter {
+			t.Errorf("%s: %d MiB of the file came to be in memory, the bound is %d", name, most>>20, 2*lookAfter>>20)
 		}
 	}
 	scan("one transaction")
@@ -85,14 +86,47 @@ func TestReadingALargeFileTakesLittleMemory(t *testing.T) {
 			return nil
 		})
 	}
-	if after, _ := resident(t); after-before > 2*giveBackAfter {
+	if after, _ := resident(t); after-before > 2*lookAfter {
 		t.Errorf("one row for each transaction: %d MiB of the file came to be in memory", (after-before)>>20)
+	}
+}
+
+// Places that are needed over and over are no reason to give the map back while the process is small.
+func TestASmallProcessKeepsTheMap(t *testing.T) {
+	db := openNew(t)
+	const rows, length = 4 << 10, 8 << 10 // 32 MiB
+	update(t, db, func(tx *Tx) error {
+		for i := range uint64(rows) {
+			check(t, tx.Table("t").Put(Key(i), rowAt(i, 0, length)))
+		}
+		return nil
+	})
+	readAll := func() (grown int64) {
+		before, _ := resident(t)
+		view(t, db, func(tx *Tx) error { forgetPages(db.engine.Info().Data, uintptr(tx.engine.Size())); return nil })
+		for i := range uint64(rows) {
+			view(t, db, func(tx *Tx) error { tx.Table("t").Get(Key(i * 2741 % rows)); return nil })
+		}
+		db.touched.Store(lookAfter)
+		view(t, db, func(tx *Tx) error { tx.Table("t").Get(Key(uint64(0))); return nil })
+		after, _ := resident(t)
+		return after - before
+	}
+	db.mostResident = 0
+	readAll() // from here on none of the file is in memory
+	if grown := readAll(); grown > rows*length/4 {
+		t.Errorf("a large process: %d MiB of the file stayed in memory", grown>>20)
+	}
+	db.mostResident = 1 << 40
+	if grown := readAll(); grown < rows*length/2 {
+		t.Errorf("a small process: only %d MiB of the file stayed in memory", grown>>20)
 	}
 }
 
 // Readers hold slices of the map while others give all of it back and a writer makes it grow.
 func TestMemoryGivenBackUnderReadersAndAWriter(t *testing.T) {
 	db := openNew(t)
+	db.mostResident = 0
 	const rows, length, rounds = 256, 1 << 10, 12
 	write := func(version uint64) {
 		update(t, db, func(tx *Tx) error {
@@ -120,7 +154,7 @@ func TestMemoryGivenBackUnderReadersAndAWriter(t *testing.T) {
 					err := tx.Table("t").Scan(nil, nil, func(key, value []byte) (bool, error) {
 						i := binary.BigEndian.Uint64(key)
 						if i%16 == 0 {
-							db.giveBack(tx.engine, giveBackAfter)
+							db.giveBack(tx.engine, lookAfter)
 						}
 						if !bytes.Equal(value, rowAt(i, version, length)) {
 							return false, fmt.Errorf("row %d is not of version %d", i, version)
