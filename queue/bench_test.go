@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func fill(b *testing.B, db *state.DB, sync string, first, last int, baseline boo
 				if !baseline {
 					continue
 				}
-				if err := putBaseline(tx, sync, pathOf(first)); err != nil {
+				if err := putBaseline(tx, sync, pathOf(first), 1); err != nil {
 					return err
 				}
 			}
@@ -49,9 +50,9 @@ func fill(b *testing.B, db *state.DB, sync string, first, last int, baseline boo
 	}
 }
 
-func putBaseline(tx *state.Tx, sync, path string) error {
+func putBaseline(tx *state.Tx, sync, path string, job ID) error {
 	e := entry.Entry{Kind: entry.File, Size: 4711, ModTime: start}
-	return state.PutBaseline(tx, sync, state.Baseline{Path: path, Local: e, Remote: e, When: start, Job: 1})
+	return state.PutBaseline(tx, sync, state.Baseline{Path: path, Local: e, Remote: e, When: start, Job: uint64(job)})
 }
 
 // BenchmarkEnqueue commits so many new jobs at once to a queue that grows.
@@ -115,41 +116,88 @@ func turn(b *testing.B, db *state.DB, done []Job, end func(*state.Tx, Job) error
 	return claimed
 }
 
-// BenchmarkRows does the same over so many rows of the baseline, with as many open jobs as a sync may have at most, on paths
-// one after the other and on paths all over the tree. Every job that ends writes the row of its path and makes room for a new
-// job, so that the number of rows stays.
+// orders say how far it is from the path of one job to that of the next. No step has a divisor in common with the numbers of rows.
+var orders = []struct {
+	name string
+	step int
+}{{"in order", 1}, {"all over", 611_953}}
+
+// BenchmarkRows does the same over so many rows of the baseline, on paths one after the other and on paths all over the tree. Every
+// job that ends writes the row of its path and makes room for a new job, so that the number of rows stays, and that of the jobs.
 func BenchmarkRows(b *testing.B) {
-	for _, order := range []struct {
-		name string
-		step int // from the path of one job to the next; it has no divisor in common with the numbers of rows
-	}{{"in order", 1}, {"all over", 611_953}} {
-		for _, rows := range []int{1000, 1_000_000} {
-			b.Run(fmt.Sprintf("%s/rows=%d", order.name, rows), func(b *testing.B) { overRows(b, rows, order.step) })
+	for _, order := range orders {
+		for _, queued := range []int{1, 100, 10_000} {
+			for _, rows := range []int{1000, 1_000_000} {
+				b.Run(fmt.Sprintf("%s/queued=%d/rows=%d", order.name, queued, rows), func(b *testing.B) { overRows(b, rows, queued, order.step) })
+			}
 		}
 	}
 }
 
-func overRows(b *testing.B, rows, step int) {
+// BenchmarkRowsAlone is the floor under BenchmarkRows: the engine puts as many rows of the same tables into each commit, and that is
+// all. What a random row of a large table costs here, a page of its own and most of a second one above it to be read, written and
+// synced, nothing above the engine can save.
+func BenchmarkRowsAlone(b *testing.B) {
+	for _, order := range orders {
+		for _, together := range []int{1, batch, 10_000} {
+			for _, rows := range []int{1000, 1_000_000} {
+				b.Run(fmt.Sprintf("%s/together=%d/rows=%d", order.name, together, rows), func(b *testing.B) { rowsAlone(b, rows, together, order.step) })
+			}
+		}
+	}
+}
+
+// openRows makes a file with so many rows of the baseline.
+func openRows(b *testing.B, rows int) *state.DB {
+	b.Helper()
 	const large = 20_000 // rows of one commit
 	db := openNew(b)
 	for first := 0; first < rows; first += large {
 		update(b, db, func(tx *state.Tx) error {
 			for n := first; n < min(first+large, rows); n++ {
-				if err := putBaseline(tx, "web", pathOf(n)); err != nil {
+				if err := putBaseline(tx, "web", pathOf(n), 1); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
+	return db
+}
+
+func rowsAlone(b *testing.B, rows, together, step int) {
+	db := openRows(b, rows)
+	next := 0
+	for b.Loop() {
+		update(b, db, func(tx *state.Tx) error {
+			baseline := tx.Table("baseline")
+			for range together {
+				folder, name, _ := strings.Cut(pathOf(next*step%rows), "/")
+				if err := baseline.Put(state.Key("web", folder, name), fmt.Appendf(nil, "a row as long as most: %10d", next)); err != nil {
+					return err
+				}
+				next++
+			}
+			return nil
+		})
+	}
+	perJob(b, next)
+}
+
+func overRows(b *testing.B, rows, queued, step int) {
+	const different = 1_000_000 // jobs: where there are fewer paths, there are more kinds of them
+	db := openRows(b, rows)
 	next, jobs := 0, 0
 	enqueue := func(tx *state.Tx) error {
-		_, err := Enqueue(tx, start, newJob("web", next*step%rows))
+		n := next * step % different
+		job := newJob("web", n%rows)
+		job.Kind = fmt.Sprintf("kind %03d", n/rows)
+		_, err := Enqueue(tx, start, job)
 		next++
 		return err
 	}
 	update(b, db, func(tx *state.Tx) error {
-		for next < min(rows, 10_000) {
+		for next < queued {
 			if err := enqueue(tx); err != nil {
 				return err
 			}
@@ -157,7 +205,7 @@ func overRows(b *testing.B, rows, step int) {
 		return nil
 	})
 	end := func(tx *state.Tx, job Job) error {
-		if err := putBaseline(tx, job.Sync, job.Path); err != nil {
+		if err := putBaseline(tx, job.Sync, job.Path, job.ID); err != nil {
 			return err
 		}
 		return enqueue(tx)

@@ -5,10 +5,10 @@ import bolt "go.etcd.io/bbolt"
 const (
 	// lookAfter is how much of the memory map may have become resident, in bytes by the count of Tx.touch, before somebody looks
 	// how large the process is.
-	lookAfter = 32 << 20
+	lookAfter = 16 << 20
 	// mostResident is how large it may be without the map being given back. With what comes before the next look it stays below
 	// the 150 MB that are promised.
-	mostResident = 96 << 20
+	mostResident = 112 << 20
 	// smallFile is up to where it does no harm that all of a file is in memory.
 	smallFile = 8 << 20
 	// placeCost is the most that one place in a table makes resident: Linux maps 16 pages around the one that is wanted.
