@@ -95,6 +95,7 @@ func (w *worker) do(ctx, begin context.Context, a assignment, jobs <-chan assign
 	for follows := true; follows; a, follows = following(jobs) {
 		if left += len(a.jobs); a.syncs != nil {
 			w.syncs = a.syncs
+			stream.Reconfigured()
 		}
 		if a.behind == nil { // handed out after all others were told
 			unavailable, full = nil, nil
@@ -162,6 +163,10 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 	env := work.Env{
 		Sync: w.syncs[job.Sync],
 		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
+			if w.conn != nil && w.conn.Usable() {
+				w.used = true
+				return w.conn, nil
+			}
 			if !w.used { // a job without a connection is not begun: the wait for one ends with begin
 				waiting, cancel := context.WithCancelCause(ctx)
 				defer cancel(nil)

@@ -405,6 +405,18 @@ func (r *ready) isOpen() bool {
 	}
 }
 
+// opens waits until the connection is there, and reports whether it is; or until ctx has ended, or over is closed. To dial takes no longer than
+// readyPatience.
+func (r *ready) opens(ctx context.Context, over <-chan struct{}) bool {
+	select {
+	case <-r.opened:
+		return r.err == nil
+	case <-over:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // Open waits until the connection is there.
 func (r *ready) Open(ctx context.Context) (conn net.Conn, err error) {
 	select {

@@ -66,11 +66,17 @@ func (b *Batch) Len() int {
 
 // StatFile asks for the file p, as Conn.StatFile does.
 func (b *Batch) StatFile(p string) *StatAnswer {
-	c, answer := b.conn, &StatAnswer{Err: ErrUnanswered}
-	s := &step{op: "stat"}
-	if batch := c.statBatch([]string{p}); len(batch) == 1 {
+	s, answer := b.stat(p)
+	if batch := b.conn.statBatch([]string{p}); len(batch) == 1 {
 		s.commands = batch[0]
 	}
+	return answer
+}
+
+// stat adds the question for the file p, without commands.
+func (b *Batch) stat(p string) (*step, *StatAnswer) {
+	c, answer := b.conn, &StatAnswer{Err: ErrUnanswered}
+	s := &step{op: "stat"}
 	s.read = func(replies []control.Reply) (sure bool) {
 		if answer.Entry, answer.Found, sure = c.readStat(p, replies); sure {
 			answer.Err = nil
@@ -82,16 +88,16 @@ func (b *Batch) StatFile(p string) *StatAnswer {
 		return answer.Err
 	}
 	b.steps = append(b.steps, s)
-	return answer
+	return s, answer
 }
 
 // FindFile is StatFile for a file that is most likely not there: that is asked by SIZE alone, the cheapest question for a server, as long as
 // its refusal proves absence. Where it did not, MLST is asked in the same write, too: what neither shows is taken for absent as by Conn.StatFile.
 func (b *Batch) FindFile(p string) *StatAnswer {
-	c, answer := b.conn, b.StatFile(p)
-	s := b.steps[len(b.steps)-1]
+	c := b.conn
+	s, answer := b.stat(p)
 	size, fits, err := c.direct(line{verb: "SIZE"}, c.Absolute(p))
-	if len(s.commands) == 0 || err != nil || !fits { // it goes alone
+	if err != nil || !fits { // it goes alone
 		return answer
 	}
 	absent := func(is bool) bool {
@@ -101,8 +107,12 @@ func (b *Batch) FindFile(p string) *StatAnswer {
 		return is
 	}
 	if c.hasMLST() && c.sizeIsVague {
+		look, fits, err := c.direct(line{verb: "MLST"}, c.Absolute(p))
+		if err != nil || !fits {
+			return answer
+		}
 		stat := s.read
-		s.commands = append(s.commands, size)
+		s.commands = []control.Command{look, size}
 		s.read = func(replies []control.Reply) bool {
 			if look := replies[0]; !look.Completed() {
 				return absent(replies[1].Code == 550 || errors.Is(c.refusal("stat", p, "MLST", look), fs.ErrNotExist))

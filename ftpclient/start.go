@@ -153,7 +153,7 @@ type opened struct {
 // and a refusal instead of the 150 must end the handshake.
 func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	c := t.conn
-	if ready, ok := pending.(*ready); ok && c.tls == nil && t.sendsAtOnce() && ready.isOpen() { // there is nothing to wait for
+	if ready, ok := pending.(*ready); ok && c.tls == nil && t.sendsAtOnce() && ready.opens(ctx, t.call.Finished()) { // there is nothing to wait for
 		return t.uses(ctx, c.openStream(ctx, pending, true))
 	}
 	// From the command on: a server may take long to get at the file before it goes on.

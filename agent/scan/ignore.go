@@ -21,12 +21,13 @@ const (
 )
 
 // Filtering is a Filter with the ignore files of a local folder, each of which is read once as long as the paths that are asked
-// for are below its folder, and with the time by which files are too new or too old. It is not safe for concurrent use.
+// for are below its folder or above, and with the time by which files are too new or too old. It is not safe for concurrent use.
 type Filtering struct {
 	filter Filter
 	local  Local
 	now    time.Time
 	levels []ignored // the root, and the folders on the way to the path that was asked for last
+	known  int       // how many there are with those behind levels, which were asked for before
 }
 
 // ignored is what the ignore file of a folder says, or why that is not known.
@@ -76,8 +77,13 @@ func (f *Filtering) Rules(folder string) error {
 			name, _, _ := strings.Cut(strings.TrimPrefix(folder[len(last.folder):], "/"), "/")
 			next = path.Join(last.folder, name)
 		}
+		if n := len(f.levels); n < f.known && f.levels[:n+1][n].folder == next {
+			f.levels = f.levels[:n+1]
+			continue
+		}
 		found, err := f.read(next)
 		f.levels = append(f.levels, ignored{folder: next, rules: found, err: err})
+		f.known = len(f.levels)
 	}
 }
 

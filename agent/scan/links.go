@@ -24,6 +24,8 @@ type Local struct {
 	follow bool
 	// targets: a link is told with what it points at.
 	targets bool
+	// folder, if not nil, is open, see By.
+	folder *Folder
 }
 
 // NewLocal returns the local side of a sync. Links are followed where it is a source only: what is written stays in the folder.
@@ -36,7 +38,7 @@ func NewLocal(root *os.Root, rules plan.Rules) Local {
 
 // Stat looks at one path. What is not there is an entry of kind Absent; an error means that nobody can tell.
 func (l Local) Stat(rel string) (entry.Entry, error) {
-	e, err := StatLocal(l.Root, rel)
+	e, err := seen(l.lstat(rel))
 	switch {
 	case l.follow && (err != nil || e.Kind == entry.Link):
 		return l.followed(rel)
@@ -48,7 +50,7 @@ func (l Local) Stat(rel string) (entry.Entry, error) {
 
 // Open opens rel for reading, see OpenLocal.
 func (l Local) Open(rel string) (*os.File, error) {
-	file, err := OpenLocal(l.Root, rel)
+	file, err := l.open(rel)
 	if err == nil || !l.follow || errors.Is(err, fs.ErrNotExist) {
 		return file, err
 	}

@@ -78,7 +78,11 @@ func OpenLocal(root *os.Root, rel string) (*os.File, error) {
 // StatLocal looks at one path below root without following a link at its end. What is not
 // there is an entry of kind Absent; an error means that nobody can tell.
 func StatLocal(root *os.Root, rel string) (entry.Entry, error) {
-	info, err := root.Lstat(osPath(rel))
+	return seen(root.Lstat(osPath(rel)))
+}
+
+// seen is what Lstat has told.
+func seen(info fs.FileInfo, err error) (entry.Entry, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
 		return entry.Entry{}, nil
 	}

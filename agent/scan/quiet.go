@@ -36,7 +36,7 @@ type Settling struct {
 // LastTouched is when the file at rel, its permissions or its name were changed last, as far as the system notes that. Unlike the
 // time of modification nobody can set it back. Zero: it is not known.
 func (l Local) LastTouched(rel string) time.Time {
-	info, err := l.Root.Lstat(osPath(rel))
+	info, err := l.lstat(rel)
 	if l.follow && (err != nil || info.Mode()&os.ModeSymlink != 0) {
 		info, err = os.Stat(l.full(rel))
 	}

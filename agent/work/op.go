@@ -17,7 +17,22 @@ import (
 )
 
 // source reads the local side as scans do.
-func (o *op) source() scan.Local { return scan.NewLocal(o.root, o.env.Sync.Rules) }
+func (o *op) source() scan.Local {
+	local := scan.NewLocal(o.root, o.env.Sync.Rules)
+	if o.env.near != nil {
+		return local.By(o.env.near.folder)
+	}
+	return local
+}
+
+// close gives back the local folder.
+func (o *op) close() {
+	if o.env.near != nil {
+		o.env.near.release()
+		return
+	}
+	o.root.Close()
+}
 
 // operation wraps what works on the Op of a job's payload.
 func operation(do func(ctx context.Context, o *op) Outcome) action {
@@ -26,7 +41,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 		if err != nil {
 			return failed(err)
 		}
-		defer o.root.Close()
+		defer o.close()
 		if reason := o.overruled(); reason != "" {
 			return o.leavesNothing(ctx, stale(reason))
 		}
@@ -34,7 +49,7 @@ func operation(do func(ctx context.Context, o *op) Outcome) action {
 	}
 }
 
-// newOp reads what a job is to do, opens the local folder, whose handle the caller closes, and gets the connection.
+// newOp reads what a job is to do, opens the local folder, unless the Env has it, and gets the connection. The caller closes the op.
 func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 	planned, err := plan.DecodeOp(job.Payload)
 	if err != nil {
@@ -52,7 +67,7 @@ func newOp(ctx context.Context, e Env, job queue.Job) (*op, error) {
 	if NeedsConnection(string(planned.Action)) {
 		conn, err := e.Connect(ctx)
 		if err != nil {
-			root.Close()
+			o.close()
 			return nil, err
 		}
 		o.conn = conn
@@ -94,6 +109,7 @@ type op struct {
 	// remoteRel is the path that the operation is about on the server, relative to the root of the sync. It is made once: there
 	// may be the time of day in it.
 	remoteRel string
+	full      string // the absolute path for it, once target has made it
 	// touched is when the local file was touched last in any way, before a hook could do so; zero: nobody knows, or waits for a quiet time.
 	touched time.Time
 	// gone is where the source was moved to after its transfer, relative to the root of its side.
@@ -140,6 +156,10 @@ func (o *op) keepsNames(ctx context.Context) error {
 // openLocal opens the sync's folder. It is made if it may be a target and nothing was ever put
 // in; a folder that was filled before and is gone now may be an unmounted disk.
 func openLocal(e Env) (*os.Root, error) {
+	if e.near != nil {
+		e.near.users++
+		return e.near.root, nil
+	}
 	root, err := os.OpenRoot(e.Sync.Local)
 	if errors.Is(err, fs.ErrNotExist) && e.Sync.Rules.Direction != plan.Up {
 		known, countErr := e.State.Count()

@@ -17,7 +17,7 @@ func (o *op) overruled() string {
 		return "delete is off now"
 	}
 	item := plan.Item{Path: o.Path, Local: o.Local, Remote: o.Remote, Base: o.Base}
-	if why := sync.Filter.In(o.source(), time.Now()).Overrules(sync.Rules.Direction, item); why != "" {
+	if why := o.filtering().Overrules(sync.Rules.Direction, item); why != "" {
 		return why
 	}
 	if sync.Marker != "" {
@@ -26,6 +26,14 @@ func (o *op) overruled() string {
 		}
 	}
 	return ""
+}
+
+// filtering is what takes part now, as far as anybody can tell.
+func (o *op) filtering() *scan.Filtering {
+	if o.env.near != nil {
+		return o.env.near.filtering(o.env.Sync)
+	}
+	return o.env.Sync.Filter.In(o.source(), time.Now())
 }
 
 // manyAttempts is how many attempts back what is left of them is looked for where no scan does: most of many found the server down.

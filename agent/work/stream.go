@@ -20,6 +20,7 @@ type Stream struct {
 	last   confirmed // the file that is complete under its temporary name and waits for its final one; nil if none does
 	kept   keptTimes
 	bulk   []streamed // jobs of one kind that wait for more of them, to be done together
+	near   *nearby    // where the last upload came from; nil for nowhere
 }
 
 // NewStream returns one that reports each Outcome as soon as it is known. A report is the last thing that is done about its job, and of the
@@ -48,15 +49,23 @@ func (s *Stream) Do(ctx context.Context, e Env, job queue.Job, more bool) {
 
 // ordinarily carries out a job by itself.
 func (s *Stream) ordinarily(ctx context.Context, e Env, job queue.Job) {
-	s.End()
+	s.finish()
 	s.report(Do(ctx, e, job).causedBy(ctx))
 }
 
 // End brings what waits to its end.
 func (s *Stream) End() {
+	s.finish()
+	s.forgets()
+}
+
+func (s *Stream) finish() {
 	s.endLast()
 	s.endBulk()
 }
+
+// Reconfigured tells that the syncs of the jobs that follow may be configured otherwise than before.
+func (s *Stream) Reconfigured() { s.forgets() }
 
 func (s *Stream) endLast() {
 	if s.last == nil {
@@ -82,6 +91,9 @@ func (s *Stream) settle() {
 // transfer begins a transfer, if nothing about it is odd, and carries out all but its end.
 func (s *Stream) transfer(ctx context.Context, e Env, job queue.Job, more bool) bool {
 	began := time.Now()
+	if plan.Action(job.Kind) == plan.Upload {
+		e.near = s.nearby(e, job.Path)
+	}
 	o, err := newOp(ctx, e, job)
 	if err != nil {
 		return false
@@ -98,7 +110,7 @@ func (s *Stream) transfer(ctx context.Context, e Env, job queue.Job, more bool) 
 			return true
 		}
 	}
-	o.root.Close()
+	o.close()
 	return false
 }
 
@@ -122,7 +134,7 @@ func (s *Stream) settleEarly() {
 
 // again carries out a job of the stream by itself, which says what is to be said, and knows the cures.
 func (s *Stream) again(u streamed) {
-	u.root.Close()
+	u.close()
 	s.ordinarily(u.ctx, u.env, u.job)
 }
 
@@ -170,7 +182,7 @@ func (s streamed) isRefused(err error) bool {
 // ends closes what was open for the job and makes its outcome.
 func (s streamed) ends(outcome Outcome) Outcome {
 	outcome = s.ending(s.ctx, outcome).of(s.job, s.began)
-	s.root.Close()
+	s.close()
 	return outcome.causedBy(s.ctx)
 }
 

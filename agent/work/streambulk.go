@@ -31,7 +31,7 @@ func (s *Stream) gather(ctx context.Context, e Env, job queue.Job) bool {
 		return false
 	}
 	if !o.goesInBulk() {
-		o.root.Close()
+		o.close()
 		return false
 	}
 	if s.bulk = append(s.bulk, streamed{o, steady(ctx), began}); len(s.bulk) == mostBulk {
@@ -69,7 +69,7 @@ func (s *Stream) endBulk() {
 			s.report(bulk[i].ends(*end))
 			continue
 		}
-		bulk[i].root.Close()
+		bulk[i].close()
 		outcome := Do(bulk[i].ctx, bulk[i].env, bulk[i].job).causedBy(bulk[i].ctx)
 		switch ftpclient.Classify(outcome.Err) {
 		case ftpclient.ClassUnavailable, ftpclient.ClassAuthentication, ftpclient.ClassBusy, ftpclient.ClassSetup:

@@ -43,7 +43,12 @@ func (u Upload) remoteName(rel string, modified time.Time) string {
 }
 
 // target is the absolute remote path.
-func (o *op) target() string { return o.remote.Path(o.remoteRel) }
+func (o *op) target() string {
+	if o.full == "" {
+		o.full = o.remote.Path(o.remoteRel)
+	}
+	return o.full
+}
 
 // temp is the absolute remote temporary path, in the form that this server takes.
 func (o *op) temp() string { return o.tempOf(o.job.Claims) }

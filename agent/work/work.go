@@ -155,7 +155,8 @@ type Env struct {
 	// Dropped, if not nil, reports whether nobody tries the job again if it ends without being done: then nothing of it is to be left.
 	Dropped func() bool
 
-	again bool // the same attempt, on another connection
+	again bool    // the same attempt, on another connection
+	near  *nearby // what is open already of the local side; nil for nothing
 }
 
 // Result says what came of a job.

@@ -4,6 +4,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -110,11 +111,16 @@ func readLine(br *bufio.Reader) (string, error) {
 	var line []byte
 	for {
 		part, err := br.ReadSlice('\n')
-		line = append(line, part...)
+		if line == nil {
+			line = part[:len(part):len(part)] // no more is read before it is copied, unless the line goes on
+		} else {
+			line = append(line, part...)
+		}
 		if len(line) > MaxLine {
 			return "", fmt.Errorf("%w: line of more than %d bytes", ErrProtocol, MaxLine)
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
+			line = bytes.Clone(line)
 			continue
 		}
 		if err != nil {

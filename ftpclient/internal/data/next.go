@@ -26,9 +26,9 @@ func Next(env Env, tried []Attempt) (Way, bool) {
 // candidates are the ways that env leaves, the best first.
 func candidates(env Env, tried []Attempt) []Way {
 	passive, active := env.Policy != ActiveOnly, env.Policy != PassiveOnly
-	var ways []Way
+	ways := make([]Way, 0, 2*len(methodNames))
 	if passive {
-		ways = append(ways, passiveWays(env, tried)...)
+		ways = appendPassive(ways, env, tried)
 	}
 	if active {
 		// Forwarded before Helper: whoever configures ports has most likely forwarded them, and
@@ -36,7 +36,7 @@ func candidates(env Env, tried []Attempt) []Way {
 		// that assume a forward where nobody spoke of any.
 		for _, method := range []Method{Configured, Direct, Mapped, Forwarded, Helper} {
 			if env.suits(method) {
-				ways = append(ways, activeWays(env, method)...)
+				ways = appendActive(ways, env, method)
 			}
 		}
 	}
@@ -45,38 +45,38 @@ func candidates(env Env, tried []Attempt) []Way {
 		ways = append(ways, Way{Passive, PASV})
 	}
 	if active && env.suits(Punched) {
-		ways = append(ways, activeWays(env, Punched)...)
+		ways = appendActive(ways, env, Punched)
 	}
 	if env.Policy == ActiveOnly && !env.suits(Direct) && (len(ways) == 0 || !env.translated() && !env.suits(Helper)) {
 		// An operator who says "active" expects PORT with the local address at the least.
-		ways = append(ways, activeWays(env, Direct)...)
+		ways = appendActive(ways, env, Direct)
 	}
 	return ways
 }
 
-// passiveWays leaves out PASV where EPSV found nobody, and the other way round: both go to the
+// appendPassive leaves out PASV where EPSV found nobody, and the other way round: both go to the
 // same host, unless the address in the reply to PASV is trusted.
-func passiveWays(env Env, tried []Attempt) []Way {
+func appendPassive(ways []Way, env Env, tried []Attempt) []Way {
 	epsv, pasv := Way{Passive, EPSV}, Way{Passive, PASV}
 	switch {
 	case !env.ipv4():
-		return []Way{epsv}
+		return append(ways, epsv)
 	case !env.TrustPASV && unanswered(tried, epsv):
-		return []Way{epsv}
+		return append(ways, epsv)
 	case !env.TrustPASV && unanswered(tried, pasv):
-		return []Way{pasv}
+		return append(ways, pasv)
 	case env.EPSVRefused:
-		return []Way{pasv, epsv} // the server may be another one by now
+		return append(ways, pasv, epsv) // the server may be another one by now
 	}
-	return []Way{epsv, pasv}
+	return append(ways, epsv, pasv)
 }
 
-// activeWays prefers PORT for IPv4: all servers and most NATs that read along know it.
-func activeWays(env Env, method Method) []Way {
+// appendActive prefers PORT for IPv4: all servers and most NATs that read along know it.
+func appendActive(ways []Way, env Env, method Method) []Way {
 	if !env.ipv4() {
-		return []Way{{method, EPRT}}
+		return append(ways, Way{method, EPRT})
 	}
-	return []Way{{method, PORT}, {method, EPRT}}
+	return append(ways, Way{method, PORT}, Way{method, EPRT})
 }
 
 // pointless reports whether the attempts tell that a way cannot work.
