@@ -364,7 +364,7 @@ func TestTheFirstTimeByMDTM(t *testing.T) {
 			if test.learned != "" { // from then on it takes one command
 				script = script.then(group(test.learned+" 20240203040506 /c", test.set, "RNFR /c", "350 on", "RNTO /d", "250 done")...)
 			}
-			hello := vsftpd("MDTM,"+cmp.Or(test.listed, "SIZE")).then(talk("PWD", `257 "/"`, "TYPE I", "200 ok")...)
+			hello := vsftpd("MDTM," + cmp.Or(test.listed, "SIZE")).then(talk("PWD", `257 "/"`, "TYPE I", "200 ok")...)
 			conn, _ := connect(t, hello.then(script...).then(talk("QUIT", "221 bye")...), knownServer, func(o *ftpclient.Options) { o.Facts.LoginAtOnce = "broke" })
 			defer conn.Close()
 			if !conn.SetsTimesInBatches() {
