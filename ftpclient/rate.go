@@ -45,3 +45,9 @@ func (c *Conn) pace(g *data.Guarded) {
 	g.Pace(limiters(&c.downloads, c.options.DownloadRate, c.options.DownloadLimiter),
 		limiters(&c.uploads, c.options.UploadRate, c.options.UploadLimiter))
 }
+
+// IsLimited reports whether a limit on downloads by this connection is in force, one of its own or one that it shares.
+func (c *Conn) IsLimited() bool {
+	shared := c.options.DownloadLimiter
+	return c.options.DownloadRate > 0 || shared != nil && shared.Limit() != rate.Inf
+}

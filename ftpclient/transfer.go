@@ -95,6 +95,10 @@ func (t *Transfer) received(n int64, err error) {
 	}
 }
 
+// HeldUp is for how long a download has waited for the rates and limiters of Options: without them it would have been so much
+// faster, at most. It is for who reads, between two reads.
+func (t *Transfer) HeldUp() time.Duration { return t.guarded.ReadsHeldUp() }
+
 // WriteTo downloads everything into w, by splice if w is an *os.File, the connection is
 // plain and the system can. An error of w makes Finish abort the download.
 func (t *Transfer) WriteTo(w io.Writer) (int64, error) {

@@ -42,6 +42,7 @@ type bench struct {
 	spares   Spares
 	line     *line  // what data connections go through, if not nil
 	without  string // a command that the server does not know
+	limit    int64  // bytes a second, for downloads; 0 for none
 }
 
 // knownState is a state with what a test puts there.
@@ -126,6 +127,7 @@ func (b *bench) connect(ctx context.Context) (*ftpclient.Conn, error) {
 		o.Facts = b.conn.Facts()
 		b.conn.Close()
 	}
+	o.DownloadRate = b.limit
 	conn, err := ftpclient.Dial(ctx, address, o)
 	if err == nil {
 		b.conn = conn

@@ -59,7 +59,8 @@ type segmentation struct {
 	used    int           // segments that were joined
 
 	looked     time.Time
-	own, total int64 // at that time: what came to the file itself, and with what others have
+	own, total int64         // at that time: what came to the file itself, and with what others have
+	heldUp     time.Duration // until then, the stream of the file itself
 }
 
 // segment is a part of a file, at the end of which another one or that of the file stands. done is closed when its stream brings no more;
@@ -91,7 +92,11 @@ func (o *op) fetchSegments(ctx context.Context, from origin, transfer *ftpclient
 		s.drop()
 	}()
 	size, first := from.look.Size, true
-	s.warmUp(helping, size-offset)
+	if o.conn.IsLimited() {
+		close(s.warm) // a limit is likely to make them useless
+	} else {
+		s.warmUp(helping, size-offset)
+	}
 	began := time.Now()
 	for end := size; ; {
 		var seam []byte
@@ -163,6 +168,9 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		if decide == nil {
 			decide = s.decide
 		}
+		if s.isHeldUp(transfer, since) {
+			continue
+		}
 		total := s.at + s.moved.Load()
 		own, all := float64(s.at-s.own)/since.Seconds(), float64(total-s.total)/since.Seconds()
 		s.looked, s.own, s.total = now, s.at, total
@@ -180,6 +188,18 @@ func (s *segmentation) pour(ctx context.Context, transfer *ftpclient.Transfer, e
 		}
 	}
 	return end, nil
+}
+
+// isHeldUp reports whether the one stream there is could have been faster without a limit in the time since the last look: more of
+// them would only share what that leaves. What was seen until then says nothing of the line.
+func (s *segmentation) isHeldUp(transfer *ftpclient.Transfer, since time.Duration) bool {
+	waited := transfer.HeldUp() - s.heldUp
+	s.heldUp += waited
+	if len(s.spans) > 0 || waited < since/4 {
+		return false
+	}
+	s.looked, s.own, s.total, s.pace = time.Now(), s.at, s.at, newSegmentPace(s.pace.turn)
+	return true
 }
 
 // passOver forgets the next segment if the file has come to it and nobody brings any of it: the stream of the file itself goes on, and has

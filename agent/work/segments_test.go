@@ -243,6 +243,36 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 	})
 }
 
+// TestNoSegmentsUnderALimit downloads a large file from a server that answers slowly: what holds its stream up is not the line.
+func TestNoSegmentsUnderALimit(t *testing.T) {
+	const size = 48 << 20
+	content := noise(size, 6)
+	tests := []struct {
+		name  string
+		limit int64
+		asked bool // for connections that could help
+	}{
+		{"there is none", 0, true},
+		{"the stream comes to it", 24 << 20, false},
+	}
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
+		for _, test := range tests {
+			b := first.again(t)
+			h := &helpers{t: t, server: b.server, address: b.server.Addr}
+			b.sync.Rules = plan.Rules{Direction: plan.Down}
+			b.hear = func(string) { time.Sleep(2 * shortLine) }
+			b.limit = test.limit
+			b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get}
+			b.offer("big.bin", content)
+			o := mustBe(t, Done, b.download(t.Context(), b.planned(plan.Download, "big.bin"), 1))
+			if asked := h.asked > 0; asked != test.asked || test.limit > 0 && strings.Contains(o.Verified, "segments") {
+				t.Errorf("%s: %d asked, verified by %q", test.name, h.asked, o.Verified)
+			}
+			holds(t, b.local, map[string]string{"big.bin": content})
+		}
+	}, "proftpd")
+}
+
 // isBeginning looks at the only file in the local folder.
 func (b *bench) isBeginning(content string) {
 	b.t.Helper()

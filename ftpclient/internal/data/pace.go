@@ -32,6 +32,7 @@ func NewLimiter(bytesPerSecond int64) *rate.Limiter {
 type pacer struct {
 	limiters []*rate.Limiter
 	until    time.Time // before then, nothing may move
+	waited   time.Duration
 }
 
 // piece is how many bytes may move at once, of so many wanted.
@@ -74,6 +75,7 @@ func (p *pacer) wait(closed <-chan struct{}) error {
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
+	p.waited += delay
 	select {
 	case <-timer.C:
 		return nil

@@ -44,6 +44,9 @@ func (g *Guarded) SawEOF() bool { return g.eof.Load() }
 // Moved is the number of bytes that went through in either direction.
 func (g *Guarded) Moved() int64 { return g.moved.Load() }
 
+// ReadsHeldUp is for how long reads have waited for the right to move bytes, see Pace. It is for who reads.
+func (g *Guarded) ReadsHeldUp() time.Duration { return g.in.waited }
+
 func (g *Guarded) deadline() time.Time {
 	if g.stall <= 0 {
 		return time.Time{}
