@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,6 +244,28 @@ func TestADownloadEndsOnThisSideFirst(t *testing.T) {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
+	}
+}
+
+// TestNoDataBeforeTheReplyOfAServerThatMayReadThemFirst: pyftpdlib takes data that come to it before the command for an end of the connection.
+func TestNoDataBeforeTheReplyOfAServerThatMayReadThemFirst(t *testing.T) {
+	t.Parallel()
+	for _, known := range []string{"", "pair"} { // nobody knows, or it is known to be one
+		var said atomic.Bool
+		script := steps{passive, {Expect: "STOR /a"}, {Delay: 100 * time.Millisecond}, {Call: func() { said.Store(true) }, Send: "150 go", Data: received("one")}, {Send: "226 done"}}
+		conn, _ := connect(t, session("", script.then(inOneWrite(ftptest.Step{Send: "213 3"}, "SIZE /a", "EPSV")...).then(nextPort)), knownServer, func(o *ftpclient.Options) { o.Facts.Ahead = known })
+		transfer, err := conn.StoreAhead(t.Context(), nil, "/a", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !said.Load() {
+			t.Errorf("%q: it may send before it was told to", known)
+		}
+		io.WriteString(transfer, "one")
+		if _, err := transfer.Finish(t.Context()); err != nil {
+			t.Error(err)
+		}
+		conn.Close()
 	}
 }
 

@@ -251,8 +251,9 @@ func (t *Transfer) open(ctx context.Context, pending data.Pending) error {
 	return t.uses(ctx, o)
 }
 
-// sendsAtOnce: what is there is sent before the first reply is, as that would take a round trip.
-func (t *Transfer) sendsAtOnce() bool { return t.around.stands != "" && t.request.upload }
+// sendsAtOnce: what is there is sent before the first reply is, as that would take a round trip. Only where the server handles one command
+// after the other: an asynchronous one may read the data and their end before the command, and then waits for a connection that was there.
+func (t *Transfer) sendsAtOnce() bool { return t.around.stands == aheadWorks && t.request.upload }
 
 // uses goes on with the data connection, or explains why there is none.
 func (t *Transfer) uses(ctx context.Context, o opened) error {
