@@ -164,7 +164,7 @@ func (w *worker) env(begin context.Context, job queue.Job) work.Env {
 		Sync: w.syncs[job.Sync],
 		Connect: func(ctx context.Context) (*ftpclient.Conn, error) {
 			if w.conn != nil && w.conn.Usable() {
-				w.used = true
+				w.used, w.begun = true, true
 				return w.conn, nil
 			}
 			if !w.used { // a job without a connection is not begun: the wait for one ends with begin
