@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // line is what data connections go through. It carries so many bytes each way, and holds on to the rest: so a transfer cannot be over
@@ -18,6 +20,7 @@ type line struct {
 	host    string // of the server
 	carries int64
 	full    chan struct{} // gets something for each connection of which it carries no more
+	speed   *rate.Limiter // of all that goes to the client together, if not nil
 
 	pumps sync.WaitGroup
 	mu    sync.Mutex
@@ -73,11 +76,31 @@ func (l *line) passive(reply string) string {
 		l.holds(server)
 		var up sync.WaitGroup
 		up.Go(func() { l.carry(server, client) })
-		l.carry(client, server)
+		l.carry(client, l.slowly(server))
 		up.Wait()
 	})
 	_, here, _ := net.SplitHostPort(listener.Addr().String()) // the address of a listener is well formed
 	return before + "(|||" + here + "|)" + after
+}
+
+// slowly is a connection that is read at the speed of the line.
+func (l *line) slowly(conn net.Conn) net.Conn {
+	if l.speed == nil {
+		return conn
+	}
+	return slow{conn, l.speed}
+}
+
+type slow struct {
+	net.Conn
+	speed *rate.Limiter
+}
+
+// Read implements io.Reader.
+func (s slow) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p[:min(len(p), s.speed.Burst())])
+	s.speed.WaitN(context.Background(), n)
+	return n, err
 }
 
 func (l *line) carry(to, from net.Conn) {

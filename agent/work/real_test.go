@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -43,6 +44,7 @@ type bench struct {
 	line     *line  // what data connections go through, if not nil
 	without  string // a command that the server does not know
 	limit    int64  // bytes a second, for downloads; 0 for none
+	log      strings.Builder
 }
 
 // knownState is a state with what a test puts there.
@@ -196,7 +198,7 @@ func (b *bench) do(ctx context.Context, op plan.Op, attempt int) Outcome {
 	job := queue.Job{ID: 7, New: queue.New{Kind: string(op.Action), Sync: "s", Path: op.Path, Payload: payload}, Claims: attempt, Attempts: b.failed}
 	return Do(ctx, Env{
 		Sync: b.sync, State: b.state, Spares: b.spares, Instance: instance, Connect: b.connect, Dropped: func() bool { return b.dropped },
-		Logger: slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(io.MultiWriter(b.t.Output(), &b.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}, job)
 }
 

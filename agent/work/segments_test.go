@@ -3,6 +3,8 @@ package work
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/ftpferry/ftpferry/agent/plan"
 	"github.com/ftpferry/ftpferry/ftpclient"
@@ -245,7 +249,7 @@ func testSegments(t *testing.T, o ftptest.RealOptions) {
 
 // TestNoSegmentsUnderALimit downloads a large file from a server that answers slowly: what holds its stream up is not the line.
 func TestNoSegmentsUnderALimit(t *testing.T) {
-	const size = 48 << 20
+	const size = leastWarmed + 1<<20
 	content := noise(size, 6)
 	tests := []struct {
 		name  string
@@ -253,7 +257,7 @@ func TestNoSegmentsUnderALimit(t *testing.T) {
 		asked bool // for connections that could help
 	}{
 		{"there is none", 0, true},
-		{"the stream comes to it", 24 << 20, false},
+		{"the stream comes to it", 12 << 20, false},
 	}
 	onEach(t, ftptest.RealOptions{}, func(t *testing.T, first *bench) {
 		for _, test := range tests {
@@ -270,6 +274,37 @@ func TestNoSegmentsUnderALimit(t *testing.T) {
 			}
 			holds(t, b.local, map[string]string{"big.bin": content})
 		}
+	}, "proftpd")
+}
+
+// TestSegmentsEndWhereTheyDoNotHelp has several streams share a line that one of them has filled. On a busy machine that one may begin with
+// less, so that others do seem to help: not every download has to find out.
+func TestSegmentsEndWhereTheyDoNotHelp(t *testing.T) {
+	const size = 64 << 20
+	content := noise(size, 7)
+	onEach(t, ftptest.RealOptions{}, func(t *testing.T, b *bench) {
+		host, _, _ := net.SplitHostPort(b.server.Addr)
+		b.line = &line{t: t, host: host, carries: 1 << 40, speed: rate.NewLimiter(12<<20, 64<<10)}
+		defer b.line.cut()
+		h := &helpers{t: t, server: b.server}
+		h.address = ftptest.Relay(t, b.server.Addr, func() ftptest.Ears {
+			return ftptest.Ears{Command: func(string) (string, bool) { return "", true }, Reply: func(string) bool { return true }, Rewrite: b.line.passive}
+		})
+		b.sync.Rules = plan.Rules{Direction: plan.Down}
+		b.hear = func(string) { time.Sleep(2 * shortLine) }
+		b.spares = Spares{Most: 4, Idle: func() int { return 3 }, Wanted: func() bool { return false }, Get: h.get}
+		const found = "segments do not make the download faster"
+		files := map[string]string{}
+		for i := 0; i < 4 && !strings.Contains(b.log.String(), found); i++ {
+			name := fmt.Sprint("big-", i)
+			files[name] = content
+			b.offer(name, content)
+			mustBe(t, Done, b.download(t.Context(), b.planned(plan.Download, name), 1))
+		}
+		if log := b.log.String(); !strings.Contains(log, "goes on in segments") || !strings.Contains(log, found) {
+			t.Error("they have always seemed to help")
+		}
+		holds(t, b.local, files)
 	}, "proftpd")
 }
 

@@ -50,27 +50,6 @@ func TestAKilledSegmentedDownloadGoesOn(t *testing.T) {
 	}
 }
 
-// TestSegmentsEndWhereTheyDoNotHelp: one stream would use all of what this line carries. On a busy machine it may begin with less, so that they
-// do seem to help: not every download has to find out.
-func TestSegmentsEndWhereTheyDoNotHelp(t *testing.T) {
-	t.Parallel()
-	server := ftptest.Real(t, "proftpd", ftptest.RealOptions{})
-	g := newPair(t, server, plot{direction: "down", address: longLine(t, server.Addr, 20*time.Millisecond), settings: "bandwidth = \"8MiB\"\n"})
-	foundOut := false
-	for i := 0; i < 4 && !foundOut; i++ {
-		number(t, filepath.Join(g.source(), fmt.Sprint("file-", i)), 40<<20)
-		code, out := g.run("once", "-v")
-		if code != 0 || !strings.Contains(out, "goes on in segments") {
-			t.Errorf("exit code %d, or in one stream:\n%s", code, out)
-		}
-		foundOut = strings.Contains(out, "segments do not make the download faster")
-	}
-	if !foundOut {
-		t.Error("segments have always seemed to help")
-	}
-	g.mustBeInStep("afterwards")
-}
-
 // fetchedTheRest looks for the only download in the history: of no more than what was missing.
 func fetchedTheRest(t *testing.T, tx *state.Tx, left map[string]int64, size int64) error {
 	rows, _, err := state.ReadHistory(tx, state.HistoryFilter{}, "", 0)
