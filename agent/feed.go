@@ -18,26 +18,27 @@ const (
 
 // events are the last ones that happened. Their numbers follow on each other.
 type events struct {
-	kept  []control.Event // a ring: the event with the number n is at n modulo the capacity
-	first uint64          // the number of the first one ever
-	next  uint64          // the number of the next one
+	kept  []control.Event // a ring: the event with the number n is at n modulo most
+	most  uint64
+	first uint64 // the number of the first one ever
+	next  uint64 // the number of the next one
 }
 
 // newEvents keeps so many events. Numbers are made of the time, so that those of the next agent are greater; they stay far below
 // 2^53, which is where JavaScript stops counting.
 func newEvents(most int, now time.Time) events {
 	first := uint64(max(now.UnixMicro(), 1))
-	return events{kept: make([]control.Event, 0, most), first: first, next: first}
+	return events{most: uint64(most), first: first, next: first}
 }
 
 func (e *events) add(event control.Event) {
 	event.ID = e.next
 	e.next++
-	if len(e.kept) < cap(e.kept) {
+	if uint64(len(e.kept)) < e.most {
 		e.kept = append(e.kept, event)
 		return
 	}
-	e.kept[(event.ID-e.first)%uint64(cap(e.kept))] = event
+	e.kept[(event.ID-e.first)%e.most] = event
 }
 
 // after returns up to most of the events behind the number n, which is one of these, of an agent before, or something else that
@@ -58,7 +59,7 @@ func (e *events) after(n uint64, most int) (found []control.Event, last, missed 
 		missed, from = oldest-from, oldest
 	}
 	for ; from < e.next && len(found) < most; from++ {
-		found = append(found, e.kept[(from-e.first)%uint64(cap(e.kept))])
+		found = append(found, e.kept[(from-e.first)%e.most])
 	}
 	return found, from - 1, missed
 }

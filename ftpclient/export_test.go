@@ -56,3 +56,6 @@ func (c *Conn) AgeProofs(by time.Duration) {
 
 // EndsEarly reports whether this side of a download has ended as soon as it was open.
 func (t *Transfer) EndsEarly() bool { return t.endsEarly() }
+
+// BufferSizes are those of what transfers are copied by, and of what lies below TLS.
+func (c *Conn) BufferSizes() (copying, below int) { return len(c.buffer), len(c.batchBuffer) }

@@ -35,7 +35,7 @@ func (t *Transfer) ReceiveFile(file *os.File, limit int64) (int64, error) {
 
 // copyTo is ReceiveFile by the buffer of the connection. It is filled before it is written: TLS gives a record of 16 KiB at a time.
 func (t *Transfer) copyTo(file *os.File, limit int64) (written int64, err error) {
-	buffer := t.conn.copyBuffer()
+	buffer := t.conn.copyBuffer(limit)
 	for err == nil && written < limit {
 		block, filled := buffer[:min(int64(len(buffer)), limit-written)], 0
 		for filled < len(block) && err == nil {

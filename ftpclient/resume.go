@@ -208,7 +208,7 @@ func (c *Conn) sameHash(ctx context.Context, p string, source io.ReaderAt, lengt
 
 // hashOfPrefix hashes the first length bytes of source.
 func (c *Conn) hashOfPrefix(ctx context.Context, a Algorithm, source io.ReaderAt, length int64) ([]byte, error) {
-	function, buffer := a.New(), c.copyBuffer()
+	function, buffer := a.New(), c.copyBuffer(length)
 	for at := int64(0); at < length; {
 		if err := control.Ended(ctx); err != nil {
 			return nil, err

@@ -11,21 +11,25 @@ import (
 // a transfer reads or writes.
 type batch struct {
 	*data.Guarded
-	buffer  []byte // for one direction, that of the transfer
+	buffer  *[]byte // of the connection, for one direction, that of the transfer; it grows with what goes through
 	upload  bool
 	read    []byte // what TLS has not taken yet, in buffer
 	written []byte // what is held back, in buffer
 	holding bool
 }
 
-// batchSize is that of the blocks: some records of TLS, with their frames.
-const batchSize = 8 * (16<<10 + 256)
+const (
+	// recordSize is that of the largest record of TLS, with its frame: small files need no more.
+	recordSize = 16<<10 + 256
+	// batchSize is that of the largest blocks.
+	batchSize = 8 * recordSize
+)
 
 func (c *Conn) batch(guarded *data.Guarded, upload bool) *batch {
 	if c.batchBuffer == nil {
-		c.batchBuffer = make([]byte, batchSize)
+		c.batchBuffer = make([]byte, recordSize)
 	}
-	return &batch{Guarded: guarded, upload: upload, buffer: c.batchBuffer, written: c.batchBuffer[:0]}
+	return &batch{Guarded: guarded, upload: upload, buffer: &c.batchBuffer, written: c.batchBuffer[:0]}
 }
 
 // Read hands on what was read ahead. It never reads on behind that, so that the end of the
@@ -35,10 +39,13 @@ func (b *batch) Read(p []byte) (int, error) {
 		if b.upload {
 			return b.Guarded.Read(p)
 		}
-		n, err := b.Guarded.Read(b.buffer)
-		b.read = b.buffer[:n]
+		n, err := b.Guarded.Read(*b.buffer)
+		b.read = (*b.buffer)[:n]
 		if n == 0 {
 			return 0, err
+		}
+		if n == len(*b.buffer) && n < batchSize { // most likely there is more
+			*b.buffer = make([]byte, batchSize) // what was read stays where it is
 		}
 	}
 	n := copy(p, b.read)
@@ -52,7 +59,10 @@ func (b *batch) Write(p []byte) (int, error) {
 		return b.Guarded.Write(p)
 	}
 	if len(b.written)+len(p) > cap(b.written) && len(b.written) > 0 {
-		if err := b.flush(); err != nil {
+		if cap(b.written) < batchSize {
+			*b.buffer = make([]byte, batchSize)
+			b.written = append((*b.buffer)[:0], b.written...)
+		} else if err := b.flush(); err != nil {
 			return 0, err
 		}
 	}

@@ -116,7 +116,7 @@ func (t *Transfer) WriteTo(w io.Writer) (int64, error) {
 		}
 		return n, err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{t}, t.conn.copyBuffer())
+	n, err := t.conn.copyAll(w, t)
 	if err != nil && t.failure == nil { // not one of Read
 		t.failure, t.ours = err, true
 	}
@@ -137,14 +137,14 @@ func (t *Transfer) Write(p []byte) (int, error) {
 func (t *Transfer) ReadFrom(r io.Reader) (int64, error) {
 	file, isFile := r.(*os.File)
 	if isFile && t.direct() {
-		n, err := t.guarded.SendFile(file, t.conn.copyBuffer, t.moved.add)
+		n, err := t.guarded.SendFile(file, func() []byte { return t.conn.copyBuffer(data.BufferSize) }, t.moved.add)
 		if err != nil && t.failure == nil {
 			var ofFile *fs.PathError
 			t.failure, t.ours = err, errors.As(err, &ofFile) || errors.Is(err, syscall.EIO)
 		}
 		return n, err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{t}, struct{ io.Reader }{r}, t.conn.copyBuffer())
+	n, err := t.conn.copyAll(t, r)
 	if err != nil && t.failure == nil { // not one of Write
 		t.failure, t.ours = err, true
 	}
@@ -186,12 +186,30 @@ func ofNetwork(err error) bool {
 		errors.Is(err, syscall.ENETUNREACH) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// copyBuffer is for the copying of one transfer at a time.
-func (c *Conn) copyBuffer() []byte {
-	if c.buffer == nil {
-		c.buffer = make([]byte, data.BufferSize)
+// smallBuffer is what small files are copied by.
+const smallBuffer = 16 << 10
+
+// copyBuffer is for the copying of one transfer of no more than so many bytes at a time.
+func (c *Conn) copyBuffer(most int64) []byte {
+	size := data.BufferSize
+	if most <= smallBuffer {
+		size = smallBuffer
+	}
+	if len(c.buffer) < size {
+		c.buffer = make([]byte, size)
 	}
 	return c.buffer
+}
+
+// copyAll copies everything until the end of r, with a large buffer once that is worth it.
+func (c *Conn) copyAll(w io.Writer, r io.Reader) (int64, error) {
+	w, r = struct{ io.Writer }{w}, struct{ io.Reader }{r} // nothing else may choose how it is copied
+	n, err := io.CopyBuffer(w, struct{ io.Reader }{io.LimitReader(r, smallBuffer)}, c.copyBuffer(smallBuffer))
+	if err != nil || n < smallBuffer {
+		return n, err
+	}
+	more, err := io.CopyBuffer(w, r, c.copyBuffer(data.BufferSize))
+	return n + more, err
 }
 
 func (t *Transfer) fail(err error) {

@@ -7,19 +7,21 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ftpferry/ftpferry/ftpclient"
 )
 
-// sample is what is sent: text, so that it can be compressed, no line of which is like another.
-var sample = func() []byte {
+// sample makes what is sent: text, so that it can be compressed, no line of which is like another. It is made when it is wanted, as most
+// programs never examine a server.
+var sample = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	for i := range 1000 {
 		fmt.Fprintf(&b, "line %4d of a file of ftpferry doctor, to be removed by it\n", i)
 	}
 	return b.Bytes()
-}()
+})
 
 // half is where samples are cut.
 const half = 30000
@@ -28,7 +30,7 @@ const half = 30000
 const sampleName = "sample.txt"
 
 func tryUpload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
-	result, err := put(ctx, conn, e.path(sampleName), sample)
+	result, err := put(ctx, conn, e.path(sampleName), sample())
 	if err != nil {
 		if e.noRoom(err) {
 			return "", nil, "", err
@@ -36,7 +38,7 @@ func tryUpload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdi
 		_, text := e.failure(conn, err)
 		return Broken, nil, text, nil
 	}
-	detail := fmt.Sprintf("%d kB, as long as it should be, in %s", len(sample)/1000, Span(result.Duration))
+	detail := fmt.Sprintf("%d kB, as long as it should be, in %s", len(sample())/1000, Span(result.Duration))
 	if _, err := conn.Size(ctx, e.path(sampleName)); err != nil {
 		detail += "; without SIZE, sizes are those of listings: " + shortReply(err)
 	}
@@ -48,8 +50,8 @@ func tryDownload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Ver
 	switch {
 	case err != nil:
 		return "", nil, "", err
-	case !bytes.Equal(content, sample):
-		return Broken, nil, fmt.Sprintf("other bytes than were sent: %d of %d", len(content), len(sample)), nil
+	case !bytes.Equal(content, sample()):
+		return Broken, nil, fmt.Sprintf("other bytes than were sent: %d of %d", len(content), len(sample())), nil
 	case !result.CleanEnd:
 		return Works, nil, "the server does not end TLS properly, so that a cut file is seen by its size alone", nil
 	}
@@ -58,14 +60,14 @@ func tryDownload(ctx context.Context, e *examination, conn *ftpclient.Conn) (Ver
 
 func tryStoreRestart(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
 	p := e.path("resumed.txt")
-	if _, err := put(ctx, conn, p, sample[:half]); err != nil {
+	if _, err := put(ctx, conn, p, sample()[:half]); err != nil {
 		return "", nil, "", err
 	}
 	t, err := conn.Store(ctx, p, half)
 	if err != nil {
 		return "", nil, "", err
 	}
-	if _, err := send(ctx, t, sample[half:]); err != nil {
+	if _, err := send(ctx, t, sample()[half:]); err != nil {
 		return "", nil, "", err
 	}
 	return compare(ctx, conn, p)
@@ -73,14 +75,14 @@ func tryStoreRestart(ctx context.Context, e *examination, conn *ftpclient.Conn) 
 
 func tryAppend(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict, any, string, error) {
 	p := e.path("appended.txt")
-	if _, err := put(ctx, conn, p, sample[:half]); err != nil {
+	if _, err := put(ctx, conn, p, sample()[:half]); err != nil {
 		return "", nil, "", err
 	}
 	t, err := conn.Append(ctx, p)
 	if err != nil {
 		return "", nil, "", err
 	}
-	if _, err := send(ctx, t, sample[half:]); err != nil {
+	if _, err := send(ctx, t, sample()[half:]); err != nil {
 		return "", nil, "", err
 	}
 	return compare(ctx, conn, p)
@@ -92,8 +94,8 @@ func compare(ctx context.Context, conn *ftpclient.Conn, p string) (Verdict, any,
 	switch {
 	case err != nil:
 		return "", nil, "", err
-	case !bytes.Equal(content, sample):
-		return Broken, nil, fmt.Sprintf("the file holds other bytes than were sent: %d of %d", len(content), len(sample)), nil
+	case !bytes.Equal(content, sample()):
+		return Broken, nil, fmt.Sprintf("the file holds other bytes than were sent: %d of %d", len(content), len(sample())), nil
 	}
 	return Works, nil, "", nil
 }
@@ -103,9 +105,9 @@ func tryRetrieveRestart(ctx context.Context, e *examination, conn *ftpclient.Con
 	switch {
 	case err != nil:
 		return "", nil, "", err
-	case bytes.Equal(content, sample):
+	case bytes.Equal(content, sample()):
 		return Broken, nil, "the server begins at the beginning, whatever it is asked", nil
-	case !bytes.Equal(content, sample[half:]):
+	case !bytes.Equal(content, sample()[half:]):
 		return Broken, nil, "other bytes come than are there", nil
 	}
 	return Works, nil, "", nil
@@ -116,7 +118,7 @@ func tryRenameOver(ctx context.Context, e *examination, conn *ftpclient.Conn) (V
 	if _, err := put(ctx, conn, to, []byte("old")); err != nil {
 		return "", nil, "", err
 	}
-	if _, err := put(ctx, conn, from, sample[:half]); err != nil {
+	if _, err := put(ctx, conn, from, sample()[:half]); err != nil {
 		return "", nil, "", err
 	}
 	if err := conn.Rename(ctx, from, to); err != nil {
@@ -173,7 +175,7 @@ func tryHash(ctx context.Context, e *examination, conn *ftpclient.Conn) (Verdict
 	var right []string
 	for _, algorithm := range conn.Hashes() {
 		ours := algorithm.New()
-		ours.Write(sample)
+		ours.Write(sample())
 		theirs, err := conn.Hash(ctx, e.path(sampleName), algorithm)
 		if err != nil && !conn.Usable() {
 			return "", nil, "", err
@@ -209,19 +211,19 @@ func tryCompression(ctx context.Context, e *examination, conn *ftpclient.Conn) (
 	if err != nil {
 		return Broken, nil, "downloads: " + err.Error(), nil
 	}
-	if !bytes.Equal(content, sample) {
+	if !bytes.Equal(content, sample()) {
 		return Broken, nil, "downloads hold other bytes than the file", nil
 	}
-	if compressing.Facts().NoCompression || down.Moved >= int64(len(sample)) {
+	if compressing.Facts().NoCompression || down.Moved >= int64(len(sample())) {
 		return Absent, nil, "listed, and refused", nil
 	}
-	detail := fmt.Sprintf("downloads move %d %% of a text", 100*down.Moved/int64(len(sample)))
-	up, err := put(ctx, compressing, e.path("compressed.txt"), sample)
+	detail := fmt.Sprintf("downloads move %d %% of a text", 100*down.Moved/int64(len(sample())))
+	up, err := put(ctx, compressing, e.path("compressed.txt"), sample())
 	switch {
 	case err != nil || compressing.Facts().NoCompressedStore:
 		return Works, "down", detail + "; uploads fail", nil
-	case up.Moved >= int64(len(sample)):
+	case up.Moved >= int64(len(sample())):
 		return Works, "down", detail + "; uploads go as they are", nil
 	}
-	return Works, "both", detail + fmt.Sprintf(", uploads %d %%", 100*up.Moved/int64(len(sample))), nil
+	return Works, "both", detail + fmt.Sprintf(", uploads %d %%", 100*up.Moved/int64(len(sample()))), nil
 }
