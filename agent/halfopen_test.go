@@ -78,11 +78,13 @@ func TestALongTransferDoesNotHoldAServer(t *testing.T) {
 				begin := time.Now()
 				w, server := &worker{}, ftptest.NewMemory(t, ftptest.Abilities{})
 				var done, isOver atomic.Int64
+				var hasBegun atomic.Bool
 				b := newBreaker(t, func(job queue.Job) work.Outcome {
 					switch {
-					case test.isDown(job, time.Since(begin)):
+					case test.isDown(job, time.Since(begin)), job.Path != "large" && !hasBegun.Load(): // no other job tries it in its place
 						return work.Outcome{Err: errDown}
 					case job.Path == "large":
+						hasBegun.Store(true)
 						flowing(t, server, w, job, takes, test.flows)
 						isOver.Store(1)
 					default:
