@@ -297,7 +297,7 @@ func (s *simulation) deleteOne() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		content := here[name]
-		if far[name] != content || !s.takesPart(name) || name == "link" {
+		if far[name] != content || !s.takesPart(name) || name == "link" || s.brought[content] { // that may be somebody else's for its time
 			continue
 		}
 		other := s.remoteFiles

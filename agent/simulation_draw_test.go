@@ -20,7 +20,7 @@ func newSimulation(t *testing.T, seed uint64, folder string) *simulation {
 	random := rand.New(rand.NewPCG(seed, 1))
 	s := &simulation{
 		t: t, seed: seed, random: random, luck: rand.New(rand.NewPCG(seed, 2)),
-		folder: folder, local: filepath.Join(folder, "local"), versions: map[string]int{}, facts: map[string]*version{}, wasted: map[string]bool{},
+		folder: folder, local: filepath.Join(folder, "local"), versions: map[string]int{}, facts: map[string]*version{}, wasted: map[string]bool{}, brought: map[string]bool{},
 		servers: map[string]*ftptest.Memory{},
 	}
 	s.sync = &config.Sync{

@@ -165,6 +165,7 @@ func (s *simulation) bringOver(fromHere bool) {
 	if replaced {
 		s.waste(old)
 	}
+	s.brought[content] = true
 	fmt.Fprintf(s, "%s PERSON brings version %d of %s over: it is %s, too\n", time.Now().Format("15:04:05.000"), s.versions[content], name, side)
 }
 

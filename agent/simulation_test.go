@@ -94,6 +94,7 @@ type simulation struct {
 	versions map[string]int // every content ever written, and which it was
 	facts    map[string]*version
 	wasted   map[string]bool // contents that a person has replaced or deleted
+	brought  map[string]bool // contents that a person has brought over
 	wrong    []string
 	commands int
 	killAt   int // command
